@@ -1,0 +1,106 @@
+"""What the tracker concludes. Facts are values; each names the event that caused it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from uac_trio.calls.call import Direction, Part, TransferType
+from uac_trio.calls.outcome import Outcome
+
+
+@attrs.frozen(kw_only=True)
+class Fact:
+    """Something happened in a call."""
+
+    call_id: str
+    at: float
+    """Seconds since the epoch, by the event's own time."""
+    because: str
+    """The event, in short: what an administrator finds again in a transcript."""
+
+
+@attrs.frozen(kw_only=True)
+class CallBegan(Fact):
+    """Given out when the direction is known."""
+
+    direction: Direction
+    customer: str
+    did: str
+
+
+@attrs.frozen(kw_only=True)
+class QueueJoined(Fact):
+    queue: str
+    position: str
+
+
+@attrs.frozen(kw_only=True)
+class OfParticipation(Fact):
+    """A fact about one employee's part."""
+
+    extension: str
+    occurrence: str
+    part: Part
+    direction: Direction
+    customer: str
+    """The outside number; internal calls: the colleague's. "" = withheld."""
+    began_at: float
+
+
+@attrs.frozen(kw_only=True)
+class ParticipationBegan(OfParticipation):
+    """A phone rings, or its user calls out: the moment of the popup."""
+
+    customer_name: str
+    line: str
+    """Where the customer came in: the queue, else the number dialled."""
+
+
+@attrs.frozen(kw_only=True)
+class ParticipationAnswered(OfParticipation):
+    """The employee and the other side talk."""
+
+
+@attrs.frozen(kw_only=True)
+class ParticipationEnded(OfParticipation):
+    outcome: Outcome
+    answered_at: float | None
+    talk_secs: float
+    inferred: bool
+    """The end was not seen but concluded (snapshot, restart, silence)."""
+
+
+@attrs.frozen(kw_only=True)
+class RecordingKnown(OfParticipation):
+    """The call is over and this file holds what this employee said in it."""
+
+    path: str
+
+
+@attrs.frozen(kw_only=True)
+class CallTransferred(Fact):
+    type: TransferType
+    by: str
+    to: str
+
+
+@attrs.frozen(kw_only=True)
+class CallMerged(Fact):
+    """A consultation became part of the call it was about."""
+
+    into: str
+
+
+@attrs.frozen(kw_only=True)
+class CallEnded(Fact):
+    """Everything is known. ``record`` has the keys of ``uac-trio replay --calls``."""
+
+    record: Mapping[str, Any]
+
+
+@attrs.frozen(kw_only=True)
+class Oddity(Fact):
+    """Something that should not be; ``because`` says what. ``call_id`` may be ""."""
