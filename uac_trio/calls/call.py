@@ -131,6 +131,8 @@ class Call:
     final_agent: str = ""
     talk: Stopwatch = attrs.field(factory=Stopwatch)
     participations: list[Participation] = attrs.field(factory=list)
+    remembered: dict[str, str] = attrs.field(factory=dict)
+    """Extension to occurrence of participations that an earlier run of ours began."""
     transfers: list[Transfer] = attrs.field(factory=list)
     recordings: list[Recording] = attrs.field(factory=list)
     parker: str = ""

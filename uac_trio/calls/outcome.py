@@ -1,7 +1,7 @@
 """How an attempt to reach somebody ended: DialStatus and hangup cause to one word.
 
-DialStatus is coarse (NOANSWER covers SIP 480, 404, 403 and 603; main/dial.c, ``hanguphandler``), so the cause of the called
-leg decides where it has one to tell.
+DialStatus is coarse (NOANSWER covers SIP 480, 404, 403 and 603; main/dial.c, ``hanguphandler``), so the cause of the
+called leg decides where it has one to tell.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ BY_TECH_CAUSE = {"603": Outcome.REJECTED, "403": Outcome.FAILED}
 def leg_outcome(leg: Leg) -> Outcome:
     """What became of a leg that is over. Call it once its channel is gone: the cause comes with the Hangup.
 
-    A cause is believed only of a channel whose own end hung up (HangupRequest): Asterisk copies the cause of one failed leg
-    to the caller and from there to the legs it gives up later, through Local channels too.
+    A cause is believed only of a channel whose own end hung up (HangupRequest): Asterisk copies the cause of one failed
+    leg to the caller and from there to the legs it gives up later, through Local channels too.
     """
     if leg.answered_at is not None:
         return Outcome.COMPLETED
@@ -74,7 +74,7 @@ def leg_outcome(leg: Leg) -> Outcome:
 
 
 def _given_up(leg: Leg) -> Outcome:
-    """CANCEL: another took the call, or whoever dialled gave up; behind a Local channel that is told by its outer leg."""
+    """CANCEL: another took the call, or whoever dialled gave up; behind a Local channel its outer leg tells which."""
     if leg.channel.cause == HangupCause.ANSWERED_ELSEWHERE:
         return Outcome.ANSWERED_ELSEWHERE
     outer = leg.caller.half.leg if leg.caller is not None and leg.caller.half is not None else None

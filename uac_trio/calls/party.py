@@ -1,7 +1,7 @@
 """Whose channel is it: an employee's device, or a line to the outside.
 
-Names tell most (``PJSIP/101-…``), the CallerID the rest; what cannot be told from one event is learned: an endpoint that ever
-called with an outside number, or was dialled with one, is a line.
+Names tell most (``PJSIP/101-…``), the CallerID the rest; what cannot be told from one event is learned: an endpoint
+that ever called with an outside number, or was dialled with one, is a line.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ class PartyFinder:
     def extension_of(self, name: ChannelName, number: str, context: str, state: int) -> str:
         """The employee of a new channel, "" for a line or helper.
 
-        ``number`` is the CallerIDNum of the channel's first event: of a device its own number, before the dialplan or an
-        Originate may change it (asterisk: res_pjsip_session, ``callerid`` of the endpoint).
+        ``number`` is the CallerIDNum of the channel's first event: of a device its own number, before the dialplan or
+        an Originate may change it (asterisk: res_pjsip_session, ``callerid`` of the endpoint).
         """
         if not name.is_person:
             return ""

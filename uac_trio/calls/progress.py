@@ -1,7 +1,8 @@
 """What the present state of a call's channels means for its people.
 
-The tracker keeps the channels right; after each event that changed one it asks ``advance`` what follows. So no scenario has
-code of its own: pickup, parking, a returned transfer are all "an employee's channel rings", "is connected", "is gone".
+The tracker keeps the channels right; after each event that changed one it asks ``advance`` what follows. So no scenario
+has code of its own: pickup, parking, a returned transfer are all "an employee's channel rings", "is connected", "is
+gone".
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ def advance(call: Call, audible: Audible, at: float, because: str) -> Iterator[F
 def _answer_unannounced(call: Call, now: Now) -> None:
     """A leg that is up and connected was answered, whether or not its DialEnd reached us (filters, snapshots)."""
     for leg in call.legs:
-        if leg.answered_at is None and leg.channel.is_live and leg.channel.up_at is not None and not leg.status:
-            if len(now.groups.get(leg.channel, ())) >= 2:
-                leg.answered_at = leg.channel.up_at
+        is_up = leg.channel.is_live and leg.channel.up_at is not None and not leg.status
+        if leg.answered_at is None and is_up and len(now.groups.get(leg.channel, ())) >= 2:
+            leg.answered_at = leg.channel.up_at
         if leg.answered_at is not None and call.answered_at is None and leg is not call.operator_leg:
             call.answered_at, call.answered_by = leg.answered_at, leg.party
 
@@ -89,7 +90,7 @@ def _participate(call: Call, extension: str, now: Now) -> Iterator[Fact]:
         participation = Participation(
             extension,
             _part(call, first),
-            first.uniqueid,
+            call.remembered.pop(extension, first.uniqueid),
             min(at for channel in openers if (at := _began(call, channel, now)) is not None),
         )
         call.participations.append(participation)
@@ -158,11 +159,32 @@ def end_participation(call: Call, participation: Participation, at: float, becau
     participation.outcome = _outcome(call, participation)
     now = Now(at, because, {})
     yield from _announce(call, participation, now)
+    yield from _tell_end(call, participation, now)
+
+
+def _tell_end(call: Call, participation: Participation, now: Now) -> Iterator[Fact]:
     yield from _tell(
-        call, participation, ParticipationEnded, now,
-        outcome=participation.outcome, answered_at=participation.answered_at,
-        talk_secs=participation.talk.total, inferred=call.inferred,
-    )  # fmt: skip
+        call,
+        participation,
+        ParticipationEnded,
+        now,
+        outcome=participation.outcome,
+        answered_at=participation.answered_at,
+        talk_secs=participation.talk.total,
+        inferred=call.inferred,
+    )
+
+
+def own_unreached(call: Call, owner: str, outcome: Outcome) -> Iterator[Fact]:
+    """The whole part of ``owner`` in an incoming call that no employee's phone rang for."""
+    ended_at = call.ended_at if call.ended_at is not None else call.started_at
+    participation = Participation(
+        owner, Part.CALLEE, call.linkedid, call.started_at, call.answered_at, ended_at, outcome, call.talk
+    )
+    call.participations.append(participation)
+    now = Now(ended_at, "no employee's phone rang", {})
+    yield from _announce(call, participation, now)
+    yield from _tell_end(call, participation, now)
 
 
 def _outcome(call: Call, participation: Participation) -> Outcome:

@@ -15,12 +15,16 @@ UNKNOWN = "<unknown>"
 """What Asterisk prints for an absent number or name (main/manager_channels.c, S_COR of the snapshot's fields)."""
 
 HELPER_TECHNOLOGIES = frozenset(
-    {"Local", "Message", "CBAnn", "CBRec", "Announcer", "Recorder", "Surrogate", "Bridge", "Null", "Snoop", "UnicastRTP",
-     "MulticastRTP", "VoicemailPlayback"}
-)  # fmt: skip
+    (
+        *("Local", "Message", "CBAnn", "CBRec", "Announcer", "Recorder", "Surrogate", "Bridge", "Null", "Snoop"),
+        *("UnicastRTP", "MulticastRTP"),
+    )
+)
 """Channels that carry no person of their own."""
 
-PORT_TECHNOLOGIES = frozenset({"DAHDI", "Zap", "Dongle", "Khomp", "mISDN", "Console", "ALSA", "OSS", "Skinny", "MGCP", "VPB"})
+PORT_TECHNOLOGIES = frozenset(
+    {"DAHDI", "Zap", "Dongle", "Khomp", "mISDN", "Console", "ALSA", "OSS", "Skinny", "MGCP", "VPB"}
+)
 """Here the name after the slash is a port or span, so it never is an extension; the CallerID tells."""
 
 _OUTSIDE_CONTEXT = re.compile(r"trunk|pstn|did\b|from-did|extern|incoming|inbound|provider|dahdi", re.IGNORECASE)
@@ -43,7 +47,7 @@ class TrackerRules:
     internal: Literal["ignore", "report"] = "ignore"
     """Whether calls between employees are told to the CRM."""
     unreached: str = ""
-    """The extension that owns incoming calls for which no employee's phone ever rang; "" = such calls are only counted."""
+    """The extension that owns incoming calls for which no employee's phone rang; "" = such calls are only counted."""
     region: str = "RU"
     """ISO 3166 country of numbers without a country code."""
     devices: Mapping[str, str] = attrs.field(factory=dict)
@@ -67,7 +71,7 @@ class ChannelName:
 
     technology: str
     endpoint: str
-    """What stands between the slash and the last hyphen; for Local channels the dialled extension."""
+    """What stands between slash and last hyphen; of Local channels the dialled extension."""
     pair: str = ""
     """Local only: the name without its half; both halves share it."""
     half: str = ""
@@ -104,9 +108,9 @@ def dialled_number(dial_string: str, endpoint: str) -> str:
     """The number in a DialString, "" where there is none.
 
     ``DialBegin`` carries what stood behind the technology in Dial(): ``101``, ``+7916...@trunk``, ``101@from-queue/n``,
-    ``trunk/+7916...``, ``g1/8495...``, ``101/sip:101@10.0.0.5:5060``; from a queue with the technology in front. Of several
-    parts that look like a number the first that is not the endpoint itself is meant: in ``trunk/sip:+7916...@host`` that
-    is the number, in ``101/sip:101@host`` there is no other.
+    ``trunk/+7916...``, ``g1/8495...``, ``101/sip:101@10.0.0.5:5060``; from a queue with the technology in front. Of
+    several parts that look like a number the first that is not the endpoint itself is meant: in
+    ``trunk/sip:+7916...@host`` that is the number, in ``101/sip:101@host`` there is no other.
     """
     parts = [part.removeprefix("sip:").removeprefix("sips:") for part in re.split(r"[/@;]", dial_string)]
     numbers = [part for part in parts if _NUMBER.fullmatch(part)]
@@ -130,7 +134,7 @@ def extension_by_name(rules: TrackerRules, name: ChannelName) -> str:
 
 
 def is_outside_context(context: str) -> bool:
-    """A dialplan context that by its name takes calls from lines, as in FreePBX (from-trunk-*, from-pstn, from-did-*)."""
+    """A dialplan context that by its name takes calls from lines, as in FreePBX (from-trunk-*, from-pstn, ...)."""
     return _OUTSIDE_CONTEXT.search(context) is not None
 
 

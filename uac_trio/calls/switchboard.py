@@ -32,6 +32,8 @@ class Switchboard:
     """By Uniqueid: all of unfinished calls, the ended ones too (a Cdr may follow the Hangup)."""
     calls: dict[str, Call] = attrs.field(factory=dict)
     """Unfinished calls by id."""
+    remembered: dict[str, dict[str, str]] = attrs.field(factory=dict)
+    """Call id to extension to occurrence: participations that an earlier run of ours began."""
     _by_linkedid: dict[str, Call] = attrs.field(factory=dict)
     _bridges: dict[str, Bridge] = attrs.field(factory=dict)
     _pairs: dict[str, dict[str, Channel]] = attrs.field(factory=dict)
@@ -44,6 +46,7 @@ class Switchboard:
         call = self._by_linkedid.get(linkedid)
         if call is None:
             call = Call(f"{self.pbx}-{linkedid}", linkedid, at)
+            call.remembered = self.remembered.pop(call.id, {})
             self.calls[call.id] = call
             self.alias(linkedid, call)
         return call
@@ -123,7 +126,7 @@ class Switchboard:
         channel.was_bridged = True
 
     def leave_bridge(self, channel: Channel, bridge: str = "") -> None:
-        """Out of ``bridge``, or of whatever it is in. A BridgeLeave that comes after the next BridgeEnter changes nothing."""
+        """Out of ``bridge``, or of any it is in. A BridgeLeave that follows the next BridgeEnter changes nothing."""
         if not channel.bridge or (bridge and channel.bridge != bridge):
             return
         entry = self._bridges.get(channel.bridge)
@@ -138,8 +141,8 @@ class Switchboard:
         return entry.members if entry is not None else set()
 
     def audible(self, channel: Channel) -> frozenset[Channel]:
-        """The people this channel can hear, itself included: over bridges, Local pairs, and an answered Dial whose bridge
-        is not known (yet)."""
+        """The people this channel can hear, itself included: over bridges, Local pairs, and an answered Dial whose
+        bridge is not known (yet)."""
         seen = {channel}
         todo = [channel]
         while todo:
@@ -158,9 +161,9 @@ class Switchboard:
         if channel.half is not None:
             near.add(channel.half)
         if not channel.was_bridged:
-            if channel.leg is not None and channel.leg.answered_at is not None and channel.leg.caller is not None:
-                if not channel.leg.caller.was_bridged:
-                    near.add(channel.leg.caller)
+            leg = channel.leg
+            if leg is not None and leg.answered_at is not None and leg.caller and not leg.caller.was_bridged:
+                near.add(leg.caller)
             if channel.answered_leg is not None and not channel.answered_leg.channel.was_bridged:
                 near.add(channel.answered_leg.channel)
         return near

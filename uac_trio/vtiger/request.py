@@ -40,4 +40,4 @@ class CallbackRequest:
     at: float
     """Seconds since the epoch: when that happened which is told here."""
     moot_after: str | None = None
-    """Not worth sending any more once the request with this key is in the outbox (a DialAnswer of a call that is over)."""
+    """Not worth sending any more once the request with this key is in the outbox (an answer in a call that is over)."""

@@ -1,0 +1,179 @@
+"""Recorded AMI connections through the pipeline: what ``uac-trio replay`` prints.
+
+Deterministic, without network: the clock is the recording's own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+
+from uac_trio.ami import Banner, Message, MessageParser, RemoteProtocolError
+from uac_trio.calls.fact import (
+    CallBegan,
+    CallEnded,
+    CallMerged,
+    CallTransferred,
+    Fact,
+    Oddity,
+    ParticipationAnswered,
+    ParticipationBegan,
+    ParticipationEnded,
+    QueueJoined,
+    RecordingKnown,
+)
+from uac_trio.calls.rules import TrackerRules
+from uac_trio.pipeline import Pipeline
+from uac_trio.transcript import Transcript
+from uac_trio.vtiger.account import VtigerAccount
+from uac_trio.vtiger.request import CallbackRequest
+from uac_trio.vtiger.translate import Link
+
+PBX = "main"
+"""The name of the PBX in the identities of replayed calls."""
+
+
+@attrs.define
+class Replay:
+    """Everything that follows from some transcripts."""
+
+    facts: list[Fact] = attrs.field(factory=list)
+    requests: list[CallbackRequest] = attrs.field(factory=list)
+    story: list[Fact | CallbackRequest] = attrs.field(factory=list)
+    """Facts and requests, each request behind the fact it follows from."""
+    problems: list[str] = attrs.field(factory=list)
+    """What was wrong with the transcripts themselves: a protocol error, an end in mid-message."""
+
+    @property
+    def calls(self) -> list[Mapping[str, Any]]:
+        return [fact.record for fact in self.facts if isinstance(fact, CallEnded)]
+
+
+def replay(transcripts: Sequence[Transcript], rules: TrackerRules, account: VtigerAccount, link: Link) -> Replay:
+    """Run transcripts, successive connections to one PBX, through the pipeline."""
+    result = Replay()
+
+    def observe(fact: Fact) -> None:
+        result.facts.append(fact)
+        result.story.append(fact)
+
+    pipeline = Pipeline(rules, account, link, observe)
+
+    def take(requests: Iterable[CallbackRequest]) -> None:
+        for request in requests:
+            result.requests.append(request)
+            result.story.append(request)
+
+    at = 0.0
+    for transcript in transcripts:
+        parser = MessageParser()
+        connected = False
+        for chunk in transcript.chunks:
+            if chunk.direction != "recv":
+                continue
+            at = max(at, transcript.at(chunk))
+            if not connected:
+                connected = True
+                take(pipeline.connected(PBX, at))
+            take(pipeline.tick(at))
+            parser.receive_data(chunk.data)
+            try:
+                take(pipeline.received(PBX, list(_messages(parser)), at))
+            except RemoteProtocolError as error:
+                result.problems.append(f"{transcript.name}: {error}; the rest of this file is not read")
+                break
+        if parser.unfinished:
+            result.problems.append(f"{transcript.name}: ends in mid-message ({parser.unfinished} bytes are left over)")
+        take(pipeline.lost(PBX, at))
+    while (deadline := pipeline.next_deadline) is not None:
+        at = max(at, deadline)
+        take(pipeline.tick(at))
+    take(pipeline.finish(at))
+    return result
+
+
+def _messages(parser: MessageParser) -> Iterator[Message]:
+    while (message := parser.next_message()) is not None:
+        if not isinstance(message, Banner):
+            yield message
+
+
+def call_lines(result: Replay) -> Iterator[str]:
+    """One JSON object a call."""
+    for record in result.calls:
+        yield json.dumps(record, ensure_ascii=False)
+
+
+def request_lines(result: Replay) -> Iterator[str]:
+    """One JSON object a request, in the order they are made. ``at``: seconds since the epoch."""
+    for request in result.requests:
+        yield json.dumps(
+            {
+                "at": round(request.at, 3),
+                "callstatus": request.step.value,
+                "call_id": request.call_id,
+                "extension": request.extension,
+                "key": request.key,
+                "form": dict(request.form),
+            },
+            ensure_ascii=False,
+        )
+
+
+def timeline_lines(result: Replay) -> Iterator[str]:
+    """For people: each call with what happened in it, what caused it, and what the CRM was told. Times are UTC."""
+    by_call: dict[str, list[Fact | CallbackRequest]] = {}
+    for item in result.story:
+        by_call.setdefault(item.call_id, []).append(item)
+    for call_id, items in sorted(by_call.items(), key=lambda entry: entry[1][0].at):
+        began = items[0].at
+        yield f"call {call_id}" if call_id else "not about one call"
+        for item in items:
+            clock = datetime.fromtimestamp(item.at, UTC).strftime("%H:%M:%S.%f")[:-3]
+            stamp = f"  {clock} {item.at - began:+8.3f}  "
+            if isinstance(item, CallbackRequest):
+                yield f"{stamp}    -> CRM: {_request_words(item)}"
+            else:
+                yield f"{stamp}{_fact_words(item):<58} ({item.because})"
+        yield ""
+
+
+def _request_words(request: CallbackRequest) -> str:
+    form = request.form
+    about = {name: value for name, value in form.items() if name not in ("callstatus", "callUUID") and value}
+    return f"{request.step.value} " + ", ".join(f"{name}={value}" for name, value in about.items())
+
+
+def _fact_words(fact: Fact) -> str:
+    match fact:
+        case CallBegan():
+            to = f" to {fact.did}" if fact.did else ""
+            return f"{fact.direction.value} call, customer {fact.customer or 'not known'}{to}"
+        case QueueJoined():
+            return f"waits in queue {fact.queue}, position {fact.position}"
+        case ParticipationBegan():
+            verb = "calls" if fact.part.value == "caller" else "is rung for"
+            return f"{fact.extension} {verb} {fact.customer or 'a withheld number'}"
+        case ParticipationAnswered():
+            return f"{fact.extension} talks with {fact.customer or 'a withheld number'}"
+        case ParticipationEnded():
+            inferred = ", end not seen but inferred" if fact.inferred else ""
+            return f"{fact.extension}: {fact.outcome.value}, talked {fact.talk_secs:.1f} s{inferred}"
+        case RecordingKnown():
+            return f"{fact.extension}: recording {fact.path}"
+        case CallTransferred():
+            return f"{fact.type} transfer by {fact.by} to {fact.to}"
+        case CallMerged():
+            return f"merged into {fact.into}"
+        case CallEnded():
+            record = fact.record
+            talked = f", talked {record['talk_secs']:.1f} s" if record["talk_secs"] else ""
+            return f"told: {record['direction']}, {record['status']}{talked}"
+        case Oddity():
+            return "odd"
+        case _:
+            return type(fact).__name__

@@ -1,0 +1,315 @@
+"""vTiger's click on a number: what it asks for, what is dialled, and the answer it expects.
+
+A click in a CRM card makes the CRM's server (modules/PBXManager/connectors/PBXManager.php, ``call()``) send
+
+    POST /makecall?event=OutgoingCall&secret=..&from=101&to=%2B7+%28916%29+123-45-67&context=from-internal
+
+with an empty body. It looks at nothing of the reply but the trimmed body: exactly ``Error``, exactly
+``Authentication Failure`` or an empty one mean failure, anything else success. It waits without a limit and blocks the
+user's CRM tab meanwhile, so the reply goes out as soon as the PBX has taken the order, long before anybody answers.
+
+A call costs money, and the request comes over the network: everything of it that gets near the PBX passes a list of
+allowed characters here, and technology, context and caller id come from the configuration.
+"""
+
+from __future__ import annotations
+
+import enum
+import hmac
+import re
+import unicodedata
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+import attrs
+import phonenumbers
+
+CHANNEL_ID_PREFIX = "uac-"
+"""How the calls we originate can be told from all others: their first channel's Uniqueid begins so."""
+
+# The longest thing vTiger sends is a displayed number with a note; a secret is 32 characters or less.
+MAX_PARAMETER = 256
+PARAMETERS = ("event", "secret", "from", "to", "context")
+
+_EXTENSION = re.compile(r"[0-9A-Za-z_.-]{1,32}")
+_URI = re.compile(r"(?:tel|sips?|callto):", re.IGNORECASE)
+_FORMATTING = re.compile(r"[\s().\-\u2010-\u2015]+")
+_NOTE = re.compile(
+    r"[\s,;]*\b(?:доб|добав|добавочный|вн|внутр|внутренний|ext|extension|x)[.:\s]*\d{1,6}\s*$", re.IGNORECASE
+)
+_DIALLABLE = re.compile(r"\+?[0-9]{2,20}")
+
+Network = IPv4Network | IPv6Network
+
+PRIVATE_NETWORKS: tuple[Network, ...] = tuple(
+    ip_network(text) for text in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "::1/128", "fc00::/7")
+)
+
+
+class Answer(enum.Enum):
+    """The body of the reply to ``/makecall``. Its HTTP status is 200 in every case: vTiger does not look at it."""
+
+    SUCCESS = "Success"
+    ERROR = "Error"
+    AUTHENTICATION_FAILURE = "Authentication Failure"
+
+
+class Originated(enum.Enum):
+    """What became of an order given to a PBX."""
+
+    QUEUED = "queued"
+    """The PBX has taken it; what follows is told by the call itself."""
+    REFUSED = "refused"
+    """The PBX said no, or is not connected: nothing was dialled, the user may click again at once."""
+    UNKNOWN = "unknown"
+    """Sent, or perhaps sent, and no answer came. It is never sent again: two calls are worse than none."""
+
+
+@attrs.frozen(kw_only=True)
+class Click2CallRules:
+    """``[click2call]`` of the configuration."""
+
+    enabled: bool = True
+    networks: tuple[Network, ...] = PRIVATE_NETWORKS
+    """Where ``/makecall`` is listened to: the addresses of the CRM's server. Default: private networks."""
+    allow: tuple[re.Pattern[str], ...] = ()
+    """What may be dialled: one of these is found in the number as typed, less its formatting. Empty: everything."""
+    deny: tuple[re.Pattern[str], ...] = ()
+    """What may not be dialled, even if allowed."""
+    dial_prefix: str = ""
+    """Put before numbers that are no extensions (``9`` for an outside line)."""
+    strip_plus: bool = False
+    """Dial ``79161234567`` for ``+79161234567``."""
+    caller_id: str = "{number} <{number}>"
+    """What the employee's phone shows while it rings: ``{number}`` is the customer's, ``{extension}`` his own."""
+    ring_seconds: int = 30
+    """How long the employee's phone rings before the order lapses."""
+    answer_seconds: float = 3.0
+    """How long the PBX may take to accept the order. The user's CRM tab is blocked meanwhile."""
+    guard_seconds: float = 5.0
+    """The same click again within this time makes no second call."""
+    per_minute: int = 10
+    """Calls one employee may start in a minute."""
+
+
+@attrs.frozen(kw_only=True)
+class Route:
+    """How one PBX is told to call an employee: ``originate_*`` of ``[[pbx]]``."""
+
+    pbx: str
+    channel: str = "PJSIP/{extension}"
+    context: str = "from-internal"
+    contexts: frozenset[str] = frozenset()
+    """Contexts a request may ask for. Any other, which vTiger sends from its own settings, is passed over."""
+
+
+@attrs.frozen(kw_only=True)
+class Dial:
+    """An order for a PBX: ring ``channel``; when it answers, send it to ``exten`` in ``context``, priority 1."""
+
+    pbx: str
+    channel: str
+    context: str
+    exten: str
+    caller_id: str
+    channel_id: str
+    """Becomes Uniqueid and Linkedid of the employee's channel, and so part of the call's identity."""
+    ring_seconds: int
+    extension: str
+    number: str
+    """The customer's number less its formatting, as it was typed otherwise."""
+
+
+@attrs.frozen(kw_only=True)
+class Refusal:
+    """Why nothing is dialled. ``reason`` is for the log, in words, and holds nothing of the request."""
+
+    answer: Answer
+    reason: str
+
+
+def read_click(
+    parameters: Iterable[tuple[str, str]],
+    *,
+    secret: str,
+    rules: Click2CallRules,
+    routes: Sequence[Route],
+    is_extension: Callable[[str], bool],
+    region: str,
+    token: str,
+) -> Dial | Refusal:
+    """What a request to ``/makecall`` asks for, or why it is refused.
+
+    ``parameters`` are all pairs of the query and of a form body. ``token`` makes the channel's id unique: letters,
+    digits, dots and dashes. The secret is compared in constant time, before anything else is looked at.
+    """
+    given = _parameters(parameters)
+    if isinstance(given, Refusal):
+        return given
+    if not hmac.compare_digest(given["secret"].encode(), secret.encode()):
+        return Refusal(answer=Answer.AUTHENTICATION_FAILURE, reason="the secret is not that of [vtiger] secret")
+    if given["event"] != "OutgoingCall":
+        return _error("the parameter event is not OutgoingCall")
+    if not rules.enabled:
+        return _error("click2call is turned off: [click2call] enabled = false")
+    extension = given["from"].strip()
+    if not _EXTENSION.fullmatch(extension) or not is_extension(extension):
+        return _error("the parameter from is no extension by [calls] extensions; it comes from the CRM user's settings")
+    if not routes:
+        return _error("no PBX is configured for click2call")
+    try:
+        number = normalise(given["to"], is_extension=is_extension, region=region)
+    except ValueError as why:
+        return _error(str(why))
+    if number == extension:
+        return _error("an employee cannot call himself")
+    if rules.allow and not any(pattern.search(number) for pattern in rules.allow):
+        return _error("no pattern of [click2call] allow permits this number")
+    if any(pattern.search(number) for pattern in rules.deny):
+        return _error("a pattern of [click2call] deny forbids this number")
+    return _dial(extension, number, given["context"], rules, routes[0], is_extension, token)
+
+
+def normalise(shown: str, *, is_extension: Callable[[str], bool], region: str) -> str:
+    """The number to dial for one as it is shown in the CRM: digits, with ``+`` where it had one.
+
+    ``+7 (916) 123-45-67``, ``8 916 123-45-67``, ``tel:+7-916-123-45-67``, ``sip:79161234567@host`` and a note at the
+    end (``доб. 12``, ``ext 12``) are understood; the note is dropped. A national prefix stays as it was typed: the
+    dialplan knows it. Raises ValueError with the reason when no telephone number is left, or one that cannot exist in
+    ``region``.
+    """
+    text = unicodedata.normalize("NFKC", shown).strip()
+    if scheme := _URI.match(text):
+        text = text[scheme.end() :].partition(";")[0].partition("@")[0]
+    text = _FORMATTING.sub("", _NOTE.sub("", text))
+    if not text:
+        raise ValueError("the parameter to holds no number")
+    if not _DIALLABLE.fullmatch(text):
+        raise ValueError("the parameter to is no telephone number: something else than digits and + is in it")
+    if not is_extension(text):
+        _check_possible(text, region)
+    return text
+
+
+def _check_possible(number: str, region: str) -> None:
+    """Length and prefix only: numbering plans change faster than libraries, so a number may be too new to be valid."""
+    try:
+        parsed = phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException as why:
+        raise ValueError(f"the parameter to is no telephone number in [calls] region {region}") from why
+    verdict = phonenumbers.is_possible_number_with_reason(parsed)
+    if verdict not in (phonenumbers.ValidationResult.IS_POSSIBLE, phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY):
+        raise ValueError(f"the parameter to is too short or too long for a telephone number ([calls] region {region})")
+
+
+def _parameters(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str] | Refusal:
+    given = dict.fromkeys(PARAMETERS, "")
+    seen: set[str] = set()
+    for name, value in pairs:
+        if name not in given:
+            continue  # record= of the patched 7.3, and whatever a later CRM adds
+        if name in seen:
+            return _error(f"the parameter {name} is given twice")
+        if len(value) > MAX_PARAMETER:
+            return _error(f"the parameter {name} is longer than {MAX_PARAMETER} characters")
+        if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in value):
+            return _error(f"the parameter {name} has a line break or another control character in it")
+        seen.add(name)
+        given[name] = value
+    return given
+
+
+def _dial(
+    extension: str,
+    number: str,
+    context: str,
+    rules: Click2CallRules,
+    route: Route,
+    is_extension: Callable[[str], bool],
+    token: str,
+) -> Dial:
+    exten = number
+    if not is_extension(number):
+        exten = rules.dial_prefix + (number.removeprefix("+") if rules.strip_plus else number)
+    return Dial(
+        pbx=route.pbx,
+        channel=route.channel.format(extension=extension),
+        context=context if context in route.contexts else route.context,
+        exten=exten,
+        caller_id=rules.caller_id.format(number=number, extension=extension),
+        channel_id=CHANNEL_ID_PREFIX + token,
+        ring_seconds=rules.ring_seconds,
+        extension=extension,
+        number=number,
+    )
+
+
+def is_allowed_address(address: str | None, networks: Iterable[Network]) -> bool:
+    """Whether a client at ``address`` may use ``/makecall``. An IPv4 address in IPv6 form counts as what it is."""
+    try:
+        client = ip_address(address or "")
+    except ValueError:
+        return False
+    mapped = getattr(client, "ipv4_mapped", None)
+    return any((mapped or client) in network for network in networks)
+
+
+class Verdict(enum.Enum):
+    """What the guard says to a click."""
+
+    NEW = "new"
+    DOUBLE = "double"
+    TOO_MANY = "too many"
+
+
+@attrs.define
+class ClickGuard:
+    """Remembers the clicks of the last minute. Times are seconds of any clock that does not go back."""
+
+    guard_seconds: float
+    per_minute: int
+    _recent: dict[tuple[str, str], tuple[float, Answer]] = attrs.field(factory=dict, init=False)
+    _starts: dict[str, deque[float]] = attrs.field(factory=dict, init=False)
+
+    def admit(self, dial: Dial, at: float) -> Verdict:
+        """Whether this click is to make a call. Of clicks that are NEW it keeps the time."""
+        self._forget(at)
+        if (dial.extension, dial.number) in self._recent:
+            return Verdict.DOUBLE
+        starts = self._starts.setdefault(dial.extension, deque())
+        if len(starts) >= self.per_minute:
+            return Verdict.TOO_MANY
+        starts.append(at)
+        # Until the PBX has answered, the double of a click is told what is likely.
+        self._recent[dial.extension, dial.number] = (at, Answer.SUCCESS)
+        return Verdict.NEW
+
+    def settle(self, dial: Dial, outcome: Originated) -> Answer:
+        """The answer for a click with this outcome, which its doubles get as well.
+
+        After REFUSED nothing rings, so the next click is a new one.
+        """
+        key = (dial.extension, dial.number)
+        answer = Answer.SUCCESS if outcome is Originated.QUEUED else Answer.ERROR
+        if outcome is Originated.REFUSED:
+            self._recent.pop(key, None)
+        elif key in self._recent:
+            self._recent[key] = (self._recent[key][0], answer)
+        return answer
+
+    def answer_to_double(self, dial: Dial) -> Answer:
+        """What the click that this one doubles was, or would be, told."""
+        return self._recent[dial.extension, dial.number][1]
+
+    def _forget(self, at: float) -> None:
+        self._recent = {key: kept for key, kept in self._recent.items() if at - kept[0] < self.guard_seconds}
+        for extension, starts in list(self._starts.items()):
+            while starts and at - starts[0] >= 60:
+                starts.popleft()
+            if not starts:
+                del self._starts[extension]
+
+
+def _error(reason: str) -> Refusal:
+    return Refusal(answer=Answer.ERROR, reason=reason)
