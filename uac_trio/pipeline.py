@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 import attrs
 
 from uac_trio.ami.message import Event, Message
-from uac_trio.calls.fact import Fact
+from uac_trio.calls.call import Direction
+from uac_trio.calls.fact import Fact, OfParticipation
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.calls.tracker import CallTracker
 from uac_trio.vtiger.account import VtigerAccount
@@ -172,5 +173,7 @@ class Pipeline:
         requests: list[CallbackRequest] = []
         for fact in facts:
             self.observe(fact)
-            requests += self._translator.translate(fact)
+            is_internal = isinstance(fact, OfParticipation) and fact.direction is Direction.INTERNAL
+            if not (is_internal and self.rules.internal == "ignore"):
+                requests += self._translator.translate(fact)
         return requests

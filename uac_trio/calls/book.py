@@ -187,7 +187,8 @@ class CallBook:
                 return
             if call.direction is None or call.direction is Direction.INTERNAL:
                 call.operator = call.operator or source.extension
-                call.direction = None
+            for participation in call.participations:  # between colleagues until now, a customer's call from now on
+                participation.announced = participation.ended_at is not None
             call.customer = leg.number
             self._orient(call, Direction.OUTBOUND, at, because)
         elif call.direction is None and source.extension:
