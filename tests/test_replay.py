@@ -1,0 +1,132 @@
+"""What ``uac-trio replay`` prints, and that broken recordings lose nothing that can be read."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.recorded import ROOT, link, replayed
+from uac_trio.calls.rules import TrackerRules
+from uac_trio.replay import Replay, call_lines, replay, request_lines, timeline_lines
+from uac_trio.transcript import read_transcript
+from uac_trio.vtiger import VtigerAccount
+
+ACCOUNT = VtigerAccount(url="http://crm.invalid/c.php", secret="s")
+KEYS = (
+    "call_id", "linkedid", "direction", "customer", "status", "rang", "answered_by", "final_agent", "ring_secs",
+    "talk_secs", "transfers", "recording", "queue", "did", "caller", "called", "merged_into_first", "participations",
+)  # fmt: skip
+
+
+def replay_bytes(*files: tuple[str, bytes], rules: TrackerRules | None = None) -> Replay:
+    return replay([read_transcript(name, data) for name, data in files], rules or TrackerRules(), ACCOUNT, link)
+
+
+def test_call_lines() -> None:
+    """One JSON object a call, with the documented keys."""
+    [line] = call_lines(replayed("asterisk22/inbound_ringgroup_answered"))
+    call = json.loads(line)
+    assert set(KEYS) <= set(call)
+    assert {part["extension"]: part["outcome"] for part in call["participations"]} == {
+        "101": "answered-elsewhere", "102": "completed", "103": "answered-elsewhere",
+    }  # fmt: skip
+
+
+def test_request_lines() -> None:
+    """One JSON object a request, in the order they are made."""
+    requests = [json.loads(line) for line in request_lines(replayed("asterisk22/inbound_answered"))]
+    assert [request["callstatus"] for request in requests] == [
+        "DialBegin", "DialAnswer", "Hangup", "EndCall", "Record",
+    ]  # fmt: skip
+    assert all(set(request) == {"at", "callstatus", "call_id", "extension", "key", "form"} for request in requests)
+    assert "vtigersignature" not in requests[0]["form"]
+    times = [request["at"] for request in requests]
+    assert times == sorted(times)
+
+
+def test_timeline_tells_cause_and_decision() -> None:
+    """Each fact stands with the event that caused it and the request that followed."""
+    text = "\n".join(timeline_lines(replayed("asterisk22/queue_then_blind_transfer")))
+    assert "inbound call, customer +79161234567 to 4951000701" in text
+    assert "waits in queue support" in text
+    assert "blind transfer by 101 to 102" in text
+    assert "(BlindTransfer to 102)" in text
+    assert "-> CRM: Hangup callerIdNum=103, causetxt=Answered elsewhere" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("asterisk22/attended_transfer_refer", "merged into main-"),
+        ("asterisk22/click2call_answered", "101 calls +79161234567"),
+        ("asterisk22/proto_restart", "end not seen but inferred"),
+        ("asterisk22/proto_restart", "ended unseen"),
+    ],
+)
+def test_timeline_words(name: str, words: str) -> None:
+    """Every kind of fact has words of its own."""
+    assert words in "\n".join(timeline_lines(replayed(name)))
+
+
+@pytest.mark.parametrize("name", ["asterisk22/inbound_answered", "asterisk22/inbound_ringgroup_local"])
+def test_raw_bytes_tell_the_same_people(name: str) -> None:
+    """A .ami file has no times of its own, yet who called, rang and answered is the same."""
+    path = ROOT / f"{name}.ami"
+    [raw] = replay_bytes((path.name, path.read_bytes())).calls
+    [timed] = replayed(name).calls
+    for key in ("direction", "customer", "status", "answered_by", "recording", "did"):
+        assert raw[key] == timed[key]
+    assert set(raw["rang"]) == set(timed["rang"])
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_cut_transcript(share: float) -> None:
+    """A recording that ends in mid-message is told as far as it goes, and the end is reported."""
+    data = (ROOT / "asterisk22/inbound_answered.ami").read_bytes()
+    result = replay_bytes(("cut.ami", data[: int(len(data) * share)]))
+    assert len(result.calls) == 1
+    assert any("mid-message" in problem for problem in result.problems)
+
+
+def test_hostile_transcript() -> None:
+    """What was said before a protocol error counts; the error names the file."""
+    data = (ROOT / "asterisk22/inbound_answered.ami").read_bytes()
+    result = replay_bytes(("bad.ami", data + b"A: " + b"x" * 10_000_000))
+    assert [call["status"] for call in result.calls] == ["completed"]
+    assert any(problem.startswith("bad.ami: ") for problem in result.problems)
+
+
+def test_open_calls_are_told_as_they_stand() -> None:
+    """A call that is up when the recording ends is told, marked as not ended."""
+    lines = (ROOT / "asterisk22/inbound_answered.jsonl").read_bytes().splitlines(keepends=True)
+    bye = next(number for number, line in enumerate(lines) if b"trunk: BYE" in line)
+    [call] = replay_bytes(("cut.jsonl", b"".join(lines[:bye]))).calls
+    assert call["ended"] is False
+    assert call["answered_by"] == "101"
+
+
+def test_rules_change_the_story() -> None:
+    """With a list of extensions that lacks 102 the transfer's target is no employee and gets no row."""
+    data = (ROOT / "asterisk22/blind_transfer_refer.jsonl").read_bytes()
+    result = replay_bytes(("x.jsonl", data), rules=TrackerRules(extensions=["101"]))
+    assert {request.extension for request in result.requests} == {"101"}
+
+
+def test_internal_calls_are_reported_on_request() -> None:
+    """``internal = "report"`` makes one row of a call between employees: the caller's."""
+    data = (ROOT / "asterisk22/internal_answered.jsonl").read_bytes()
+    assert replay_bytes(("x.jsonl", data)).requests == []
+    told = replay_bytes(("x.jsonl", data), rules=TrackerRules(internal="report")).requests
+    assert {request.extension for request in told} == {"101"}
+    assert told[0].form["dialString"] == "102"
+
+
+def test_unreached_calls_get_an_owner() -> None:
+    """A customer who gives up in the IVR is a missed call of whoever ``unreached`` names."""
+    data = (ROOT / "asterisk22/inbound_ivr_hangup.jsonl").read_bytes()
+    assert replay_bytes(("x.jsonl", data)).requests == []
+    told = replay_bytes(("x.jsonl", data), rules=TrackerRules(unreached="103")).requests
+    assert [request.step.value for request in told] == ["DialBegin", "Hangup", "EndCall"]
+    assert {request.extension for request in told} == {"103"}
+    assert told[1].form["HangupCause"] == "NO ANSWER"
