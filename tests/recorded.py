@@ -1,4 +1,4 @@
-"""The recorded calls of fixtures/ami_transcripts: where they are, and what is known to be odd about their ground truth."""
+"""The recorded calls of fixtures/ami_transcripts: where they are, and what is odd about their ground truth."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent / "fixtures" / "ami_transcripts"
 NAMES = sorted(str(path.relative_to(ROOT)).removesuffix(".expect.json") for path in ROOT.glob("**/*.expect.json"))
 
 TRUTH_AMENDED: dict[str, dict[str, Any]] = {
-    # The lab took the recording from VarSet events, which these sessions had masked; MixMonitor ran and the Cdr tells it.
+    # The lab took the recording from VarSet events, which these sessions had masked; MixMonitor ran, the Cdr tells.
     "proto_eventmask": {"recording": "told by the Cdr"},
     "proto_filter": {"recording": "told by the Cdr"},
     # By the notes 101 answers at 0.56, REFER at 2.06, 102 answers at 3.12, BYE at 5.12: 1.5 + 2.0 s.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 import attrs
 
 from uac_trio.ami.message import Event, Message
-from uac_trio.calls.call import Direction
+from uac_trio.calls.call import Direction, Part, Remembered
 from uac_trio.calls.fact import Fact, OfParticipation
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.calls.tracker import CallTracker
@@ -23,7 +23,7 @@ MAX_SKEW = 5.0
 that late at most."""
 
 
-def _ignore(_: Fact) -> None:
+def _ignore(_: Fact, __: Sequence[CallbackRequest]) -> None:
     """Nobody observes."""
 
 
@@ -43,7 +43,8 @@ class _Exchange:
     ahead: float = 0.0
     """Seconds by which its clock is ahead of ours; 0 while its events carry no Timestamp."""
     last_at: float = 0.0
-    left_open: list[Begun] = attrs.field(factory=list)
+    left_open: dict[tuple[str, str], Begun] = attrs.field(factory=dict)
+    """By call id and extension."""
 
 
 @attrs.define
@@ -54,8 +55,8 @@ class Pipeline:
     rules: TrackerRules
     account: VtigerAccount
     link: Link
-    observe: Callable[[Fact], None] = _ignore
-    """Is shown every fact: for logs, timelines, metrics."""
+    observe: Callable[[Fact, Sequence[CallbackRequest]], None] = _ignore
+    """Is shown every fact with the requests that follow from it: for logs, timelines, metrics."""
     _exchanges: dict[str, _Exchange] = attrs.field(factory=dict, init=False)
     _translator: Translator = attrs.field(init=False)
 
@@ -77,9 +78,7 @@ class Pipeline:
                 continue
             event_at = self._time_of(exchange, message, at)
             requests += self._due(exchange, event_at)
-            requests += self._translate(exchange.tracker.process(message, event_at))
-            if message.name == "CoreShowChannelsComplete" and exchange.left_open:
-                requests += self._close_left_open(exchange, event_at)
+            requests += self._tell(exchange, exchange.tracker.process(message, event_at), event_at)
         return requests
 
     def lost(self, pbx: str, at: float) -> list[CallbackRequest]:
@@ -99,7 +98,8 @@ class Pipeline:
         """The end of a replay: nothing more will come."""
         requests: list[CallbackRequest] = []
         for exchange in self._exchanges.values():
-            requests += self._translate(exchange.tracker.finish(max(at + exchange.ahead, exchange.last_at)))
+            end = max(at + exchange.ahead, exchange.last_at)
+            requests += self._tell(exchange, exchange.tracker.finish(end), end)
         return requests
 
     @property
@@ -118,13 +118,8 @@ class Pipeline:
         With the first snapshot those still in progress are carried on, the others ended at its time.
         """
         exchange = self._exchange(pbx)
-        exchange.left_open = list(left_open)
-        exchange.tracker.remember(
-            {
-                (begun.request.call_id, begun.request.extension): occurrence_of(begun.request)
-                for begun in exchange.left_open
-            }
-        )
+        exchange.left_open = {(begun.request.call_id, begun.request.extension): begun for begun in left_open}
+        exchange.tracker.remember(_remembered(begun, self.rules) for begun in exchange.left_open.values())
 
     def _exchange(self, pbx: str) -> _Exchange:
         exchange = self._exchanges.get(pbx)
@@ -151,29 +146,64 @@ class Pipeline:
     def _due(self, exchange: _Exchange, at: float) -> list[CallbackRequest]:
         requests: list[CallbackRequest] = []
         while (deadline := exchange.tracker.next_deadline) is not None and deadline <= at:
-            requests += self._translate(exchange.tracker.tick(deadline))
+            requests += self._tell(exchange, exchange.tracker.tick(deadline), deadline)
+        return requests
+
+    def _tell(self, exchange: _Exchange, facts: Iterable[Fact], at: float) -> list[CallbackRequest]:
+        requests = self._translate(facts)
+        if exchange.left_open and exchange.tracker.is_synced:
+            told = {request.key for request in requests}
+            requests += [request for request in self._close_left_open(exchange, at) if request.key not in told]
         return requests
 
     def _close_left_open(self, exchange: _Exchange, at: float) -> list[CallbackRequest]:
-        taking_part = exchange.tracker.taking_part()
-        alive = {call.id for call in exchange.tracker.live_calls()}
+        """What the snapshot does not show is over. Of the rest the tracker tells the end, but for a whole call (stock)
+        of which no employee's part is left: that ends with the call."""
+        tracker = exchange.tracker
+        taking_part = tracker.taking_part()
+        going_on = {
+            who
+            for who, begun in exchange.left_open.items()
+            if begun.request.step is Step.START_APP and begun.request.call_id in tracker.board.calls
+        }
         requests: list[CallbackRequest] = []
-        for begun in exchange.left_open:
-            request = begun.request
-            if request.step is Step.START_APP:
-                goes_on = request.call_id in alive
-            else:
-                goes_on = (request.call_id, request.extension) in taking_part
-            if not goes_on:
-                requests += self._translator.close(request, begun.answered_at, at)
-        exchange.left_open = []
+        for who, begun in exchange.left_open.items():
+            if who not in taking_part and who not in going_on:
+                requests += self._translator.close(begun.request, begun.answered_at, at)
+        exchange.left_open = {who: exchange.left_open[who] for who in going_on}
         return requests
 
     def _translate(self, facts: Iterable[Fact]) -> list[CallbackRequest]:
         requests: list[CallbackRequest] = []
         for fact in facts:
-            self.observe(fact)
             is_internal = isinstance(fact, OfParticipation) and fact.direction is Direction.INTERNAL
-            if not (is_internal and self.rules.internal == "ignore"):
-                requests += self._translator.translate(fact)
+            is_told = not (is_internal and self.rules.internal == "ignore")
+            following = self._translator.translate(fact) if is_told else []
+            self.observe(fact, following)
+            requests += following
         return requests
+
+
+def _remembered(begun: Begun, rules: TrackerRules) -> Remembered:
+    """What a DialBegin or StartApp said, as the tracker knows it."""
+    request, form = begun.request, begun.request.form
+    caller, dialled = form.get("callerIdNumber", ""), form.get("dialString", "")
+    extension = request.extension
+    if request.step is Step.START_APP and form.get("channel"):
+        extension, dialled = caller, form.get("callerId", "")
+    part = Part.CALLER if caller == extension else Part.CALLEE
+    customer = dialled if part is Part.CALLER else caller
+    if part is Part.CALLEE:
+        direction = Direction.INBOUND
+    else:
+        direction = Direction.INTERNAL if rules.is_extension(customer) else Direction.OUTBOUND
+    return Remembered(
+        call_id=request.call_id,
+        extension=extension,
+        occurrence=occurrence_of(request),
+        part=part,
+        direction=direction,
+        customer=customer,
+        began_at=request.at,
+        answered_at=begun.answered_at,
+    )

@@ -6,13 +6,14 @@ Deterministic, without network: the clock is the recording's own.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 
 from uac_trio.ami import Banner, Message, MessageParser, RemoteProtocolError
+from uac_trio.calls.call import Direction, Part
 from uac_trio.calls.fact import (
     CallBegan,
     CallEnded,
@@ -57,17 +58,12 @@ def replay(transcripts: Sequence[Transcript], rules: TrackerRules, account: Vtig
     """Run transcripts, successive connections to one PBX, through the pipeline."""
     result = Replay()
 
-    def observe(fact: Fact) -> None:
+    def observe(fact: Fact, requests: Sequence[CallbackRequest]) -> None:
         result.facts.append(fact)
-        result.story.append(fact)
+        result.story += [fact, *requests]
 
     pipeline = Pipeline(rules, account, link, observe)
-
-    def take(requests: Iterable[CallbackRequest]) -> None:
-        for request in requests:
-            result.requests.append(request)
-            result.story.append(request)
-
+    take = result.requests.extend
     at = 0.0
     for transcript in transcripts:
         parser = MessageParser()
@@ -138,7 +134,7 @@ def timeline_lines(result: Replay) -> Iterator[str]:
             if isinstance(item, CallbackRequest):
                 yield f"{stamp}    -> CRM: {_request_words(item)}"
             else:
-                yield f"{stamp}{_fact_words(item):<58} ({item.because})"
+                yield f"{stamp}{fact_words(item):<58} ({item.because})"
         yield ""
 
 
@@ -148,15 +144,18 @@ def _request_words(request: CallbackRequest) -> str:
     return f"{request.step.value} " + ", ".join(f"{name}={value}" for name, value in about.items())
 
 
-def _fact_words(fact: Fact) -> str:
+def fact_words(fact: Fact) -> str:
+    """What happened, in a short line."""
     match fact:
         case CallBegan():
+            if fact.direction is Direction.INTERNAL:
+                return "call between employees"
             to = f" to {fact.did}" if fact.did else ""
             return f"{fact.direction.value} call, customer {fact.customer or 'not known'}{to}"
         case QueueJoined():
             return f"waits in queue {fact.queue}, position {fact.position}"
         case ParticipationBegan():
-            verb = "calls" if fact.part.value == "caller" else "is rung for"
+            verb = "calls" if fact.part is Part.CALLER else "gets a call from"
             return f"{fact.extension} {verb} {fact.customer or 'a withheld number'}"
         case ParticipationAnswered():
             return f"{fact.extension} talks with {fact.customer or 'a withheld number'}"

@@ -70,7 +70,7 @@ def test_no_json_container_passes(text: str) -> None:
     [("main-1795413713.0", True), ("main-pbx1-1795413713.0", True), ("main-" + "1" * 120, False), ("main-a'b", False)],
 )
 def test_call_uuid(call_id: str, *, kept: bool) -> None:
-    """An identity that fits is sent as it is; one that vTiger would cut or misread becomes a digest, always the same."""
+    """An identity that fits is sent as it is; one that vTiger would cut or misread becomes a digest, each time."""
     sent = field.call_uuid(call_id)
     assert (sent == call_id) is kept
     assert len(sent) <= 100

@@ -10,7 +10,7 @@ from __future__ import annotations
 import attrs
 
 from uac_trio.ami.message import Event, unescape_c
-from uac_trio.calls.call import Call, Direction, Transfer, TransferType
+from uac_trio.calls.call import Call, Direction, Part, Transfer, TransferType
 from uac_trio.calls.channel import Channel, ChannelState, Leg
 from uac_trio.calls.fact import (
     CallBegan,
@@ -21,10 +21,11 @@ from uac_trio.calls.fact import (
     Oddity,
     RecordingKnown,
 )
+from uac_trio.calls.outcome import Outcome
 from uac_trio.calls.party import PartyFinder
-from uac_trio.calls.progress import advance, counterpart, end_participation, own_unreached
+from uac_trio.calls.progress import advance, end_participation, own_unreached, stop_clocks, tell
 from uac_trio.calls.record import call_record, call_status, recording_of
-from uac_trio.calls.rules import TrackerRules, dialled_number, known, parse_channel_name
+from uac_trio.calls.rules import TrackerRules, dialled_number, known, parse_channel_name, whole
 from uac_trio.calls.switchboard import Switchboard
 
 
@@ -60,12 +61,11 @@ class CallBook:
             return self.adopt(event, at, prefix)
         if not channel.is_live:
             return channel
-        channel.seen_at = at
+        channel.seen_at = channel.call.seen_at = at
         self.suspects.pop(uniqueid, None)
         number = known(event.get(prefix + "CallerIDNum"))
         if number:
             channel.number = number
-        channel.exten = event.get(prefix + "Exten") or channel.exten
         linkedid = event.get(prefix + "Linkedid")
         if linkedid and linkedid != channel.linkedid:
             channel.linkedid = linkedid
@@ -76,7 +76,7 @@ class CallBook:
                 self.merge(channel.call, other, at, f"{event.name}: {channel.full_name} now has Linkedid {linkedid}")
         state = event.get(prefix + "ChannelState")
         if state:
-            self.enter_state(channel, int(state) if state.isdecimal() else channel.state, at)
+            self.enter_state(channel, whole(state, channel.state), at)
         return channel
 
     def adopt(self, event: Event, at: float, prefix: str = "") -> Channel:
@@ -93,7 +93,7 @@ class CallBook:
             name=name,
             full_name=full_name,
             linkedid=linkedid,
-            call=self.board.call_of(linkedid, at),
+            call=self._reopened(self.board.call_of(linkedid, uniqueid, at)),
             created_at=at,
             state=-1,
             caller=number,
@@ -103,16 +103,26 @@ class CallBook:
             caller_name=known(unescape_c(event.get(prefix + "CallerIDName"))),
             seen_at=at,
         )
-        channel.extension = self.parties.extension_of(name, number, context, int(state) if state.isdecimal() else -1)
+        channel.extension = self.parties.extension_of(name, number, context, whole(state, -1))
         self.board.add(channel)
         call = channel.call
+        call.seen_at = at
+        if call.remembered and call.direction is None:
+            self._recall(call, at)
         if call.source is None or uniqueid == call.linkedid:
             call.source = channel
         half = channel.half
         if half is not None and half.call is not call:  # servers before 13.5 have no Linkedid
             self.merge(half.call, call, at, f"{event.name}: halves of {name.pair}")
-        self.enter_state(channel, int(state) if state.isdecimal() else ChannelState.DOWN, at)
+        self.enter_state(channel, whole(state, ChannelState.DOWN), at)
         return channel
+
+    def _reopened(self, call: Call) -> Call:
+        """A call that seemed to be over has a live channel again: its other ones ended too soon, or we were told late."""
+        if call.ended_at is not None:
+            call.ended_at = call.finish_at = None
+            self.ending.pop(call.id, None)
+        return call
 
     def enter_state(self, channel: Channel, state: int, at: float) -> None:
         if state == channel.state:
@@ -133,6 +143,23 @@ class CallBook:
         call.did = known(source.exten)
         self._orient(call, Direction.INBOUND, at, f"{source.full_name} calls {source.exten or '?'}")
 
+    def _recall(self, call: Call, at: float) -> None:
+        """Go on with what an earlier run told of the call."""
+        parts = list(call.remembered.values())
+        told = next((part for part in parts if part.part is Part.CALLER), parts[0])
+        if told.part is Part.CALLER:
+            call.operator = told.extension
+        if told.direction is Direction.INTERNAL:
+            call.called = told.customer
+        else:
+            call.customer, call.met_line = told.customer, True
+        answers = [part for part in parts if part.answered_at is not None]
+        if answers:
+            first = min(answers, key=lambda part: part.answered_at or 0.0)
+            call.answered_at = call.talk.since = first.answered_at
+            call.answered_by = first.customer if first.part is Part.CALLER else first.extension
+        self._orient(call, told.direction, at, "told of before the restart")
+
     def rings(self, channel: Channel, at: float) -> None:
         if channel.rang_at is None:
             channel.rang_at = at
@@ -149,8 +176,8 @@ class CallBook:
         leg = channel.leg
         if leg is None:
             leg = channel.leg = Leg(channel, caller, dial_string, at, rang_at=channel.rang_at)
-        elif leg.caller is None:
-            leg.caller, leg.dial_string = caller, leg.dial_string or dial_string
+        else:
+            leg.caller, leg.dial_string = leg.caller or caller, leg.dial_string or dial_string
         if not channel.is_person:
             return leg
         call = channel.call
@@ -162,25 +189,23 @@ class CallBook:
             self._notice_handover(call, leg)
         return leg
 
+    def answer(self, leg: Leg, caller: Channel | None, at: float) -> None:
+        """Somebody took the call there. ``caller`` may be another than who dialled: a pickup, a blond transfer."""
+        leg.status, leg.answered_at = "ANSWER", at
+        leg.ended_at = at if leg.ended_at is None else leg.ended_at
+        if caller is not None:
+            leg.caller, caller.answered_leg = caller, leg
+
     def direct(self, call: Call, leg: Leg, at: float, because: str) -> None:
         """Conclude the call's direction from one of its legs."""
         source, channel = call.source, leg.channel
-        if source is None or (
-            call.direction is not None and call.direction is not Direction.INTERNAL and call.customer
-        ):
+        if source is None:
             return
-        by_originate = source.originated and (
-            channel is source or (source.half is not None and leg.caller is source.half)
-        )
-        if by_originate:
-            if channel.extension:
-                call.operator, call.operator_leg = channel.extension, leg
-                asked = source.number
-                if asked and not self.rules.is_extension(asked):
-                    call.customer = asked
-            else:
-                call.customer = leg.number
+        if source.originated and (channel is source or (source.half is not None and leg.caller is source.half)):
+            self._direct_originated(call, source, leg)
             self._orient(call, Direction.OUTBOUND, at, because)
+        elif call.customer and call.direction in (Direction.INBOUND, Direction.OUTBOUND):
+            return
         elif channel.is_line:
             if call.direction is None and source.is_line and not source.originated:
                 self._take_inbound(call, source, at)
@@ -192,14 +217,25 @@ class CallBook:
             call.customer = leg.number
             self._orient(call, Direction.OUTBOUND, at, because)
         elif call.direction is None and source.extension:
-            call.operator, call.called = source.extension, source.exten
+            call.operator, call.called = source.extension, known(source.exten) or channel.extension
             self._orient(call, Direction.INTERNAL, at, because)
         elif call.direction is None and source.is_line and not source.originated:
             self._take_inbound(call, source, at)
-        elif call.direction is Direction.OUTBOUND and leg is not call.operator_leg and call.operator:
+        elif call.direction is Direction.OUTBOUND and leg not in call.operator_legs and call.operator:
             call.direction = None  # a click on a colleague's number
             call.called = channel.extension
             self._orient(call, Direction.INTERNAL, at, because)
+
+    def _direct_originated(self, call: Call, source: Channel, leg: Leg) -> None:
+        """The first leg of an Originate: the employee who clicked, on all his devices; or a customer first."""
+        if not leg.channel.extension:
+            call.customer = call.customer or leg.number
+            return
+        call.operator = call.operator or leg.channel.extension
+        if leg not in call.operator_legs:
+            call.operator_legs.append(leg)
+        if not call.customer and not self.rules.is_extension(source.number):
+            call.customer = source.number  # the CallerID that was asked for: the customer's, shown to the employee
 
     def _orient(self, call: Call, direction: Direction, at: float, because: str) -> None:
         if call.direction is direction:
@@ -213,26 +249,34 @@ class CallBook:
 
     def _notice_handover(self, call: Call, leg: Leg) -> None:
         """A new leg in an answered call: a consultation by feature code, or a customer sent on by Redirect."""
+        if leg.number:
+            for transfer in call.transfers:  # dialled with a prefix that the dialplan took off
+                if not transfer.answered and transfer.to.endswith(leg.number):
+                    transfer.to = leg.number
         if call.answered_at is None or leg.caller is None:
             return
         half = leg.caller.half
         agents = {mate for mate in (self.board.bridge_mates(half) if half else ()) if mate.extension}
-        if half is not None and half.leg is None and agents:
+        if half is not None and (half.leg is None or half.leg.caller is None) and agents:
             # features.c: *2 puts the transferer into a bridge with a Local channel that nobody dialled
             agent = min(agents, key=lambda mate: mate.uniqueid)
             call.transfers.append(Transfer("attended", agent.extension, leg.party, consulting=leg))
             return
+        self.notice_sent_on(call, "redirect", leg.party, leg.began_at, "Redirect: no event of its own")
+
+    def notice_sent_on(self, call: Call, kind: TransferType, to: str, at: float, because: str) -> None:
+        """The customer goes on to ``to``. If he was with an employee whose channel somebody else ended, that was a
+        transfer which no event told of."""
         if call.parker or any(not transfer.answered and transfer.consulting is None for transfer in call.transfers):
             return
-        ended = [part for part in call.participations if part.answered_at is not None]
-        if not ended or any(part.ended_at is None for part in ended):
+        agents = [part for part in call.participations if part.answered_at is not None and part.extension != to]
+        if not agents or any(part.ended_at is None for part in agents):
             return
-        last = max(ended, key=lambda part: part.ended_at or 0.0)
+        last = max(agents, key=lambda part: part.ended_at or 0.0)
         if any(channel.asked_to_hang_up or channel.transferred for channel in last.channels):
             return  # he hung up himself; the dialplan goes on with the customer
-        self.hand_over(
-            call, "redirect", last.extension, leg.party, last.ended_at or leg.began_at, "Redirect: no event of its own"
-        )
+        last.outcome = Outcome.TRANSFERRED
+        self.hand_over(call, kind, last.extension, to, at, because)
 
     def hand_over(
         self, call: Call, kind: TransferType, by: str, to: str, at: float, because: str, answered: bool = False
@@ -244,9 +288,12 @@ class CallBook:
 
     def advance(self, call: Call, at: float, because: str) -> None:
         """An event changed the call's channels: what follows for its people, and is it over?"""
+        if call.merged_into:
+            return  # told as it was; its channels are the survivor's
         self.facts += advance(call, self.board.audible, at, because)
+        call.seen_at = at
         if call.ended_at is None and not call.live:
-            call.ended_at = at
+            call.ended_at = max((channel.hungup_at or at for channel in call.channels.values()), default=at)
             call.finish_at = at + self.rules.linger
             self.ending[call.id] = call
 
@@ -260,7 +307,7 @@ class CallBook:
             if participation.ended_at is None:
                 self.facts += end_participation(absorbed, participation, at, because)
         absorbed.talk.run(False, at)
-        self.board.move(absorbed, survivor, at)
+        self.board.move(absorbed, self._reopened(survivor), at)
         survivor.met_line = survivor.met_line or absorbed.met_line
         survivor.queue = survivor.queue or absorbed.queue
         if source_lost:
@@ -276,47 +323,53 @@ class CallBook:
     def finish(self, call: Call, at: float) -> None:
         """Tell the call and forget it."""
         self.ending.pop(call.id, None)
-        because = "the call is over" if call.ended_at is not None else "the recording of events ends here"
-        told = any(channel.is_person for channel in call.channels.values()) and not (call.merged_into and not call.legs)
+        because = "the call is over"
+        if call.ended_at is None:
+            because = "the recording of events ends here"
+            call.inferred = True
+            for participation in call.participations:
+                if participation.ended_at is None:
+                    self.facts += end_participation(call, participation, at, because)
+        # What was never a call of its own: a pickup, the retrieval of a parked call, the recall after a failed transfer.
+        is_part = call.merged_into and not call.outward_legs and not any(part.announced for part in call.participations)
+        told = any(channel.is_person for channel in call.channels.values()) and not is_part
         if told and call.direction is None:
             source = call.source
             if source is not None and source.is_line and not source.originated:
-                self._take_inbound(call, source, at)
+                self._take_inbound(call, source, at if call.ended_at is None else call.ended_at)
             elif source is not None and source.extension:
                 call.direction, call.operator, call.called = Direction.INTERNAL, source.extension, known(source.exten)
         if told:
-            self._own_unreached(call)
-            for participation in call.participations:
-                path = recording_of(call, participation)
-                if path and participation.answered_at is not None and participation.announced:
-                    self.facts.append(
-                        RecordingKnown(
-                            call_id=call.id, at=at, because=because, extension=participation.extension,
-                            occurrence=participation.occurrence, part=participation.part,
-                            direction=call.direction or Direction.INTERNAL, customer=counterpart(call, participation),
-                            began_at=participation.began_at, path=path,
-                        )
-                    )  # fmt: skip
+            self._own_unreached(call, at)
+            self._tell_recordings(call, at, because)
             self.facts.append(CallEnded(call_id=call.id, at=at, because=because, record=call_record(call, at)))
         self.board.forget(call)
 
-    def _own_unreached(self, call: Call) -> None:
+    def _tell_recordings(self, call: Call, at: float, because: str) -> None:
+        """One to an employee who talked: a row of the CRM holds one link."""
+        talked = {
+            part.extension: part for part in call.participations if part.answered_at is not None and part.announced
+        }
+        for participation in talked.values():
+            path = recording_of(call, participation)
+            if path:
+                self.facts += tell(call, participation, RecordingKnown, at, because, path=path)
+
+    def _own_unreached(self, call: Call, at: float) -> None:
         """An incoming call for which no employee's phone rang must not vanish: it gets an owner, if one is set."""
         owner = self.rules.unreached
         if owner and call.direction is Direction.INBOUND and not call.participations and not call.merged_into:
-            self.facts += own_unreached(call, owner, call_status(call))
+            self.facts += own_unreached(call, owner, call_status(call), at)
 
-    def vanish(self, channel: Channel | None, at: float, because: str) -> None:
-        """A channel that ended unseen."""
-        if channel is None or not channel.is_live:
-            return
+    def vanish(self, channel: Channel, at: float, because: str) -> None:
+        """A channel ended unseen; when, is not known: as long ago as can be. What follows is left to ``advance``."""
+        call = channel.call
         ended_at = self.lost_at if self.lost_at is not None and channel.seen_at <= self.lost_at else at
-        channel.call.inferred = True
+        ended_at = max(ended_at, call.seen_at)
+        call.inferred = True
         self.hang_up(channel, ended_at)
-        self.facts.append(
-            Oddity(call_id=channel.call.id, at=ended_at, because=f"{channel.full_name} ended unseen: {because}")
-        )
-        self.advance(channel.call, ended_at, f"{channel.full_name} ended unseen")
+        stop_clocks(call, self.board.audible, ended_at)
+        self.facts.append(Oddity(call_id=call.id, at=ended_at, because=f"{channel.full_name} ended unseen: {because}"))
 
     def hang_up(self, channel: Channel, at: float) -> None:
         channel.hungup_at = at

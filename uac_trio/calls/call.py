@@ -73,6 +73,22 @@ class Participation:
         return None if until is None else until - self.began_at
 
 
+@attrs.frozen(kw_only=True)
+class Remembered:
+    """An employee's part that an earlier run of ours told of and did not see the end of."""
+
+    call_id: str
+    extension: str
+    """"" where it is not known who: the CRM was told of the call as a whole."""
+    occurrence: str
+    part: Part
+    direction: Direction
+    customer: str
+    """As in the facts: the outside number; internal calls: the colleague's."""
+    began_at: float
+    answered_at: float | None
+
+
 TransferType = Literal["blind", "attended", "redirect", "park"]
 
 
@@ -124,15 +140,15 @@ class Call:
     """Internal calls: the number that was dialled."""
     queue: str = ""
     legs: list[Leg] = attrs.field(factory=list)
-    operator_leg: Leg | None = None
-    """Click2call: the leg that rings the operator, before the customer is called."""
+    operator_legs: list[Leg] = attrs.field(factory=list)
+    """Click2call: the legs that ring the operator's devices, before the customer is called."""
     answered_at: float | None = None
     answered_by: str = ""
     final_agent: str = ""
     talk: Stopwatch = attrs.field(factory=Stopwatch)
     participations: list[Participation] = attrs.field(factory=list)
-    remembered: dict[str, str] = attrs.field(factory=dict)
-    """Extension to occurrence of participations that an earlier run of ours began."""
+    remembered: dict[str, Remembered] = attrs.field(factory=dict)
+    """By extension: what an earlier run of ours began and nobody took up yet."""
     transfers: list[Transfer] = attrs.field(factory=list)
     recordings: list[Recording] = attrs.field(factory=list)
     parker: str = ""
@@ -146,9 +162,13 @@ class Call:
     """HangupRequest events reach us (no filter drops them), so their absence means something."""
     met_line: bool = False
     """An outside party took part: without one its people are not talking to a customer."""
+    is_adopted: bool = False
+    """It is older than our connection: what was before the snapshot is not known."""
     inferred: bool = False
     """Its end, or part of it, was not seen but concluded from a snapshot."""
     merged_into: str = ""
+    seen_at: float = 0.0
+    """When an event last spoke of it."""
     ended_at: float | None = None
     finish_at: float | None = None
     """When it is told and forgotten: the end plus the time a Cdr may take."""
@@ -167,4 +187,4 @@ class Call:
     @property
     def outward_legs(self) -> list[Leg]:
         """The attempts to reach the other side: all but the ring at the operator's own desk."""
-        return [leg for leg in self.legs if leg is not self.operator_leg]
+        return [leg for leg in self.legs if leg not in self.operator_legs]

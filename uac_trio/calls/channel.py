@@ -40,8 +40,21 @@ class HangupCause(enum.IntEnum):
     NO_ANSWER = 19
     SUBSCRIBER_ABSENT = 20
     REJECTED = 21
+    NUMBER_CHANGED = 22
     ANSWERED_ELSEWHERE = 26
-    INTERWORKING = 127
+    OUT_OF_ORDER = 27
+    INVALID_NUMBER = 28
+    FACILITY_REJECTED = 29
+    CONGESTION = 34
+    NETWORK_OUT_OF_ORDER = 38
+    """Of SIP 500 and 502 too."""
+    TEMPORARY_FAILURE = 41
+    SWITCH_CONGESTION = 42
+    NO_SUCH_LINE = 44
+    NOT_AVAILABLE = 58
+    """Of SIP 488: no codec in common."""
+    TIMER_EXPIRED = 102
+    """Of SIP 504."""
 
 
 @attrs.define(eq=False)
@@ -64,6 +77,16 @@ class Leg:
     """Lines only: the number that was dialled there."""
     lost_race: bool = False
     """Another phone took the call (picked up, or cause 26)."""
+
+    @property
+    def chain(self) -> list[Leg]:
+        """This leg and those that led to it through Local channels, the innermost first."""
+        legs: list[Leg] = []
+        leg: Leg | None = self
+        while leg is not None and leg not in legs:
+            legs.append(leg)
+            leg = leg.caller.half.leg if leg.caller is not None and leg.caller.half is not None else None
+        return legs
 
     @property
     def party(self) -> str:
@@ -104,7 +127,7 @@ class Channel:
     """Its device asked for hold: the others hear music."""
     answered_leg: Leg | None = None
     """As a caller: the leg that answered it; connects the two until bridge events say more."""
-    asked_to_hang_up: bool = False
+    hangup_asked_at: float | None = None
     """HangupRequest named this channel: its own end hung up."""
     transferred: bool = False
     """A transfer event named it as the transferer, with success."""
@@ -116,6 +139,11 @@ class Channel:
     """When it came over from a call that was merged into this one."""
     home: Call | None = None
     """The call it was made in, where that was merged: its Cdr belongs there."""
+
+    @property
+    def asked_to_hang_up(self) -> bool:
+        """Its own end hung up."""
+        return self.hangup_asked_at is not None
 
     @property
     def is_live(self) -> bool:

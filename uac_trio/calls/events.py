@@ -9,7 +9,7 @@ from uac_trio.calls.book import CallBook
 from uac_trio.calls.call import Direction, Recording
 from uac_trio.calls.channel import Channel
 from uac_trio.calls.fact import QueueJoined
-from uac_trio.calls.rules import parse_channel_name
+from uac_trio.calls.rules import known, parse_channel_name, whole
 
 PARKING_ORDER = 2.0
 """Seconds within which ParkedCall and the BlindTransfer to the parking extension are one deed; either may be first."""
@@ -24,7 +24,7 @@ def _newchannel(book: CallBook, event: Event, at: float) -> None:
 def _newstate(book: CallBook, event: Event, at: float) -> None:
     channel = book.channel(event, at)
     if channel is not None:
-        book.advance(channel.call, at, f"Newstate {event.get('ChannelStateDesc')} {channel.full_name}")
+        _follow(book, channel, at, f"Newstate {event.get('ChannelStateDesc')} {channel.full_name}")
 
 
 def _new_callerid(book: CallBook, event: Event, at: float) -> None:
@@ -73,10 +73,7 @@ def _dial_end(book: CallBook, event: Event, at: float) -> None:
     if leg.ended_at is None or (status == "ANSWER" and leg.answered_at is None):
         leg.ended_at, leg.status = at, status
         if status == "ANSWER":
-            leg.answered_at = at
-            if caller is not None:
-                leg.caller = caller  # a pickup, a blond transfer: answered to another than the one who dialled
-                caller.answered_leg = leg
+            book.answer(leg, caller, at)
     _follow(book, channel, at, because)
 
 
@@ -92,11 +89,29 @@ def _follow(book: CallBook, channel: Channel, at: float, because: str) -> None:
     book.advance(call, at, because)
 
 
+def _originate_response(book: CallBook, event: Event, at: float) -> None:
+    """A failed one tells what would have been dialled: the customer of a click whose CallerID was not the customer's.
+
+    It has no Uniqueid, only the channel that was asked for (main/pbx.c); its call is just ending.
+    """
+    if event.get("Response") != "Failure":
+        return
+    asked = event.get("Channel").removesuffix("/n") + "-"
+    named = [channel for channel in book.board.channels.values() if channel.full_name.startswith(asked)]
+    source = next((channel for channel in reversed(named) if channel.originated), None)
+    exten = known(event.get("Exten"))
+    if source is None or source.call.customer or not exten or book.rules.is_extension(exten):
+        return
+    source.call.customer = exten.removeprefix(book.rules.outside_prefix)
+    book.advance(source.call, at, "OriginateResponse Failure")
+
+
 def _hangup_request(book: CallBook, event: Event, at: float) -> None:
     channel = book.channel(event, at, adopt=False)
     if channel is None:
         return
-    channel.asked_to_hang_up = channel.call.saw_hangup_request = True
+    channel.hangup_asked_at = at
+    channel.call.saw_hangup_request = book.board.hears_hangup_requests = True
     if channel.call.waiting is channel and channel.call.answered_at is None:
         channel.call.gave_up = True
 
@@ -106,7 +121,7 @@ def _hangup(book: CallBook, event: Event, at: float) -> None:
     if channel is None or not channel.is_live:
         return
     cause = event.get("Cause")
-    channel.cause = int(cause) if cause.isdecimal() else 0
+    channel.cause = whole(cause, 0)
     channel.tech_cause = event.get("TechCause")
     book.hang_up(channel, at)
     book.advance(channel.call, at, f"Hangup {channel.full_name} cause {cause}")
@@ -187,6 +202,8 @@ def _attended_transfer(book: CallBook, event: Event, at: float) -> None:
         if channel is not None:
             channel.transferred = True
     to = consulted or (target.extension or _number_of(target) if target is not None else "")
+    if to == call.customer and named[0] is not None:
+        to = named[0].extension or to  # he called the customer second and hands the colleague of his first call to him
     attempt = next((transfer for transfer in call.transfers if transfer.consulting is not None), None)
     if attempt is not None:
         call.transfers.remove(attempt)
@@ -210,9 +227,13 @@ def _pickup(book: CallBook, event: Event, at: float) -> None:
     target = book.channel(event, at, "Target", adopt=False)
     if channel is None or target is None:
         return
+    because = f"Pickup by {channel.full_name}"
+    book.merge(target.call, channel.call, at, because)
     if target.leg is not None:
         target.leg.lost_race = True
-    book.merge(target.call, channel.call, at, f"Pickup by {channel.full_name}")
+        # main/pickup.c: the picker is answered in the target's place; of a Queue there is no DialEnd to say so
+        book.answer(book.begin_leg(channel, target.leg.caller, "", at), target.leg.caller, at)
+    _follow(book, channel, at, because)
 
 
 def _parked_call(book: CallBook, event: Event, at: float) -> None:
@@ -247,7 +268,9 @@ def _queue_join(book: CallBook, event: Event, at: float) -> None:
     if channel is None:
         return
     call, queue = channel.call, event.get("Queue")
-    call.queue = call.queue or queue
+    if call.answered_at is None or not call.queue:
+        call.queue = queue
+    book.notice_sent_on(call, "redirect", queue, at, "Redirect: no event of its own")
     call.waiting = channel
     book.facts.append(
         QueueJoined(
@@ -279,7 +302,7 @@ def _cdr(book: CallBook, event: Event, at: float) -> None:
     if path and destination:
         secs = event.get("BillableSeconds")
         uniqueid = event.get("UniqueID")
-        call.recordings.append(Recording(path, uniqueid, destination, int(secs) if secs.isdecimal() else 0))
+        call.recordings.append(Recording(path, uniqueid, destination, whole(secs, 0)))
 
 
 def _newexten(book: CallBook, event: Event, at: float) -> None:
@@ -308,6 +331,7 @@ HANDLERS: dict[str, Callable[[CallBook, Event, float], None]] = {
     "DialBegin": _dial_begin,
     "DialState": _dial_state,
     "DialEnd": _dial_end,
+    "OriginateResponse": _originate_response,
     "HangupRequest": _hangup_request,
     "Hangup": _hangup,
     "Rename": _rename,

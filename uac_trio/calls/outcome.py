@@ -29,6 +29,12 @@ class Outcome(enum.Enum):
     TRANSFERRED = "transferred"
 
 
+TALKED = (Outcome.COMPLETED, Outcome.TRANSFERRED)
+"""The employee talked to the other side."""
+
+SAME_MOMENT = 0.5
+"""Seconds within which cause and effect come, under load too."""
+
 BY_CAUSE = {
     HangupCause.ANSWERED_ELSEWHERE: Outcome.ANSWERED_ELSEWHERE,
     HangupCause.BUSY: Outcome.BUSY,
@@ -36,6 +42,17 @@ BY_CAUSE = {
     HangupCause.NO_ROUTE_TRANSIT: Outcome.FAILED,
     HangupCause.NO_ROUTE: Outcome.FAILED,
     HangupCause.SUBSCRIBER_ABSENT: Outcome.FAILED,
+    HangupCause.NUMBER_CHANGED: Outcome.FAILED,
+    HangupCause.OUT_OF_ORDER: Outcome.FAILED,
+    HangupCause.INVALID_NUMBER: Outcome.FAILED,
+    HangupCause.FACILITY_REJECTED: Outcome.FAILED,
+    HangupCause.CONGESTION: Outcome.FAILED,
+    HangupCause.NETWORK_OUT_OF_ORDER: Outcome.FAILED,
+    HangupCause.TEMPORARY_FAILURE: Outcome.FAILED,
+    HangupCause.SWITCH_CONGESTION: Outcome.FAILED,
+    HangupCause.NO_SUCH_LINE: Outcome.FAILED,
+    HangupCause.NOT_AVAILABLE: Outcome.FAILED,
+    HangupCause.TIMER_EXPIRED: Outcome.FAILED,
 }
 """What the far end's cause says where DialStatus is the catch-all NOANSWER, or none came."""
 
@@ -75,14 +92,25 @@ def leg_outcome(leg: Leg) -> Outcome:
 
 def _given_up(leg: Leg) -> Outcome:
     """CANCEL: another took the call, or whoever dialled gave up; behind a Local channel its outer leg tells which."""
-    if leg.channel.cause == HangupCause.ANSWERED_ELSEWHERE:
-        return Outcome.ANSWERED_ELSEWHERE
-    outer = leg.caller.half.leg if leg.caller is not None and leg.caller.half is not None else None
-    if outer is not None and outer.status == "NOANSWER":
-        return Outcome.NO_ANSWER  # the outer Dial timed out
-    if outer is not None and outer.status == "CANCEL":
-        return _given_up(outer)
+    for each in leg.chain:
+        if each is not leg and (each.status == "NOANSWER" or each.channel.originated):
+            return Outcome.NO_ANSWER  # the outer Dial, or the Originate, timed out
+        if each.status != "CANCEL":
+            break
+        if each.channel.cause == HangupCause.ANSWERED_ELSEWHERE:
+            return Outcome.ANSWERED_ELSEWHERE
+    outermost = leg.chain[-1]
+    # main/features.c: the Local channel of a consultation by feature code is dialled by no channel.
+    is_consultation = outermost.caller is None or outermost.caller.half is not None
+    if is_consultation and not _somebody_hung_up(leg):
+        return Outcome.NO_ANSWER  # features.conf, atxfernoanswertimeout
     return Outcome.CANCELLED
+
+
+def _somebody_hung_up(leg: Leg) -> bool:
+    """A person hung up in the moment the ringing stopped."""
+    moments = (channel.hangup_asked_at for channel in leg.channel.call.channels.values() if channel.is_person)
+    return any(at is not None and leg.ended_at is not None and abs(at - leg.ended_at) < SAME_MOMENT for at in moments)
 
 
 def _unanswered(leg: Leg) -> Outcome:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import attrs
 
 from uac_trio.calls.call import Call, Direction, Part, Participation
-from uac_trio.calls.channel import Channel
+from uac_trio.calls.channel import Channel, ChannelState, HangupCause, Leg
 from uac_trio.calls.fact import Fact, ParticipationAnswered, ParticipationBegan, ParticipationEnded
 from uac_trio.calls.outcome import Outcome, leg_outcome, together
 from uac_trio.calls.rules import creation_order
@@ -50,13 +50,23 @@ def advance(call: Call, audible: Audible, at: float, because: str) -> Iterator[F
     _listen(call, now)
 
 
+def stop_clocks(call: Call, audible: Audible, at: float) -> None:
+    """Channels ended unseen at ``at``: whoever they talked with talks no more. What else follows is left to ``advance``."""
+    now = Now(at, "", {channel: audible(channel) for channel in call.live if channel.is_person})
+    if not any(now.talking(call, channel) for channel in now.groups):
+        call.talk.run(False, at)
+    for participation in call.participations:
+        if not any(now.talking(call, channel) for channel in participation.channels):
+            participation.talk.run(False, at)
+
+
 def _answer_unannounced(call: Call, now: Now) -> None:
     """A leg that is up and connected was answered, whether or not its DialEnd reached us (filters, snapshots)."""
     for leg in call.legs:
         is_up = leg.channel.is_live and leg.channel.up_at is not None and not leg.status
         if leg.answered_at is None and is_up and len(now.groups.get(leg.channel, ())) >= 2:
             leg.answered_at = leg.channel.up_at
-        if leg.answered_at is not None and call.answered_at is None and leg is not call.operator_leg:
+        if leg.answered_at is not None and call.answered_at is None and leg not in call.operator_legs:
             call.answered_at, call.answered_by = leg.answered_at, leg.party
 
 
@@ -64,7 +74,10 @@ def _listen(call: Call, now: Now) -> None:
     """Keep the time people talk, who talked last, and whether a transfer reached somebody."""
     talkers = [channel for channel in now.groups if now.talking(call, channel)]
     call.talk.run(bool(talkers), now.at)
-    parties = list(dict.fromkeys(_party(channel) for channel in talkers))
+    heard = {
+        other: None for channel in talkers for other in now.groups[channel]
+    }  # a conference has people of other calls
+    parties = list(dict.fromkeys(_party(channel) for channel in heard))
     for extension in (channel.extension for channel in talkers if channel.extension):
         call.final_agent = extension
     for transfer in call.transfers:
@@ -82,17 +95,21 @@ def _participate(call: Call, extension: str, now: Now) -> Iterator[Fact]:
     channels = [channel for channel in call.channels.values() if channel.extension == extension]
     participation = call.current(extension)
     if participation is None:
-        openers = [channel for channel in channels if channel.is_live and _began(call, channel, now) is not None]
+        remembered = call.remembered.get(extension)
+        openers = {
+            channel: at
+            for channel in channels
+            if channel.is_live and (at := remembered.began_at if remembered else _began(call, channel, now)) is not None
+        }
         if not openers:
             yield from _refuse(call, extension, channels, now)
             return
         first = min(openers, key=lambda channel: creation_order(channel.uniqueid))
-        participation = Participation(
-            extension,
-            _part(call, first),
-            call.remembered.pop(extension, first.uniqueid),
-            min(at for channel in openers if (at := _began(call, channel, now)) is not None),
-        )
+        participation = Participation(extension, _part(call, first), first.uniqueid, min(openers.values()))
+        if remembered is not None:
+            del call.remembered[extension]
+            participation.part, participation.occurrence = remembered.part, remembered.occurrence
+            participation.answered_at = participation.talk.since = remembered.answered_at
         call.participations.append(participation)
     participation.channels += [
         channel for channel in channels if channel.is_live and channel not in participation.channels
@@ -102,14 +119,14 @@ def _participate(call: Call, extension: str, now: Now) -> Iterator[Fact]:
         answers = [at for channel in participation.channels if (at := _answered(call, channel, now)) is not None]
         if answers:
             participation.answered_at = min(answers)
-            yield from _tell(call, participation, ParticipationAnswered, now)
+            yield from tell(call, participation, ParticipationAnswered, now.at, now.because)
     participation.talk.run(any(now.talking(call, channel) for channel in participation.channels), now.at)
     if not any(channel.is_live for channel in participation.channels):
         yield from end_participation(call, participation, now.at, now.because)
 
 
 def _part(call: Call, channel: Channel) -> Part:
-    is_caller = channel.extension == call.operator and (channel.leg is None or channel.leg is call.operator_leg)
+    is_caller = channel.extension == call.operator and (channel.leg is None or channel.leg in call.operator_legs)
     return Part.CALLER if is_caller and call.direction is not Direction.INBOUND else Part.CALLEE
 
 
@@ -125,7 +142,7 @@ def _began(call: Call, channel: Channel, now: Now) -> float | None:
 
 def _answered(call: Call, channel: Channel, now: Now) -> float | None:
     """When he and the other side first heard each other, None if they do not."""
-    if channel.leg is not None and channel.leg is not call.operator_leg:
+    if channel.leg is not None and channel.leg not in call.operator_legs:
         return None if channel.leg.answered_at is None else max(channel.leg.answered_at, channel.joined_at)
     return now.at if channel.is_live and now.connected(call, channel) else None
 
@@ -146,28 +163,28 @@ def _refuse(call: Call, extension: str, channels: list[Channel], now: Now) -> It
             participation = Participation(extension, _part(call, channel), channel.uniqueid, leg.began_at)
             participation.channels.append(channel)
             call.participations.append(participation)
-            yield from _announce(call, participation, now)
             yield from end_participation(call, participation, now.at, now.because)
             return
 
 
 def end_participation(call: Call, participation: Participation, at: float, because: str) -> Iterator[Fact]:
     """Close it with what its channels say; it was announced, or is now, if it can be."""
-    ends = [channel.hungup_at for channel in participation.channels if channel.hungup_at is not None]
+    ends = [at if channel.hungup_at is None else channel.hungup_at for channel in participation.channels]
     participation.ended_at = min(at, max(ends, default=at))
     participation.talk.run(False, participation.ended_at)
     participation.outcome = _outcome(call, participation)
-    now = Now(at, because, {})
+    now = Now(participation.ended_at, because, {})
     yield from _announce(call, participation, now)
     yield from _tell_end(call, participation, now)
 
 
 def _tell_end(call: Call, participation: Participation, now: Now) -> Iterator[Fact]:
-    yield from _tell(
+    yield from tell(
         call,
         participation,
         ParticipationEnded,
-        now,
+        now.at,
+        now.because,
         outcome=participation.outcome,
         answered_at=participation.answered_at,
         talk_secs=participation.talk.total,
@@ -175,9 +192,9 @@ def _tell_end(call: Call, participation: Participation, now: Now) -> Iterator[Fa
     )
 
 
-def own_unreached(call: Call, owner: str, outcome: Outcome) -> Iterator[Fact]:
+def own_unreached(call: Call, owner: str, outcome: Outcome, at: float) -> Iterator[Fact]:
     """The whole part of ``owner`` in an incoming call that no employee's phone rang for."""
-    ended_at = call.ended_at if call.ended_at is not None else call.started_at
+    ended_at = call.ended_at if call.ended_at is not None else at
     participation = Participation(
         owner, Part.CALLEE, call.linkedid, call.started_at, call.answered_at, ended_at, outcome, call.talk
     )
@@ -189,17 +206,25 @@ def own_unreached(call: Call, owner: str, outcome: Outcome) -> Iterator[Fact]:
 
 def _outcome(call: Call, participation: Participation) -> Outcome:
     if participation.answered_at is not None:
-        transferred = any(channel.transferred for channel in participation.channels)
-        return Outcome.TRANSFERRED if transferred else Outcome.COMPLETED
+        last = max(participation.channels, key=lambda channel: channel.hungup_at or 0.0)
+        return Outcome.TRANSFERRED if last.transferred else Outcome.COMPLETED
     if participation.part is Part.CALLER:
         return outward_outcome(call)
     legs = [channel.leg for channel in participation.channels if channel.leg is not None]
     outcome = together(leg_outcome(leg) for leg in legs) or Outcome.CANCELLED
-    if outcome is Outcome.CANCELLED:
-        callers = {leg.caller for leg in legs}
-        if any(leg.answered_at is not None and leg.caller in callers for leg in call.legs):
-            return Outcome.ANSWERED_ELSEWHERE
+    if outcome is Outcome.CANCELLED and any(_lost_to_another(call, leg) for leg in legs):
+        return Outcome.ANSWERED_ELSEWHERE
     return outcome
+
+
+def _lost_to_another(call: Call, leg: Leg) -> bool:
+    """Whoever rang it was answered by another phone meanwhile."""
+    return any(
+        other.answered_at is not None
+        and other.answered_at >= leg.began_at
+        and other.chain[-1].caller is leg.chain[-1].caller
+        for other in call.legs
+    )
 
 
 def outward_outcome(call: Call) -> Outcome:
@@ -207,15 +232,17 @@ def outward_outcome(call: Call) -> Outcome:
     reached = together(leg_outcome(leg) for leg in call.outward_legs)
     if reached is not None:
         return Outcome.NO_ANSWER if reached is Outcome.ANSWERED_ELSEWHERE else reached
-    if call.operator_leg is not None and call.operator_leg.answered_at is None:
-        return leg_outcome(call.operator_leg)
+    if call.operator_legs and all(leg.answered_at is None for leg in call.operator_legs):
+        return together(leg_outcome(leg) for leg in call.operator_legs) or Outcome.NO_ANSWER
     source = call.source
-    was_up = source is not None and source.up_at is not None and call.operator_leg is None
+    was_up = source is not None and source.up_at is not None and not call.operator_legs
     if was_up and call.direction is Direction.INTERNAL:
         return Outcome.COMPLETED  # a conference room, a service number
+    if source is not None and source.state == ChannelState.BUSY and source.cause == HangupCause.BUSY:
+        return Outcome.BUSY  # the dialplan said so: do not disturb
     if source is not None and source.asked_to_hang_up:
         return Outcome.CANCELLED
-    return Outcome.NO_ANSWER if was_up else Outcome.FAILED
+    return Outcome.NO_ANSWER if was_up or call.is_adopted else Outcome.FAILED
 
 
 def counterpart(call: Call, participation: Participation) -> str:
@@ -230,18 +257,29 @@ def _announce(call: Call, participation: Participation, now: Now) -> Iterator[Fa
     if participation.announced or (participation.part is Part.CALLER and not counterpart(call, participation)):
         return
     participation.announced = True
-    yield from _tell(
-        call, participation, ParticipationBegan, now, customer_name=call.customer_name, line=call.queue or call.did
+    yield from tell(
+        call,
+        participation,
+        ParticipationBegan,
+        now.at,
+        now.because,
+        customer_name=call.customer_name,
+        line=call.queue or call.did,
     )
+    if participation.answered_at is not None:  # known too late for the popup, but he talks
+        yield from tell(call, participation, ParticipationAnswered, now.at, now.because)
 
 
-def _tell(call: Call, participation: Participation, kind: type[Fact], now: Now, **more: object) -> Iterator[Fact]:
+def tell(
+    call: Call, participation: Participation, kind: type[Fact], at: float, because: str, **more: object
+) -> Iterator[Fact]:
+    """A fact about a participation, if it was ever announced."""
     if not participation.announced:
         return
     yield kind(
         call_id=call.id,
-        at=now.at,
-        because=now.because,
+        at=at,
+        because=because,
         extension=participation.extension,
         occurrence=participation.occurrence,
         part=participation.part,

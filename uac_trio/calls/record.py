@@ -6,19 +6,14 @@ from typing import Any
 
 from uac_trio.calls.call import Call, Direction, Participation, Recording
 from uac_trio.calls.channel import Leg
-from uac_trio.calls.outcome import Outcome
+from uac_trio.calls.outcome import TALKED, Outcome
 from uac_trio.calls.progress import outward_outcome
-
-_BEST_FIRST = (
-    Outcome.COMPLETED, Outcome.TRANSFERRED, Outcome.NO_ANSWER, Outcome.CANCELLED, Outcome.REJECTED, Outcome.BUSY,
-    Outcome.ANSWERED_ELSEWHERE, Outcome.FAILED, Outcome.VOICEMAIL,
-)  # fmt: skip
 
 
 def call_record(call: Call, at: float) -> dict[str, Any]:
     """The keys of the transcripts' ground truth, with the same meaning. Durations in seconds."""
     own = [leg for leg in call.outward_legs if leg.rang_at is not None and leg.began_at >= call.started_at]
-    ring_legs = own or [leg for leg in (call.operator_leg,) if leg is not None and leg.rang_at is not None]
+    ring_legs = own or [leg for leg in call.operator_legs if leg.rang_at is not None]
     return {
         "call_id": call.id,
         "linkedid": call.linkedid,
@@ -60,7 +55,8 @@ def call_status(call: Call) -> Outcome:
 
 
 def _rang(call: Call) -> list[str]:
-    rang = sorted((leg for leg in call.legs if leg.rang_at is not None), key=lambda leg: leg.rang_at or 0.0)
+    rang = [leg for leg in call.legs if leg.rang_at is not None and leg.began_at >= call.started_at]
+    rang.sort(key=lambda leg: leg.rang_at or 0.0)
     return list(dict.fromkeys(leg.party for leg in rang if leg.party))
 
 
@@ -112,4 +108,6 @@ def _participations(call: Call, at: float) -> list[dict[str, Any]]:
 
 
 def best_outcome(parts: list[Participation]) -> Outcome:
-    return min((part.outcome for part in parts if part.outcome is not None), key=_BEST_FIRST.index)
+    """Having talked outweighs a ring that nobody heard; of several alike the last counts."""
+    outcomes = [part.outcome for part in parts if part.outcome is not None]
+    return ([outcome for outcome in outcomes if outcome in TALKED] or outcomes)[-1]

@@ -56,6 +56,8 @@ class TrackerRules:
     """Endpoints that are lines to the outside whatever CallerID they show."""
     recording_headers: tuple[str, ...] = attrs.field(default=("recordingpath", "recordingfile"), converter=tuple)
     """Headers of the Cdr event ([mappings] of cdr_manager.conf) that may hold the recording's path, best first."""
+    outside_prefix: str = ""
+    """What employees dial before an outside number; taken off where only the dialled digits are known."""
     linger: float = 2.0
     """Seconds a call is kept after its last Hangup for the Cdr, which comes before or after it at random."""
 
@@ -97,6 +99,11 @@ def parse_channel_name(name: str) -> ChannelName:
         pair, _, half = base.rpartition(";")
         return ChannelName(technology, rest.partition("@")[0], pair or base, half if pair else "")
     return ChannelName(technology, rest.rpartition("-")[0] or rest)
+
+
+def whole(text: str, default: int) -> int:
+    """A count, a cause, a state as a number; ``default`` for what is none, or is longer than Asterisk writes any."""
+    return int(text) if text.isdecimal() and len(text) <= 18 else default
 
 
 def known(number: str) -> str:
@@ -145,6 +152,5 @@ def creation_order(uniqueid: str) -> tuple[int, int, str]:
     client's choosing (ChannelId) sort first: such a channel begins its call.
     """
     epoch, _, counter = uniqueid.rpartition("-")[2].partition(".")
-    if epoch.isdecimal() and counter.isdecimal():
-        return int(epoch), int(counter), uniqueid
-    return 0, 0, uniqueid
+    made = whole(epoch, -1), whole(counter, -1)
+    return (*made, uniqueid) if min(made) >= 0 else (0, 0, uniqueid)

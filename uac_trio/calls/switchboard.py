@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 import attrs
 
-from uac_trio.calls.call import Call
+from uac_trio.calls.call import Call, Remembered
 from uac_trio.calls.channel import Channel
 from uac_trio.calls.rules import creation_order
 
@@ -32,8 +32,10 @@ class Switchboard:
     """By Uniqueid: all of unfinished calls, the ended ones too (a Cdr may follow the Hangup)."""
     calls: dict[str, Call] = attrs.field(factory=dict)
     """Unfinished calls by id."""
-    remembered: dict[str, dict[str, str]] = attrs.field(factory=dict)
-    """Call id to extension to occurrence: participations that an earlier run of ours began."""
+    remembered: dict[str, dict[str, Remembered]] = attrs.field(factory=dict)
+    """By call id and extension: what an earlier run of ours began."""
+    hears_hangup_requests: bool = False
+    """HangupRequest events reach us (no filter drops them), so their absence means something."""
     _by_linkedid: dict[str, Call] = attrs.field(factory=dict)
     _bridges: dict[str, Bridge] = attrs.field(factory=dict)
     _pairs: dict[str, dict[str, Channel]] = attrs.field(factory=dict)
@@ -41,15 +43,32 @@ class Switchboard:
 
     # -- calls ------------------------------------------------------------------------------------------------
 
-    def call_of(self, linkedid: str, at: float) -> Call:
-        """The call with this Linkedid, made if there is none."""
+    def call_of(self, linkedid: str, uniqueid: str, at: float) -> Call:
+        """The call with this Linkedid; if there is none it is made, with ``uniqueid`` as its first channel."""
         call = self._by_linkedid.get(linkedid)
+        if call is None and linkedid in self._gone:  # that call was told; its id may not be used again
+            linkedid = uniqueid
+            call = self._by_linkedid.get(linkedid)
         if call is None:
             call = Call(f"{self.pbx}-{linkedid}", linkedid, at)
             call.remembered = self.remembered.pop(call.id, {})
+            call.saw_hangup_request = self.hears_hangup_requests
             self.calls[call.id] = call
             self.alias(linkedid, call)
         return call
+
+    def recognise(self, uniqueid: str, linkedid: str, at: float) -> None:
+        """Give the call of a listed channel the identity under which an earlier run told of it.
+
+        After a merge that is not its present Linkedid; but the call began with this channel, or one of its people took
+        part with it.
+        """
+        if linkedid in self._by_linkedid or f"{self.pbx}-{linkedid}" in self.remembered:
+            return
+        for call_id, parts in self.remembered.items():
+            if call_id == f"{self.pbx}-{uniqueid}" or any(part.occurrence == uniqueid for part in parts.values()):
+                self.alias(linkedid, self.call_of(call_id.removeprefix(f"{self.pbx}-"), uniqueid, at))
+                return
 
     def find_call(self, linkedid: str) -> Call | None:
         return self._by_linkedid.get(linkedid)
@@ -83,14 +102,20 @@ class Switchboard:
     def forget(self, call: Call) -> None:
         """The call is told: drop it and its channels."""
         self.calls.pop(call.id, None)
+        self._gone[call.linkedid] = None
         for channel in call.channels.values():
             if channel.call is call:
+                self.remove(channel)
                 self.channels.pop(channel.uniqueid, None)
                 self._gone[channel.uniqueid] = None
         while len(self._gone) > MAX_REMEMBERED:
             self._gone.popitem(last=False)
         for linkedid in call.linkedids:
             del self._by_linkedid[linkedid]
+
+    @property
+    def live_channels(self) -> list[Channel]:
+        return [channel for channel in self.channels.values() if channel.is_live]
 
     # -- channels ---------------------------------------------------------------------------------------------
 
@@ -117,6 +142,8 @@ class Switchboard:
     # -- bridges ----------------------------------------------------------------------------------------------
 
     def enter_bridge(self, channel: Channel, bridge: str, bridge_type: str) -> None:
+        if not bridge:
+            return
         if channel.bridge != bridge:
             self.leave_bridge(channel)
         entry = self._bridges.setdefault(bridge, Bridge(bridge_type))

@@ -6,17 +6,17 @@ calls are in ``book.py``, what they mean for people in ``progress.py``; here are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 import attrs
 
 from uac_trio.ami.message import Event
 from uac_trio.calls.book import CallBook
-from uac_trio.calls.call import Call
-from uac_trio.calls.channel import ChannelState
+from uac_trio.calls.call import Call, Remembered
+from uac_trio.calls.channel import Channel, ChannelState
 from uac_trio.calls.events import HANDLERS
 from uac_trio.calls.fact import Fact, Oddity
-from uac_trio.calls.rules import TrackerRules, creation_order
+from uac_trio.calls.rules import TrackerRules, creation_order, whole
 from uac_trio.calls.switchboard import Switchboard
 
 SUSPICION = 1.0
@@ -25,6 +25,9 @@ that can be ahead of the events)."""
 
 BOOT_SLACK = 2.0
 """Seconds by which FullyBooted's Uptime (whole seconds) and a channel's first event may be off."""
+
+DURATION_SLACK = 1.5
+"""Seconds by which a listed Duration (whole seconds) and a channel's first event may be off."""
 
 WANTED_EVENTS = frozenset(HANDLERS) | {"CoreShowChannel", "CoreShowChannelsComplete", "FullyBooted"}
 """Names of the events the tracker looks at; the rest may be dropped unread."""
@@ -39,6 +42,8 @@ class CallTracker:
     _book: CallBook = attrs.field(init=False)
     _listings: dict[str, list[Event]] = attrs.field(factory=dict, init=False)
     _connected_at: float = attrs.field(default=0.0, init=False)
+    is_synced: bool = attrs.field(default=False, init=False)
+    """A snapshot of the present connection was reconciled: what is not known here is not there."""
 
     def __attrs_post_init__(self) -> None:
         self._book = CallBook(self.pbx, self.rules)
@@ -65,6 +70,7 @@ class CallTracker:
 
     def connected(self, at: float) -> None:
         self._connected_at = at
+        self.is_synced = False
         self._listings.clear()
 
     def lost(self, at: float) -> None:
@@ -83,7 +89,10 @@ class CallTracker:
         """Do what is due."""
         for uniqueid in [uniqueid for uniqueid, due in self._book.suspects.items() if due <= at]:
             del self._book.suspects[uniqueid]
-            self._book.vanish(self.board.channels.get(uniqueid), at, "not in the list of channels")
+            channel = self.board.channels.get(uniqueid)
+            if channel is not None and channel.is_live:
+                self._book.vanish(channel, at, "not in the list of channels")
+                self._book.advance(channel.call, at, f"{channel.full_name} ended unseen")
         for call in [
             call for call in self._book.ending.values() if call.finish_at is not None and call.finish_at <= at
         ]:
@@ -108,11 +117,10 @@ class CallTracker:
             if part.ended_at is None
         }
 
-    def remember(self, occurrences: Mapping[tuple[str, str], str]) -> None:
-        """Participations that an earlier run began, (call id, extension) to occurrence: if they turn up in the snapshot
-        they go on under the same name."""
-        for (call_id, extension), occurrence in occurrences.items():
-            self.board.remembered.setdefault(call_id, {})[extension] = occurrence
+    def remember(self, parts: Iterable[Remembered]) -> None:
+        """What an earlier run began and did not end: what of it turns up in the snapshot goes on under the same name."""
+        for part in parts:
+            self.board.remembered.setdefault(part.call_id, {})[part.extension] = part
 
     def _take(self) -> list[Fact]:
         facts, self._book.facts = self._book.facts, []
@@ -123,7 +131,7 @@ class CallTracker:
     def _take_listing(self, event: Event, at: float) -> None:
         items = self._listings.pop(event.get("ActionID"), [])
         count = event.get("ListItems")
-        if count.isdecimal() and int(count) != len(items):
+        if whole(count, len(items)) != len(items):
             because = f"CoreShowChannels announced {count} channels and listed {len(items)}: not used"
             self._book.facts.append(Oddity(call_id="", at=at, because=because))
             return
@@ -133,56 +141,80 @@ class CallTracker:
         """Reconcile with CoreShowChannel items: end what is gone, adopt what is new, go on with the rest."""
         items = sorted(listing, key=lambda item: creation_order(item.get("Uniqueid")))
         for item in items:
-            self._restore(item, at)
+            self.board.recognise(item.get("Uniqueid"), item.get("Linkedid"), at)
         listed = {item.get("Uniqueid") for item in items}
-        for channel in [channel for channel in self.board.channels.values() if channel.is_live]:
+        for channel in self.board.live_channels:
             if channel.uniqueid not in listed:
                 if channel.seen_at < self._connected_at:
                     self._book.vanish(channel, at, "gone when the connection was back")
                 else:
                     self._book.suspects.setdefault(channel.uniqueid, at + SUSPICION)
-        for call in list(self.board.calls.values()):
-            if call.ended_at is None:
-                self._book.advance(call, at, "list of channels")
+        for item in items:
+            self._restore(item, at)
+        self.board.remembered.clear()
+        self._advance_all(at, "list of channels")
+        for call in self.live_calls():
+            for participation in call.participations:
+                if participation.ended_at is None and call.inferred:  # somebody sent the customer on unseen
+                    self._book.notice_sent_on(call, "blind", participation.extension, at, "list of channels")
+                    self._book.advance(call, at, "list of channels")
+        self.is_synced = True
+
+    def _advance_all(self, at: float, because: str) -> None:
+        """Several channels changed at once, some of them (those that vanished) some time ago."""
+        for call in self.live_calls():
+            self._book.advance(call, at, because)
+        self._book.facts.sort(key=lambda fact: fact.at)
 
     def _restore(self, item: Event, at: float) -> None:
-        uniqueid = item.get("Uniqueid")
-        is_new = uniqueid not in self.board.channels
-        if self.board.is_gone(uniqueid):
-            return
         channel = self._book.channel(item, at)
         if channel is None or not channel.is_live:
             return
-        if is_new:
-            channel.created_at = at - _seconds(item.get("Duration"))
-            channel.call.started_at = min(channel.call.started_at, channel.created_at)
-            if item.get("Application").startswith(("AppDial", "AppQueue")):
-                leg = self._book.begin_leg(
-                    channel, channel.call.source if channel.call.source is not channel else None, "", at
-                )
-                if channel.state == ChannelState.UP:
-                    leg.rang_at = leg.began_at = channel.created_at
-                    leg.answered_at = leg.ended_at = at
-                    leg.status = "ANSWER"
-                self._book.direct(channel.call, leg, at, "list of channels")
+        created_at = at - _seconds(item.get("Duration"))
+        if created_at < channel.created_at - DURATION_SLACK:  # older than our connection: what came before is not known
+            channel.created_at = created_at
+            channel.call.is_adopted = True
+            channel.call.started_at = min(channel.call.started_at, created_at)
         bridge = item.get("BridgeId")
         if bridge and channel.bridge != bridge:
             self.board.enter_bridge(channel, bridge, "")
         elif not bridge and channel.bridge:
             self.board.leave_bridge(channel)
+        if channel.leg is None:
+            self._restore_leg(channel, item.get("Application"), at)
+
+    def _restore_leg(self, channel: Channel, application: str, at: float) -> None:
+        """A dialled channel runs AppDial or AppQueue (its caller is in Dial or Queue), or AppDial2 (it is an Originate's;
+        main/dial.c)."""
+        if application not in ("AppDial", "AppQueue", "AppDial2"):
+            return
+        source = channel.call.source
+        channel.originated = application == "AppDial2" and channel is source
+        # Who dials is in no bridge while it rings, and in the same one later.
+        caller = source if source is not None and source is not channel and source.bridge == channel.bridge else None
+        leg = self._book.begin_leg(channel, caller, "", at)
+        if channel.state == ChannelState.UP:
+            leg.rang_at = leg.began_at = channel.created_at
+            leg.answered_at = leg.ended_at = at
+            leg.status = "ANSWER"
+        if (
+            channel.state in (ChannelState.RINGING, ChannelState.UP) or channel.originated
+        ):  # else its DialBegin may come
+            self._book.direct(channel.call, leg, at, "list of channels")
 
     def _booted(self, event: Event, at: float) -> None:
         """A server that was up for less time than a channel has lived restarted in between: the channel is gone."""
-        uptime = event.get("Uptime")
-        if not uptime.isdecimal():
+        uptime = whole(event.get("Uptime"), -1)
+        if uptime < 0:
             return
-        booted_at = at - int(uptime) - BOOT_SLACK
-        for channel in [channel for channel in self.board.channels.values() if channel.is_live]:
+        booted_at = at - uptime - BOOT_SLACK
+        for channel in self.board.live_channels:
             if channel.seen_at < booted_at or (self._book.lost_at is not None and channel.created_at < booted_at):
                 self._book.vanish(channel, at, "Asterisk was restarted")
+        self._advance_all(at, "FullyBooted")
 
 
 def _seconds(duration: str) -> float:
     """``hh:mm:ss`` of a CoreShowChannel; hours may exceed 99."""
-    parts = [int(part) for part in duration.split(":") if part.isdecimal()]
+    parts = [whole(part, 0) for part in duration.split(":")[:3]]
     return float(sum(part * 60**power for power, part in enumerate(reversed(parts))))

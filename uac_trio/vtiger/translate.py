@@ -23,7 +23,7 @@ from uac_trio.calls.fact import (
     ParticipationEnded,
     RecordingKnown,
 )
-from uac_trio.calls.outcome import Outcome
+from uac_trio.calls.outcome import TALKED, Outcome
 from uac_trio.vtiger import field
 from uac_trio.vtiger.account import Flavour, VtigerAccount
 from uac_trio.vtiger.request import CallbackRequest, Step
@@ -45,8 +45,6 @@ HANGUPS: dict[Outcome, tuple[str, str]] = {
 """Outcome to (causetxt, HangupCause) of the Hangup callback. vTiger shows: Normal Clearing -> completed, with exactly
 ``NO ANSWER`` -> no-answer; User busy, Call Rejected -> busy; any other causetxt as it is written."""
 
-_TALKED = (Outcome.COMPLETED, Outcome.TRANSFERRED)
-
 _WHOLE_CALL = "1"
 """The occurrence of what stock vTiger is told once of a call."""
 
@@ -64,7 +62,7 @@ class Row:
         self.began_at = min(self.began_at, fact.began_at)
         self.ended_at = max(self.ended_at, fact.at)
         self.talk_secs += fact.talk_secs
-        if self.outcome not in _TALKED:  # having talked outweighs a later ring that nobody heard
+        if self.outcome not in TALKED or fact.outcome in TALKED:  # a later ring that nobody heard does not undo a talk
             self.outcome = fact.outcome
 
 
