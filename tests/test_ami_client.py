@@ -1,0 +1,877 @@
+"""The client against an Asterisk that is silent, slow, rude or gone. No test waits in real time."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import attrs
+import pytest
+import structlog.testing
+import trio
+import trio.testing
+import trustme
+
+from tests.fake_asterisk import (
+    BANNER,
+    FakeAsterisk,
+    FakeSession,
+    Headers,
+    answer,
+    error,
+    event,
+    hang_up,
+    silence,
+)
+from uac_trio.ami import Event, Message, Originate
+from uac_trio.ami_client import (
+    MAX_WAITING,
+    AMIClient,
+    AMIServer,
+    OriginateOutcome,
+    Outcome,
+    open_stream,
+    run_ami_client,
+)
+
+EPOCH = 1_795_413_713.0
+ORDER = Originate(channel="PJSIP/101", context="from-internal", exten="+79161234567", channel_id="crm-1")
+
+
+def now() -> float:
+    return EPOCH + trio.current_time()
+
+
+def server(**changes: object) -> AMIServer:
+    given: dict[str, object] = {"name": "main", "host": "127.0.0.1", "username": "crm", "secret": "s3cret", **changes}
+    return AMIServer(**given)  # type: ignore[arg-type]
+
+
+@attrs.define
+class Heard:
+    """A listener that writes down what it was told, and when."""
+
+    told: list[tuple[str, float]] = attrs.field(factory=list)
+    messages: list[Message] = attrs.field(factory=list)
+    reasons: list[str] = attrs.field(factory=list)
+
+    def connected(self, pbx: str, at: float) -> None:
+        assert pbx == "main"
+        self.told.append(("connected", at))
+
+    def received(self, pbx: str, messages: Sequence[Message], at: float) -> None:
+        assert self.told
+        assert self.told[-1][0] == "connected"
+        assert messages
+        self.messages += messages
+
+    def lost(self, pbx: str, reason: str, at: float) -> None:
+        self.told.append(("lost", at))
+        self.reasons.append(reason)
+
+    def names(self) -> list[str]:
+        return [message.name for message in self.messages if isinstance(message, Event)]
+
+
+@attrs.define
+class Scene:
+    pbx: FakeAsterisk
+    client: AMIClient
+    heard: Heard
+    nursery: trio.Nursery
+    log: list[dict[str, object]]
+
+    def session(self) -> FakeSession:
+        return self.pbx.sessions[-1]
+
+    def logged(self, name: str) -> list[dict[str, object]]:
+        return [entry for entry in self.log if entry["event"] == name]
+
+
+@asynccontextmanager
+async def scene(settings: AMIServer | None = None, **client: object) -> AsyncIterator[Scene]:
+    """A client beside its PBX; nothing runs until ``start()``."""
+    with structlog.testing.capture_logs() as log:
+        async with trio.open_nursery() as nursery:
+            pbx = FakeAsterisk(nursery)
+            heard = Heard()
+            ours = AMIClient(
+                server=settings or server(),
+                listener=heard,
+                now=now,
+                random=lambda: 0.0,
+                open_stream=pbx.open_stream,
+                **client,  # type: ignore[arg-type]
+            )
+            yield Scene(pbx, ours, heard, nursery, log)  # type: ignore[arg-type]
+            nursery.cancel_scope.cancel()
+
+
+async def start(stage: Scene) -> None:
+    """Run the client until it and the PBX have nothing more to say."""
+    await stage.nursery.start(stage.client.run)
+    await trio.testing.wait_all_tasks_blocked()
+
+
+# ---- a session
+
+
+async def test_a_session(autojump_clock: trio.testing.MockClock) -> None:
+    """After an MD5 login it asks for fewer events and for a snapshot; the listener hears all from the login on."""
+    async with scene() as stage:
+        stage.pbx.channels = [("Channel: PJSIP/101-00000001", "Uniqueid: 1795413700.1")]
+        await start(stage)
+        await stage.session().say(event("Newchannel") + event("Hangup"))
+        await trio.testing.wait_all_tasks_blocked()
+
+        actions = stage.session().actions
+        assert stage.session().names() == ["Challenge", "Login", "Events", "Filter", "CoreShowChannels"]
+        assert "Secret" not in actions[1]
+        assert actions[2]["EventMask"] == "system,call,agent,cdr"
+        assert actions[3]["Filter"].startswith("!^Event: (")
+        assert stage.heard.told == [("connected", EPOCH)]
+        assert stage.heard.names() == [
+            "FullyBooted", "CoreShowChannel", "CoreShowChannelsComplete", "Newchannel", "Hangup",
+        ]  # fmt: skip
+        assert stage.client.status.state == "connected"
+        assert stage.client.status.connected_since == EPOCH
+        assert stage.client.status.last_message_at == EPOCH
+        assert stage.client.status.messages == 1 + len(stage.heard.messages)
+        (connected,) = stage.logged("ami.connected")
+        assert connected["banner"] == "Asterisk Call Manager/11.0.0"
+        assert "s3cret" not in str(stage.log)
+
+
+async def test_stopping_ends_the_session(autojump_clock: trio.testing.MockClock) -> None:
+    """Cancellation closes the socket, leaves no task, and tells the listener."""
+    async with scene() as stage:
+        await start(stage)
+        session = stage.session()
+
+    assert session.closed.is_set()
+    assert stage.heard.told == [("connected", EPOCH), ("lost", EPOCH)]
+    assert stage.heard.reasons == ["this program is stopping"]
+    assert stage.client.status.connected_since is None
+
+
+async def test_plaintext_login(autojump_clock: trio.testing.MockClock) -> None:
+    """The secret is sent only where it is configured."""
+    async with scene(server(plaintext_login=True)) as stage:
+        await start(stage)
+
+        assert stage.session().names()[0] == "Login"
+        assert stage.session().actions[0]["Secret"] == "s3cret"
+        assert stage.client.status.state == "connected"
+
+
+async def test_dialplan_class(autojump_clock: trio.testing.MockClock) -> None:
+    """Class dialplan is two thirds of all traffic, and is asked for only where it is wanted."""
+    async with scene(server(want_dialplan=True, noise=())) as stage:
+        await start(stage)
+
+        assert stage.session().actions[2]["EventMask"] == "system,call,agent,cdr,dialplan"
+        assert "Filter" not in stage.session().names()
+
+
+@pytest.mark.parametrize("refusal", ["error", "off", "silence"])
+async def test_event_mask_refused(autojump_clock: trio.testing.MockClock, refusal: str) -> None:
+    """A server that will not send less is asked for all, and the session goes on."""
+
+    def react(_: FakeSession, action: Headers) -> bytes | None:
+        if refusal == "silence":
+            return None
+        if action["EventMask"] == "on":
+            return answer(action, "Events: On")
+        return error(action, "Invalid event mask") if refusal == "error" else answer(action, "Events: Off")
+
+    async with scene() as stage:
+        stage.pbx.reactions["Events"] = react
+        await start(stage)
+        await trio.sleep(11)
+
+        masks = [action["EventMask"] for action in stage.session().actions if action["Action"] == "Events"]
+        assert masks == ["system,call,agent,cdr"] + ([] if refusal == "silence" else ["on"])
+        assert stage.session().names()[-1] == "CoreShowChannels"
+        assert len(stage.logged("ami.event_mask_refused")) == (refusal != "silence")
+
+
+@pytest.mark.parametrize("reaction", ["accepted", "silence"])
+async def test_filter(autojump_clock: trio.testing.MockClock, reaction: str) -> None:
+    """A filter that is taken, or not answered, changes nothing else."""
+    async with scene() as stage:
+        stage.pbx.reactions["Filter"] = silence if reaction == "silence" else lambda _, action: answer(action)
+        await start(stage)
+        await trio.sleep(11)
+
+        assert stage.session().names()[-1] == "CoreShowChannels"
+        assert len(stage.logged("ami.filter")) == (reaction == "accepted")
+
+
+async def test_snapshot_refused(autojump_clock: trio.testing.MockClock) -> None:
+    """Without the right to a snapshot the session goes on, and the log says what to add."""
+    async with scene() as stage:
+        stage.pbx.reactions["CoreShowChannels"] = lambda _, action: error(action, "Permission denied")
+        await start(stage)
+
+        (entry,) = stage.logged("ami.snapshot_refused")
+        assert "add reporting to write= of user crm" in str(entry["hint"])
+        assert stage.client.status.state == "connected"
+
+
+async def test_unwanted_events(autojump_clock: trio.testing.MockClock) -> None:
+    """Only wanted events reach the listener, those of the snapshot always."""
+    async with scene(wanted={"Hangup"}.__contains__) as stage:
+        stage.pbx.channels = [("Channel: x",)]
+        await start(stage)
+        await stage.session().say(event("VarSet") * 2 + event("Hangup"))
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert stage.heard.names() == ["CoreShowChannel", "CoreShowChannelsComplete", "Hangup"]
+        assert stage.client.status.dropped == 3
+
+
+async def test_every_byte_can_be_recorded(autojump_clock: trio.testing.MockClock) -> None:
+    """What goes over the wire is shown as it is, both ways, with the time."""
+    wire: list[tuple[str, bytes, float]] = []
+    async with scene(on_wire=lambda *seen: wire.append(seen)) as stage:
+        await start(stage)
+
+        assert wire[0] == ("recv", BANNER, EPOCH)
+        assert wire[1][0] == "send"
+        assert wire[1][1].startswith(b"Action: Challenge\r\n")
+        assert b"".join(data for direction, data, _ in wire if direction == "send").count(b"\r\n\r\n") == 5
+
+
+async def test_listener_is_told_before_the_next_read(autojump_clock: trio.testing.MockClock) -> None:
+    """What the listener raises is a fault of this program: it is let through, and the socket closed."""
+
+    @attrs.define
+    class Faulty(Heard):
+        def received(self, pbx: str, messages: Sequence[Message], at: float) -> None:
+            raise ZeroDivisionError
+
+    async with trio.open_nursery() as nursery:
+        pbx = FakeAsterisk(nursery)
+        client = AMIClient(server=server(), listener=Faulty(), now=now, open_stream=pbx.open_stream)
+        with pytest.raises(ExceptionGroup) as caught:
+            await client.run()
+        assert caught.group_contains(ZeroDivisionError)
+        await trio.testing.wait_all_tasks_blocked()
+        assert pbx.sessions[0].closed.is_set()
+
+
+# ---- logging in
+
+
+async def test_login_refused_then_accepted(autojump_clock: trio.testing.MockClock) -> None:
+    """A refused login is explained, and tried again until manager.conf is put right."""
+    async with scene(server(backoff_min=4.0)) as stage:
+        stage.pbx.secret = "another"
+        await start(stage)
+        (entry,) = stage.logged("ami.login_refused")
+        assert (entry["pbx"], entry["user"], entry["host"]) == ("main", "crm", "127.0.0.1")
+        assert entry["reason"] == "Authentication failed"
+        assert "manager.conf" in str(entry["hint"])
+        assert stage.client.status.last_error == "login refused: Authentication failed"
+        assert stage.client.status.state == "waiting"
+        assert stage.heard.told == []
+
+        stage.pbx.secret = "s3cret"
+        await trio.sleep(5)
+        assert stage.heard.told == [("connected", EPOCH + 4)]
+        assert stage.client.status.last_error == ""
+
+
+async def test_challenge_refused(autojump_clock: trio.testing.MockClock) -> None:
+    """A user that is logged in elsewhere with allowmultiplelogin=no is refused at the challenge."""
+    async with scene() as stage:
+        stage.pbx.reactions["Challenge"] = lambda _, action: error(action, "Login Already In Use")
+        await start(stage)
+
+        (entry,) = stage.logged("ami.login_refused")
+        assert entry["reason"] == "Login Already In Use"
+
+
+@pytest.mark.parametrize(
+    ("banner", "silent", "reason"),
+    [
+        (b"", "", "no greeting (is this the manager port, and TLS or not as configured?) within 15 s"),
+        (BANNER, "Challenge", "no answer to the login within 15 s"),
+        (BANNER, "Login", "no answer to the login within 15 s"),
+    ],
+)
+async def test_silent_pbx(autojump_clock: trio.testing.MockClock, banner: bytes, silent: str, reason: str) -> None:
+    """A server that takes the connection and says nothing is left after ``login_timeout``, and tried again."""
+    async with scene(server(answer_timeout=60.0)) as stage:
+        stage.pbx.banner = banner
+        stage.pbx.reactions[silent] = silence
+        await start(stage)
+        await trio.sleep(15.5)
+
+        (entry,) = stage.logged("ami.login_failed")
+        assert entry["reason"] == reason
+        assert stage.pbx.sessions[0].closed.is_set()
+        assert stage.heard.told == []
+        await trio.sleep(1)
+        assert len(stage.pbx.sessions) == 2
+
+
+async def test_no_ami_at_all(autojump_clock: trio.testing.MockClock) -> None:
+    """A server of another kind is told as that."""
+    async with scene() as stage:
+        stage.pbx.banner = b"\x16\x03\x01" * 1000
+        await start(stage)
+
+        assert "not the port of an Asterisk manager interface" in stage.client.status.last_error
+        assert len(stage.logged("ami.protocol_error")) == 1
+
+
+async def test_challenge_that_is_none(autojump_clock: trio.testing.MockClock) -> None:
+    """A server that breaks the protocol while logging in is left."""
+    async with scene() as stage:
+        stage.pbx.reactions["Challenge"] = lambda _, action: answer(action)
+        await start(stage)
+
+        assert "has no challenge" in stage.client.status.last_error
+
+
+# ---- losing it
+
+
+async def test_ping_without_an_answer(autojump_clock: trio.testing.MockClock) -> None:
+    """Pings are answered or the session ends, even while events flow: a frozen server may still flush those."""
+    async with scene() as stage:
+        await start(stage)
+        await trio.sleep(65)
+        assert stage.session().names().count("Ping") == 2
+
+        stage.pbx.reactions["Ping"] = silence
+        with trio.move_on_after(34.9):
+            while True:
+                await stage.session().say(event("Newstate"))
+                await trio.sleep(1)
+        assert stage.heard.reasons == []
+        await trio.sleep(0.5)
+        assert stage.heard.reasons == ["no answer to a ping within 10 s"]
+        (entry,) = stage.logged("ami.lost")
+        assert entry["reason"] == "no answer to a ping within 10 s"
+
+
+@pytest.mark.parametrize(
+    ("last", "reason"),
+    [
+        (b"", "the PBX closed the connection"),
+        (event("Newchannel") + b"Event: Hang", "the PBX closed the connection in the middle of a message (11 bytes)"),
+    ],
+)
+async def test_closed_by_the_pbx(autojump_clock: trio.testing.MockClock, last: bytes, reason: str) -> None:
+    """Whole messages before the end are heard, half of one is not, and a new session begins."""
+    async with scene() as stage:
+        await start(stage)
+        heard = len(stage.heard.messages)
+        if last:
+            await stage.session().say(last)
+        await stage.session().stream.aclose()
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert stage.heard.reasons == [reason]
+        assert len(stage.heard.messages) == heard + (1 if last else 0)
+        await trio.sleep(1.5)
+        assert [what for what, _ in stage.heard.told] == ["connected", "lost", "connected"]
+        assert stage.client.status.sessions == 2
+
+
+async def test_broken_protocol(autojump_clock: trio.testing.MockClock) -> None:
+    """Messages before a fault of the server's are heard; then the session is given up."""
+    async with scene() as stage:
+        await start(stage)
+        await stage.session().say(event("Newchannel") + BANNER + b"\r\n" + event("Hangup"))
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert stage.heard.names()[-1] == "Newchannel"
+        assert stage.heard.reasons[0].startswith("the PBX broke the protocol: greeting does not belong here")
+
+
+async def test_slow_server(autojump_clock: trio.testing.MockClock) -> None:
+    """Bytes that drip in are as good as any."""
+    async with scene(server(login_timeout=600.0, ping_interval=6000.0)) as stage:
+        await start(stage)
+        for byte in event("CallerIDName", "CallerIDName: Иван"):
+            await stage.session().say(bytes([byte]))
+            await trio.sleep(1)
+
+        assert stage.heard.messages[-1].get("CallerIDName") == "Иван"
+
+
+async def test_waits_between_attempts(autojump_clock: trio.testing.MockClock) -> None:
+    """Waits double up to a limit; a session that lasted begins anew, one that did not does not."""
+    async with scene(server(backoff_min=1.0, backoff_max=8.0)) as stage:
+        stage.pbx.failures = [OSError("refused") for _ in range(6)]
+        await start(stage)
+        await trio.sleep(40)
+        waits = [after - before for before, after in zip(stage.pbx.tried_at, stage.pbx.tried_at[1:], strict=False)]
+        assert waits == [1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+
+        await stage.session().stream.aclose()
+        await trio.sleep(1.5)
+        assert stage.client.status.state == "connected"
+        await stage.session().stream.aclose()
+        await trio.sleep(1.5)
+        assert stage.client.status.state == "waiting"
+        await trio.sleep(1)
+        assert stage.client.status.state == "connected"
+
+
+def test_backoff() -> None:
+    """A wait is between a half and the whole of its step, whatever the number of failures."""
+    settings = server(backoff_min=1.0, backoff_max=60.0)
+
+    assert settings.backoff(1, 0.0) == 1.0
+    assert settings.backoff(1, 1.0) == 0.5
+    assert settings.backoff(3, 0.5) == 3.0
+    assert settings.backoff(100_000, 0.0) == 60.0
+
+
+def both_addresses() -> OSError:
+    """How trio tells that no address of a name could be connected to."""
+    error = OSError("all attempts to connect failed")
+    error.__cause__ = ExceptionGroup("", [OSError("[::1] refused"), OSError("127.0.0.1 refused")])
+    return error
+
+
+@pytest.mark.parametrize(
+    ("failure", "event_name", "words"),
+    [
+        (both_addresses(), "ami.unreachable", "cannot connect to 127.0.0.1:5038: [::1] refused; 127.0.0.1 refused"),
+        (OSError("all attempts failed"), "ami.unreachable", "cannot connect to 127.0.0.1:5038: all attempts failed"),
+        (UnicodeError("label too long"), "ami.unreachable", "label too long"),
+        (ssl.SSLError("bad certificate"), "ami.tls_failed", "TLS with 127.0.0.1:5038 failed"),
+    ],
+)
+async def test_unreachable(
+    autojump_clock: trio.testing.MockClock, failure: Exception, event_name: str, words: str
+) -> None:
+    """Why there is no connection is said, with what to look at, and it is tried again."""
+    async with scene() as stage:
+        stage.pbx.failures = [failure]
+        await start(stage)
+        (entry,) = stage.logged(event_name)
+        assert words in str(entry["reason"])
+        assert "hint" in entry
+        await trio.sleep(2)
+        assert stage.client.status.state == "connected"
+
+
+async def test_no_connection_in_time(autojump_clock: trio.testing.MockClock) -> None:
+    """A host that drops packets costs ``connect_timeout``, no more."""
+
+    async def hang(_: AMIServer) -> trio.abc.Stream:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    with structlog.testing.capture_logs() as log, trio.move_on_after(10.5):
+        await AMIClient(server=server(), listener=Heard(), now=now, open_stream=hang).run()
+    assert log[0]["reason"] == "no connection to 127.0.0.1:5038 within 10 s"
+
+
+# ---- actions
+
+
+async def test_originate(autojump_clock: trio.testing.MockClock) -> None:
+    """An order that the PBX takes is queued, one that it refuses is refused in its words."""
+    async with scene() as stage:
+        assert await stage.client.originate(ORDER) == OriginateOutcome(
+            outcome=Outcome.REFUSED, reason="not connected to PBX main"
+        )
+        await start(stage)
+        assert await stage.client.originate(ORDER) == OriginateOutcome(outcome=Outcome.QUEUED)
+        assert stage.session().actions[-1]["ChannelId"] == "crm-1"
+        assert stage.session().actions[-1]["Async"] == "true"
+
+        stage.pbx.reactions["Originate"] = lambda _, action: error(action, "Extension does not exist.")
+        assert await stage.client.originate(ORDER) == OriginateOutcome(
+            outcome=Outcome.REFUSED, reason="Extension does not exist."
+        )
+
+
+async def test_originate_while_logging_in(autojump_clock: trio.testing.MockClock) -> None:
+    """Before the login is accepted nothing is sent."""
+    async with scene() as stage:
+        stage.pbx.reactions["Login"] = silence
+        await start(stage)
+
+        assert (await stage.client.originate(ORDER)).outcome is Outcome.REFUSED
+        assert "Originate" not in stage.session().names()
+
+
+async def test_originate_lost_with_the_connection(autojump_clock: trio.testing.MockClock) -> None:
+    """Sent and never answered is unknown, and is not sent again by the next session."""
+    async with scene() as stage:
+        await start(stage)
+        stage.pbx.reactions["Originate"] = hang_up
+        outcome = await stage.client.originate(ORDER)
+        assert outcome == OriginateOutcome(outcome=Outcome.UNKNOWN, reason="the PBX closed the connection")
+
+        stage.pbx.reactions["Originate"] = silence
+        await trio.sleep(5)
+        assert [session.names().count("Originate") for session in stage.pbx.sessions] == [1, 0]
+
+
+async def test_originate_without_an_answer(autojump_clock: trio.testing.MockClock) -> None:
+    """No answer in time is unknown; an answer that comes too late changes nothing, and the session goes on."""
+    held: list[Headers] = []
+
+    def hold(_: FakeSession, action: Headers) -> None:
+        held.append(action)
+
+    async with scene() as stage:
+        stage.pbx.reactions["Originate"] = hold
+        await start(stage)
+        outcome = await stage.client.originate(ORDER)
+        assert outcome == OriginateOutcome(outcome=Outcome.UNKNOWN, reason="no answer within 10 s")
+
+        await stage.session().say(answer(held[0]))
+        await trio.testing.wait_all_tasks_blocked()
+        assert stage.heard.reasons == []
+
+
+def hold_writes(stage: Scene) -> None:
+    """From now on the connection takes bytes and never says that it did."""
+    session = stage.client._session
+    assert session is not None
+    assert isinstance(session.stream, trio.StapledStream)
+    session.stream.send_stream.send_all_hook = trio.sleep_forever
+
+
+async def test_write_that_does_not_end(autojump_clock: trio.testing.MockClock) -> None:
+    """A server that takes no action is left; the order is unknown, the one behind it was never sent."""
+    async with scene(server(send_timeout=5.0)) as stage:
+        await start(stage)
+        hold_writes(stage)
+        outcomes = []
+
+        async def order() -> None:
+            outcomes.append(await stage.client.originate(ORDER))
+
+        stage.nursery.start_soon(order)
+        await trio.testing.wait_all_tasks_blocked()
+        stage.nursery.start_soon(order)
+        await trio.sleep(6)
+
+        assert {outcome.outcome for outcome in outcomes} == {Outcome.UNKNOWN, Outcome.REFUSED}
+        assert stage.heard.reasons == ["the PBX took no action for 5 s"]
+        await trio.sleep(2)
+        assert stage.client.status.state == "connected"
+
+
+async def test_write_that_breaks(autojump_clock: trio.testing.MockClock) -> None:
+    """A write that fails ends the session at once."""
+    async with scene() as stage:
+        await start(stage)
+
+        async def fail() -> None:
+            await trio.lowlevel.checkpoint()
+            raise trio.BrokenResourceError("reset")
+
+        session = stage.client._session
+        assert session is not None
+        assert isinstance(session.stream, trio.StapledStream)
+        session.stream.send_stream.send_all_hook = fail
+        outcome = await stage.client.originate(ORDER)
+
+        assert outcome == OriginateOutcome(outcome=Outcome.UNKNOWN, reason="the connection broke: reset")
+        assert stage.heard.reasons == ["the connection broke: reset"]
+
+
+async def test_read_that_breaks(autojump_clock: trio.testing.MockClock) -> None:
+    """A connection reset by the network is a lost session like any other."""
+    async with scene() as stage:
+        await start(stage)
+        session = stage.client._session
+        assert session is not None
+        assert isinstance(session.stream, trio.StapledStream)
+
+        async def fail() -> None:
+            await trio.lowlevel.checkpoint()
+            raise trio.BrokenResourceError("reset")
+
+        session.stream.receive_stream.receive_some_hook = fail
+        await stage.session().say(event("Hangup"))
+        await trio.testing.wait_all_tasks_blocked()
+        assert stage.heard.reasons == ["the connection broke: reset"]
+
+
+async def test_cancelled_order(autojump_clock: trio.testing.MockClock) -> None:
+    """A web request that goes away takes back what was not written, and cuts nothing that was."""
+    async with scene() as stage:
+        await start(stage)
+        stage.pbx.reactions["Originate"] = silence
+        with trio.move_on_after(1):
+            await stage.client.originate(ORDER)
+        assert stage.session().names().count("Originate") == 1
+
+        with trio.move_on_after(1) as scope:
+            scope.cancel()
+            await stage.client.originate(ORDER)
+        await trio.testing.wait_all_tasks_blocked()
+        assert stage.session().names().count("Originate") == 1
+        assert stage.heard.reasons == []
+
+
+async def test_order_for_a_session_that_is_over(autojump_clock: trio.testing.MockClock) -> None:
+    """An order that comes in the moment the session ends is not sent."""
+    async with scene() as stage:
+        await start(stage)
+        session = stage.client._session
+        assert session is not None
+        session.connection.receive_eof()
+        outcome = await stage.client.originate(ORDER)
+
+        assert outcome.outcome is Outcome.REFUSED
+        assert "does not belong here" in outcome.reason
+        assert "Originate" not in stage.session().names()
+
+
+async def test_order_taken_back(autojump_clock: trio.testing.MockClock) -> None:
+    """An order that was given up while another was being written is never written."""
+    async with scene() as stage:
+        await start(stage)
+        written = trio.Event()
+        session = stage.client._session
+        assert session is not None
+        assert isinstance(session.stream, trio.StapledStream)
+        pump = session.stream.send_stream.send_all_hook
+
+        async def wait_then_pump() -> None:
+            await written.wait()
+            await pump()
+
+        session.stream.send_stream.send_all_hook = wait_then_pump
+        stage.nursery.start_soon(stage.client.originate, ORDER)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.move_on_after(1):
+            await stage.client.originate(ORDER)
+        written.set()
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert stage.session().names().count("Originate") == 1
+
+
+async def test_too_many_orders(autojump_clock: trio.testing.MockClock) -> None:
+    """Orders do not pile up without end behind a write that hangs."""
+    async with scene() as stage:
+        await start(stage)
+        hold_writes(stage)
+        outcomes = []
+
+        async def order() -> None:
+            outcomes.append(await stage.client.originate(ORDER))
+
+        for _ in range(MAX_WAITING + 2):
+            stage.nursery.start_soon(order)
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert outcomes == [OriginateOutcome(outcome=Outcome.REFUSED, reason="too many actions wait already")]
+
+
+async def test_stopping_with_orders(autojump_clock: trio.testing.MockClock) -> None:
+    """When the client is stopped, those who wait for an answer are told that it is unknown."""
+    async with trio.open_nursery() as nursery:
+        async with scene() as stage:
+            await start(stage)
+            stage.pbx.reactions["Originate"] = silence
+            outcomes = []
+
+            async def order() -> None:
+                outcomes.append(await stage.client.originate(ORDER))
+
+            nursery.start_soon(order)
+            await trio.testing.wait_all_tasks_blocked()
+
+    assert outcomes == [OriginateOutcome(outcome=Outcome.UNKNOWN, reason="this program is stopping")]
+
+
+# ---- settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"username": "crm\nAction: Command"}, "Username may not hold a line end"),
+        ({"username": ""}, "Username is empty"),
+        ({"secret": ""}, "Secret is empty"),
+        ({"secret": "x\r\n"}, "Secret may not hold a line end"),
+        ({"events": ()}, "event classes"),
+        ({"events": ("call", "a,b")}, "event classes"),
+        ({"noise": ("RTCPSent", "x\r\n")}, "Filter may not hold a line end"),
+        ({"ping_interval": 0.0}, "ping_interval must be greater than 0"),
+        ({"login_timeout": float("nan")}, "login_timeout must be greater than 0"),
+    ],
+)
+def test_settings_that_cannot_be(changes: dict[str, object], words: str) -> None:
+    """What could not be said to the server is refused when the settings are made."""
+    with pytest.raises(ValueError, match=words):
+        server(**changes)
+
+
+def test_secret_is_not_shown() -> None:
+    """The settings may be logged."""
+    assert "s3cret" not in repr(server())
+
+
+# ---- real sockets
+
+
+async def listening(nursery: trio.Nursery, pbx: FakeAsterisk, context: ssl.SSLContext | None = None) -> int:
+    """Serve on a free port of loopback, with TLS if a context is given."""
+
+    async def serve(stream: trio.SocketStream) -> None:
+        if context is None:
+            await pbx.serve(stream)
+            return
+        tls = trio.SSLStream(stream, context, server_side=True)
+        try:
+            await tls.do_handshake()
+        except trio.BrokenResourceError:
+            await trio.aclose_forcefully(stream)
+            return
+        await pbx.serve(tls)
+
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    await nursery.start(trio.serve_listeners, serve, [listener])
+    name = listener.socket.getsockname()
+    return int(name[1])
+
+
+@attrs.define
+class Told(Heard):
+    """A listener that can be waited for."""
+
+    there: trio.Event = attrs.field(factory=trio.Event)
+    gone: trio.Event = attrs.field(factory=trio.Event)
+
+    def connected(self, pbx: str, at: float) -> None:
+        super().connected(pbx, at)
+        self.there.set()
+
+    def lost(self, pbx: str, reason: str, at: float) -> None:
+        super().lost(pbx, reason, at)
+        self.gone.set()
+
+
+async def until(fact: Callable[[], bool]) -> None:
+    """For a status that nobody is told of."""
+    while not fact():  # noqa: ASYNC110
+        await trio.sleep(0.001)
+
+
+async def test_tcp() -> None:
+    """Over a real socket: logged in, an order, the PBX gone, and nobody there any more."""
+    with structlog.testing.capture_logs() as log, trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            pbx = FakeAsterisk(nursery)
+            async with trio.open_nursery() as door:
+                port = await listening(door, pbx)
+                heard = Told()
+                client = await nursery.start(
+                    partial(run_ami_client, server(port=port, backoff_min=0.01, backoff_max=0.02), heard, now=now)
+                )
+                assert isinstance(client, AMIClient)
+                await heard.there.wait()
+                assert (await client.originate(ORDER)).outcome is Outcome.QUEUED
+                door.cancel_scope.cancel()
+            await pbx.sessions[0].stream.aclose()
+            await heard.gone.wait()
+            await until(lambda: "refused" in client.status.last_error)
+            nursery.cancel_scope.cancel()
+    assert {"ami.connected", "ami.lost", "ami.unreachable"} <= {entry["event"] for entry in log}
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def server_context(authority: trustme.CA, name: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize(("name", "expected"), [("127.0.0.1", None), ("pbx.example.org", "pbx.example.org")])
+async def test_tls(tmp_path: Path, authority: trustme.CA, name: str, expected: str | None) -> None:
+    """With the right authority and name, TLS is as TCP."""
+    ca = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca))
+    with structlog.testing.capture_logs(), trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            pbx = FakeAsterisk(nursery)
+            port = await listening(nursery, pbx, server_context(authority, name))
+            heard = Told()
+            settings = server(port=port, tls=True, tls_ca=ca, tls_name=expected)
+            nursery.start_soon(partial(run_ami_client, settings, heard, now=now))
+            await heard.there.wait()
+            nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("certificate", "trusted", "words"),
+    [
+        ("127.0.0.1", False, "certificate verify failed"),
+        ("pbx.example.org", True, "certificate is not valid for '127.0.0.1'"),
+        (None, True, "record layer failure|wrong version number|WRONG_VERSION_NUMBER"),
+    ],
+)
+async def test_tls_refused(
+    tmp_path: Path, authority: trustme.CA, certificate: str | None, trusted: bool, words: str
+) -> None:
+    """A stranger's certificate, another host's, and a port without TLS are refused before anything is said."""
+    ca = tmp_path / "ca.pem"
+    (authority if trusted else trustme.CA()).cert_pem.write_to_path(str(ca))
+    with structlog.testing.capture_logs() as log, trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            pbx = FakeAsterisk(nursery)
+            context = None if certificate is None else server_context(authority, certificate)
+            port = await listening(nursery, pbx, context)
+            client = AMIClient(server=server(port=port, tls=True, tls_ca=ca), listener=Heard(), now=now)
+            nursery.start_soon(client.run)
+            await until(lambda: bool(client.status.last_error))
+            nursery.cancel_scope.cancel()
+    (entry,) = [entry for entry in log if entry["event"] == "ami.tls_failed"]
+    assert re.search(words, str(entry["reason"]))
+    assert "tls_ca" in str(entry["hint"])
+    assert [session.actions for session in pbx.sessions] in ([], [[]])
+
+
+async def test_tls_authority_that_is_not_there(tmp_path: Path) -> None:
+    """A missing file of certificates is named, before anything is connected to."""
+    with pytest.raises(ssl.SSLError, match=r"nowhere\.pem cannot be read"):
+        await open_stream(server(tls=True, tls_ca=tmp_path / "nowhere.pem"))
+
+
+async def test_tls_cancelled(tmp_path: Path) -> None:
+    """A handshake that is not answered can be cancelled, and leaves no socket open."""
+    async with trio.open_nursery() as nursery:
+        closed = trio.Event()
+
+        async def swallow(stream: trio.SocketStream) -> None:
+            try:
+                while await stream.receive_some(1000):
+                    pass
+            except trio.BrokenResourceError:
+                pass
+            closed.set()
+
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        await nursery.start(trio.serve_listeners, swallow, [listener])
+        port = listener.socket.getsockname()[1]
+        with trio.move_on_after(0.05) as scope:
+            await open_stream(server(port=port, tls=True))
+        assert scope.cancelled_caught
+        with trio.fail_after(2):
+            await closed.wait()
+        nursery.cancel_scope.cancel()
