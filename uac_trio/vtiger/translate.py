@@ -188,7 +188,7 @@ class Translator:
             case RecordingKnown() if row is not None:
                 yield from self._record(whole, fact)
             case CallEnded() if row is not None:
-                if row.outcome in (None, Outcome.ANSWERED_ELSEWHERE):
+                if row.outcome not in TALKED:  # of several people nobody's own outcome is the call's
                     row.outcome = Outcome(fact.record["status"])
                 row.ended_at = row.ended_at or fact.at
                 yield whole.end_call(row)

@@ -1,0 +1,62 @@
+"""A PostgreSQL of our own for the tests: Debian's binaries, a temporary directory, a socket nobody else sees.
+
+UAC_TEST_POSTGRESQL=1 python -m pytest tests/outbox
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SWITCH = "UAC_TEST_POSTGRESQL"
+
+
+def wanted() -> bool:
+    """Off by default: Debian's package postgresql has to be there."""
+    return os.environ.get(SWITCH, "") not in ("", "0")
+
+
+def binaries() -> Path:
+    """Where initdb and pg_ctl are: on PATH, or in Debian's directory of the newest version."""
+    if found := shutil.which("initdb"):
+        return Path(found).parent
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[-3]))
+    if not versions:
+        raise RuntimeError(f"{SWITCH} is set, but there is no initdb; run: apt-get install postgresql")
+    return versions[-1].parent
+
+
+@contextmanager
+def temporary_postgresql() -> Iterator[str]:
+    """Yields the socket's directory; the server ends and its data goes with the block. Root runs it as ``postgres``."""
+    as_user: dict[str, str] = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+    directory = Path(tempfile.mkdtemp(prefix="uac-pg-"))
+    try:
+        if as_user:
+            shutil.chown(directory, **as_user)
+        data = directory / "data"
+
+        def run(name: str, *arguments: str) -> None:
+            subprocess.run(
+                [binaries() / name, "-D", data, *arguments],
+                check=True,
+                stdout=subprocess.DEVNULL,
+                cwd=directory,
+                extra_groups=[] if as_user else None,
+                **as_user,  # type: ignore[call-overload]
+            )
+
+        run("initdb", "--auth=trust", "--username=uac", "--encoding=UTF8", "--no-sync", "--locale=C")
+        options = f"-k {directory} -c listen_addresses='' -c fsync=off -c max_connections=50"
+        run("pg_ctl", "-w", "-l", str(directory / "log"), "-o", options, "start")
+        try:
+            yield str(directory)
+        finally:
+            run("pg_ctl", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)

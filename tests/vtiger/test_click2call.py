@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+import re
+from ipaddress import ip_network
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from uac_trio.vtiger.click2call import (
+    PRIVATE_NETWORKS,
+    Answer,
+    Click2CallRules,
+    ClickGuard,
+    Dial,
+    Originated,
+    Refusal,
+    Route,
+    Verdict,
+    is_allowed_address,
+    normalise,
+    read_click,
+)
+
+SECRET = "labsecret123"
+ROUTE = Route(pbx="main", contexts=frozenset({"from-crm"}))
+
+
+def is_extension(number: str) -> bool:
+    return re.fullmatch(r"\d{2,5}", number) is not None
+
+
+def click(
+    rules: Click2CallRules | None = None, routes: tuple[Route, ...] = (ROUTE,), /, **changed: str | None
+) -> Dial | Refusal:
+    """What comes of vTiger's request with some parameters changed; None leaves one out."""
+    parameters = {
+        "event": "OutgoingCall",
+        "secret": SECRET,
+        "from": "101",
+        "to": "+7 (916) 123-45-67",
+        "context": "from-internal",
+        **{name.removesuffix("_"): value for name, value in changed.items()},
+    }
+    return read_click(
+        [(name, value) for name, value in parameters.items() if value is not None],
+        secret=SECRET,
+        rules=rules or Click2CallRules(),
+        routes=routes,
+        is_extension=is_extension,
+        region="RU",
+        token="1764000000-3f9a2b7c",
+    )
+
+
+def dialled(rules: Click2CallRules | None = None, /, **changed: str | None) -> Dial:
+    dial = click(rules, (ROUTE,), **changed)
+    assert isinstance(dial, Dial), dial
+    return dial
+
+
+def refused(rules: Click2CallRules | None = None, /, **changed: str | None) -> Refusal:
+    refusal = click(rules, (ROUTE,), **changed)
+    assert isinstance(refusal, Refusal), refusal
+    return refusal
+
+
+def test_click_becomes_an_order() -> None:
+    """vTiger's request byte for byte makes the employee's phone ring with the customer's number on it."""
+    assert click() == Dial(
+        pbx="main",
+        channel="PJSIP/101",
+        context="from-internal",
+        exten="+79161234567",
+        caller_id="+79161234567 <+79161234567>",
+        channel_id="uac-1764000000-3f9a2b7c",
+        ring_seconds=30,
+        extension="101",
+        number="+79161234567",
+    )
+
+
+@pytest.mark.parametrize(
+    ("shown", "number"),
+    [
+        ("+7 (916) 123-45-67", "+79161234567"),
+        ("8 916 123-45-67", "89161234567"),
+        ("8(916)1234567", "89161234567"),
+        ("\u00a0+7\u00a0916\u00a0123\u201145\u201367 ", "+79161234567"),
+        ("7.916.123.45.67", "79161234567"),
+        ("tel:+7-916-123-45-67;phone-context=x", "+79161234567"),
+        ("sip:79161234567@10.0.0.1;transport=udp", "79161234567"),
+        ("SIP:102@pbx", "102"),
+        ("+7 916 123-45-67 доб. 12", "+79161234567"),
+        ("+7 916 123-45-67, ext 305", "+79161234567"),
+        ("+7 916 123-45-67 x7", "+79161234567"),
+        ("123-45-67", "1234567"),
+        ("+49 30 1234567", "+49301234567"),
+        ("810 49 30 1234567", "81049301234567"),
+        ("102", "102"),
+        ("＋７９１６１２３４５６７", "+79161234567"),
+    ],
+)
+def test_number_as_shown_is_dialled(shown: str, number: str) -> None:
+    """Formatting, URI schemes and notes go; digits, + and the national prefix stay."""
+    assert normalise(shown, is_extension=is_extension, region="RU") == number
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "",
+        "   ",
+        "-",
+        "+",
+        "no phone",
+        "*72",
+        "101&SIP/102",
+        "102@evil",
+        "sip:bob@example.org",
+        "+7916123456789012",
+        "1",
+        "+7 916",
+        "${EXTEN}",
+        "٠١٢٣٤٥٦٧٨٩",
+        "7916,,1234567",
+        "1;2",
+    ],
+)
+def test_what_is_no_number_is_refused(shown: str) -> None:
+    """Anything but a telephone number that can exist is refused with the parameter's name in the reason."""
+    refusal = refused(to=shown)
+    assert refusal.answer is Answer.ERROR
+    assert "parameter to" in refusal.reason
+
+
+@pytest.mark.parametrize("secret", ["", "wrong", SECRET + " ", SECRET.upper(), "пароль", None])
+def test_wrong_secret(secret: str | None) -> None:
+    """A wrong or missing secret is an Authentication Failure, whatever else is wrong."""
+    assert refused(secret=secret, from_="?", to="?").answer is Answer.AUTHENTICATION_FAILURE
+
+
+@pytest.mark.parametrize(
+    ("changed", "part"),
+    [
+        ({"event": "Hangup"}, "event"),
+        ({"event": None}, "event"),
+        ({"from_": None}, "parameter from"),
+        ({"from_": ""}, "parameter from"),
+        ({"from_": "SIP/101"}, "parameter from"),
+        ({"from_": "+79161234567"}, "parameter from"),
+        ({"to": None}, "holds no number"),
+        ({"to": "101"}, "himself"),
+    ],
+)
+def test_request_that_makes_no_sense(changed: dict[str, str | None], part: str) -> None:
+    """A missing or senseless parameter is named in the reason."""
+    assert part in refused(**changed).reason
+
+
+@pytest.mark.parametrize("name", ["event", "secret", "from_", "to", "context"])
+@pytest.mark.parametrize("poison", ["101\r\nAction: Command", "1\n1", "\x00", "\u2028", "9" * 257])
+def test_control_characters_and_size(name: str, poison: str) -> None:
+    """A line break, a NUL or a huge value in any parameter is refused."""
+    assert refused(**{name: poison}).answer is Answer.ERROR
+
+
+def test_parameter_given_twice() -> None:
+    """The same parameter in query and body is refused: which of the two was checked elsewhere is not known."""
+    refusal = read_click(
+        [("secret", SECRET), ("to", "102"), ("to", "103")],
+        secret=SECRET,
+        rules=Click2CallRules(),
+        routes=[ROUTE],
+        is_extension=is_extension,
+        region="RU",
+        token="1",
+    )
+    assert isinstance(refusal, Refusal)
+    assert "to is given twice" in refusal.reason
+
+
+def test_unknown_parameters_do_not_matter() -> None:
+    """The record= of the patched 7.3 is passed over."""
+    assert dialled(record="57", variable="X").exten == "+79161234567"
+
+
+def test_lax_extension_rule_does_not_open_the_channel() -> None:
+    """Even where any text counts as an extension, one with a technology or a second destination in it is refused."""
+    for extension in ("101&SIP/102", "Local/1@x", "101@host", "1 1"):
+        refusal = read_click(
+            [("event", "OutgoingCall"), ("secret", SECRET), ("from", extension), ("to", "102")],
+            secret=SECRET,
+            rules=Click2CallRules(),
+            routes=[ROUTE],
+            is_extension=lambda _: True,
+            region="RU",
+            token="1",
+        )
+        assert isinstance(refusal, Refusal)
+
+
+def test_context_of_the_request() -> None:
+    """A context is taken from the request only if the configuration lists it."""
+    assert dialled(context="from-crm").context == "from-crm"
+    assert dialled(context="evil").context == "from-internal"
+    assert dialled(context=None).context == "from-internal"
+
+
+def test_dial_rules() -> None:
+    """Prefix and plus concern outside numbers; the employee sees the number itself."""
+    rules = Click2CallRules(dial_prefix="9", strip_plus=True, caller_id='"{extension}" <{number}>')
+    outside = dialled(rules)
+    assert outside.exten == "979161234567"
+    assert outside.caller_id == '"101" <+79161234567>'
+    assert dialled(rules, to="102").exten == "102"
+
+
+def test_allow_and_deny() -> None:
+    """Deny wins over allow; without allow everything is allowed."""
+    rules = Click2CallRules(allow=(re.compile(r"^(\+7|8)\d{10}$"),), deny=(re.compile(r"^(\+7|8)80[39]"),))
+    assert dialled(rules).number == "+79161234567"
+    assert "deny" in refused(rules, to="8 809 123-45-67").reason
+    assert "allow" in refused(rules, to="+49 30 1234567").reason
+
+
+def test_turned_off_and_without_a_pbx() -> None:
+    """Turned off in the configuration, or without a PBX, nothing is dialled and the reason says so."""
+    assert "turned off" in refused(Click2CallRules(enabled=False)).reason
+    nowhere = click(None, ())
+    assert isinstance(nowhere, Refusal)
+    assert "no PBX" in nowhere.reason
+
+
+def test_first_route_is_taken() -> None:
+    """With several PBXes the first configured one places the call."""
+    dial = click(None, (Route(pbx="a", channel="SIP/{extension}"), Route(pbx="b")))
+    assert isinstance(dial, Dial)
+    assert (dial.pbx, dial.channel) == ("a", "SIP/101")
+
+
+@given(st.fixed_dictionaries({"from_": st.text(), "to": st.text(), "context": st.text()}))
+def test_nothing_strange_gets_near_the_pbx(parameters: dict[str, str]) -> None:
+    """Whatever is asked, an order holds only digits, + and what the configuration says."""
+    result = click(**parameters)
+    if isinstance(result, Dial):
+        assert re.fullmatch(r"PJSIP/\d{2,5}", result.channel)
+        assert re.fullmatch(r"\+?[0-9]{2,20}", result.exten)
+        assert re.fullmatch(r"\+?[0-9]+ <\+?[0-9]+>", result.caller_id)
+        assert result.context in ("from-internal", "from-crm")
+
+
+@given(st.from_regex(r"\+?[0-9 ()-]{5,20}", fullmatch=True))
+def test_normalising_twice_changes_nothing(shown: str) -> None:
+    """A normalised number is its own normal form."""
+    try:
+        number = normalise(shown, is_extension=is_extension, region="RU")
+    except ValueError:
+        return
+    assert normalise(number, is_extension=is_extension, region="RU") == number
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        ("127.0.0.1", True),
+        ("172.16.1.1", True),
+        ("::ffff:192.168.1.5", True),
+        ("::1", True),
+        ("203.0.113.7", False),
+        ("2001:db8::1", False),
+        ("", False),
+        (None, False),
+        ("<local>", False),
+    ],
+)
+def test_networks(address: str | None, allowed: bool) -> None:
+    """By default private addresses may ask; the rest, and what is no address, may not."""
+    assert is_allowed_address(address, PRIVATE_NETWORKS) is allowed
+
+
+def test_one_network() -> None:
+    """Only the configured network is let in."""
+    assert is_allowed_address("203.0.113.7", [ip_network("203.0.113.0/24")])
+    assert not is_allowed_address("127.0.0.1", [ip_network("203.0.113.0/24")])
+
+
+def guard() -> ClickGuard:
+    return ClickGuard(guard_seconds=5, per_minute=3)
+
+
+def test_double_click_makes_one_call() -> None:
+    """The same click within the guard's time is a double and gets the first one's answer; later it is new."""
+    clicks, dial = guard(), dialled()
+    assert clicks.admit(dial, at=100) is Verdict.NEW
+    assert clicks.admit(dial, at=100.1) is Verdict.DOUBLE
+    assert clicks.answer_to_double(dial) is Answer.SUCCESS
+    assert clicks.settle(dial, Originated.QUEUED) is Answer.SUCCESS
+    assert clicks.admit(dial, at=104.9) is Verdict.DOUBLE
+    assert clicks.admit(dial, at=105) is Verdict.NEW
+
+
+def test_unknown_outcome_is_not_dialled_again() -> None:
+    """After an order nobody knows the outcome of, a second click is told Error and dials nothing."""
+    clicks, dial = guard(), dialled()
+    clicks.admit(dial, at=100)
+    assert clicks.settle(dial, Originated.UNKNOWN) is Answer.ERROR
+    assert clicks.admit(dial, at=101) is Verdict.DOUBLE
+    assert clicks.answer_to_double(dial) is Answer.ERROR
+
+
+def test_refused_order_may_be_tried_again() -> None:
+    """When the PBX said no, nothing rings: the next click is a new one."""
+    clicks, dial = guard(), dialled()
+    clicks.admit(dial, at=100)
+    assert clicks.settle(dial, Originated.REFUSED) is Answer.ERROR
+    assert clicks.admit(dial, at=101) is Verdict.NEW
+
+
+def test_late_outcome_of_a_forgotten_click() -> None:
+    """An outcome that comes after the guard's time changes nothing."""
+    clicks, dial = guard(), dialled()
+    clicks.admit(dial, at=100)
+    clicks.admit(attrs.evolve(dial, number="102"), at=110)
+    assert clicks.settle(dial, Originated.UNKNOWN) is Answer.ERROR
+    assert clicks.admit(dial, at=110) is Verdict.NEW
+
+
+def test_limit_per_employee() -> None:
+    """One employee starts so many calls a minute; a colleague is not concerned."""
+    clicks, dial = guard(), dialled()
+    numbers = [attrs.evolve(dial, number=str(number)) for number in range(200, 205)]
+    assert [clicks.admit(one, at=100 + i) for i, one in enumerate(numbers)] == [
+        *[Verdict.NEW] * 3,
+        *[Verdict.TOO_MANY] * 2,
+    ]
+    assert clicks.admit(attrs.evolve(numbers[4], extension="102"), at=105) is Verdict.NEW
+    assert clicks.admit(numbers[4], at=160) is Verdict.NEW

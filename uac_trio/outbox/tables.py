@@ -1,0 +1,49 @@
+"""The one table. A change here needs a new file in migrations/versions; a test compares the two."""
+
+from __future__ import annotations
+
+import enum
+
+import sqlalchemy as sa
+
+VERSION_TABLE = "uac_trio_version"
+
+
+class State(enum.StrEnum):
+    WAITING = "waiting"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    PARKED = "parked"
+    MOOT = "moot"
+
+
+UNSETTLED = (State.WAITING, State.SENDING)
+
+metadata = sa.MetaData()
+
+request = sa.Table(
+    "request",
+    metadata,
+    # Order within a call is the order of ids.
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
+    sa.Column("key", sa.Text, nullable=False, unique=True),
+    sa.Column("call_id", sa.Text, nullable=False),
+    sa.Column("extension", sa.Text, nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("form", sa.Text, nullable=False),  # a JSON object; personal data, gone with the purge
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("moot_after", sa.Text),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("next_try_at", sa.Double, nullable=False),
+    sa.Column("leased_by", sa.Text),
+    sa.Column("leased_until", sa.Double),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("settled_at", sa.Double),
+    sa.CheckConstraint("state IN ('waiting', 'sending', 'delivered', 'parked', 'moot')", name="request_state_known"),
+    sa.Index("request_call", "call_id", "id"),
+    sa.Index("request_due", "state", "next_try_at", "id"),
+    sa.Index("request_age", "state", "created_at", "id"),
+    sa.Index("request_moot", "state", "moot_after"),
+)
