@@ -337,3 +337,12 @@ def test_limit_per_employee() -> None:
     ]
     assert clicks.admit(attrs.evolve(numbers[4], extension="102"), at=105) is Verdict.NEW
     assert clicks.admit(numbers[4], at=160) is Verdict.NEW
+
+
+def test_guard_forgets() -> None:
+    """After a minute nothing of an employee's clicks is kept: memory does not grow with the days."""
+    clicks, dial = guard(), dialled()
+    clicks.admit(dial, at=100)
+    clicks.admit(attrs.evolve(dial, extension="102"), at=200)
+    assert list(clicks._starts) == ["102"]
+    assert list(clicks._recent) == [("102", dial.number)]

@@ -57,7 +57,8 @@ def recorded(at: float = T0 + 7, **more: Any) -> OfParticipation:
 
 
 def over(status: str = "completed") -> CallEnded:
-    return CallEnded(call_id="main-1.0", at=T0 + 7, because="test", record={"status": status})
+    record = {"status": status, "talk_secs": 3.0 if status == "completed" else None}
+    return CallEnded(call_id="main-1.0", at=T0 + 7, because="test", ended_at=T0 + 5, record=record)
 
 
 def said(subject: Translator, *facts: Fact) -> list[tuple[Step, dict[str, str]]]:

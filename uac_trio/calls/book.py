@@ -342,7 +342,9 @@ class CallBook:
         if told:
             self._own_unreached(call, at)
             self._tell_recordings(call, at, because)
-            self.facts.append(CallEnded(call_id=call.id, at=at, because=because, record=call_record(call, at)))
+            ended_at = call.ended_at if call.ended_at is not None else at
+            record = call_record(call, at)
+            self.facts.append(CallEnded(call_id=call.id, at=at, because=because, ended_at=ended_at, record=record))
         self.board.forget(call)
 
     def _tell_recordings(self, call: Call, at: float, because: str) -> None:

@@ -293,6 +293,8 @@ def _cdr(book: CallBook, event: Event, at: float) -> None:
         return
     if channel is not None and channel.home is not None and channel.home.id in book.board.calls and channel.home.legs:
         call = channel.home
+    if event.get("LastApplication") == "Queue" and not call.queue:  # without class agent nothing else names it
+        call.queue = event.get("LastData").partition(",")[0]
     if event.get("Disposition") != "ANSWERED":
         return
     destination = event.get("DestinationChannel")

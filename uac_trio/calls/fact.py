@@ -98,6 +98,8 @@ class CallMerged(Fact):
 class CallEnded(Fact):
     """Everything is known. ``record`` has the keys of ``uac-trio replay --calls``."""
 
+    ended_at: float
+    """When the last channel hung up: ``at`` is later by the time a Cdr may take."""
     record: Mapping[str, Any]
 
 

@@ -70,6 +70,12 @@ class Switchboard:
                 self.alias(linkedid, self.call_of(call_id.removeprefix(f"{self.pbx}-"), uniqueid, at))
                 return
 
+    def forget_remembered(self) -> None:
+        """What did not turn up in the snapshot is over; should its people ring again, that is a new part."""
+        self.remembered.clear()
+        for call in self.calls.values():
+            call.remembered.clear()
+
     def find_call(self, linkedid: str) -> Call | None:
         return self._by_linkedid.get(linkedid)
 

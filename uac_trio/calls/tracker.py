@@ -151,8 +151,8 @@ class CallTracker:
                     self._book.suspects.setdefault(channel.uniqueid, at + SUSPICION)
         for item in items:
             self._restore(item, at)
-        self.board.remembered.clear()
         self._advance_all(at, "list of channels")
+        self.board.forget_remembered()
         for call in self.live_calls():
             for participation in call.participations:
                 if participation.ended_at is None and call.inferred:  # somebody sent the customer on unseen
@@ -167,11 +167,12 @@ class CallTracker:
         self._book.facts.sort(key=lambda fact: fact.at)
 
     def _restore(self, item: Event, at: float) -> None:
+        is_new = item.get("Uniqueid") not in self.board.channels
         channel = self._book.channel(item, at)
         if channel is None or not channel.is_live:
             return
         created_at = at - _seconds(item.get("Duration"))
-        if created_at < channel.created_at - DURATION_SLACK:  # older than our connection: what came before is not known
+        if is_new or created_at < channel.created_at - DURATION_SLACK:  # older than our connection
             channel.created_at = created_at
             channel.call.is_adopted = True
             channel.call.started_at = min(channel.call.started_at, created_at)
@@ -190,8 +191,9 @@ class CallTracker:
             return
         source = channel.call.source
         channel.originated = application == "AppDial2" and channel is source
-        # Who dials is in no bridge while it rings, and in the same one later.
-        caller = source if source is not None and source is not channel and source.bridge == channel.bridge else None
+        caller = source.half or source if source is not None else None  # a Local;1's other half runs the dialplan
+        if caller is channel or source is channel or (caller is not None and caller.bridge != channel.bridge):
+            caller = None  # who dials is in no bridge while it rings, and in the same one later
         leg = self._book.begin_leg(channel, caller, "", at)
         if channel.state == ChannelState.UP:
             leg.rang_at = leg.began_at = channel.created_at

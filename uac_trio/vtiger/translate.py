@@ -183,14 +183,11 @@ class Translator:
                 if fact.direction is not Direction.INBOUND:  # then vTiger looks for the user in callerid1
                     caller, dialled = dialled, caller
                 yield self._maker(fact).request(Step.DIAL_ANSWER, callerid1=caller, callerid2=dialled)
-            case ParticipationEnded() if row is not None:
-                row.end(fact)
             case RecordingKnown() if row is not None:
                 yield from self._record(whole, fact)
             case CallEnded() if row is not None:
-                if row.outcome not in TALKED:  # of several people nobody's own outcome is the call's
-                    row.outcome = Outcome(fact.record["status"])
-                row.ended_at = row.ended_at or fact.at
+                row.outcome, row.ended_at = Outcome(fact.record["status"]), fact.ended_at
+                row.talk_secs = fact.record["talk_secs"] or 0.0
                 yield whole.end_call(row)
                 yield whole.hangup(row)
 
