@@ -132,7 +132,7 @@ def _check_row(row: CallRow, truth: dict[str, Any]) -> None:
     assert row.starttime
     assert row.endtime
     if truth.get("participations"):
-        assert row.callstatus == CRM_STATUS[outcomes(truth)[row.user]]
+        assert row.callstatus == CRM_STATUS[outcomes(truth)[row.user or ""]]
     if row.user in talkers(truth):
         assert row.callstatus == "completed"
         assert row.totalduration >= row.billduration

@@ -48,7 +48,7 @@ def answered(at: float = T0 + 2, **more: Any) -> OfParticipation:
 
 
 def ended(at: float = T0 + 5, **more: Any) -> OfParticipation:
-    end = {"outcome": Outcome.COMPLETED, "answered_at": T0 + 2, "talk_secs": 3.0, "inferred": False}
+    end: dict[str, Any] = {"outcome": Outcome.COMPLETED, "answered_at": T0 + 2, "talk_secs": 3.0, "inferred": False}
     return fact(ParticipationEnded, at, **(end | more))
 
 
@@ -88,7 +88,7 @@ def test_salesplatform_inbound() -> None:
 
 def test_salesplatform_outbound() -> None:
     """Of an outgoing call the employee is the caller, in DialBegin and in DialAnswer."""
-    outward = {"part": Part.CALLER, "direction": Direction.OUTBOUND}
+    outward: dict[str, Any] = {"part": Part.CALLER, "direction": Direction.OUTBOUND}
     steps = dict(said(translator(), began(**outward), answered(**outward)))
     assert (steps[Step.DIAL_BEGIN]["callerIdNumber"], steps[Step.DIAL_BEGIN]["dialString"]) == ("101", "+79161234567")
     assert steps[Step.DIAL_ANSWER] == {"callerid1": "101", "callerid2": "+79161234567"}
@@ -97,7 +97,7 @@ def test_salesplatform_outbound() -> None:
 def test_stock_call() -> None:
     """Stock vTiger: StartApp once however many phones ring, DialAnswer, and the end when the call is over."""
     subject = translator(STOCK)
-    other = {"extension": "102", "occurrence": "1.2"}
+    other: dict[str, Any] = {"extension": "102", "occurrence": "1.2"}
     lost = ended(T0 + 2, outcome=Outcome.ANSWERED_ELSEWHERE, answered_at=None, talk_secs=0.0, **other)
     story = said(subject, began(), began(**other), answered(), lost, ended(), recorded(), over())
     assert [step for step, _ in story] == [Step.START_APP, Step.DIAL_ANSWER, Step.RECORD, Step.END_CALL, Step.HANGUP]
@@ -109,7 +109,7 @@ def test_stock_call() -> None:
 
 def test_stock_outbound() -> None:
     """StartApp names the number in callerIdName, where vTiger looks when callerIdNumber is the peer of ``channel``."""
-    outward = {"part": Part.CALLER, "direction": Direction.OUTBOUND}
+    outward: dict[str, Any] = {"part": Part.CALLER, "direction": Direction.OUTBOUND}
     steps = dict(said(translator(STOCK), began(**outward), answered(**outward)))
     assert steps[Step.START_APP]["callerIdName"] == "+79161234567"
     assert steps[Step.START_APP]["channel"].startswith("SIP/101-")
@@ -139,7 +139,7 @@ def test_every_outcome_has_its_words(outcome: Outcome) -> None:
 
 def test_second_ring_does_not_undo_a_talk() -> None:
     """He talked, then the returned caller rang him in vain: the row stays completed, with the talk, to the last end."""
-    again = {"occurrence": "1.9", "began_at": T0 + 20}
+    again: dict[str, Any] = {"occurrence": "1.9", "began_at": T0 + 20}
     missed = ended(T0 + 30, outcome=Outcome.NO_ANSWER, answered_at=None, talk_secs=0.0, **again)
     story = said(translator(), began(), answered(), ended(), began(T0 + 20, **again), missed)
     assert story[-2][1]["causetxt"] == "Normal Clearing"
@@ -156,7 +156,7 @@ def test_very_short_call_has_a_duration() -> None:
 
 def test_internal_call_is_the_callers() -> None:
     """The CRM keeps one row of an internal call, the caller's; the colleague's part is not told."""
-    inside = {"direction": Direction.INTERNAL, "customer": "102"}
+    inside: dict[str, Any] = {"direction": Direction.INTERNAL, "customer": "102"}
     assert said(translator(), began(**inside)) == []
     [(_, form)] = said(translator(), began(part=Part.CALLER, **inside))
     assert (form["callerIdNumber"], form["dialString"]) == ("101", "102")

@@ -1,0 +1,86 @@
+"""What is checked, and how: ``nox`` runs the default sessions, ``nox -s NAME`` one, ``nox -l`` lists them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nox
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+# Rooms without I/O, and how much of them, branches included, the tests have to reach.
+PURE_ROOMS = ",".join(
+    f"uac_trio/{room}"
+    for room in ("ami/*", "calls/*", "vtiger/*", "anonymise.py", "pipeline.py", "replay.py", "transcript.py")
+)
+PURE_FLOOR = 94
+FLOOR = 93
+
+nox.needs_version = ">=2026.4"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.error_on_external_run = True
+nox.options.reuse_venv = "yes"
+# The tests on the Python that runs nox; "nox -s tests" takes every one of the classifiers that is installed.
+nox.options.sessions = ["lint", "types", "imports", f"tests-{HERE if HERE in PYTHONS else PYTHONS[-1]}"]
+
+
+def groups(*names: str) -> tuple[str, ...]:
+    return nox.project.dependency_groups(PYPROJECT, *names)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff: faults and format."""
+    session.install(*groups("lint"))
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict, tests included."""
+    session.install(".", *groups("types"))
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """The import contract of pyproject.toml: who may know whom."""
+    session.install(".", *groups("imports"))
+    session.run("lint-imports")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """pytest with branch coverage, then the installed package from an empty directory. Arguments go to pytest."""
+    session.install(".", *groups("tests"))
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    data = {"COVERAGE_FILE": str(Path(session.create_tmp()) / "coverage")}
+    session.run("coverage", "run", "-m", "pytest", env=data)
+    session.run("coverage", "report", f"--include={PURE_ROOMS}", f"--fail-under={PURE_FLOOR}", env=data)
+    session.run("coverage", "report", f"--fail-under={FLOOR}", env=data)
+    # The tests read the working tree; what a user installs must hold all its files as well.
+    example = str(Path("deploy/uac-trio.example.toml").resolve())
+    session.chdir(session.create_tmp())
+    session.run("uac-trio", "--version")
+    session.run("uac-trio", "check", "--config", example)
+
+
+@nox.session
+def lab(session: nox.Session) -> None:
+    """Real Asterisks with real phones on loopback against the real daemon (lab/README.md). Needs root and Debian."""
+    session.install(".", *groups("tests"))
+    session.run("python", "-m", "lab", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """How fast, as ratios measured in one run (benchmarks/)."""
+    session.install(".")
+    for script in sorted(Path("benchmarks").glob("[a-z]*.py")):
+        session.run("python", str(script), *session.posargs)

@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trio
+from click.testing import CliRunner, Result
+
+from tests.fake_asterisk import FakeAsterisk
+from uac_trio import __version__
+from uac_trio.cli import main
+from uac_trio.demo import run as demo_run
+
+ROOT = Path(__file__).parent.parent
+FIXTURES = ROOT / "fixtures" / "ami_transcripts" / "asterisk22"
+
+CONFIG = """
+[[pbx]]
+name = "main"
+host = "127.0.0.1"
+port = 1
+username = "crm"
+secret = "ami-s3cret"
+[vtiger]
+url = "http://127.0.0.1:9/PBXManager.php"
+secret = "crm-s3cret"
+[http]
+bind = "127.0.0.1:0"
+public_url = "http://172.16.1.1:5000"
+[store]
+url = "sqlite:///{folder}/connector.db"
+[log]
+json = true
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "uac-trio.toml"
+    path.write_text(CONFIG.format(folder=tmp_path))
+    path.chmod(0o600)
+    return path
+
+
+def invoked(*arguments: str | Path) -> Result:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def test_version() -> None:
+    """--version tells the package's version."""
+    assert invoked("--version").output == f"uac-trio, version {__version__}\n"
+
+
+@pytest.mark.parametrize("command", [["--help"], *([name, "--help"] for name in main.commands)])
+def test_help(command: list[str]) -> None:
+    """Every command explains itself."""
+    result = invoked(*command)
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+def test_public_commands() -> None:
+    """The commands that are promised are there."""
+    assert set(main.commands) >= {"run", "demo", "replay", "record", "check"}
+
+
+def test_check_in_words(config: Path) -> None:
+    """check says in words what a configuration means, and no secret."""
+    result = invoked("check", "--config", config)
+    assert result.exit_code == 0
+    for words in (
+        "uac-trio.toml is in order",
+        "PBX main: crm at 127.0.0.1:1, not encrypted.",
+        "A click calls PJSIP/{extension} and goes on in context from-internal.",
+        r"numbers that match ^\d{2,5}$. Calls between them are not told to the CRM.",
+        "Its clock runs in Europe/Moscow",
+        "Clicks come to http://127.0.0.1:0/makecall from 127.0.0.0/8",
+        "connector.db",
+    ):
+        assert words in result.output
+    assert "s3cret" not in result.output
+
+
+def test_check_of_other_choices(config: Path) -> None:
+    """check names what is unusual: listed extensions, internal calls, clicks turned off, warnings."""
+    numbers = ", ".join(f'"{number}"' for number in range(100, 115))
+    config.write_text(
+        config.read_text()
+        + f'[calls]\nextensions = [{numbers}]\ninternal = "report"\nunreached = "100"\n[click2call]\nenabled = false\n'
+    )
+    config.chmod(0o644)
+    output = invoked("check", "--config", config).output
+    assert "the numbers 100, 101, 102, 103, 104, 105, 106, 107, 108, 109 and 5 more" in output
+    assert "Calls between them are told to the CRM" in output
+    assert "Calls for which no phone rang belong to 100." in output
+    assert "Clicks on numbers are turned off." in output
+    assert "Warning:" in output
+
+
+@pytest.mark.parametrize("command", ["run", "check", "record"])
+def test_wrong_configuration(config: Path, command: str) -> None:
+    """A wrong configuration is exit code 2 and every problem on stderr, with file and line; no traceback."""
+    config.write_text(config.read_text().replace("port = 1", "port = 'x'").replace("json = true", "jsn = true"))
+    more = ["out.jsonl"] if command == "record" else []
+    result = invoked(command, "--config", config, *more)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert f"{config}:5: [pbx] port: expected a whole number" in result.stderr
+    assert "jsn: is not known (did you mean json?)" in result.stderr
+
+
+def test_missing_configuration(tmp_path: Path) -> None:
+    """A file that is not there is named."""
+    result = invoked("run", "--config", tmp_path / "nothing.toml")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"{tmp_path}/nothing.toml: cannot be read: No such file or directory\n",
+    )
+
+
+def test_replay_calls() -> None:
+    """replay --calls prints one JSON object a call."""
+    result = invoked("replay", FIXTURES / "inbound_answered.jsonl", "--calls")
+    (call,) = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (result.exit_code, call["status"], call["answered_by"]) == (0, "completed", "101")
+
+
+def test_replay_requests() -> None:
+    """replay --requests prints one JSON object a request, in the CRM's flavour and time zone."""
+    arguments = ("replay", FIXTURES / "inbound_answered.jsonl", "--requests")
+    first = json.loads(invoked(*arguments).stdout.splitlines()[0])
+    assert set(first) == {"at", "callstatus", "call_id", "extension", "key", "form"}
+    assert (first["callstatus"], first["form"]["StartTime"]) == ("DialBegin", "2026-11-23 09:01:53")
+    first = json.loads(invoked(*arguments, "--flavour", "stock", "--timezone", "UTC").stdout.splitlines()[0])
+    assert (first["callstatus"], first["form"]["StartTime"]) == ("StartApp", "2026-11-23 06:01:53")
+
+
+def test_replay_timeline() -> None:
+    """replay --timeline tells people what happened."""
+    result = invoked("replay", FIXTURES / "inbound_answered.ami", "--timeline")
+    assert result.exit_code == 0
+    assert "101 gets a call from +79161234567" in result.stdout
+
+
+def test_replay_rules(tmp_path: Path) -> None:
+    """replay --rules takes the [calls] table: with other extensions there are other requests."""
+    rules = tmp_path / "rules.toml"
+    rules.write_text("[calls]\nextensions = ['999']\n")
+    result = invoked("replay", FIXTURES / "inbound_answered.jsonl", "--requests", "--rules", rules)
+    assert (result.exit_code, result.stdout) == (0, "")
+    rules.write_text("[calls]\nextensions = '('\n")
+    result = invoked("replay", FIXTURES / "inbound_answered.jsonl", "--requests", "--rules", rules)
+    assert result.exit_code == 2
+    assert "rules.toml:2: [calls] extensions: expected a regular expression" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["replay"], "Missing argument 'FILE...'"),
+        (["replay", str(FIXTURES / "inbound_answered.jsonl")], "say what to show"),
+        (["replay", "nowhere.jsonl", "--calls"], "'nowhere.jsonl' does not exist"),
+        (
+            ["replay", str(FIXTURES / "inbound_answered.jsonl"), "--calls", "--timezone", "Moscow"],
+            "no time zone 'Moscow'",
+        ),
+        (["record", "--config", "x", "out.txt"], "x: cannot be read"),
+        (["demo", "--port", "70000"], "--port"),
+        (["nonsense"], "No such command"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], said: str) -> None:
+    """Wrong usage is exit code 2 with the reason on stderr."""
+    result = invoked(*arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_name_of_a_transcript(config: Path) -> None:
+    """record wants a name that says what the file is."""
+    result = invoked("record", "--config", config, "out.txt")
+    assert result.exit_code == 2
+    assert "ends in .jsonl" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b'{"t": 0, "dir": "recv", "data": 5}\n', "broken.jsonl"),
+        (b'{"t": 0, "dir": "recv", "data": "Asterisk Call Manager/11.0.0\\r\\nEvent: New"}\n', "ends in mid-message"),
+    ],
+)
+def test_broken_transcript(tmp_path: Path, content: bytes, said: str) -> None:
+    """A transcript that is broken or cut is exit code 1 with the reason on stderr."""
+    path = tmp_path / "broken.jsonl"
+    path.write_bytes(content)
+    result = invoked("replay", path, "--calls")
+    assert result.exit_code == 1
+    assert said in result.stderr
+
+
+def test_record_of_a_pbx_that_is_away(config: Path, tmp_path: Path) -> None:
+    """record of a PBX that cannot be reached is exit code 1 with the reason; nothing is left behind."""
+    out = tmp_path / "out.jsonl"
+    result = invoked("record", "--config", config, out, "--seconds", "0.1")
+    assert result.exit_code == 1
+    assert "PBX main: cannot connect to 127.0.0.1:1" in result.stderr
+    assert not out.exists()
+    out.touch()
+    result = invoked("record", "--config", config, out, "--seconds", "0.1")
+    assert (result.exit_code, "exists already" in result.stderr) == (1, True)
+
+
+async def test_record(config: Path, tmp_path: Path) -> None:
+    """record writes what a PBX says into a file that replay reads, and prints its name."""
+    out = tmp_path / "out.jsonl"
+    async with trio.open_nursery() as nursery:
+        pbx = FakeAsterisk(nursery, secret="ami-s3cret")
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, pbx.serve, [listener])
+        _set_port(config, listener.socket.getsockname()[1])
+        command = [sys.executable, "-m", "uac_trio", "record", "--config", str(config), str(out), "--seconds", "0.5"]
+        done = await trio.run_process(command, capture_stdout=True, capture_stderr=True, cwd=ROOT)
+        nursery.cancel_scope.cancel()
+    assert done.stdout.decode() == f"{out}\n"
+    assert "s3cret" not in out.read_text() + done.stderr.decode()
+    result = invoked("replay", out, "--calls")
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def _set_port(config: Path, port: int) -> None:
+    config.write_text(config.read_text().replace("port = 1", f"port = {port}"))
+
+
+def test_run_that_cannot_start(config: Path) -> None:
+    """An address that is taken, or a store that cannot be opened, is exit code 1 and one line on stderr."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        config.write_text(config.read_text().replace("127.0.0.1:0", bind))
+        result = invoked("run", "--config", config)
+    assert result.exit_code == 1
+    assert f"uac-trio: [http] bind = '{bind}'" in result.stderr
+    assert "Traceback" not in result.stderr
+    config.write_text(config.read_text().replace("connector.db", "nowhere/connector.db"))
+    result = invoked("run", "--config", config)
+    assert result.exit_code == 1
+    assert "nowhere" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_demo_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """demo hands its options on and ends with the demo's code."""
+    seen: list[tuple[bool, int | None]] = []
+
+    def run_demo(*, once: bool, port: int | None, echo: object) -> int:
+        seen.append((once, port))
+        return 1
+
+    monkeypatch.setattr(demo_run, "run_demo", run_demo)
+    assert invoked("demo", "--once", "--port", "8080").exit_code == 1
+    assert seen == [(True, 8080)]
+
+
+@pytest.fixture
+def process(config: Path) -> Iterator[subprocess.Popen[str]]:
+    """``uac-trio run`` as a user would start it."""
+    command = [sys.executable, "-m", "uac_trio", "run", "--config", str(config)]
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=config.parent, env=environ) as started:
+        yield started
+        started.kill()
+
+
+@pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGINT])
+def test_run_and_stop(process: subprocess.Popen[str], which: signal.Signals) -> None:
+    """run says in JSON lines that it is ready, and ends with 0 at a signal."""
+    assert process.stderr is not None
+    lines = []
+    for line in process.stderr:
+        lines.append(json.loads(line))
+        if lines[-1]["event"] == "daemon.ready":
+            break
+    process.send_signal(which)
+    assert process.wait(10) == 0
+    lines += [json.loads(line) for line in process.stderr]
+    told = [line["event"] for line in lines]
+    assert [event for event in told if event.startswith("daemon.")] == [
+        "daemon.starting",
+        "daemon.ready",
+        "daemon.stopping",
+        "daemon.stopped",
+    ]
+    assert "s3cret" not in str(lines)

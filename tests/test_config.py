@@ -1,0 +1,357 @@
+from __future__ import annotations
+
+import re
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from uac_trio.ami_client import AMIServer
+from uac_trio.calls.rules import TrackerRules
+from uac_trio.config import Config, ConfigError, load_config, load_rules
+from uac_trio.config.reader import find_lines
+from uac_trio.config.tables import SERVER, TABLES
+from uac_trio.logs import LogSettings
+from uac_trio.outbox import OutboxSettings
+from uac_trio.sender import SenderSettings
+from uac_trio.vtiger.account import Flavour
+from uac_trio.vtiger.click2call import Click2CallRules
+from uac_trio.web import WebSettings
+
+EXAMPLE = Path(__file__).parent.parent / "deploy" / "uac-trio.example.toml"
+
+PBX = """[[pbx]]
+name = "main"
+host = "127.0.0.1"
+username = "crm"
+secret = "ami-s3cret"
+"""
+VTIGER = """
+[vtiger]
+url = "http://vtiger/modules/PBXManager/callbacks/PBXManager.php"
+secret = "crm-s3cret"
+"""
+FULL = PBX + VTIGER
+
+
+def loaded(tmp_path: Path, content: str, **environ: str) -> Config:
+    path = tmp_path / "c.toml"
+    path.write_text(content)
+    return load_config(path, environ)
+
+
+def problems(tmp_path: Path, content: str, **environ: str) -> list[str]:
+    """What is wrong with the content, each without the directory of the file."""
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, content, **environ)
+    assert "s3cret" not in str(caught.value)
+    return [problem.removeprefix(f"{tmp_path}/") for problem in caught.value.problems]
+
+
+def test_least_configuration(tmp_path: Path) -> None:
+    """One PBX and the CRM are enough; all else has the defaults of its room."""
+    config = loaded(tmp_path, PBX + VTIGER)
+    assert [server.name for server in config.pbx] == ["main"]
+    assert config.pbx[0].secret == "ami-s3cret"
+    assert config.vtiger.secret == "crm-s3cret"
+    assert config.vtiger.flavour is Flavour.SALESPLATFORM
+    assert config.calls == TrackerRules()
+    assert config.click2call == Click2CallRules()
+    assert config.http == WebSettings()
+    assert config.store == OutboxSettings()
+    assert config.sender == SenderSettings()
+    assert config.log == LogSettings()
+    assert config.routes[0].channel == "PJSIP/{extension}"
+    assert config.recordings == {"main": ()}
+
+
+def test_design_s_example(tmp_path: Path) -> None:
+    """Every key that the public interface fixes is understood."""
+    config = loaded(
+        tmp_path,
+        r"""
+[[pbx]]
+name = "main"
+host = "127.0.0.1"
+port = 5038
+tls = false
+username = "crm"
+secret = "..."
+originate_channel = "SIP/{extension}"
+originate_context = "from-crm"
+recordings = ["/var/spool/asterisk/monitor"]
+
+[calls]
+extensions = '^\d{3}$'
+internal = "report"
+unreached = "100"
+region = "DE"
+
+[vtiger]
+url = "http://vtiger/modules/PBXManager/callbacks/PBXManager.php"
+secret = "..."
+flavour = "stock"
+timezone = "UTC"
+
+[http]
+bind = "0.0.0.0:5000"
+public_url = "http://172.16.1.1:5000/"
+
+[store]
+url = "sqlite:///other.db"
+""",
+    )
+    assert (config.pbx[0].host, config.pbx[0].port) == ("127.0.0.1", 5038)
+    assert (config.routes[0].channel, config.routes[0].context) == ("SIP/{extension}", "from-crm")
+    assert config.recordings["main"] == ("/var/spool/asterisk/monitor",)
+    assert config.calls.is_extension("101")
+    assert not config.calls.is_extension("1001")
+    assert (config.calls.internal, config.calls.unreached, config.calls.region) == ("report", "100", "DE")
+    assert (config.vtiger.flavour, config.vtiger.timezone) == (Flavour.STOCK, "UTC")
+    assert (config.http.bind, config.http.public_url) == ("0.0.0.0:5000", "http://172.16.1.1:5000")
+    assert config.store.url == "sqlite:///other.db"
+
+
+def test_extensions_as_a_list(tmp_path: Path) -> None:
+    """Instead of a pattern the extensions may be listed."""
+    config = loaded(tmp_path, PBX + VTIGER + '[calls]\nextensions = ["101", "205"]')
+    assert config.calls.is_extension("205")
+    assert not config.calls.is_extension("102")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (FULL + "[htp]\n", "c.toml:10: [htp]: is not known (did you mean http?); known are calls, click2call,"),
+        (FULL + '[http]\nbnid = "x"', "c.toml:11: [http] bnid: is not known (did you mean bind?); known are"),
+        ("debug = true\n" + PBX + VTIGER, "c.toml:1: [debug]: is not known"),
+        (FULL + "[http]\nbind = 5000", 'c.toml:11: [http] bind: expected text in quotes, "...", found 5000'),
+        (FULL + '[http]\nbind = "5000"', "[http] bind: expected an address and a port, such as 0.0.0.0:5000, found"),
+        (FULL + '[http]\npublic_url = "172.16.1.1:5000"', "expected an address such as http://172.16.1.1:5000"),
+        (
+            FULL + "[http]\nmax_connections = true",
+            "expected a whole number from 1 to 10000, without quotes, found true",
+        ),
+        (FULL + '[http]\nstall_seconds = "3"', "expected seconds, a number from 1 to 3600, without quotes, found '3'"),
+        (FULL + "[calls]\nextensions = '^(\\d'", "[calls] extensions: expected a regular expression, but this one has"),
+        (FULL + "[calls]\nextensions = 101", "expected a pattern such as '^\\d{2,5}$', or a list of numbers"),
+        (FULL + "[calls]\nextensions = []", "expected at least one number in the list"),
+        (FULL + '[calls]\ninternal = "yes"', """expected "ignore" or "report", found 'yes'"""),
+        (FULL + '[calls]\nregion = "Russia"', """expected a country as two capital letters, such as "RU", found"""),
+        (FULL + '[calls]\ndevices = ["x"]', 'expected a table, { "..." = "..." }, found'),
+        (FULL + '[calls]\ntrunks = "x"', "expected a list of texts"),
+        (FULL + 'timezone = "Moscow"', "c.toml:10: [vtiger] timezone: there is no time zone 'Moscow'"),
+        (FULL + 'flavour = "sp"', """expected "salesplatform" or "stock", found 'sp'"""),
+        (
+            PBX + '[vtiger]\nurl = "vtiger"\nsecret = "x"',
+            "c.toml:7: [vtiger] url: expected an address such as http://crm.example",
+        ),
+        (PBX + '[vtiger]\nurl = "http://a:b/"\nsecret = "x"', "[vtiger] url: expected an address such as"),
+        (PBX, "[vtiger] url: is missing and has no default"),
+        (PBX + "[[vtiger]]\n", "[vtiger]: expected one table [vtiger]"),
+        (VTIGER, "[pbx]: expected at least one [[pbx]]"),
+        ("[pbx]\nname='a'\n" + VTIGER, "c.toml:1: [pbx]: expected [[pbx]], with two brackets"),
+        (PBX.replace('"main"', '"my pbx"') + VTIGER, "[pbx] name: expected a short name of letters, digits, - and _"),
+        (
+            PBX + "port = 0\n" + VTIGER,
+            "c.toml:6: [pbx] port: expected a whole number from 1 to 65535, without quotes, found 0",
+        ),
+        (
+            PBX.replace("127.0.0.1", "pbx:5038") + VTIGER,
+            "[pbx] host: expected a host name or an address, without a port",
+        ),
+        (PBX + 'tls = "yes"\n' + VTIGER, "[pbx] tls: expected true or false, without quotes, found 'yes'"),
+        (PBX + 'originate_channel = "PJSIP/101"\n' + VTIGER, "expected a text with {extension} in it"),
+        (PBX + 'originate_channel = "PJSIP/{ext}"\n' + VTIGER, "expected a text with {extension} in it"),
+        (
+            PBX + 'originate_channel = "SIP/{extension}&SIP/1"\n' + VTIGER,
+            "[pbx] originate_channel: channel must be like PJSIP/101",
+        ),
+        (
+            PBX + 'originate_context = "a b"\n' + VTIGER,
+            "[pbx] originate_context: context must be the name of a context",
+        ),
+        (
+            PBX + 'originate_contexts = ["a,b"]\n' + VTIGER,
+            "[pbx] originate_contexts: context must be the name of a context",
+        ),
+        (
+            FULL + '[click2call]\ncaller_id = "{number.__class__}"',
+            "expected a text with {number} and {extension} in it",
+        ),
+        (FULL + '[click2call]\nnetworks = ["10.0.0.1/8"]', "[click2call] networks: expected a list of networks"),
+        (FULL + '[click2call]\nnetworks = "10.0.0.1"', "[click2call] networks: expected a list of networks"),
+        (FULL + '[click2call]\ndeny = ["["]', "[click2call] deny: expected a regular expression"),
+        (FULL + '[click2call]\ndial_prefix = "9,"', 'expected what is dialled before a number, such as "9"'),
+        (FULL + '[store]\nurl = "mysql://u:s3cret@h/db"', "[store] url: mysql://u:***@h/db: mysql is not supported"),
+        (FULL + '[store]\nurl = ""', "c.toml:11: [store] url: expected text that is not empty"),
+        (FULL + "[sender]\nin_flight = 0", "[sender] in_flight: expected a whole number from 1 to 16"),
+        (FULL + '[log]\nlevel = "all"', '[log] level: expected "debug" or "info" or "warning" or "error"'),
+    ],
+)
+def test_mistake(tmp_path: Path, content: str, said: str) -> None:
+    """Each mistake is told with file, line, table and key, what was expected and what was found."""
+    (problem,) = [one for one in problems(tmp_path, content) if "secret" not in one]
+    assert said in problem
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [
+        ("", "expected either secret or secret_file"),
+        ('secret = "s3cret-a"\nsecret_file = "b"', "expected either secret or secret_file"),
+        ('secret = ""', "[pbx] secret: expected text that is not empty"),
+        ("secret = 5", '[pbx] secret: expected text in quotes, "..."'),
+        ('secret_file = "nowhere"', "nowhere: No such file or directory"),
+        ('secret_file = "/nowhere/at/all"', "/nowhere/at/all: No such file or directory"),
+        (
+            'secret_file = "$CREDENTIALS_DIRECTORY/ami"',
+            "systemd sets this variable for units with LoadCredential= only",
+        ),
+        ('secret_file = "empty"', "[pbx] secret_file: empty: is empty"),
+        ('secret_file = "latin1"', "latin1: is no UTF-8 text"),
+        ("secret_file = []", "[pbx] secret_file: expected text in quotes"),
+    ],
+)
+def test_secret_that_cannot_be_had(tmp_path: Path, secret: str, said: str) -> None:
+    """A missing, doubled or unreadable secret is a problem, and its value is in no message."""
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "latin1").write_bytes(b"\xff")
+    (problem,) = problems(tmp_path, f'[[pbx]]\nname = "a"\nhost = "pbx"\nusername = "b"\n{secret}\n' + VTIGER)
+    assert said in problem
+
+
+@pytest.mark.parametrize("told", ["ami", "$CREDENTIALS_DIRECTORY/ami"])
+def test_secret_from_systemd(tmp_path: Path, told: str) -> None:
+    """A secret_file is found among systemd's credentials, by its bare name too."""
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / "ami").write_text("from-systemd\n")
+    (tmp_path / "ami").write_text("beside the configuration")
+    content = PBX.replace('secret = "ami-s3cret"', f'secret_file = "{told}"') + VTIGER
+    assert loaded(tmp_path, content, CREDENTIALS_DIRECTORY=str(credentials)).pbx[0].secret == "from-systemd"
+
+
+def test_secret_beside_the_configuration(tmp_path: Path) -> None:
+    """A relative secret_file is looked for beside the configuration, wherever we were started."""
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "crm").write_text("from-a-file\r\n")
+    content = PBX + VTIGER.replace('secret = "crm-s3cret"', 'secret_file = "secrets/crm"')
+    assert loaded(tmp_path, content).vtiger.secret == "from-a-file"
+
+
+def test_all_mistakes_at_once(tmp_path: Path) -> None:
+    """All that is wrong with a file is told in one go, in every table."""
+    content = PBX + 'port = "x"\n' + VTIGER + 'flavour = "x"\n[http]\nbind = 1\ngrace_seconds = -1\n[lgo]\n'
+    assert [problem.split(":")[1] for problem in problems(tmp_path, content)] == ["15", "6", "11", "13", "14"]
+
+
+def test_several_pbxes(tmp_path: Path) -> None:
+    """Problems of several PBXes say which one is meant; a name may not be used twice."""
+    other = PBX.replace("main", "branch")
+    assert [server.name for server in loaded(tmp_path, PBX + other + VTIGER).pbx] == ["main", "branch"]
+    (twice,) = problems(tmp_path, PBX + PBX + VTIGER)
+    assert twice.startswith("c.toml:7: [[pbx]] number 2 name: 'main' is the name of another [[pbx]]")
+    (alike,) = problems(tmp_path, PBX + PBX.replace("main", "main-2") + VTIGER)
+    assert "'main-2' and 'main' cannot be told apart" in alike
+    (port,) = problems(tmp_path, PBX + other + "port = -1\n" + VTIGER)
+    assert port.startswith("c.toml:11: [[pbx]] number 2 port: expected")
+
+
+def test_file_that_is_no_configuration(tmp_path: Path) -> None:
+    """A missing file, one that is no TOML and one that is no text are told by their path, TOML with line and column."""
+    with pytest.raises(ConfigError, match=r"c\.toml: cannot be read: No such file or directory"):
+        load_config(tmp_path / "c.toml", {})
+    assert "(at line 2, column 5)" in problems(tmp_path, "[a]\nb = \n")[0]
+    (tmp_path / "c.toml").write_bytes(b"a = '\xff'")
+    with pytest.raises(ConfigError, match=r"is no UTF-8 text \(byte 5\)"):
+        load_config(tmp_path / "c.toml", {})
+
+
+def test_file_of_a_windows_editor(tmp_path: Path) -> None:
+    """A byte order mark and CR LF do no harm."""
+    path = tmp_path / "c.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + (PBX + VTIGER).replace("\n", "\r\n").encode())
+    assert load_config(path, {}).pbx[0].name == "main"
+
+
+def test_rules_alone(tmp_path: Path) -> None:
+    """``replay --rules`` reads [calls] of any file and does not ask for the rest; its mistakes are told."""
+    path = tmp_path / "rules.toml"
+    path.write_text("[calls]\nextensions = ['7']\n[whatever]\nx = 1\n")
+    assert load_rules(path).is_extension("7")
+    path.write_text("[calls]\nextension = ['7']\n")
+    with pytest.raises(ConfigError, match=r"rules.toml:2: \[calls\] extension: is not known"):
+        load_rules(path)
+
+
+def test_warnings(tmp_path: Path) -> None:
+    """A secret that every user may read, and links that are never told, are worth a warning."""
+    path = tmp_path / "c.toml"
+    path.write_text(PBX + VTIGER)
+    path.chmod(0o644)
+    warned = load_config(path, {}).warnings
+    assert ["holds a secret" in warned[0], "public_url is not set" in warned[1]] == [True, True]
+    path.write_text(FULL + '[http]\npublic_url = "http://x:5000"')
+    path.chmod(stat.S_IRUSR)
+    assert load_config(path, {}).warnings == ()
+
+
+def test_lines_are_found() -> None:
+    """Keys are found in their table, headers by their number, quoted keys too."""
+    lines = find_lines('a = 1\n[[pbx]]\nname = 1\n[[pbx]] # two\n"name" = 2\n [calls.devices]\nx = 1')
+    assert lines["a", 0, ""] == 1
+    assert (lines["pbx", 0, "name"], lines["pbx", 1, ""], lines["pbx", 1, "name"]) == (3, 4, 5)
+    assert lines["calls.devices", 0, "x"] == 7
+
+
+WITHOUT_DEFAULT = ("secret_file", "ca_file", "tls_ca", "tls_name")
+
+
+def without_comments() -> str:
+    """The example with every default switched on."""
+    return "\n".join(re.sub(r"^# (\w+ = )", r"\1", line) for line in EXAMPLE.read_text().splitlines())
+
+
+def test_example_loads(tmp_path: Path) -> None:
+    """The example file is a valid configuration as it stands."""
+    config = load_config(EXAMPLE, {})
+    assert config.http.public_url == "http://172.16.1.1:5000"
+
+
+def test_example_has_every_key() -> None:
+    """Every key that is known is in the example, and the example has no other."""
+    shown = re.sub(r"^secret_file = .*$", "", without_comments(), flags=re.MULTILINE)
+    example = tomllib.loads(shown)
+    tables = {name: table[0] if isinstance(table, list) else table for name, table in example.items()}
+    known = {name: set(keys) - {"secret_file"} for name, keys in TABLES.items()}
+    assert {name: set(table) for name, table in tables.items()} == known
+    assert EXAMPLE.read_text().count("# secret_file = ") == 2
+
+
+def test_example_shows_the_real_defaults(tmp_path: Path) -> None:
+    """What the example shows as a default is the default."""
+    lines = [line for line in without_comments().splitlines() if not line.startswith(WITHOUT_DEFAULT)]
+    shown = loaded(tmp_path, "\n".join(lines))
+    plain = load_config(EXAMPLE, {})
+    assert attrs.evolve(shown, path=EXAMPLE, warnings=()) == attrs.evolve(plain, path=EXAMPLE, warnings=())
+
+
+def test_every_setting_is_described() -> None:
+    """Every key becomes an attribute of a settings class: none is read and thrown away."""
+    pbx = {key.attribute or name for name, key in SERVER.items()}
+    assert pbx == set(attrs.fields_dict(AMIServer)) - {"secret"}
+    classes: dict[str, Any] = {
+        "calls": TrackerRules,
+        "click2call": Click2CallRules,
+        "http": WebSettings,
+        "store": OutboxSettings,
+        "sender": SenderSettings,
+        "log": LogSettings,
+    }
+    for table, settings in classes.items():
+        attributes = {key.attribute or name for name, key in TABLES[table].items()}
+        assert attributes == set(attrs.fields_dict(settings)), table

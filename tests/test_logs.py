@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+from pathlib import Path
+
+import pytest
+import structlog
+
+from uac_trio.logs import LogSettings, configure_logging, mask_name, mask_number
+
+
+def said(settings: LogSettings, **fields: object) -> dict[str, object]:
+    out = io.StringIO()
+    configure_logging(settings, stream=out)
+    structlog.get_logger().info("test.happened", **fields)
+    line: dict[str, object] = json.loads(out.getvalue())
+    return line
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        ("+79161234567", "+7916***4567"),
+        ("89161234567", "8916***4567"),
+        ("4951234", "49***34"),
+        ("101", "101"),
+        ("12345", "12345"),
+        ("", ""),
+        ("anonymous", "an***us"),
+    ],
+)
+def test_number_is_shown_in_part(number: str, shown: str) -> None:
+    """A full number loses its middle, an extension stays whole."""
+    assert mask_number(number) == shown
+
+
+def test_name_is_one_letter() -> None:
+    """Of a name only the first letter is shown."""
+    assert [mask_name("Anna Petrova"), mask_name("")] == ["A***", ""]
+
+
+def test_fields_of_people_are_masked() -> None:
+    """Numbers and names are masked by the name of their field, in lists too; other fields stay."""
+    line = said(
+        LogSettings(json=True), customer="+79161234567", numbers=["+79161234567", "101"], caller_name="Anna", pbx="main"
+    )
+    assert line["customer"] == "+7916***4567"
+    assert line["numbers"] == ["+7916***4567", "101"]
+    assert line["caller_name"] == "A***"
+    assert line["pbx"] == "main"
+
+
+def test_numbers_in_texts_are_masked() -> None:
+    """A reason keeps its words and ids, and shows the numbers in it in part."""
+    line = said(LogSettings(json=True), because="Local/89161234567@from-queue-00000003;1 ended unseen (1795413713.0)")
+    assert line["because"] == "Local/8916***4567@from-queue-00000003;1 ended unseen (1795413713.0)"
+
+
+def test_masking_can_be_turned_off_but_not_for_secrets() -> None:
+    """``mask = false`` shows numbers; a secret is not shown in any case."""
+    line = said(LogSettings(json=True, mask=False), customer="+79161234567", secret="s3cret-of-the-pbx")
+    assert line["customer"] == "+79161234567"
+    assert "s3cret" not in json.dumps(line)
+
+
+def test_number_that_is_no_text_is_left_alone() -> None:
+    """A count under a number's name is no reason to fail."""
+    assert said(LogSettings(json=True), to=5)["to"] == 5
+
+
+def test_lower_levels_are_left_out() -> None:
+    """Nothing below the configured level is written."""
+    out = io.StringIO()
+    configure_logging(LogSettings(level="warning"), stream=out)
+    structlog.get_logger().info("test.happened")
+    assert out.getvalue() == ""
+
+
+def test_libraries_speak_through_the_same_lines() -> None:
+    """What a library logs by the standard library comes out in the same form; request lines with URLs do not."""
+    out = io.StringIO()
+    configure_logging(LogSettings(json=True), stream=out)
+    logging.getLogger("hypercorn.error").warning("socket said %s", "no")
+    logging.getLogger("httpx").info("HTTP Request: POST http://crm/?number=+79161234567")
+    (line,) = out.getvalue().splitlines()
+    told = json.loads(line)
+    assert told["event"] == "socket said no"
+    assert told["level"] == "warning"
+    assert told["logger"] == "hypercorn.error"
+
+
+def test_journal_gets_levels_instead_of_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When stderr is the journal, a line begins with <level> and has no time of its own."""
+    path = tmp_path / "journal"
+    with path.open("w") as out:
+        status = os.fstat(out.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        configure_logging(LogSettings(json=True), stream=out)
+        structlog.get_logger().warning("test.happened")
+        logging.getLogger("hypercorn.error").error("broken")
+    first, second = path.read_text().splitlines()
+    assert first.startswith("<4>{")
+    assert second.startswith("<3>{")
+    assert "timestamp" not in json.loads(first[3:])
+
+
+def test_redirected_stderr_keeps_its_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JOURNAL_STREAM of another file (stderr was redirected) changes nothing."""
+    monkeypatch.setenv("JOURNAL_STREAM", "1:1")
+    path = tmp_path / "log"
+    with path.open("w") as out:
+        configure_logging(LogSettings(json=True), stream=out)
+        structlog.get_logger().warning("test.happened")
+    assert "timestamp" in json.loads(path.read_text())
+
+
+def test_text_for_people() -> None:
+    """Without ``json`` a line names the event and its fields, without colours where there is no terminal."""
+    out = io.StringIO()
+    configure_logging(LogSettings(), stream=out)
+    structlog.get_logger().error("ami.login_refused", pbx="main")
+    assert "ami.login_refused" in out.getvalue()
+    assert "pbx=main" in out.getvalue()
+    assert "\x1b" not in out.getvalue()
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_traceback_shows_no_variables(as_json: bool) -> None:
+    """A traceback names the lines and the error, and not the values of variables, which hold secrets and numbers."""
+    out = io.StringIO()
+    configure_logging(LogSettings(json=as_json), stream=out)
+    hidden = "+7916" + str(1234567)
+    try:
+        raise LookupError(str(len(hidden)))
+    except LookupError:
+        structlog.get_logger().exception("test.failed")
+    assert "LookupError" in out.getvalue()
+    assert hidden not in out.getvalue()

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from ipaddress import ip_network
+from typing import Any
+
+import attrs
+import pytest
+import structlog.testing
+import trio
+from quart_trio import QuartTrio
+
+from uac_trio.vtiger.click2call import Click2CallRules, Dial, Originated, Route
+from uac_trio.web import Click2Call, Health, create_app
+
+SECRET = "labsecret123"
+CLICK = f"/makecall?event=OutgoingCall&secret={SECRET}&from=101&to=%2B7+%28916%29+123-45-67&context=from-internal"
+
+
+@attrs.define
+class FakePBX:
+    """Takes orders and answers as told."""
+
+    answer: Originated = Originated.QUEUED
+    delay: float = 0
+    orders: list[Dial] = attrs.field(factory=list)
+
+    async def originate(self, dial: Dial) -> Originated:
+        self.orders.append(dial)
+        await trio.sleep(self.delay)
+        return self.answer
+
+
+def healthy() -> Health:
+    return Health(works=True, ready=True, details={"pbx": {"main": "ready"}})
+
+
+def app_with(pbx: FakePBX, rules: Click2CallRules | None = None, health: Callable[[], Health] = healthy) -> QuartTrio:
+    return create_app(
+        click2call=Click2Call(
+            originate=pbx.originate,
+            secret=SECRET,
+            rules=rules or Click2CallRules(),
+            routes=[Route(pbx="main")],
+            is_extension=lambda number: re.fullmatch(r"\d{2,5}", number) is not None,
+            region="RU",
+            now=lambda: 1764000000.5,
+        ),
+        health=health,
+    )
+
+
+async def ask(
+    app: QuartTrio, url: str, method: str = "POST", client: str = "127.0.0.1", **more: Any
+) -> tuple[int, str]:
+    reply = await app.test_client().open(url, method=method, scope_base={"client": (client, 40000)}, **more)
+    return reply.status_code, (await reply.get_data(as_text=True))
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_click_is_dialled(method: str) -> None:
+    """vTiger's request, parameters in the query and an empty body, becomes one order and Success."""
+    pbx = FakePBX()
+    assert await ask(app_with(pbx), CLICK, method) == (200, "Success")
+    (dial,) = pbx.orders
+    assert (dial.channel, dial.exten) == ("PJSIP/101", "+79161234567")
+    assert re.fullmatch(r"uac-1764000000-[0-9a-f]{8}", dial.channel_id)
+
+
+async def test_form_body() -> None:
+    """The same parameters in a form body do as well."""
+    pbx = FakePBX()
+    form = {"event": "OutgoingCall", "secret": SECRET, "from": "101", "to": "102"}
+    assert await ask(app_with(pbx), "/makecall", form=form) == (200, "Success")
+    assert pbx.orders[0].exten == "102"
+
+
+async def test_gateway_address_with_a_slash() -> None:
+    """A gateway saved as http://host:5000/ makes vTiger ask for //makecall, which is answered, not redirected."""
+    pbx = FakePBX()
+    assert await ask(app_with(pbx), "/" + CLICK) == (200, "Success")
+    assert len(pbx.orders) == 1
+
+
+async def test_wrong_secret_is_logged_without_it() -> None:
+    """A wrong secret gets Authentication Failure; the log names the client and not the secret."""
+    pbx = FakePBX()
+    with structlog.testing.capture_logs() as logs:
+        assert await ask(app_with(pbx), CLICK.replace(SECRET, "guessed-one")) == (200, "Authentication Failure")
+    assert pbx.orders == []
+    assert logs[0]["event"] == "click2call.refused"
+    assert logs[0]["client"] == "127.0.0.1"
+    assert "guessed-one" not in str(logs)
+
+
+async def test_stranger_is_refused_before_the_secret() -> None:
+    """A client outside the allowed networks learns nothing, not even that its secret was right."""
+    pbx = FakePBX()
+    app = app_with(pbx, Click2CallRules(networks=(ip_network("192.0.2.0/24"),)))
+    assert await ask(app, CLICK) == (200, "Error")
+    assert await ask(app, CLICK, client="192.0.2.7") == (200, "Success")
+    assert len(pbx.orders) == 1
+
+
+@pytest.mark.parametrize("outcome", [Originated.REFUSED, Originated.UNKNOWN])
+async def test_order_that_was_not_taken(outcome: Originated) -> None:
+    """When the PBX refuses, or nobody knows, vTiger is told Error."""
+    assert await ask(app_with(FakePBX(answer=outcome)), CLICK) == (200, "Error")
+
+
+async def test_double_click() -> None:
+    """Two clicks at once make one call, and both are told Success."""
+    pbx = FakePBX(delay=0.01)
+    app = app_with(pbx)
+    answers = []
+
+    async def one() -> None:
+        answers.append(await ask(app, CLICK))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(one)
+        nursery.start_soon(one)
+    assert answers == [(200, "Success")] * 2
+    assert len(pbx.orders) == 1
+
+
+async def test_too_many_calls_of_one_employee() -> None:
+    """Over the limit a minute, an employee's click gets Error and dials nothing."""
+    pbx = FakePBX()
+    app = app_with(pbx, Click2CallRules(per_minute=1))
+    assert await ask(app, CLICK) == (200, "Success")
+    assert await ask(app, CLICK.replace("123-45-67", "123-45-68")) == (200, "Error")
+    assert len(pbx.orders) == 1
+
+
+async def test_slow_pbx(autojump_clock: trio.testing.MockClock) -> None:
+    """vTiger's user waits at most answer_seconds; the order, perhaps sent, is not repeated by his next click."""
+    pbx = FakePBX(delay=60)
+    app = app_with(pbx)
+    start = trio.current_time()
+    assert await ask(app, CLICK) == (200, "Error")
+    assert trio.current_time() - start == 3
+    assert await ask(app, CLICK) == (200, "Error")
+    assert len(pbx.orders) == 1
+
+
+async def test_head_dials_nothing() -> None:
+    """HEAD, which frameworks let in where GET is allowed, places no call."""
+    pbx = FakePBX()
+    assert (await ask(app_with(pbx), CLICK, "HEAD"))[0] == 200
+    assert pbx.orders == []
+
+
+@pytest.mark.parametrize(
+    ("url", "method", "more"),
+    [
+        ("/", "GET", {}),
+        ("/makecal?event=OutgoingCall", "POST", {}),
+        ("/makecall/", "POST", {}),
+        (CLICK, "PUT", {}),
+        (CLICK, "DELETE", {}),
+        (
+            "/makecall",
+            "POST",
+            {"data": b"x" * 20_000, "headers": {"Content-Type": "application/x-www-form-urlencoded"}},
+        ),
+        ("/makecall", "POST", {"data": b"\xff\xfe", "headers": {"Content-Type": "application/x-www-form-urlencoded"}}),
+        ("/makecall", "POST", {"data": b"--x", "headers": {"Content-Type": "multipart/form-data; boundary=x"}}),
+        ("/makecall", "POST", {"data": b"--x", "headers": {"Content-Type": "multipart/form-data"}}),
+        ("/makecall?event=%FF%FE&secret=%00", "GET", {}),
+        ("/makecall?" + "a=1&" * 2000, "GET", {}),
+    ],
+)
+async def test_bad_request_is_an_error_to_vtiger(url: str, method: str, more: dict[str, Any]) -> None:
+    """Whatever is wrong, it is no 5xx, and the body is one that vTiger takes for a failure."""
+    pbx = FakePBX()
+    status, body = await ask(app_with(pbx), url, method, **more)
+    assert status < 500
+    assert body in ("Error", "Authentication Failure")
+    assert pbx.orders == []
+
+
+async def test_our_own_fault_is_an_error_to_vtiger() -> None:
+    """A fault in the program is logged in full and still a failure to vTiger."""
+
+    class BrokenPBX(FakePBX):
+        async def originate(self, dial: Dial) -> Originated:
+            raise RuntimeError("a fault")
+
+    with structlog.testing.capture_logs() as logs:
+        assert await ask(app_with(BrokenPBX()), CLICK) == (500, "Error")
+    assert logs[-1]["event"] == "web.failed"
+
+
+@pytest.mark.parametrize(
+    ("works", "ready", "healthz", "readyz"), [(True, True, 200, 200), (True, False, 200, 503), (False, True, 503, 503)]
+)
+async def test_health(works: bool, ready: bool, healthz: int, readyz: int) -> None:
+    """healthz asks whether the daemon works, readyz whether the PBXes are there too; both tell the details."""
+    app = app_with(FakePBX(), health=lambda: Health(works=works, ready=ready, details={"pbx": {"main": "lost"}}))
+    status, body = await ask(app, "/healthz", "GET")
+    assert (status, '"main":"lost"' in body.replace(" ", "")) == (healthz, True)
+    assert (await ask(app, "/readyz", "GET"))[0] == readyz

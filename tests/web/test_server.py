@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+import attrs
+import pytest
+import structlog.testing
+import trio
+from quart import Response
+from quart_trio import QuartTrio
+
+from uac_trio.web import CannotListenError, WebSettings, parse_bind, serve_web
+
+HUGE = 20_000_000  # more than the kernel's buffers of both sides hold
+
+
+def an_app() -> QuartTrio:
+    app = QuartTrio(__name__, static_folder=None)
+
+    async def hello() -> str:
+        return "hello"
+
+    async def slow() -> str:
+        await trio.sleep(0.2)
+        return "at last"
+
+    async def huge() -> Response:
+        return Response(b"x" * HUGE)
+
+    for view in (hello, slow, huge):
+        app.add_url_rule(f"/{view.__name__}", view.__name__, view)
+    return app
+
+
+@attrs.define
+class Served:
+    port: int
+    shutdown: trio.Event
+    clients: list[trio.SocketStream]
+
+    async def connect(self) -> trio.SocketStream:
+        """A client's connection, closed at the end of the test."""
+        self.clients.append(await trio.open_tcp_stream("127.0.0.1", self.port))
+        return self.clients[-1]
+
+    async def get(self, path: str) -> bytes:
+        """The whole reply as vTiger reads it: until the server closes the connection."""
+        stream = await self.connect()
+        await stream.send_all(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        return await rest_of(stream)
+
+
+async def rest_of(stream: trio.SocketStream) -> bytes:
+    data = bytearray()
+    while chunk := await stream.receive_some(1 << 20):
+        data += chunk
+    return bytes(data)
+
+
+@asynccontextmanager
+async def served(**settings: float) -> AsyncIterator[Served]:
+    """A server on a free port; leaving the block shuts it down and waits for its end, at most 5 s."""
+    chosen = WebSettings(bind="127.0.0.1:0", **settings)  # type: ignore[arg-type]
+    shutdown = trio.Event()
+    clients: list[trio.SocketStream] = []
+    try:
+        with trio.fail_after(5):
+            async with trio.open_nursery() as nursery:
+                (url,) = await nursery.start(partial(serve_web, an_app(), chosen, shutdown=shutdown))
+                yield Served(int(url.rpartition(":")[2]), shutdown, clients)
+                shutdown.set()
+    finally:
+        for client in clients:
+            client.socket.close()
+
+
+async def stalled(server: Served) -> trio.SocketStream:
+    """A client that asked for a huge reply and does not read it; comes back once the server's send is stuck."""
+    stream = await server.connect()
+    stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    await stream.send_all(b"GET /huge HTTP/1.1\r\nHost: x\r\n\r\n")
+    await stream.receive_some(100)
+    await trio.sleep(0.05)
+    return stream
+
+
+async def test_real_request() -> None:
+    """hypercorn on trio answers over a real socket and does not tell its name."""
+    async with served() as server:
+        reply = await server.get("/hello")
+    assert reply.startswith(b"HTTP/1.1 200")
+    assert reply.endswith(b"hello")
+    assert b"hypercorn" not in reply
+
+
+async def test_whole_reply_of_many_pieces() -> None:
+    """A reply that is sent in many pieces arrives whole."""
+    async with served() as server:
+        assert len(await server.get("/huge")) > HUGE
+
+
+async def test_shutdown_lets_an_open_reply_finish() -> None:
+    """A request that was in work when the shutdown came gets its reply; new connections are refused."""
+    async with served() as server:
+        stream = await server.connect()
+        await stream.send_all(b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        await trio.sleep(0.05)
+        server.shutdown.set()
+        await trio.sleep(0.05)
+        with pytest.raises(OSError):
+            await server.connect()
+        assert (await rest_of(stream)).endswith(b"at last")
+
+
+async def test_shutdown_does_not_wait_for_a_stalled_client() -> None:
+    """A client that stops reading a big reply keeps the server no longer than the grace."""
+    with structlog.testing.capture_logs() as logs:
+        async with served(grace_seconds=0.2) as server:
+            await stalled(server)
+            start = trio.current_time()
+            server.shutdown.set()
+        assert 0.15 < trio.current_time() - start < 2
+    assert logs[-1]["event"] == "web.replies_cut"
+
+
+async def test_cancelling_does_not_wait_for_a_stalled_client() -> None:
+    """Cancelled from outside, the server ends at once, for all that hypercorn sends under a shield."""
+    start = 0.0
+    with trio.fail_after(5), trio.CancelScope() as scope:
+        async with served(grace_seconds=60) as server:
+            await stalled(server)
+            start = trio.current_time()
+            scope.cancel()
+            await trio.sleep_forever()
+    assert trio.current_time() - start < 1
+
+
+async def test_stalled_client_is_cut_off() -> None:
+    """A client that takes nothing for stall_seconds loses its connection; others are served meanwhile."""
+    with structlog.testing.capture_logs() as logs:
+        async with served(stall_seconds=0.2) as server:
+            await stalled(server)
+            assert (await server.get("/hello")).endswith(b"hello")
+            await trio.sleep(0.3)
+    assert logs[0]["event"] == "web.client_stalled"
+
+
+async def test_idle_connection_does_not_keep_the_server() -> None:
+    """A connection without a request ends at the shutdown, long before the grace is over."""
+    async with served(grace_seconds=60) as server:
+        await server.connect()
+        await trio.sleep(0.02)
+        start = trio.current_time()
+    assert trio.current_time() - start < 1
+
+
+async def test_one_connection_too_many() -> None:
+    """Over max_connections a connection is closed unheard."""
+    async with served(max_connections=1) as server:
+        await server.connect()
+        await trio.sleep(0.02)
+        with structlog.testing.capture_logs() as logs:
+            second = await server.connect()
+            assert await second.receive_some() == b""
+    assert logs[0]["event"] == "web.too_many_connections"
+
+
+async def test_no_request_at_all() -> None:
+    """Bytes that are no HTTP get a 400 and the server lives on."""
+    async with served() as server:
+        stream = await server.connect()
+        await stream.send_all(b"\x00\x01\x02\r\n\r\n")
+        assert (await rest_of(stream)).startswith(b"HTTP/1.1 400")
+        assert (await server.get("/hello")).endswith(b"hello")
+
+
+async def test_address_in_use() -> None:
+    """An address that is taken is an error which names the setting."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(CannotListenError, match=rf"\[http\] bind = '127.0.0.1:{port}'"):
+            await serve_web(an_app(), WebSettings(bind=f"127.0.0.1:{port}"), shutdown=trio.Event())
+
+
+@pytest.mark.parametrize(
+    ("bind", "parsed"),
+    [("0.0.0.0:5000", ("0.0.0.0", 5000)), ("[::1]:80", ("::1", 80)), ("pbx.local:0", ("pbx.local", 0))],
+)
+def test_bind(bind: str, parsed: tuple[str, int]) -> None:
+    """A bind is host and port; IPv6 in brackets."""
+    assert parse_bind(bind) == parsed
+
+
+@pytest.mark.parametrize("bind", ["", "5000", ":5000", "0.0.0.0", "0.0.0.0:http", "0.0.0.0:70000", "::1:5000", "[]:1"])
+def test_bad_bind(bind: str) -> None:
+    """What is no address with a port is refused with an example of one."""
+    with pytest.raises(ValueError, match="such as"):
+        parse_bind(bind)

@@ -1,0 +1,198 @@
+"""The command line. Exit codes: 0 fine, 1 the input or the world has a problem, 2 wrong usage or configuration."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import click
+import trio
+
+from uac_trio import __version__
+from uac_trio.calls.rules import TrackerRules
+from uac_trio.config import Config, ConfigError, load_config, load_rules
+from uac_trio.config.words import describe
+from uac_trio.daemon import now, run_daemon
+from uac_trio.logs import LogSettings, configure_logging
+from uac_trio.outbox import OutboxError
+from uac_trio.recorder import RecordError, record
+from uac_trio.replay import Replay, call_lines, replay, request_lines, timeline_lines
+from uac_trio.transcript import TranscriptError, read_transcript
+from uac_trio.vtiger.account import Flavour, VtigerAccount
+from uac_trio.vtiger.recording import recording_link
+from uac_trio.web import CannotListenError
+
+T = TypeVar("T")
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+config_option = click.option(
+    "--config", "config_path", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The TOML file."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="uac-trio")
+def main() -> None:
+    """Unified Asterisk Connector: Asterisk's calls to vTiger CRM, and vTiger's clicks to Asterisk."""
+
+
+@main.command()
+@config_option
+def run(config_path: Path) -> None:
+    """Run the daemon until SIGTERM or SIGINT."""
+    config = _load(config_path)
+    configure_logging(config.log)
+    try:
+        trio.run(_run_until_signal, config)
+    except* (OutboxError, CannotListenError) as group:
+        _fail(*(f"uac-trio: {why}" for why in _leaves(group)))
+
+
+@main.command()
+@click.option("--once", is_flag=True, help="End after one pass, with a table of the CRM's rows.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the page; any free one by default.")
+def demo(once: bool, port: int | None) -> None:
+    """See it work: recorded calls, the real daemon, a stand-in CRM with a page. Needs no set-up."""
+    from uac_trio.demo.run import run_demo
+
+    configure_logging(LogSettings(level="warning"))
+    sys.exit(run_demo(once=once, port=port, echo=click.echo))
+
+
+@main.command(name="replay")
+@click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
+@click.option("--calls", "show", flag_value="calls", help="One JSON object a call.")
+@click.option("--requests", "show", flag_value="requests", help="One JSON object a request to the CRM.")
+@click.option("--timeline", "show", flag_value="timeline", help="For people: what happened, and what followed from it.")
+@click.option("--rules", type=FILE, help="A configuration; its [calls] table is used.")
+@click.option(
+    "--flavour",
+    type=click.Choice([flavour.value for flavour in Flavour]),
+    default=Flavour.SALESPLATFORM.value,
+    show_default=True,
+    help="The kind of vTiger that --requests are for.",
+)
+@click.option("--timezone", default="Europe/Moscow", show_default=True, help="The CRM's time zone, for --requests.")
+def replay_command(files: tuple[Path, ...], show: str | None, rules: Path | None, flavour: str, timezone: str) -> None:
+    """Work out again what FILEs, transcripts of successive connections to one PBX, mean. Nothing is sent."""
+    if show is None:
+        raise click.UsageError("say what to show: --calls, --requests or --timeline")
+    try:
+        account = VtigerAccount(
+            url="http://crm.example/",
+            secret="replay",  # noqa: S106 - nothing is sent
+            flavour=Flavour(flavour),
+            timezone=timezone,
+        )
+    except ValueError as why:
+        raise click.UsageError(f"--timezone: {why}") from why
+    chosen = TrackerRules() if rules is None else _usable(lambda: load_rules(rules))
+    try:
+        transcripts = [read_transcript(str(path), path.read_bytes()) for path in files]
+    except TranscriptError as why:
+        _fail(f"uac-trio: {why}")
+    except OSError as why:
+        _fail(f"uac-trio: {why.filename}: {why.strerror}")
+    result = replay(transcripts, chosen, account, recording_link("http://connector.example:5000", "replay"))
+    formats: dict[str, Callable[[Replay], Iterator[str]]] = {
+        "calls": call_lines,
+        "requests": request_lines,
+        "timeline": timeline_lines,
+    }
+    for line in formats[show](result):
+        click.echo(line)
+    if result.problems:
+        _fail(*(f"uac-trio: {problem}" for problem in result.problems))
+
+
+@main.command(name="record")
+@config_option
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--anonymise", is_flag=True, help="Replace numbers and names, consistently, keeping their form.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="How long; until SIGINT by default.")
+def record_command(config_path: Path, out: Path, anonymise: bool, seconds: float | None) -> None:
+    """Record what the PBXes say into OUT (.jsonl), for replay."""
+    config = _load(config_path)
+    configure_logging(config.log)
+    if out.suffix != ".jsonl":
+        raise click.UsageError(f"{out}: the name of a transcript ends in .jsonl")
+
+    async def until_signal() -> None:
+        async with trio.open_nursery() as nursery:
+            stop = trio.Event()
+            await nursery.start(_set_on_signal, stop)
+            told = await record(config.pbx, out, seconds=seconds or math.inf, anonymise=anonymise, now=now, stop=stop)
+            nursery.cancel_scope.cancel()
+        for path in told.paths:
+            click.echo(str(path))
+        problems = [f"PBX {name}: {why}" for name, why in told.never_connected]
+        if told.lost_reads:
+            problems.append(f"the disk was too slow: {told.lost_reads} reads are missing")
+        if problems:
+            _fail(*(f"uac-trio: {problem}" for problem in problems))
+
+    try:
+        trio.run(until_signal)
+    except* RecordError as group:
+        _fail(*(f"uac-trio: {why}" for why in _leaves(group)))
+
+
+@main.command()
+@config_option
+def check(config_path: Path) -> None:
+    """Say in words what a configuration says, or what is wrong with it."""
+    for line in describe(_load(config_path), now()):
+        click.echo(line)
+
+
+async def _run_until_signal(config: Config) -> None:
+    async with trio.open_nursery() as nursery:
+        stop = trio.Event()
+        await nursery.start(_set_on_signal, stop)
+        await nursery.start(partial(run_daemon, config))
+        await stop.wait()
+        nursery.cancel_scope.cancel()
+
+
+async def _set_on_signal(
+    stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> NoReturn:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for _ in signals:
+            stop.set()
+    raise AssertionError("the signals have no end")
+
+
+def _load(path: Path) -> Config:
+    return _usable(lambda: load_config(path))
+
+
+def _usable(load: Callable[[], T]) -> T:
+    """What ``load`` gives; a wrong configuration ends the program with 2 and every problem on stderr."""
+    try:
+        return load()
+    except ConfigError as why:
+        for problem in why.problems:
+            click.echo(problem, err=True)
+        sys.exit(2)
+
+
+def _fail(*messages: str) -> NoReturn:
+    for message in messages:
+        click.echo(message, err=True)
+    sys.exit(1)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for one in group.exceptions:
+        if isinstance(one, BaseExceptionGroup):
+            yield from _leaves(one)
+        else:
+            yield one

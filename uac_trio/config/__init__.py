@@ -1,0 +1,218 @@
+"""The configuration: one TOML file in, the settings classes of the rooms out. Only this room knows TOML.
+
+Every mistake of a file is reported at once, each with the line and the key, what was expected and what was found.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import attrs
+
+from uac_trio.ami.action import Originate
+from uac_trio.ami.message import LocalProtocolError
+from uac_trio.ami_client import AMIServer
+from uac_trio.calls.rules import TrackerRules
+from uac_trio.config.reader import ConfigError, Keys, Reader
+from uac_trio.config.tables import ROUTE, SECRET, SERVER, TABLES
+from uac_trio.logs import LogSettings
+from uac_trio.outbox import OutboxError, OutboxSettings
+from uac_trio.outbox.opening import parse_url
+from uac_trio.sender import SenderSettings
+from uac_trio.vtiger.account import VtigerAccount
+from uac_trio.vtiger.click2call import Click2CallRules, Route
+from uac_trio.web import WebSettings
+
+__all__ = ["Config", "ConfigError", "load_config", "load_rules"]
+
+T = TypeVar("T")
+
+
+@attrs.frozen(kw_only=True)
+class Config:
+    """A configuration that was read without a problem."""
+
+    path: Path
+    pbx: tuple[AMIServer, ...]
+    routes: tuple[Route, ...]
+    """One a PBX, in the same order."""
+    recordings: Mapping[str, tuple[str, ...]]
+    """Directories of each PBX's recordings, by its name."""
+    calls: TrackerRules
+    vtiger: VtigerAccount
+    click2call: Click2CallRules
+    http: WebSettings
+    store: OutboxSettings
+    sender: SenderSettings
+    log: LogSettings
+    warnings: tuple[str, ...] = ()
+    """What is allowed but not wise, for ``check`` and the start of the daemon."""
+
+
+def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
+    """Read the configuration at ``path``. ``environ`` is asked for CREDENTIALS_DIRECTORY. Raises ConfigError."""
+    reader = Reader(path, environ)
+    reader.load()
+    reader.know_only(TABLES)
+    servers, routes, recordings = _read_pbxes(reader)
+    calls = _read(reader, "calls", TrackerRules)
+    vtiger = _read(reader, "vtiger", VtigerAccount)
+    click2call = _read(reader, "click2call", Click2CallRules)
+    http = _read(reader, "http", WebSettings)
+    store = _read(reader, "store", OutboxSettings)
+    sender = _read(reader, "sender", SenderSettings)
+    log = _read(reader, "log", LogSettings)
+    if store:
+        _check_store(reader, store)
+    if reader.problems or not (calls and vtiger and click2call and http and store and sender and log):
+        raise ConfigError(reader.problems)
+    return Config(
+        path=path,
+        pbx=tuple(servers),
+        routes=tuple(routes),
+        recordings=recordings,
+        calls=calls,
+        vtiger=vtiger,
+        click2call=click2call,
+        http=http,
+        store=store,
+        sender=sender,
+        log=log,
+        warnings=tuple(_warnings(path, reader.data)),
+    )
+
+
+def load_rules(path: Path) -> TrackerRules:
+    """The ``[calls]`` table of the file at ``path``, for ``replay --rules``; other tables are passed over.
+
+    Raises ConfigError.
+    """
+    reader = Reader(path, {})
+    reader.load()
+    rules = _read(reader, "calls", TrackerRules)
+    if rules is None:
+        raise ConfigError(reader.problems)
+    return rules
+
+
+def _read_pbxes(reader: Reader) -> tuple[list[AMIServer], list[Route], dict[str, tuple[str, ...]]]:
+    servers: list[AMIServer] = []
+    routes: list[Route] = []
+    recordings: dict[str, tuple[str, ...]] = {}
+    names: set[str] = set()
+    before = len(reader.problems)
+    given = reader.tables("pbx", TABLES["pbx"])
+    if not given and len(reader.problems) == before:
+        reader.wrong("pbx", "", "expected at least one [[pbx]], the Asterisk server to listen to")
+    for index, values in enumerate(given):
+        secret = reader.secret("pbx", index)
+        name = values.get("name")
+        if name is None or secret is None:
+            continue
+        _check_name(reader, index, name, names)
+        names.add(name)
+        server = _build(reader, "pbx", index, AMIServer, {**_of(SERVER, values), "secret": secret}, SERVER)
+        route = _build(reader, "pbx", index, Route, {**_of(ROUTE, values), "pbx": name}, ROUTE)
+        if route:
+            _check_route(reader, index, route)
+        if server and route:
+            servers.append(server)
+            routes.append(route)
+            recordings[name] = values.get("recordings", ())
+    return servers, routes, recordings
+
+
+def _read(reader: Reader, table: str, settings: type[T]) -> T | None:
+    """One table as its settings class; None after a problem, which the reader has."""
+    keys = TABLES[table]
+    before = len(reader.problems)
+    values = reader.table(table, keys)
+    if "secret" in keys:
+        values = {name: value for name, value in values.items() if name not in SECRET}
+        if table in reader.data:
+            values["secret"] = reader.secret(table)
+        else:
+            reader.wrong(table, "secret", "expected either secret or secret_file")
+    if len(reader.problems) > before:
+        return None
+    return _build(reader, table, 0, settings, values, keys)
+
+
+def _build(reader: Reader, table: str, index: int, settings: type[T], values: dict[str, Any], keys: Keys) -> T | None:
+    """Make the settings; what the room itself refuses becomes a problem of the key that it is about."""
+    missing = [name for name, key in keys.items() if key.required and (key.attribute or name) not in values]
+    if missing:
+        return None  # reported already
+    try:
+        return settings(**values)
+    except ValueError as why:
+        key = _refused_key(settings, values, keys)
+        reader.wrong(table, key, str(why), index)
+        return None
+
+
+def _refused_key(settings: type[Any], values: Mapping[str, Any], keys: Keys) -> str:
+    """The key whose value the room's own validator refuses, "" when that cannot be told."""
+    fields = attrs.fields_dict(settings)
+    for name, key in {**keys, **SECRET}.items():
+        field = fields.get(key.attribute or name)
+        if field is None or field.validator is None or field.name not in values:
+            continue
+        try:
+            field.validator(None, field, values[field.name])
+        except ValueError:
+            return name
+    return ""
+
+
+def _check_name(reader: Reader, index: int, name: str, others: Iterable[str]) -> None:
+    """The name of a PBX begins the identity of its calls, so it must not begin like the calls of another."""
+    for other in others:
+        if name == other:
+            reader.wrong("pbx", "name", f"{name!r} is the name of another [[pbx]] as well", index)
+        elif name.startswith(f"{other}-") or other.startswith(f"{name}-"):
+            what = (
+                f"{name!r} and {other!r} cannot be told apart in the identities of calls, such as {name}-1795414019.311"
+            )
+            reader.wrong("pbx", "name", what, index)
+
+
+def _check_route(reader: Reader, index: int, route: Route) -> None:
+    """Would the manager take an order by this route? Better asked now than at the first click."""
+    try:
+        channel = route.channel.format(extension="101")
+        Originate(channel=channel, context="default", exten="101", channel_id="uac-1")
+    except LocalProtocolError as why:
+        reader.wrong("pbx", "originate_channel", f"{why}, found {route.channel!r}", index)
+    for context in (route.context, *sorted(route.contexts)):
+        try:
+            Originate(channel="PJSIP/101", context=context, exten="101", channel_id="uac-1")
+        except LocalProtocolError as why:
+            key = "originate_context" if context == route.context else "originate_contexts"
+            reader.wrong("pbx", key, f"{why}, found {context!r}", index)
+
+
+def _check_store(reader: Reader, store: OutboxSettings) -> None:
+    try:
+        parse_url(store.url)
+    except OutboxError as why:
+        reader.wrong("store", "url", str(why).removeprefix("[store] url "))
+
+
+def _of(keys: Keys, values: Mapping[str, Any]) -> dict[str, Any]:
+    attributes = {key.attribute or name for name, key in keys.items()}
+    return {name: value for name, value in values.items() if name in attributes}
+
+
+def _warnings(path: Path, data: Mapping[str, Any]) -> list[str]:
+    warnings: list[str] = []
+    tables = [data.get("vtiger", {}), *data.get("pbx", [])]
+    if any("secret" in table for table in tables) and path.stat().st_mode & stat.S_IROTH:
+        warnings.append(f"{path}: holds a secret and every user of this machine may read it; chmod 640 would stop that")
+    if not data.get("http", {}).get("public_url"):
+        warnings.append(f"{path}: [http] public_url is not set, so vTiger is told no links to recordings")
+    return warnings

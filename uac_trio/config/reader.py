@@ -1,0 +1,196 @@
+"""Reading one TOML file with all its mistakes: each with file, line, table and key, all of them at once."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from uac_trio.config.values import Read, WrongValueError
+
+CREDENTIALS = "$CREDENTIALS_DIRECTORY/"
+
+_HEADER = re.compile(r"\s*\[\[?\s*([^\[\]#]+?)\s*\]\]?\s*(?:#.*)?$")
+_KEY = re.compile(r"""\s*["']?([\w.-]+)["']?\s*=""")
+
+
+class ConfigError(Exception):
+    """A configuration cannot be used. The text has one line for each problem and is meant for the administrator."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+@attrs.frozen(kw_only=True)
+class Key:
+    """One key of a table."""
+
+    read: Read
+    attribute: str = ""
+    """The attribute of the settings class it becomes, if that has another name."""
+    required: bool = False
+    secret: bool = False
+    """Its value is never repeated in a message."""
+
+
+Keys = Mapping[str, Key]
+
+
+@attrs.define
+class Reader:
+    """Reads tables of one file and collects what is wrong with them."""
+
+    path: Path
+    environ: Mapping[str, str]
+    data: dict[str, Any] = attrs.field(factory=dict, init=False)
+    problems: list[str] = attrs.field(factory=list, init=False)
+    _lines: dict[tuple[str, int, str], int] = attrs.field(factory=dict, init=False)
+
+    def load(self) -> None:
+        """Read and parse the file. Raises ConfigError: nothing further can be said about a file that is no TOML."""
+        try:
+            content = self.path.read_text(encoding="utf-8-sig")
+        except OSError as why:
+            raise ConfigError([f"{self.path}: cannot be read: {why.strerror or why}"]) from why
+        except UnicodeDecodeError as why:
+            raise ConfigError([f"{self.path}: is no UTF-8 text (byte {why.start})"]) from why
+        try:
+            self.data = tomllib.loads(content)
+        except tomllib.TOMLDecodeError as why:
+            raise ConfigError([f"{self.path}: is no TOML: {why}"]) from why
+        self._lines = find_lines(content)
+
+    def know_only(self, tables: Collection[str]) -> None:
+        """Tables (and keys outside of tables) of any other name are problems."""
+        for name in self.data:
+            if name not in tables:
+                self._add(name, 0, "", f"is not known{_meant(name, tables)}; known are {_listed(tables)}")
+
+    def table(self, name: str, keys: Keys) -> dict[str, Any]:
+        """What the table sets, by attribute. A missing table is an empty one."""
+        given = self.data.get(name, {})
+        if not isinstance(given, dict):
+            self._add(name, 0, "", f"expected one table [{name}]")
+            return {}
+        return self._values(name, 0, given, keys)
+
+    def tables(self, name: str, keys: Keys) -> list[dict[str, Any]]:
+        """What each ``[[name]]`` sets, by attribute, in the order of the file."""
+        given = self.data.get(name, [])
+        if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
+            self._add(name, 0, "", f"expected [[{name}]], with two brackets, since there may be several")
+            return []
+        return [self._values(name, index, one, keys) for index, one in enumerate(given)]
+
+    def secret(self, table: str, index: int = 0) -> str | None:
+        """``secret``, or what is in ``secret_file``, of a table; None after a problem.
+
+        A ``secret_file`` without a directory is looked for among systemd's credentials, then beside the configuration.
+        """
+        whole = self.data.get(table, {})
+        given = whole[index] if isinstance(whole, list) else whole
+        if not isinstance(given, dict) or ("secret" in given) == ("secret_file" in given):
+            self._add(table, index, "secret", "expected either secret or secret_file")
+            return None
+        if "secret" in given:
+            return given["secret"] if isinstance(given["secret"], str) and given["secret"] else None
+        secret = self._from_file(table, index, given["secret_file"])
+        if secret == "":
+            self._add(table, index, "secret_file", f"{given['secret_file']}: is empty")
+        return secret or None
+
+    def wrong(self, table: str, key: str, what: str, index: int = 0) -> None:
+        """Add a problem found by the caller."""
+        self._add(table, index, key, what)
+
+    def _values(self, table: str, index: int, given: Mapping[str, Any], keys: Keys) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name in given:
+            if name not in keys:
+                self._add(table, index, name, f"is not known{_meant(name, keys)}; known are {_listed(keys)}")
+        for name, key in keys.items():
+            if name not in given:
+                if key.required:
+                    self._add(table, index, name, "is missing and has no default")
+                continue
+            try:
+                values[key.attribute or name] = key.read(given[name])
+            except WrongValueError as why:
+                found = "" if key.secret else f", found {_shown(given[name])}"
+                self._add(table, index, name, f"expected {why.expected}{found}")
+        return values
+
+    def _from_file(self, table: str, index: int, told: object) -> str | None:
+        if not isinstance(told, str):
+            return None  # reported as a wrong value of its key
+        directory = self.environ.get("CREDENTIALS_DIRECTORY", "")
+        if told.startswith(CREDENTIALS) and not directory:
+            self._add(
+                table, index, "secret_file", f"{told}: systemd sets this variable for units with LoadCredential= only"
+            )
+            return None
+        path = self._secret_path(told, directory)
+        try:
+            # One line end, which editors and echo add, is not part of the secret.
+            return path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+        except (OSError, UnicodeDecodeError) as why:
+            reason = why.strerror if isinstance(why, OSError) else "is no UTF-8 text"
+            self._add(table, index, "secret_file", f"{path}: {reason}")
+            return None
+
+    def _secret_path(self, told: str, directory: str) -> Path:
+        if told.startswith(CREDENTIALS):
+            return Path(directory, told.removeprefix(CREDENTIALS))
+        if directory and os.sep not in told and Path(directory, told).exists():
+            return Path(directory, told)
+        return self.path.parent / told
+
+    def _add(self, table: str, index: int, key: str, what: str) -> None:
+        line = self._lines.get((table, index, key)) or self._lines.get((table, index, "")) or 0
+        place = f"{self.path}:{line}" if line else str(self.path)
+        several = isinstance(self.data.get(table), list) and len(self.data[table]) > 1
+        named = f"[{table}]" if not several else f"[[{table}]] number {index + 1}"
+        self.problems.append(f"{place}: {named}{' ' + key if key else ''}: {what}")
+
+
+def find_lines(content: str) -> dict[tuple[str, int, str], int]:
+    """The line of each (table, index of its kind, key), and of each header under the key "".
+
+    A reading by lines, for messages only: a line inside a multi-line text that looks like a key does no harm.
+    """
+    lines: dict[tuple[str, int, str], int] = {}
+    seen: dict[str, int] = {}
+    table, index = "", 0
+    for number, line in enumerate(content.splitlines(), start=1):
+        if header := _HEADER.match(line):
+            table = header[1].strip("\"' ")
+            index = seen.get(table, 0)
+            seen[table] = index + 1
+            lines.setdefault((table, index, ""), number)
+        elif key := _KEY.match(line):
+            if table:
+                lines.setdefault((table, index, key[1]), number)
+            else:
+                lines.setdefault((key[1], 0, ""), number)
+    return lines
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+def _shown(value: object) -> str:
+    shown = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    return shown if len(shown) <= 80 else f"{shown[:77]}..."

@@ -1,0 +1,147 @@
+"""Which keys each table of the configuration has. A new setting is one line here and one in the example file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from uac_trio.config.reader import Key, Keys
+from uac_trio.config.values import (
+    absolute_path,
+    bind,
+    country,
+    extensions,
+    filled,
+    flag,
+    host,
+    member,
+    networks,
+    one_of,
+    patterns,
+    prefix,
+    seconds,
+    template,
+    text,
+    text_set,
+    text_table,
+    texts,
+    web_address,
+    whole,
+    word,
+    words,
+)
+from uac_trio.logs import LEVELS
+from uac_trio.vtiger.account import Flavour
+
+SECRET: Keys = {
+    "secret": Key(read=filled, secret=True),
+    "secret_file": Key(read=filled),
+}
+
+SERVER: Keys = {
+    "name": Key(read=word, required=True),
+    "host": Key(read=host, required=True),
+    "port": Key(read=whole(1, 65535)),
+    "username": Key(read=filled, required=True),
+    "tls": Key(read=flag),
+    "tls_ca": Key(read=lambda value: Path(absolute_path(value))),
+    "tls_name": Key(read=host),
+    "plaintext_login": Key(read=flag),
+    "events": Key(read=words),
+    "want_dialplan": Key(read=flag),
+    "noise": Key(read=words),
+    "connect_timeout": Key(read=seconds(0.1, 120)),
+    "login_timeout": Key(read=seconds(0.1, 120)),
+    "ping_interval": Key(read=seconds(1, 3600)),
+    "answer_timeout": Key(read=seconds(0.1, 120)),
+    "send_timeout": Key(read=seconds(0.1, 120)),
+    "backoff_min": Key(read=seconds(0.1, 3600)),
+    "backoff_max": Key(read=seconds(0.1, 3600)),
+}
+"""``[[pbx]]``: how its manager interface is reached."""
+
+ROUTE: Keys = {
+    "originate_channel": Key(read=template("extension", needs=("extension",)), attribute="channel"),
+    "originate_context": Key(read=filled, attribute="context"),
+    "originate_contexts": Key(read=text_set, attribute="contexts"),
+}
+"""``[[pbx]]``: how it is told to call an employee."""
+
+RECORDINGS: Keys = {"recordings": Key(read=texts)}
+
+CALLS: Keys = {
+    "extensions": Key(read=extensions),
+    "internal": Key(read=one_of("ignore", "report")),
+    "unreached": Key(read=text),
+    "region": Key(read=country),
+    "devices": Key(read=text_table),
+    "trunks": Key(read=text_set),
+    "recording_headers": Key(read=texts),
+    "outside_prefix": Key(read=prefix),
+    "linger": Key(read=seconds(0, 60)),
+}
+
+VTIGER: Keys = {
+    "url": Key(read=web_address("http://crm.example/modules/PBXManager/callbacks/PBXManager.php"), required=True),
+    "flavour": Key(read=member(Flavour)),
+    "timezone": Key(read=filled),
+}
+
+CLICK2CALL: Keys = {
+    "enabled": Key(read=flag),
+    "networks": Key(read=networks),
+    "allow": Key(read=patterns),
+    "deny": Key(read=patterns),
+    "dial_prefix": Key(read=prefix),
+    "strip_plus": Key(read=flag),
+    "caller_id": Key(read=template("number", "extension")),
+    "ring_seconds": Key(read=whole(5, 300)),
+    "answer_seconds": Key(read=seconds(0.1, 3)),
+    "guard_seconds": Key(read=seconds(0, 60)),
+    "per_minute": Key(read=whole(1, 1000)),
+}
+
+HTTP: Keys = {
+    "bind": Key(read=bind),
+    "public_url": Key(read=web_address("http://172.16.1.1:5000")),
+    "max_connections": Key(read=whole(1, 10_000)),
+    "stall_seconds": Key(read=seconds(1, 3600)),
+    "grace_seconds": Key(read=seconds(0, 10)),
+}
+
+STORE: Keys = {
+    "url": Key(read=filled, secret=True),
+    "busy_timeout": Key(read=seconds(0.1, 60)),
+    "keep_delivered": Key(read=seconds(3600, 10 * 365 * 86400)),
+    "pool_size": Key(read=whole(1, 100)),
+}
+
+SENDER: Keys = {
+    "in_flight": Key(read=whole(1, 16)),
+    "connect_timeout": Key(read=seconds(0.1, 120)),
+    "reply_timeout": Key(read=seconds(0.1, 300)),
+    "retry_min": Key(read=seconds(0.1, 3600)),
+    "retry_max": Key(read=seconds(1, 86400)),
+    "away_max": Key(read=seconds(1, 3600)),
+    "unknown_pause": Key(read=seconds(1, 3600)),
+    "shutdown_grace": Key(read=seconds(0, 10)),
+    "ca_file": Key(read=absolute_path),
+}
+
+LOG: Keys = {
+    "level": Key(read=one_of(*LEVELS)),
+    "json": Key(read=flag),
+    "mask": Key(read=flag),
+}
+
+TABLES: Mapping[str, Keys] = {
+    "pbx": {**SERVER, **SECRET, **ROUTE, **RECORDINGS},
+    "calls": CALLS,
+    "vtiger": {**VTIGER, **SECRET},
+    "click2call": CLICK2CALL,
+    "http": HTTP,
+    "store": STORE,
+    "sender": SENDER,
+    "log": LOG,
+}
+"""Every table there is, with every key."""

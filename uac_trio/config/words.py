@@ -1,0 +1,51 @@
+"""A configuration in words: what ``uac-trio check`` says of a file without mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from uac_trio.outbox.opening import parse_url, shown
+from uac_trio.vtiger.account import Flavour
+
+if TYPE_CHECKING:
+    from uac_trio.config import Config
+
+
+def describe(config: Config, at: float) -> Iterator[str]:
+    """Lines for a terminal. ``at``, seconds since the epoch, is shown as the CRM's clock shows it."""
+    yield f"{config.path} is in order. It says:"
+    for server, route in zip(config.pbx, config.routes, strict=True):
+        how = "encrypted" if server.tls else "not encrypted"
+        yield f"  PBX {server.name}: {server.username} at {server.host}:{server.port}, {how}."
+        yield f"    A click calls {route.channel} and goes on in context {route.context}."
+    rules = config.calls
+    who = (
+        f"the numbers {_some(sorted(rules.extensions))}"
+        if isinstance(rules.extensions, frozenset)
+        else f"numbers that match {rules.extensions.pattern}"
+    )
+    told = "told" if rules.internal == "report" else "not told"
+    yield f"  Employees: {who}. Calls between them are {told} to the CRM."
+    if rules.unreached:
+        yield f"  Calls for which no phone rang belong to {rules.unreached}."
+    yield f"  Numbers without a country code are of {rules.region}."
+    crm = config.vtiger
+    clock = datetime.fromtimestamp(at, UTC).astimezone(crm.zone)
+    kind = "SalesPlatform's kind" if crm.flavour is Flavour.SALESPLATFORM else "stock"
+    yield f"  vTiger ({kind}): {crm.url}"
+    yield f"    Its clock runs in {crm.timezone}, where it is {clock:%H:%M:%S} now."
+    if config.click2call.enabled:
+        networks = _some(str(network) for network in config.click2call.networks)
+        yield f"  Clicks come to http://{config.http.bind}/makecall from {networks}."
+    else:
+        yield "  Clicks on numbers are turned off."
+    yield f"  Requests wait in {shown(parse_url(config.store.url))}."
+    for warning in config.warnings:
+        yield f"  Warning: {warning}"
+
+
+def _some(items: Iterable[str]) -> str:
+    listed = list(items)
+    return ", ".join(listed[:10]) + (f" and {len(listed) - 10} more" if len(listed) > 10 else "")

@@ -1,0 +1,171 @@
+"""Structured logs on stderr, with what belongs to people masked.
+
+Every room logs ``structlog.get_logger().warning("ami.login_refused", pbx="main", ...)``: a stable dotted event name and
+keyword fields, never a sentence. Which fields hold telephone numbers, names or secrets is decided here, once, by the
+name of the field; so a number is logged under one of ``NUMBER_FIELDS`` and a name under one of ``NAME_FIELDS``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from collections.abc import Callable, MutableMapping
+from typing import Any, Literal, TextIO, get_args
+
+import attrs
+import structlog
+
+Level = Literal["debug", "info", "warning", "error"]
+LEVELS: tuple[str, ...] = get_args(Level)
+
+NUMBER_FIELDS = frozenset(
+    {"caller", "callee", "called", "customer", "did", "dialled", "extension", "from", "number", "numbers", "to"}
+)
+NAME_FIELDS = frozenset({"caller_name", "customer_name", "display_name", "person"})
+TEXT_FIELDS = frozenset({"because", "reason"})
+SECRET_FIELDS = frozenset({"authorization", "password", "secret", "signature", "token", "vtigersignature"})
+
+# A number within a text; not a Uniqueid such as 1795413713.0, nor the end of a channel's name, -00000003.
+_NUMBER = re.compile(r"(?<![\w.])(?<!-(?=0[0-9]{7}(?![0-9])))\+?[0-9]{7,15}(?!\w|\.[0-9])")
+
+# Libraries that write a line a request, with the URL and so with the numbers in it.
+TALKATIVE = ("alembic", "h11", "httpcore", "httpx", "hypercorn.access", "sqlalchemy")
+
+# syslog(3) levels, which journald reads from a line that begins with <N> (sd-daemon(3)).
+JOURNAL_LEVELS = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 3, "critical": 2}
+
+
+@attrs.frozen(kw_only=True)
+class LogSettings:
+    level: Level = "info"
+    """Least level that is written."""
+    json: bool = False
+    """One JSON object a line instead of text for people."""
+    mask: bool = True
+    """Telephone numbers and names are shown in part only. Secrets are never shown, whatever this says."""
+
+
+def mask_number(number: str) -> str:
+    """``+79161234567`` as ``+7916***4567``: enough to recognise a known number, not enough to learn a new one.
+
+    Up to five characters (extensions, 112) are kept; anything shorter than a full number keeps two at each end.
+    """
+    if len(number) <= 5:
+        return number
+    if len(number) < 10:
+        return f"{number[:2]}***{number[-2:]}"
+    return f"{number[: 5 if number.startswith('+') else 4]}***{number[-4:]}"
+
+
+def mask_name(name: str) -> str:
+    """``Anna Petrova`` as ``A***``."""
+    return f"{name[0]}***" if name else ""
+
+
+def mask_text(text: str) -> str:
+    """A text with the numbers in it masked."""
+    return _NUMBER.sub(lambda found: mask_number(found[0]), text)
+
+
+def configure_logging(settings: LogSettings, *, stream: TextIO | None = None) -> None:
+    """Set up structlog and the standard library's logging (what libraries say) for this process.
+
+    Writes to ``stream``, by default stderr. Under systemd (``JOURNAL_STREAM`` names our stderr) lines carry no time,
+    which the journal adds itself, but a ``<level>`` prefix, which it takes off.
+    """
+    out = sys.stderr if stream is None else stream
+    journal = _is_journal(out)
+    least = getattr(logging, settings.level.upper())
+    shared: list[Callable[..., Any]] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        hide_secrets,
+    ]
+    if settings.mask:
+        shared.append(mask_people)
+    if not journal:
+        shared.append(structlog.processors.TimeStamper(fmt="iso", utc=settings.json))
+    render: list[Callable[..., Any]] = _renderers(settings, out)
+    if journal:
+        render.append(_journal_level)
+    structlog.configure(
+        processors=[*shared, *render],
+        wrapper_class=structlog.make_filtering_bound_logger(least),
+        logger_factory=structlog.WriteLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(max(least, logging.INFO))
+    for name in TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+_MASKS: tuple[tuple[frozenset[str], Callable[[str], str]], ...] = (
+    (NUMBER_FIELDS, mask_number),
+    (NAME_FIELDS, mask_name),
+    (TEXT_FIELDS, mask_text),
+)
+
+
+def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Processor: a field named like a secret never gets out."""
+    for name in SECRET_FIELDS.intersection(event):
+        event[name] = "(not shown)"
+    return event
+
+
+def mask_people(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Processor: numbers and names, alone or in lists, are shown in part."""
+    for fields, mask in _MASKS:
+        for name in fields.intersection(event):
+            event[name] = _masked(event[name], mask)
+    return event
+
+
+def _masked(value: object, mask: Callable[[str], str]) -> object:
+    match value:
+        case str():
+            return mask(value)
+        case list() | tuple() | set() | frozenset():
+            return [_masked(item, mask) for item in value]
+        case _:
+            return value
+
+
+# Local variables hold secrets and numbers.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+
+
+def _renderers(settings: LogSettings, out: TextIO) -> list[Callable[..., Any]]:
+    if settings.json:
+        return [_TRACEBACKS, structlog.processors.JSONRenderer(ensure_ascii=False)]
+    colours = out.isatty()
+    return [
+        structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback)
+    ]
+
+
+def _journal_level(_logger: object, method: str, line: str) -> str:
+    return f"<{JOURNAL_LEVELS.get(method, 6)}>{line}"
+
+
+def _is_journal(out: TextIO) -> bool:
+    """JOURNAL_STREAM is ``device:inode`` of the journal's socket; a redirected stderr differs (systemd.exec(5))."""
+    told = os.environ.get("JOURNAL_STREAM", "")
+    try:
+        status = os.fstat(out.fileno())
+    except (OSError, ValueError):
+        return False  # a stream without a file, as in tests
+    return told == f"{status.st_dev}:{status.st_ino}"

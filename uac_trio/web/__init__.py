@@ -1,0 +1,16 @@
+"""HTTP for vTiger and for supervisors: Quart-Trio under hypercorn."""
+
+from uac_trio.web.app import Health, create_app
+from uac_trio.web.click2call import Click2Call, Originate
+from uac_trio.web.server import CannotListenError, WebSettings, parse_bind, serve_web
+
+__all__ = [
+    "CannotListenError",
+    "Click2Call",
+    "Health",
+    "Originate",
+    "WebSettings",
+    "create_app",
+    "parse_bind",
+    "serve_web",
+]

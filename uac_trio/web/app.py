@@ -1,0 +1,67 @@
+"""The HTTP application: ``/makecall``, ``/healthz``, ``/readyz``. What it needs of other rooms is handed to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import attrs
+import structlog
+from quart import Response, jsonify
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException
+
+from uac_trio.web.click2call import Click2Call, add_click2call
+
+log = structlog.get_logger()
+
+# vTiger's requests have no body at all; a form with five short parameters has less than this.
+MAX_BODY = 16 * 1024
+BODY_SECONDS = 5
+
+
+@attrs.frozen(kw_only=True)
+class Health:
+    """What ``/healthz`` and ``/readyz`` tell."""
+
+    works: bool
+    """The daemon digests events and its store takes rows. If not, a supervisor should restart it or page somebody."""
+    ready: bool
+    """Every PBX is connected and logged in as well."""
+    details: Mapping[str, object]
+    """JSON: the state of each part. No numbers, no secrets: anybody who reaches the port may read it."""
+
+
+def create_app(*, click2call: Click2Call, health: Callable[[], Health]) -> QuartTrio:
+    """The application. Every failed request gets the body ``Error``: vTiger takes any other text for success."""
+    app = QuartTrio("uac_trio.web", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
+    app.config["BODY_TIMEOUT"] = BODY_SECONDS
+    # A redirect would be success to vTiger, which does not follow it.
+    app.url_map.merge_slashes = False
+    app.url_map.strict_slashes = False
+    add_click2call(app, click2call)
+
+    async def healthz() -> tuple[Response, int]:
+        now = health()
+        return jsonify(ok=now.works, **now.details), 200 if now.works else 503
+
+    async def readyz() -> tuple[Response, int]:
+        now = health()
+        ready = now.works and now.ready
+        return jsonify(ok=ready, **now.details), 200 if ready else 503
+
+    app.add_url_rule("/healthz", "healthz", healthz)
+    app.add_url_rule("/readyz", "readyz", readyz)
+    app.register_error_handler(HTTPException, _refused)
+    app.register_error_handler(Exception, _failed)
+    return app
+
+
+async def _refused(why: HTTPException) -> Response:
+    return Response("Error", status=why.code or 400, content_type="text/plain; charset=utf-8")
+
+
+async def _failed(why: Exception) -> Response:
+    """A fault of ours: told to the log in full, to the client as the one word it understands."""
+    log.error("web.failed", exc_info=why)
+    return Response("Error", status=500, content_type="text/plain; charset=utf-8")

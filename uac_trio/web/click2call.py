@@ -1,0 +1,99 @@
+"""``/makecall``: vTiger's click2call request over HTTP. What it means is decided in ``uac_trio.vtiger.click2call``."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+
+import attrs
+import structlog
+import trio
+from quart import Response, request
+from quart_trio import QuartTrio
+
+from uac_trio.vtiger.click2call import (
+    Answer,
+    Click2CallRules,
+    ClickGuard,
+    Dial,
+    Originated,
+    Refusal,
+    Route,
+    Verdict,
+    is_allowed_address,
+    read_click,
+)
+
+log = structlog.get_logger()
+
+Originate = Callable[[Dial], Awaitable[Originated]]
+"""Gives an order to its PBX. Must bear being cancelled: the order then counts as UNKNOWN."""
+
+
+@attrs.frozen(kw_only=True)
+class Click2Call:
+    """All that ``/makecall`` needs to know."""
+
+    originate: Originate
+    secret: str
+    rules: Click2CallRules
+    routes: Sequence[Route]
+    is_extension: Callable[[str], bool]
+    region: str
+    now: Callable[[], float]
+    """Seconds since the epoch; part of the call's identity."""
+
+
+def add_click2call(app: QuartTrio, click2call: Click2Call) -> None:
+    """Give ``app`` its ``/makecall``."""
+    rules = click2call.rules
+    guard = ClickGuard(guard_seconds=rules.guard_seconds, per_minute=rules.per_minute)
+
+    async def makecall() -> Response:
+        # werkzeug lets HEAD in where GET is allowed; asking for the headers of a call must not make one.
+        if request.method == "HEAD":
+            return _reply(Answer.ERROR)
+        if not is_allowed_address(request.remote_addr, rules.networks):
+            log.warning("click2call.refused", client=request.remote_addr, reason="not in [click2call] networks")
+            return _reply(Answer.ERROR)
+        pairs = [*request.args.items(multi=True), *(await request.form).items(multi=True)]
+        click = read_click(
+            pairs,
+            secret=click2call.secret,
+            rules=rules,
+            routes=click2call.routes,
+            is_extension=click2call.is_extension,
+            region=click2call.region,
+            token=f"{int(click2call.now())}-{secrets.token_hex(4)}",
+        )
+        if isinstance(click, Refusal):
+            log.warning("click2call.refused", client=request.remote_addr, reason=click.reason)
+            return _reply(click.answer)
+        return _reply(await _place(click, click2call, guard))
+
+    app.add_url_rule("/makecall", "makecall", makecall, methods=["GET", "POST"])
+    # A gateway address that was saved with a slash at its end.
+    app.add_url_rule("//makecall", "makecall", makecall, methods=["GET", "POST"])
+
+
+async def _place(dial: Dial, click2call: Click2Call, guard: ClickGuard) -> Answer:
+    said = log.bind(pbx=dial.pbx, extension=dial.extension, to=dial.number)
+    match guard.admit(dial, trio.current_time()):
+        case Verdict.DOUBLE:
+            said.info("click2call.double")
+            return guard.answer_to_double(dial)
+        case Verdict.TOO_MANY:
+            said.warning("click2call.too_many", per_minute=click2call.rules.per_minute)
+            return Answer.ERROR
+        case Verdict.NEW:
+            pass
+    outcome = Originated.UNKNOWN
+    with trio.move_on_after(click2call.rules.answer_seconds):
+        outcome = await click2call.originate(dial)
+    log_it = said.info if outcome is Originated.QUEUED else said.warning
+    log_it("click2call.placed", outcome=outcome.value, channel_id=dial.channel_id, exten_context=dial.context)
+    return guard.settle(dial, outcome)
+
+
+def _reply(answer: Answer) -> Response:
+    return Response(answer.value, content_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"})
