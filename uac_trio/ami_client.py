@@ -354,10 +354,11 @@ class AMIClient:
         finally:
             self._session = None
             self.status.connected_since = None
+            tell = self._log.warning if session.reason else self._log.info
             session.reason = session.reason or "this program is stopping"
             session.settle_all()
             if session.ready:
-                self._log.warning("ami.lost", reason=session.reason)
+                tell("ami.lost", reason=session.reason)
                 self.listener.lost(self.server.name, session.reason, self.now())
 
     def _is_wanted(self, event: str) -> bool:
