@@ -134,8 +134,8 @@ SECTIONS: dict[str, tuple[Kind, ...]] = {
         Kind(
             "attended_transfer_refer",
             "Attended, by the phone",
-            'The consultation is a call between employees (not told, unless `internal = "report"`); with the hand-over it'
-            " becomes part of the customer's call.",
+            'The consultation is a call between employees (not told, unless `internal = "report"`); with the hand-over'
+            " it becomes part of the customer's call.",
         ),
         Kind(
             "attended_transfer_refer_blond",
@@ -159,8 +159,8 @@ SECTIONS: dict[str, tuple[Kind, ...]] = {
         Kind(
             "inbound_ivr_hangup",
             "The caller hangs up in the menu",
-            'vTiger needs a user for a row. With `[calls] unreached = "103"` the missed call is 103\'s; without it the call'
-            " is only counted.",
+            'vTiger needs a user for a row. With `[calls] unreached = "103"` the missed call is 103\'s; without it the'
+            " call is only counted.",
             unreached="103",
         ),
         Kind("inbound_voicemail", "Straight to voicemail", "The same.", unreached="103"),

@@ -118,7 +118,7 @@ class CallBook:
         return channel
 
     def _reopened(self, call: Call) -> Call:
-        """A call that seemed to be over has a live channel again: its other ones ended too soon, or we were told late."""
+        """A call that seemed to be over has a live channel again: others ended too soon, or we were told late."""
         if call.ended_at is not None:
             call.ended_at = call.finish_at = None
             self.ending.pop(call.id, None)
@@ -330,7 +330,7 @@ class CallBook:
             for participation in call.participations:
                 if participation.ended_at is None:
                     self.facts += end_participation(call, participation, at, because)
-        # What was never a call of its own: a pickup, the retrieval of a parked call, the recall after a failed transfer.
+        # What was never a call of its own: a pickup, the retrieval of a parked call, the recall after a transfer.
         is_part = call.merged_into and not call.outward_legs and not any(part.announced for part in call.participations)
         told = any(channel.is_person for channel in call.channels.values()) and not is_part
         if told and call.direction is None:

@@ -51,7 +51,7 @@ def advance(call: Call, audible: Audible, at: float, because: str) -> Iterator[F
 
 
 def stop_clocks(call: Call, audible: Audible, at: float) -> None:
-    """Channels ended unseen at ``at``: whoever they talked with talks no more. What else follows is left to ``advance``."""
+    """Channels ended unseen at ``at``: whoever they talked with talks no more. The rest is left to ``advance``."""
     now = Now(at, "", {channel: audible(channel) for channel in call.live if channel.is_person})
     if not any(now.talking(call, channel) for channel in now.groups):
         call.talk.run(False, at)

@@ -118,7 +118,7 @@ class CallTracker:
         }
 
     def remember(self, parts: Iterable[Remembered]) -> None:
-        """What an earlier run began and did not end: what of it turns up in the snapshot goes on under the same name."""
+        """What an earlier run began and did not end: what turns up in the snapshot goes on under the same name."""
         for part in parts:
             self.board.remembered.setdefault(part.call_id, {})[part.extension] = part
 
@@ -185,8 +185,8 @@ class CallTracker:
             self._restore_leg(channel, item.get("Application"), at)
 
     def _restore_leg(self, channel: Channel, application: str, at: float) -> None:
-        """A dialled channel runs AppDial or AppQueue (its caller is in Dial or Queue), or AppDial2 (it is an Originate's;
-        main/dial.c)."""
+        """A dialled channel runs AppDial or AppQueue (its caller is in Dial or Queue), or AppDial2 (it is an
+        Originate's; main/dial.c)."""
         if application not in ("AppDial", "AppQueue", "AppDial2"):
             return
         source = channel.call.source
