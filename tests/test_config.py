@@ -143,7 +143,7 @@ def test_extensions_as_a_list(tmp_path: Path) -> None:
         (FULL + '[calls]\nregion = "Russia"', """expected a country as two capital letters, such as "RU", found"""),
         (FULL + '[calls]\ndevices = ["x"]', 'expected a table, { "..." = "..." }, found'),
         (FULL + '[calls]\ntrunks = "x"', "expected a list of texts"),
-        (FULL + 'timezone = "Moscow"', "c.toml:10: [vtiger] timezone: there is no time zone 'Moscow'"),
+        (FULL + 'timezone = "Moscow"', "c.toml:10: [vtiger] timezone: expected the value of $default_timezone"),
         (FULL + 'flavour = "sp"', """expected "salesplatform" or "stock", found 'sp'"""),
         (
             PBX + '[vtiger]\nurl = "vtiger"\nsecret = "x"',

@@ -25,6 +25,7 @@ from uac_trio.config.values import (
     text_set,
     text_table,
     texts,
+    time_zone,
     web_address,
     whole,
     word,
@@ -84,7 +85,7 @@ CALLS: Keys = {
 VTIGER: Keys = {
     "url": Key(read=web_address("http://crm.example/modules/PBXManager/callbacks/PBXManager.php"), required=True),
     "flavour": Key(read=member(Flavour)),
-    "timezone": Key(read=filled),
+    "timezone": Key(read=time_zone),
 }
 
 CLICK2CALL: Keys = {

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv6Address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import phonenumbers
 
@@ -38,6 +39,16 @@ def filled(value: object) -> str:
     if not text(value):
         raise WrongValueError("text that is not empty")
     return text(value)
+
+
+def time_zone(value: object) -> str:
+    name = filled(value)
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as error:  # not there; a folder; a path
+        expected = "the value of $default_timezone in vTiger's config.inc.php, such as Europe/Moscow"
+        raise WrongValueError(expected) from error
+    return name
 
 
 def flag(value: object) -> bool:
