@@ -1,0 +1,234 @@
+"""The whole chain, live: phones, Asterisk, `uac-trio run` as a user would start it, and a stand-in CRM.
+
+For each scenario the rows that the CRM then has are held against what the people on the phones did.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import attrs
+import httpx
+import trio
+
+from lab.asterisk import AMI_PORT, Server, end_process, open_asterisk, start_process
+from lab.rows import Heard, complaints, expected_rows
+from lab.stage import USERS, Scenario, Stage, open_stage
+from uac_trio.demo.crm import CRMContact, CRMUser, StandInCRM
+from uac_trio.demo.crm_app import CALLBACK_PATH, serve_crm_app
+
+SECRET = "lab secret"  # the CRM's vtigersecretkey
+ZONE = "Europe/Moscow"
+CRM_PORT = 8080
+HTTP_PORT = 5000
+READY_LIMIT = 30.0
+SETTLE_LIMIT = 15.0
+STOP_LIMIT = 20.0
+
+_EXTENSIONS = {"plain": r"^1\d{2}$", "office": r"^2\d{3}$"}
+_CONFIGURATION = """
+[[pbx]]
+name = "lab{version}"
+host = "{host}"
+port = {ami_port}
+username = "crm"
+secret = "crmsecret"
+originate_channel = "{originate_channel}"
+originate_context = "from-internal"
+recordings = ["{monitor}"]
+
+[calls]
+extensions = '{extensions}'
+internal = "ignore"
+region = "RU"
+
+[vtiger]
+url = "{crm_url}{callback}"
+secret = "{secret}"
+flavour = "salesplatform"
+timezone = "{zone}"
+
+[http]
+bind = "{host}:{http_port}"
+public_url = "http://{host}:{http_port}"
+
+[store]
+url = "sqlite:///{store}"
+"""
+
+
+class DaemonError(Exception):
+    """`uac-trio run` did not do what it should: come up, or end with code 0. The text has its last words."""
+
+
+@attrs.frozen(kw_only=True)
+class Verdict:
+    """What came of one scenario: nothing in `wrong` means it is right."""
+
+    scenario: str
+    version: int
+    rows: int
+    wrong: tuple[str, ...]
+    seconds: float
+
+
+def _now() -> float:
+    return datetime.now(UTC).timestamp()
+
+
+def new_crm(profile: str) -> StandInCRM:
+    """A CRM whose users are the people of this profile; one customer is known by name."""
+    users = [CRMUser(id=5 + n, name=f"User {number}", extension=number) for n, number in enumerate(USERS[profile])]
+    known = CRMContact(id=100, name="Ivan Petrov", phones=("+7 916 123-45-67",))
+    return StandInCRM(users=users, contacts=[known], secret=SECRET, timezone=ZONE)
+
+
+def configuration(server: Server, crm_url: str, store: Path) -> str:
+    """The daemon's TOML file for this lab."""
+    return _CONFIGURATION.format(
+        version=server.version,
+        host=server.host,
+        ami_port=AMI_PORT,
+        originate_channel="PJSIP/{extension}",
+        monitor=f"{server.root}{server.path('spool')}/monitor",
+        extensions=_EXTENSIONS[server.profile],
+        crm_url=crm_url,
+        callback=CALLBACK_PATH,
+        secret=SECRET,
+        zone=ZONE,
+        http_port=HTTP_PORT,
+        store=store,
+    )
+
+
+def command_line() -> list[str]:
+    """The console script beside this Python; where the package is not installed, the package itself."""
+    script = Path(sys.executable).with_name("uac-trio")
+    return [str(script)] if script.exists() else [sys.executable, "-m", "uac_trio"]
+
+
+@asynccontextmanager
+async def open_daemon(server: Server, crm_url: str, out: Path) -> AsyncIterator[trio.Process]:
+    """`uac-trio run` on this Asterisk and CRM, ready; its log is OUT/daemon.log. Ended by SIGTERM.
+
+    Raises DaemonError when it does not become ready, or ends with a code.
+    """
+    config, log = _write_configuration(server, crm_url, out), out / "daemon.log"
+    process = await start_process([*command_line(), "run", "--config", str(config)], log)
+    try:
+        await _ready(server, process, log)
+        yield process
+    finally:
+        code = await end_process(process, STOP_LIMIT)
+    if code:
+        raise DaemonError(f"uac-trio run ended with code {code}: {_last_words(log)}")
+
+
+def _write_configuration(server: Server, crm_url: str, out: Path) -> Path:
+    """The configuration, and no outbox of an earlier run."""
+    out.mkdir(parents=True, exist_ok=True)
+    for old in out.glob("connector.db*"):
+        old.unlink()
+    config = out / "connector.toml"
+    config.write_text(configuration(server, crm_url, out / "connector.db"), encoding="utf-8")
+    config.chmod(0o600)
+    return config
+
+
+async def _ready(server: Server, process: trio.Process, log: Path) -> None:
+    with trio.move_on_after(READY_LIMIT):
+        async with httpx.AsyncClient(timeout=2) as client:
+            while process.poll() is None:
+                try:
+                    if (await client.get(f"http://{server.host}:{HTTP_PORT}/readyz")).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    pass  # not listening yet
+                await trio.sleep(0.1)
+    happened = f"did not become ready within {READY_LIMIT:.0f} s" if process.poll() is None else "ended at once"
+    raise DaemonError(f"uac-trio run {happened}: {_last_words(log)}")
+
+
+def _last_words(log: Path) -> str:
+    return " / ".join(log.read_text(errors="replace").splitlines()[-4:])
+
+
+def heard(stage: Stage) -> list[Heard]:
+    """What each employee's phones saw, from their own clocks; calls of his that overlap are one."""
+    parts: list[Heard] = []
+    for extension, devices in USERS[stage.server.profile].items():
+        spans = sorted(
+            (call.began_at, call.ended_at or _now())
+            for device in devices
+            for call in stage.phones[device].calls.values()
+        )
+        mine: list[Heard] = []
+        for began, ended in spans:
+            if mine and began < mine[-1].ended:
+                mine[-1] = attrs.evolve(mine[-1], ended=max(mine[-1].ended, ended))
+            else:
+                mine.append(Heard(extension=extension, began=began, ended=ended))
+        parts += mine
+    return parts
+
+
+async def judge(stage: Stage, crm: StandInCRM, scene: Scenario, out: Path) -> Verdict:
+    """Play one scenario, wait until the CRM has settled, compare."""
+    before = len(crm.rows)
+    hazards = len(crm.hazards)
+    begin = trio.current_time()
+    calls, problem = await stage.play(scene, out / scene.name)
+    wanted = expected_rows(calls, heard(stage))
+    extension_of = {str(user.id): user.extension for user in crm.users}
+
+    def faults() -> list[str]:
+        rows = crm.rows[before:]
+        wrong = complaints(wanted, rows, extension_of, ZONE)
+        wrong += [f"still {row.callstatus}: {extension_of.get(row.user or '')}" for row in crm.stuck()]
+        wrong += [f"would harm a real CRM: {text}" for text in crm.hazards[hazards:]]
+        wrong += [f"two rows for one: {row.sourceuuid} {row.user}" for row in crm.doubles()]
+        return wrong
+
+    for _ in range(round(SETTLE_LIMIT / 0.1)):
+        if not faults():
+            break
+        await trio.sleep(0.1)
+    await trio.sleep(0.3)  # for what should not come
+    wrong = [*([problem] if problem else []), *faults()]
+    if wrong:  # for whoever looks at it later
+        _write_lines(out / f"{scene.name}.rows.txt", [*wanted, *crm.rows[before:]])
+    return Verdict(
+        scenario=scene.name,
+        version=stage.server.version,
+        rows=len(crm.rows) - before,
+        wrong=tuple(wrong),
+        seconds=trio.current_time() - begin,
+    )
+
+
+def _write_lines(path: Path, lines: Sequence[object]) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+async def run_live(server: Server, scenes: list[Scenario], out: Path, report: Callable[[Verdict], None]) -> None:
+    """All these scenarios, one after another, against one Asterisk and one daemon."""
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(open_asterisk(server))
+        nursery = await stack.enter_async_context(trio.open_nursery())
+        crm = new_crm(server.profile)
+
+        async def serve(task_status: trio.TaskStatus[list[str]]) -> None:
+            await serve_crm_app(crm, host=server.host, port=CRM_PORT, now=_now, task_status=task_status)
+
+        addresses = await nursery.start(serve)
+        await stack.enter_async_context(open_daemon(server, addresses[0], out))
+        stage = await stack.enter_async_context(open_stage(server))
+        stage.connector_url = f"http://{server.host}:{HTTP_PORT}"
+        stage.connector_secret = SECRET
+        for scene in scenes:
+            report(await judge(stage, crm, scene, out))
+        nursery.cancel_scope.cancel()

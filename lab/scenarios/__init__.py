@@ -1,0 +1,25 @@
+"""What the people at the phones do, by kind of call, with the ground truth beside it."""
+
+from __future__ import annotations
+
+from lab.scenarios import (
+    everyday,
+    office_queues,
+    office_rarely,
+    office_ringing,
+    office_services,
+    office_tangled,
+    office_transfers,
+    sessions,
+)
+
+__all__ = [
+    "everyday",
+    "office_queues",
+    "office_rarely",
+    "office_ringing",
+    "office_services",
+    "office_tangled",
+    "office_transfers",
+    "sessions",
+]

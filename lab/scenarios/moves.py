@@ -1,0 +1,71 @@
+"""What the scenarios of the office have in common: its numbers, and moves made of several steps.
+
+Users: 2001 Anna (sip-anna, sip-anna-app), 2002 Boris (2002, 2002-mobile), 2003 Vera, 2004 Grisha (desk-grisha),
+2005 Dina. Numbers: 49566600XX users, 49566606XX ring groups, 49566604XX queues, 4956660800 IVR; 9 dials out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import trio
+
+from lab.phone import Call
+from lab.stage import Stage
+from lab.truth import Truth, inbound
+
+CLIENT = "79161112233"  # as this provider shows a caller: no plus
+ABROAD = "+4930123456"
+MOBILE = "89260000001"  # a colleague's, reached by 9 and this
+DID = "4956660001"  # Anna's
+
+
+async def connected(
+    stage: Stage, phone: str = "2003", did: str = "4956660003", number: str = CLIENT
+) -> tuple[Call, Call]:
+    """A customer talks to this phone 1.5 s: his leg and the agent's."""
+    stage.plan(phone, answer_after=0.5)
+    call = stage.customer_calls(did, number)
+    agent = await stage.taken(phone)
+    with trio.fail_after(5):
+        await call.answered.wait()
+    await trio.sleep(1.5)
+    return call, agent
+
+
+async def consult(stage: Stage, agent: Call, number: str, phone: str, talk: float = 1.0) -> tuple[Call, Call]:
+    """The agent holds his call and talks to `number` on a second line: both ends of that."""
+    await agent.hold()
+    stage.plan(phone, answer_after=1)
+    second = agent.phone.call(number)
+    other = await stage.taken(phone)
+    await stage.talk(second, talk)
+    return second, other
+
+
+async def join(agent: Call, number: str, second: Call) -> None:
+    """REFER with Replaces: the agent joins his two calls and is gone."""
+    agent.refer(number, replaces=second)
+    with trio.fail_after(5):
+        await agent.referred.wait()
+
+
+def lasted(stage: Stage, phone: str) -> bool:
+    """Whether a call this phone answered went on for a second: a loser's is hung up at once."""
+    return any(
+        call.answered_at and call.ended_at and call.ended_at - call.answered_at > 1
+        for call in stage.phones[phone].calls.values()
+    )
+
+
+def click_order(extension: str, device: str, number: str) -> dict[str, str]:
+    """An Originate as a click in the CRM makes it: the device rings, then the number is called."""
+    return {
+        "Channel": f"PJSIP/{device}", "Context": "from-internal", "Exten": number, "Priority": "1",
+        "CallerID": f'"CRM" <{extension}>', "Timeout": "10000", "Async": "true",
+    }  # fmt: skip
+
+
+def queued(status: str, queue: str, **more: Any) -> Truth:
+    """A customer called queue number `queue`; `named` is the queue that counts, where it is another."""
+    return inbound(status, f"4956660{queue}", CLIENT, queue=more.pop("named", queue), **more)
