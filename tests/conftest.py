@@ -1,12 +1,29 @@
-"""What every test starts with."""
+"""What every test starts with.
+
+Hypothesis: by default its examples are the same every time; ``HYPOTHESIS_PROFILE=deep`` searches long and anew.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, Phase, settings
+
+settings.register_profile(
+    "ci",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.generate],  # to make a failing example small takes minutes: ``deep`` does that
+)
+settings.register_profile(
+    "deep", deadline=None, max_examples=3000, stateful_step_count=60, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture(autouse=True)

@@ -122,11 +122,19 @@ def test_internal_calls_are_reported_on_request() -> None:
     assert told[0].form["dialString"] == "102"
 
 
-def test_unreached_calls_get_an_owner() -> None:
-    """A customer who gives up in the IVR is a missed call of whoever ``unreached`` names."""
+@pytest.mark.parametrize(
+    "rules",
+    [
+        TrackerRules(unreached="103"),
+        TrackerRules(unreached_by={"4951000800": "103"}),
+        TrackerRules(unreached="101", unreached_by={"4951000800": "103", "support": "102"}),
+    ],
+)
+def test_unreached_calls_get_an_owner(rules: TrackerRules) -> None:
+    """A customer who gives up in the IVR is a missed call of whoever owns such calls, in general or of this number."""
     data = (ROOT / "asterisk22/inbound_ivr_hangup.jsonl").read_bytes()
     assert replay_bytes(("x.jsonl", data)).requests == []
-    told = replay_bytes(("x.jsonl", data), rules=TrackerRules(unreached="103")).requests
+    told = replay_bytes(("x.jsonl", data), rules=rules).requests
     assert [request.step.value for request in told] == ["DialBegin", "Hangup", "EndCall"]
     assert {request.extension for request in told} == {"103"}
     assert told[1].form["HangupCause"] == "NO ANSWER"

@@ -23,6 +23,10 @@ MAX_SKEW = 5.0
 that late at most."""
 
 
+LATEST = 4e9
+"""A Timestamp beyond the year 2096 is none."""
+
+
 def _ignore(_: Fact, __: Sequence[CallbackRequest]) -> None:
     """Nobody observes."""
 
@@ -61,7 +65,7 @@ class Pipeline:
     _translator: Translator = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._translator = Translator(self.account, self.link)
+        self._translator = Translator(self.account, self.link, self.rules.is_extension)
 
     def connected(self, pbx: str, at: float) -> list[CallbackRequest]:
         """Logged in. The snapshot that is asked for arrives through ``received`` like everything."""
@@ -129,17 +133,11 @@ class Pipeline:
 
     def _time_of(self, exchange: _Exchange, event: Event, at: float) -> float:
         """The event's own time, never before the one before it."""
-        stamp = event.get("Timestamp")
-        event_at = at + exchange.ahead
-        if stamp:
-            try:
-                event_at = float(stamp)
-            except ValueError:
-                pass  # some event's own header of that name; the arrival time is good enough
-            else:
-                if abs(event_at - at - exchange.ahead) > MAX_SKEW:
-                    exchange.ahead = event_at - at
-                    exchange.last_at = min(exchange.last_at, event_at)
+        stamp = _seconds_of(event.get("Timestamp"))
+        event_at = at + exchange.ahead if stamp is None else stamp
+        if abs(event_at - at - exchange.ahead) > MAX_SKEW:
+            exchange.ahead = event_at - at
+            exchange.last_at = min(exchange.last_at, event_at)
         exchange.last_at = max(event_at, exchange.last_at)
         return exchange.last_at
 
@@ -182,6 +180,15 @@ class Pipeline:
             self.observe(fact, following)
             requests += following
         return requests
+
+
+def _seconds_of(stamp: str) -> float | None:
+    """Seconds since the epoch; None for some event's own header of that name, and for what is no time."""
+    try:
+        seconds = float(stamp)
+    except ValueError:
+        return None
+    return seconds if 0.0 < seconds < LATEST else None
 
 
 def _remembered(begun: Begun, rules: TrackerRules) -> Remembered:

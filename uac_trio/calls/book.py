@@ -103,12 +103,16 @@ class CallBook:
             caller_name=known(unescape_c(event.get(prefix + "CallerIDName"))),
             seen_at=at,
         )
-        channel.extension = self.parties.extension_of(name, number, context, whole(state, -1))
+        is_new = event.name == "Newchannel"
+        channel.extension = self.parties.extension_of(name, number, context, whole(state, -1), is_new=is_new)
         self.board.add(channel)
         call = channel.call
         call.seen_at = at
         if call.remembered and call.direction is None:
             self._recall(call, at)
+        is_operators = uniqueid == call.linkedid and name.is_person and call.direction is Direction.OUTBOUND
+        if not is_new and is_operators and not channel.extension:
+            channel.extension = call.operator  # its CallerID is the company's meanwhile, and tells no employee
         if call.source is None or uniqueid == call.linkedid:
             call.source = channel
         half = channel.half
@@ -198,9 +202,8 @@ class CallBook:
 
     def direct(self, call: Call, leg: Leg, at: float, because: str) -> None:
         """Conclude the call's direction from one of its legs."""
-        source, channel = call.source, leg.channel
-        if source is None:
-            return
+        channel = leg.channel
+        source = call.source or channel
         if source.originated and (channel is source or (source.half is not None and leg.caller is source.half)):
             self._direct_originated(call, source, leg)
             self._orient(call, Direction.OUTBOUND, at, because)
@@ -217,7 +220,9 @@ class CallBook:
             call.customer = leg.number
             self._orient(call, Direction.OUTBOUND, at, because)
         elif call.direction is None and source.extension:
-            call.operator, call.called = source.extension, known(source.exten) or channel.extension
+            if source.uniqueid == call.linkedid:  # else whoever called was gone before we came
+                call.operator = source.extension
+            call.called = known(source.exten) or channel.extension
             self._orient(call, Direction.INTERNAL, at, because)
         elif call.direction is None and source.is_line and not source.originated:
             self._take_inbound(call, source, at)
@@ -302,7 +307,6 @@ class CallBook:
         if one is other:
             return one
         survivor, absorbed = self.board.choose_survivor(one, other)
-        source_lost = survivor.source is not None and survivor.direction is None and survivor.source.leg is not None
         for participation in absorbed.participations:
             if participation.ended_at is None:
                 self.facts += end_participation(absorbed, participation, at, because)
@@ -310,8 +314,6 @@ class CallBook:
         self.board.move(absorbed, self._reopened(survivor), at)
         survivor.met_line = survivor.met_line or absorbed.met_line
         survivor.queue = survivor.queue or absorbed.queue
-        if source_lost:
-            survivor.source = absorbed.source
         absorbed.merged_into, absorbed.ended_at = survivor.id, at
         if absorbed.legs:
             self.facts.append(CallMerged(call_id=absorbed.id, at=at, because=because, into=survivor.id))
@@ -359,14 +361,14 @@ class CallBook:
 
     def _own_unreached(self, call: Call, at: float) -> None:
         """An incoming call for which no employee's phone rang must not vanish: it gets an owner, if one is set."""
-        owner = self.rules.unreached
+        owner = self.rules.owner_of_unreached(call.queue, call.did)
         if owner and call.direction is Direction.INBOUND and not call.participations and not call.merged_into:
             self.facts += own_unreached(call, owner, call_status(call), at)
 
     def vanish(self, channel: Channel, at: float, because: str) -> None:
         """A channel ended unseen; when, is not known: as long ago as can be. What follows is left to ``advance``."""
         call = channel.call
-        ended_at = self.lost_at if self.lost_at is not None and channel.seen_at <= self.lost_at else at
+        ended_at = min(at, self.lost_at) if self.lost_at is not None and channel.seen_at <= self.lost_at else at
         ended_at = max(ended_at, call.seen_at)
         call.inferred = True
         self.hang_up(channel, ended_at)
@@ -375,6 +377,7 @@ class CallBook:
 
     def hang_up(self, channel: Channel, at: float) -> None:
         channel.hungup_at = at
+        channel.call.end_channel(channel)
         self.board.remove(channel)
         leg = channel.leg
         if leg is not None and leg.ended_at is None:

@@ -173,16 +173,28 @@ class Call:
     finish_at: float | None = None
     """When it is told and forgotten: the end plus the time a Cdr may take."""
 
-    @property
-    def live(self) -> list[Channel]:
-        return [channel for channel in self.channels.values() if channel.is_live]
+    live: dict[str, Channel] = attrs.field(factory=dict)
+    """The channels that have not hung up. In an hour in a queue thousands of others gather in ``channels``."""
+    just_ended: list[Channel] = attrs.field(factory=list)
+    """Channels that hung up since the call was last advanced."""
+    latest: dict[str, Participation] = attrs.field(factory=dict)
+    """By extension: the last participation of each."""
+
+    def add_channel(self, channel: Channel) -> None:
+        self.channels[channel.uniqueid] = self.live[channel.uniqueid] = channel
+
+    def end_channel(self, channel: Channel) -> None:
+        self.live.pop(channel.uniqueid, None)
+        self.just_ended.append(channel)
+
+    def add_participation(self, participation: Participation) -> None:
+        self.participations.append(participation)
+        self.latest[participation.extension] = participation
 
     def current(self, extension: str) -> Participation | None:
         """The participation of this employee that has not ended."""
-        for participation in reversed(self.participations):
-            if participation.extension == extension:
-                return participation if participation.ended_at is None else None
-        return None
+        participation = self.latest.get(extension)
+        return participation if participation is not None and participation.ended_at is None else None
 
     @property
     def outward_legs(self) -> list[Leg]:

@@ -64,6 +64,8 @@ def _dial_end(book: CallBook, event: Event, at: float) -> None:
     if channel is None:
         return
     status = event.get("DialStatus").partition(":")[0].upper()
+    if event.get("Forward"):  # CANCEL, but it was the phone that sent the call on (apps/app_dial.c, do_forward)
+        status = "FORWARDED"
     because = f"DialEnd {status} {channel.full_name}"
     if caller is not None and channel.is_live and caller.is_live and caller.call is not channel.call:
         _tie(book, caller, channel, at, because)

@@ -62,6 +62,7 @@ BY_STATUS = {
     "CHANUNAVAIL": Outcome.FAILED,
     "DONTCALL": Outcome.REJECTED,
     "TORTURE": Outcome.REJECTED,
+    "FORWARDED": Outcome.NO_ANSWER,
 }
 """DialStatus (apps/app_dial.c) that speaks for itself; an open set: what is not here counts as no answer."""
 
@@ -126,8 +127,15 @@ def _unanswered(leg: Leg) -> Outcome:
     if channel.cause in BY_CAUSE:
         return BY_CAUSE[HangupCause(channel.cause)]
     # No DialEnd: an Originate that timed out (Hangup 19, on Asterisk 16: 0), or its caller is gone.
-    caller_left = not leg.status and leg.caller is not None and not leg.caller.is_live
-    return Outcome.CANCELLED if caller_left else Outcome.NO_ANSWER
+    return Outcome.CANCELLED if not leg.status and _caller_left(leg) else Outcome.NO_ANSWER
+
+
+def _caller_left(leg: Leg) -> bool:
+    """Who dialled hung up before the ringing stopped, or in that moment."""
+    if leg.caller is None or leg.ended_at is None:
+        return False
+    left_at = leg.caller.hangup_asked_at if leg.caller.call.saw_hangup_request else leg.caller.hungup_at
+    return left_at is not None and left_at < leg.ended_at + SAME_MOMENT
 
 
 _LOUDEST = (

@@ -43,29 +43,38 @@ class Now:
 
 def advance(call: Call, audible: Audible, at: float, because: str) -> Iterator[Fact]:
     """Bring participations, talk time and transfers up to date; give out what is new."""
-    now = Now(at, because, {channel: audible(channel) for channel in call.live if channel.is_person})
-    _answer_unannounced(call, now)
-    for extension in dict.fromkeys(channel.extension for channel in call.channels.values() if channel.extension):
-        yield from _participate(call, extension, now)
+    now = Now(at, because, {channel: audible(channel) for channel in call.live.values() if channel.is_person})
+    changed = [*call.live.values(), *call.just_ended]
+    call.just_ended.clear()
+    _answer_unannounced(call, changed, now)
+    employees: dict[str, list[Channel]] = {}
+    for channel in changed:
+        if channel.extension:
+            employees.setdefault(channel.extension, []).append(channel)
+    for extension, channels in employees.items():
+        yield from _participate(call, extension, channels, now)
     _listen(call, now)
 
 
 def stop_clocks(call: Call, audible: Audible, at: float) -> None:
     """Channels ended unseen at ``at``: whoever they talked with talks no more. The rest is left to ``advance``."""
-    now = Now(at, "", {channel: audible(channel) for channel in call.live if channel.is_person})
+    now = Now(at, "", {channel: audible(channel) for channel in call.live.values() if channel.is_person})
     if not any(now.talking(call, channel) for channel in now.groups):
         call.talk.run(False, at)
-    for participation in call.participations:
+    for participation in call.latest.values():
         if not any(now.talking(call, channel) for channel in participation.channels):
             participation.talk.run(False, at)
 
 
-def _answer_unannounced(call: Call, now: Now) -> None:
+def _answer_unannounced(call: Call, changed: list[Channel], now: Now) -> None:
     """A leg that is up and connected was answered, whether or not its DialEnd reached us (filters, snapshots)."""
-    for leg in call.legs:
-        is_up = leg.channel.is_live and leg.channel.up_at is not None and not leg.status
-        if leg.answered_at is None and is_up and len(now.groups.get(leg.channel, ())) >= 2:
-            leg.answered_at = leg.channel.up_at
+    for channel in changed:
+        leg = channel.leg
+        if leg is None or not channel.is_person:
+            continue
+        is_up = channel.is_live and channel.up_at is not None and not leg.status
+        if leg.answered_at is None and is_up and len(now.groups.get(channel, ())) >= 2:
+            leg.answered_at = channel.up_at
         if leg.answered_at is not None and call.answered_at is None and leg not in call.operator_legs:
             call.answered_at, call.answered_by = leg.answered_at, leg.party
 
@@ -91,8 +100,7 @@ def _party(channel: Channel) -> str:
     return channel.extension or (channel.leg.number if channel.leg else channel.caller)
 
 
-def _participate(call: Call, extension: str, now: Now) -> Iterator[Fact]:
-    channels = [channel for channel in call.channels.values() if channel.extension == extension]
+def _participate(call: Call, extension: str, channels: list[Channel], now: Now) -> Iterator[Fact]:
     participation = call.current(extension)
     if participation is None:
         remembered = call.remembered.get(extension)
@@ -110,7 +118,7 @@ def _participate(call: Call, extension: str, now: Now) -> Iterator[Fact]:
             del call.remembered[extension]
             participation.part, participation.occurrence = remembered.part, remembered.occurrence
             participation.answered_at = participation.talk.since = remembered.answered_at
-        call.participations.append(participation)
+        call.add_participation(participation)
     participation.channels += [
         channel for channel in channels if channel.is_live and channel not in participation.channels
     ]
@@ -152,7 +160,7 @@ _NEVER_RANG = (Outcome.BUSY, Outcome.REJECTED, Outcome.FAILED)
 
 def _refuse(call: Call, extension: str, channels: list[Channel], now: Now) -> Iterator[Fact]:
     """A phone that was tried and said no before it rang: busy, do not disturb, switched off."""
-    if any(participation.extension == extension for participation in call.participations):
+    if extension in call.latest:
         return
     for channel in channels:
         leg = channel.leg
@@ -162,7 +170,7 @@ def _refuse(call: Call, extension: str, channels: list[Channel], now: Now) -> It
         if outcome in _NEVER_RANG:
             participation = Participation(extension, _part(call, channel), channel.uniqueid, leg.began_at)
             participation.channels.append(channel)
-            call.participations.append(participation)
+            call.add_participation(participation)
             yield from end_participation(call, participation, now.at, now.because)
             return
 
@@ -198,7 +206,7 @@ def own_unreached(call: Call, owner: str, outcome: Outcome, at: float) -> Iterat
     participation = Participation(
         owner, Part.CALLEE, call.linkedid, call.started_at, call.answered_at, ended_at, outcome, call.talk
     )
-    call.participations.append(participation)
+    call.add_participation(participation)
     now = Now(ended_at, "no employee's phone rang", {})
     yield from _announce(call, participation, now)
     yield from _tell_end(call, participation, now)
@@ -212,14 +220,14 @@ def _outcome(call: Call, participation: Participation) -> Outcome:
         return outward_outcome(call)
     legs = [channel.leg for channel in participation.channels if channel.leg is not None]
     outcome = together(leg_outcome(leg) for leg in legs) or Outcome.CANCELLED
-    if outcome is Outcome.CANCELLED and any(_lost_to_another(call, leg) for leg in legs):
+    if outcome in (Outcome.CANCELLED, Outcome.NO_ANSWER) and any(_lost_to_another(call, leg) for leg in legs):
         return Outcome.ANSWERED_ELSEWHERE
     return outcome
 
 
 def _lost_to_another(call: Call, leg: Leg) -> bool:
-    """Whoever rang it was answered by another phone meanwhile."""
-    return any(
+    """Whoever rang it was answered by another phone meanwhile; no word of it, or CANCEL, is all that this one heard."""
+    return leg.status in ("", "CANCEL") and any(
         other.answered_at is not None
         and other.answered_at >= leg.began_at
         and other.chain[-1].caller is leg.chain[-1].caller

@@ -6,7 +6,7 @@ Nothing here remembers anything; what is learned from events lives in ``party.py
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import attrs
@@ -38,6 +38,10 @@ def _extensions(value: str | re.Pattern[str] | list[str] | frozenset[str]) -> re
     return frozenset(value) if isinstance(value, list) else value
 
 
+def _names(value: Iterable[str]) -> frozenset[str]:
+    return frozenset(value)
+
+
 @attrs.frozen(kw_only=True)
 class TrackerRules:
     """The ``[calls]`` table of the configuration."""
@@ -48,11 +52,13 @@ class TrackerRules:
     """Whether calls between employees are told to the CRM."""
     unreached: str = ""
     """The extension that owns incoming calls for which no employee's phone rang; "" = such calls are only counted."""
+    unreached_by: Mapping[str, str] = attrs.field(factory=dict)
+    """The same by queue or DID, where others than ``unreached`` own such calls."""
     region: str = "RU"
     """ISO 3166 country of numbers without a country code."""
     devices: Mapping[str, str] = attrs.field(factory=dict)
     """Endpoint (``sip-anna`` of PJSIP/sip-anna-0000001f) to extension, where neither name nor CallerID tells."""
-    trunks: frozenset[str] = attrs.field(factory=frozenset, converter=frozenset)
+    trunks: frozenset[str] = attrs.field(default=(), converter=_names)
     """Endpoints that are lines to the outside whatever CallerID they show."""
     recording_headers: tuple[str, ...] = attrs.field(default=("recordingpath", "recordingfile"), converter=tuple)
     """Headers of the Cdr event ([mappings] of cdr_manager.conf) that may hold the recording's path, best first."""
@@ -60,6 +66,10 @@ class TrackerRules:
     """What employees dial before an outside number; taken off where only the dialled digits are known."""
     linger: float = 2.0
     """Seconds a call is kept after its last Hangup for the Cdr, which comes before or after it at random."""
+
+    def owner_of_unreached(self, queue: str, did: str) -> str:
+        """Whose missed call it is when nobody's phone rang; "" = nobody's."""
+        return self.unreached_by.get(queue) or self.unreached_by.get(did) or self.unreached
 
     def is_extension(self, number: str) -> bool:
         if isinstance(self.extensions, frozenset):

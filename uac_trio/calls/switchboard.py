@@ -95,12 +95,13 @@ class Switchboard:
 
     def move(self, absorbed: Call, survivor: Call, at: float) -> None:
         """Hand the live channels of ``absorbed``, with the legs to them, to ``survivor``; its Linkedids follow."""
-        for channel in absorbed.live:
+        for channel in absorbed.live.values():
             channel.home = channel.home or absorbed
             channel.call, channel.joined_at = survivor, at
-            survivor.channels[channel.uniqueid] = channel
+            survivor.add_channel(channel)
             if channel.leg is not None and channel.is_person and channel.leg not in survivor.legs:
                 survivor.legs.append(channel.leg)
+        absorbed.live.clear()
         for linkedid in absorbed.linkedids:
             self.alias(linkedid, survivor)
         absorbed.linkedids.clear()
@@ -130,7 +131,7 @@ class Switchboard:
 
     def add(self, channel: Channel) -> None:
         self.channels[channel.uniqueid] = channel
-        channel.call.channels[channel.uniqueid] = channel
+        channel.call.add_channel(channel)
         if channel.name.pair:
             pair = self._pairs.setdefault(channel.name.pair, {})
             pair[channel.name.half] = channel
@@ -162,11 +163,10 @@ class Switchboard:
         """Out of ``bridge``, or of any it is in. A BridgeLeave that follows the next BridgeEnter changes nothing."""
         if not channel.bridge or (bridge and channel.bridge != bridge):
             return
-        entry = self._bridges.get(channel.bridge)
-        if entry is not None:
-            entry.members.discard(channel)
-            if not entry.members:
-                del self._bridges[channel.bridge]
+        members = self._bridges[channel.bridge].members
+        members.discard(channel)
+        if not members:
+            del self._bridges[channel.bridge]
         channel.bridge = ""
 
     def bridge_mates(self, channel: Channel) -> set[Channel]:

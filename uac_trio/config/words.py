@@ -20,6 +20,8 @@ def describe(config: Config, at: float) -> Iterator[str]:
         how = "encrypted" if server.tls else "not encrypted"
         yield f"  PBX {server.name}: {server.username} at {server.host}:{server.port}, {how}."
         yield f"    A click calls {route.channel} and goes on in context {route.context}."
+        if roots := config.recordings.get(server.name):
+            yield f"    Its recordings are beneath {_some(roots)}."
     rules = config.calls
     who = (
         f"the numbers {_some(sorted(rules.extensions))}"
@@ -30,6 +32,8 @@ def describe(config: Config, at: float) -> Iterator[str]:
     yield f"  Employees: {who}. Calls between them are {told} to the CRM."
     if rules.unreached:
         yield f"  Calls for which no phone rang belong to {rules.unreached}."
+    for what, owner in rules.unreached_by.items():
+        yield f"  Calls to {what} for which no phone rang belong to {owner}."
     yield f"  Numbers without a country code are of {rules.region}."
     crm = config.vtiger
     clock = datetime.fromtimestamp(at, UTC).astimezone(crm.zone)

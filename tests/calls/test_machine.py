@@ -1,0 +1,218 @@
+"""Any legal sequence of events, with breaks, losses, doubles and restarts in it: what is told stays true and whole."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from random import Random
+
+import attrs
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from tests.calls.crm_office import Office, account
+from tests.calls.deeds import Deed, deeds
+from tests.calls.invariants import broken, ended_parts, left_over, with_customers
+from tests.calls.simulator import Asterisk
+from tests.calls.streams import due
+from uac_trio.ami.message import Event
+from uac_trio.calls import CallTracker, TrackerRules
+from uac_trio.calls.fact import CallEnded, Fact, ParticipationBegan, ParticipationEnded, RecordingKnown
+from uac_trio.pipeline import Pipeline
+from uac_trio.vtiger.request import Step
+
+LIKELY = {
+    "answers": 8, "rings": 8, "attended transfer": 8, "attended transfer by feature": 6, "blind transfer": 3,
+    "consults": 3, "consults by feature": 2, "retrieve": 3, "optimise": 3, "dials": 4,
+    "rings through Local": 2, "rings all": 2,
+}  # fmt: skip
+"""How often a deed stands in the list that is drawn from: else most calls would end before they begin."""
+
+ENDINGS = frozenset(
+    {"hangs up", "caller gives up", "parked one hangs up", "operator does not answer", "back to the customer",
+     "is busy", "asked in vain", "attended transfer by feature"}
+)  # fmt: skip
+PAUSES = (0.001, 0.3, 1.7, 40.0)
+RULES = TrackerRules(internal="report", unreached="105")
+CONNECTOR_RULES = TrackerRules(internal="report")
+
+
+def link(_: RecordingKnown) -> str:
+    return ""
+
+
+@attrs.define
+class Witness:
+    """A tracker with all it ever said."""
+
+    tracker: CallTracker = attrs.field(factory=lambda: CallTracker("main", RULES))
+    facts: list[Fact] = attrs.field(factory=list)
+
+    def see(self, event: Event, at: float) -> None:
+        self.facts += due(self.tracker, at)
+        self.facts += self.tracker.process(event, at)
+
+    def reconnect(self, pbx: Asterisk) -> None:
+        self.facts += due(self.tracker, pbx.now)
+        self.tracker.lost(pbx.now)
+        self.tracker.connected(pbx.now)
+        for event in pbx.listing():
+            self.facts += self.tracker.process(event, pbx.now)
+
+
+class Calls(RuleBasedStateMachine):
+    """Four observers of one PBX: one sees all; one also doubles and snapshots; one misses events, and whole stretches;
+    one is a connector that gets restarted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers: Iterator[str] = (f"+7916{number:07}" for number in itertools.count(1))
+        self.done: list[str] = []
+        self.delivered = 0
+        self.cut_off_at: int | None = None
+        self.plain, self.doubled, self.lossy = Witness(), Witness(), Witness()
+        self.office, self.uncut_office = Office(), Office()
+        self.connector = Pipeline(CONNECTOR_RULES, account(), link)
+        self.uncut_connector = Pipeline(CONNECTOR_RULES, account(), link)
+        self.whole: list[Fact] = []
+
+    @initialize(seed=st.integers(0, 2**32))
+    def start(self, seed: int) -> None:
+        self.pbx = Asterisk(Random(seed).randrange)
+        for pipeline in (self.connector, self.uncut_connector):
+            pipeline.connected("main", self.pbx.now)
+            pipeline.received("main", self.pbx.listing(), self.pbx.now)
+        self.restarts = 0
+
+    # -- what happens --------------------------------------------------------------------------------------------------
+
+    @rule(choice=st.integers(0, 10_000), pause=st.sampled_from(PAUSES))
+    def something_happens(self, choice: int, pause: float) -> None:
+        possible = [deed for deed in deeds(self.pbx, self.numbers) for _ in range(LIKELY.get(deed[0], 1))]
+        self.carry_out(possible[choice % len(possible)], pause)
+
+    @rule(choices=st.lists(st.integers(0, 10_000), min_size=5, max_size=20))
+    def much_happens(self, choices: list[int]) -> None:
+        for choice in choices:
+            self.something_happens(choice, PAUSES[choice % 3])
+
+    @rule()
+    def a_snapshot_is_taken(self) -> None:
+        self.doubled.reconnect(self.pbx)
+
+    @rule(drop=st.booleans())
+    def a_session_breaks(self, drop: bool) -> None:
+        self.lossy.tracker.lost(self.pbx.now)
+        self.cut_off_at = len(self.pbx.events) if drop else None
+        if not drop:
+            self.lossy.reconnect(self.pbx)
+
+    @precondition(lambda self: self.cut_off_at is not None)
+    @rule()
+    def the_session_is_back(self) -> None:
+        self.cut_off_at = None
+        self.lossy.reconnect(self.pbx)
+
+    @rule()
+    def the_connector_is_restarted(self) -> None:
+        now = self.pbx.now
+        self.office.put(self.connector.tick(now))
+        self.connector = Pipeline(CONNECTOR_RULES, account(), link)
+        self.connector.restore("main", self.office.left_open("main"))
+        self.office.put(self.connector.connected("main", now))
+        self.office.put(self.connector.received("main", self.pbx.listing(), now))
+        self.restarts += 1
+
+    @rule()
+    def asterisk_is_restarted(self) -> None:
+        """Its channels are gone without a word."""
+        self.pbx = attrs.evolve(self.pbx, now=self.pbx.now + 20.0, lines=[], asked=[], panel=type(self.pbx.panel)())
+        for witness in (self.plain, self.doubled, self.lossy):
+            witness.facts += due(witness.tracker, self.pbx.now - 10.0)
+            witness.tracker.lost(self.pbx.now - 10.0)
+            witness.tracker.connected(self.pbx.now)
+            witness.see(Event((("Event", "FullyBooted"), ("Uptime", "3"))), self.pbx.now)
+            for event in self.pbx.listing():
+                witness.see(event, self.pbx.now)
+        for office, pipeline in ((self.office, self.connector), (self.uncut_office, self.uncut_connector)):
+            office.put(pipeline.tick(self.pbx.now - 10.0))
+            office.put(pipeline.lost("main", self.pbx.now - 10.0))
+            office.put(pipeline.connected("main", self.pbx.now))
+            office.put(pipeline.received("main", self.pbx.listing(), self.pbx.now))
+        self.cut_off_at = None
+        self.done.append("restart")
+
+    # -- how it is seen ------------------------------------------------------------------------------------------------
+
+    def carry_out(self, deed: Deed, pause: float) -> None:
+        label, do = deed
+        self.pbx.now += pause
+        do()
+        self.done.append(label)
+        for at, event in self.pbx.events[self.delivered :]:
+            self.plain.see(event, at)
+            self.doubled.see(event, at)
+            if self.pbx.chance(8) == 0:
+                self.doubled.see(event, at)
+            if self.cut_off_at is None and self.pbx.chance(12) != 0:
+                self.lossy.see(event, at)
+            for office, pipeline in ((self.office, self.connector), (self.uncut_office, self.uncut_connector)):
+                office.put(pipeline.tick(at))
+                office.put(pipeline.received("main", [event], at))
+        self.delivered = len(self.pbx.events)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "pbx"):
+            return
+        while endings := [deed for deed in deeds(self.pbx, self.numbers) if deed[0] in ENDINGS]:
+            self.carry_out(endings[0], 0.3)
+        assert not self.pbx.lines
+        self.pbx.now += 60.0
+        for witness in (self.plain, self.doubled, self.lossy):
+            if witness is not self.plain:
+                witness.reconnect(self.pbx)
+            witness.facts += due(witness.tracker, self.pbx.now + 60.0)
+            assert left_over(witness.tracker) == {}
+            assert broken(witness.facts) == []
+        self.check_truth()
+        assert ended_parts(self.doubled.facts) == ended_parts(self.plain.facts)
+        self.check_rows()
+
+    def check_truth(self) -> None:
+        """Who rang and who talked, of those who saw it all."""
+        facts = self.plain.facts
+        if "restart" in self.done:
+            return
+        talked = with_customers(facts, ParticipationEnded, talked=True)
+        assert self.pbx.talked <= talked
+        if "consults by feature" not in self.done:  # there who answers a colleague has part in the customer's call
+            assert talked <= self.pbx.talked
+        began = with_customers(facts, ParticipationBegan)
+        assert self.pbx.rang <= began
+        told = Counter(
+            fact.record["customer"]
+            for fact in facts
+            if isinstance(fact, CallEnded) and fact.record["direction"] == "inbound"
+        )
+        assert not [customer for customer, times in told.items() if times != 1]
+
+    def check_rows(self) -> None:
+        """The restarted connector's rows and those of one that was never restarted."""
+        for office, pipeline in ((self.office, self.connector), (self.uncut_office, self.uncut_connector)):
+            office.put(pipeline.tick(self.pbx.now + 120.0))
+            assert not office.crm.stuck()
+            assert not office.crm.doubles()
+        rows, uncut = self.office.rows(), self.uncut_office.rows()
+        assert rows.keys() == uncut.keys()
+        begun = Counter(
+            (request.call_id, request.extension) for request in self.office.sent if request.step is Step.DIAL_BEGIN
+        )
+        talked = [
+            {who for who, (status, *_) in each.items() if status == "completed" and begun[who] == 1}
+            for each in (rows, uncut)
+        ]  # of who took part again, a new process does not know what his row held before
+        assert talked[0] == talked[1]
+
+
+TestCalls = Calls.TestCase

@@ -1,0 +1,559 @@
+"""What no recording shows: snapshots, restarts of Asterisk, calls that never rang, long waits, odd servers."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.calls.invariants import broken, left_over
+from tests.calls.simulator import Asterisk, Line
+from tests.calls.streams import due, run, told
+from uac_trio.ami.message import Event
+from uac_trio.calls import CallTracker, Outcome, TrackerRules
+from uac_trio.calls.fact import (
+    CallEnded,
+    CallMerged,
+    Fact,
+    Oddity,
+    ParticipationBegan,
+    ParticipationEnded,
+    RecordingKnown,
+)
+from uac_trio.calls.outcome import leg_outcome
+
+
+def feed(tracker: CallTracker, pbx: Asterisk, since: int = 0) -> list[Fact]:
+    return [fact for at, event in pbx.events[since:] for fact in (*due(tracker, at), *tracker.process(event, at))]
+
+
+def ringing(*extensions: str) -> tuple[Asterisk, Line, list[Line]]:
+    pbx = Asterisk(lambda _: 0)
+    customer = pbx.calls_in("+79161234567", "4951000101")
+    legs = pbx.dial(customer, extensions).legs
+    pbx.now += 1.0
+    for leg in legs:
+        pbx.rings(leg)
+    return pbx, customer, list(legs)
+
+
+def ends(facts: list[Fact]) -> dict[str, tuple[Outcome, float]]:
+    return {fact.extension: (fact.outcome, fact.at) for fact in facts if isinstance(fact, ParticipationEnded)}
+
+
+# ---- snapshots
+
+
+def test_a_channel_that_vanished_ended_when_the_connection_was_lost() -> None:
+    """Nobody knows when; the time nobody listened is not counted as talk, and the end is marked as inferred."""
+    pbx, _, (leg,) = ringing("101")
+    pbx.answers(leg)
+    tracker = CallTracker("main")
+    feed(tracker, pbx)
+    tracker.lost(pbx.now + 5.0)
+    tracker.connected(pbx.now + 100.0)
+    end = Event((("Event", "CoreShowChannelsComplete"), ("ListItems", "0")))
+    facts = tracker.process(end, pbx.now + 100.0)
+    facts += due(tracker, pbx.now + 200.0)
+    (ended,) = [fact for fact in facts if isinstance(fact, ParticipationEnded)]
+    assert (ended.at, ended.talk_secs, ended.inferred) == (pbx.now + 5.0, 5.0, True)
+    assert sum(isinstance(fact, Oddity) for fact in facts) == 2
+    assert left_over(tracker) == {}
+
+
+def test_an_answer_that_nobody_saw() -> None:
+    """101 answered while nobody looked: he talks since the snapshot, and 102 lost to him."""
+    pbx, _, (first, _) = ringing("101", "102")
+    tracker = CallTracker("main")
+    facts = feed(tracker, pbx)
+    lost_at = pbx.now
+    tracker.lost(lost_at)
+    seen = len(pbx.events)
+    pbx.now += 4.0
+    pbx.answers(first)
+    back_at = pbx.now + 3.0
+    tracker.connected(back_at)
+    for event in pbx.listing():
+        facts += tracker.process(event, back_at)
+    pbx.now = back_at + 10.0
+    seen = len(pbx.events)
+    pbx.hangs_up_talk(first)
+    facts += feed(tracker, pbx, seen)
+    facts += due(tracker, pbx.now + 60.0)
+    assert ends(facts) == {
+        "102": (Outcome.ANSWERED_ELSEWHERE, lost_at),
+        "101": (Outcome.COMPLETED, back_at + 10.0),
+    }
+    assert broken(facts) == []
+
+
+def test_a_channel_missing_from_the_list_is_only_suspected() -> None:
+    """The list may be ahead of the events: its Hangup, if it comes in time, tells the truth."""
+    pbx, customer, (leg,) = ringing("101")
+    tracker = CallTracker("main")
+    tracker.connected(pbx.now - 10.0)
+    feed(tracker, pbx)
+    end = Event((("Event", "CoreShowChannelsComplete"), ("ListItems", "0")))
+    assert tracker.process(end, pbx.now) == []
+    seen = len(pbx.events)
+    pbx.now += 0.5
+    pbx.gives_up(customer)
+    facts = feed(tracker, pbx, seen)
+    facts += due(tracker, pbx.now + 60.0)
+    assert ends(facts) == {"101": (Outcome.CANCELLED, pbx.now)}
+    assert not [fact for fact in facts if isinstance(fact, Oddity)]
+    assert leg.uniqueid not in tracker.board.channels
+
+
+def test_a_suspect_that_stays_silent_is_gone() -> None:
+    """A Hangup that was lost leaves no ghost: a moment after the list the channel is taken for ended."""
+    pbx, _, _ = ringing("101")
+    tracker = CallTracker("main")
+    tracker.connected(pbx.now - 10.0)
+    feed(tracker, pbx)
+    end = Event((("Event", "CoreShowChannelsComplete"), ("ListItems", "0")))
+    tracker.process(end, pbx.now)
+    assert tracker.next_deadline is not None
+    facts = due(tracker, pbx.now + 60.0)
+    assert [type(fact) for fact in facts if isinstance(fact, CallEnded)] == [CallEnded]
+    assert left_over(tracker) == {}
+
+
+def test_a_suspect_that_speaks_is_cleared() -> None:
+    """An event of the channel after the list proves that it lives."""
+    pbx, _, (leg,) = ringing("101")
+    tracker = CallTracker("main")
+    tracker.connected(pbx.now - 10.0)
+    feed(tracker, pbx)
+    tracker.process(Event((("Event", "CoreShowChannelsComplete"), ("ListItems", "0"))), pbx.now)
+    seen = len(pbx.events)
+    pbx.now += 0.5
+    pbx.answers(leg)
+    feed(tracker, pbx, seen)
+    assert tracker.next_deadline is None
+    assert len(tracker.live_calls()) == 1
+
+
+def test_a_list_with_items_missing_is_not_used() -> None:
+    """Else half a list would end the other half's calls."""
+    pbx, _, _ = ringing("101")
+    tracker = CallTracker("main")
+    feed(tracker, pbx)
+    tracker.connected(pbx.now + 1.0)
+    (fact,) = tracker.process(Event((("Event", "CoreShowChannelsComplete"), ("ListItems", "3"))), pbx.now + 1.0)
+    assert isinstance(fact, Oddity)
+    assert "announced 3 channels and listed 0" in fact.because
+    assert not tracker.is_synced
+    assert len(tracker.live_calls()) == 1
+
+
+def test_a_call_in_progress_is_adopted_with_its_age() -> None:
+    """At our start a call is there already: it is told as of when it began, not as of now."""
+    pbx, customer, (leg,) = ringing("101")
+    pbx.answers(leg)
+    pbx.now += 100.0
+    tracker = CallTracker("main")
+    tracker.connected(pbx.now)
+    facts: list[Fact] = [fact for event in pbx.listing() for fact in tracker.process(event, pbx.now)]
+    (began,) = [fact for fact in facts if isinstance(fact, ParticipationBegan)]
+    assert began.customer == "+79161234567"
+    assert began.began_at == pytest.approx(pbx.now - 101.0, abs=1.0)
+    assert {call.id for call in tracker.live_calls()} == {f"main-{customer.uniqueid}"}
+
+
+@pytest.mark.parametrize(("uptime", "is_over"), [("3", True), ("100000", False), ("", False)])
+def test_a_restart_of_asterisk_ends_what_is_older(uptime: str, is_over: bool) -> None:
+    """FullyBooted says for how long the server is up: a channel older than that is of its last life."""
+    pbx, _, _ = ringing("101")
+    tracker = CallTracker("main")
+    feed(tracker, pbx)
+    tracker.lost(pbx.now + 1.0)
+    tracker.connected(pbx.now + 60.0)
+    tracker.process(Event((("Event", "FullyBooted"), ("Uptime", uptime))), pbx.now + 60.0)
+    assert (tracker.live_calls() == []) is is_over
+
+
+def test_a_call_that_comes_back_to_life() -> None:
+    """A new channel with the Linkedid of a call that seemed over opens it again; after its end is told, another."""
+    pbx, customer, (leg,) = ringing("101")
+    tracker = CallTracker("main")
+    pbx.gives_up(customer)
+    facts = feed(tracker, pbx)
+    seen = len(pbx.events)
+    pbx.now += 0.5
+    late = pbx.new("PJSIP", "102", 0, of=customer)
+    facts += feed(tracker, pbx, seen)
+    assert tracker.next_deadline is None
+    seen = len(pbx.events)
+    pbx.hang_up(late)
+    facts += feed(tracker, pbx, seen)
+    facts += due(tracker, pbx.now + 10.0)
+    seen = len(pbx.events)
+    pbx.now += 20.0
+    pbx.hang_up(pbx.new("PJSIP", "103", 0, of=leg))
+    facts += feed(tracker, pbx, seen)
+    facts += due(tracker, pbx.now + 10.0)
+    assert broken(facts) == []
+    assert len({fact.call_id for fact in facts if isinstance(fact, CallEnded)}) == 2
+    assert left_over(tracker) == {}
+
+
+def test_late_events_of_a_told_call_revive_nothing() -> None:
+    """A Cdr, a NewCallerid long after the Hangup: the channel stays gone."""
+    pbx, customer, _ = ringing("101")
+    tracker = CallTracker("main")
+    pbx.gives_up(customer)
+    feed(tracker, pbx)
+    due(tracker, pbx.now + 60.0)
+    assert [fact for at, event in pbx.events for fact in tracker.process(event, pbx.now + 61.0)] == []
+    assert left_over(tracker) == {}
+
+
+# ---- who owns what nobody heard
+
+
+def abandoned_in_queue() -> Asterisk:
+    pbx = Asterisk(lambda _: 0)
+    customer = pbx.calls_in("+79161234567", "4951000702")
+    pbx.joins_queue(customer, "sales")
+    pbx.now += 7.0
+    pbx.gives_up(customer)
+    return pbx
+
+
+@pytest.mark.parametrize(
+    ("rules", "owner"),
+    [
+        (TrackerRules(), None),
+        (TrackerRules(unreached="101"), "101"),
+        (TrackerRules(unreached="101", unreached_by={"sales": "102"}), "102"),
+        (TrackerRules(unreached="101", unreached_by={"4951000702": "103"}), "103"),
+        (TrackerRules(unreached_by={"support": "102"}), None),
+    ],
+)
+def test_a_call_that_no_phone_rang_for_has_an_owner(rules: TrackerRules, owner: str | None) -> None:
+    """By queue, by DID, or the one for all; without any it is only counted."""
+    facts = run(abandoned_in_queue().events, rules)
+    began = {fact.extension for fact in facts if isinstance(fact, ParticipationBegan)}
+    assert began == ({owner} if owner else set())
+    assert set(ends(facts)) == began
+    assert broken(facts) == []
+    (record,) = told(facts).values()
+    assert (record["status"], record["queue"], record["rang"]) == ("cancelled", "sales", [])
+
+
+def test_a_call_that_rang_has_no_other_owner() -> None:
+    """101 saw it ring; the owner of unreached calls is not told."""
+    pbx, customer, _ = ringing("101")
+    pbx.gives_up(customer)
+    assert set(ends(run(pbx.events, TrackerRules(unreached="105")))) == {"101"}
+
+
+# ---- merges
+
+
+def test_a_chain_of_three() -> None:
+    """The customer goes from 101 to 102 to 103, each by a second call: one call, and two merged into it."""
+    pbx, customer, (leg,) = ringing("101")
+    pbx.answers(leg)
+    for colleague in ("102", "103"):
+        pbx.now += 2.0
+        second = pbx.consults(leg, colleague)
+        assert second.dialling is not None
+        (asked,) = second.dialling.legs
+        pbx.rings(asked)
+        pbx.answers(asked)
+        pbx.now += 2.0
+        pbx.joins_calls(leg, second)
+        leg = asked
+    pbx.now += 2.0
+    pbx.hangs_up_talk(leg)
+    facts = run(pbx.events)
+    assert broken(facts) == []
+    records = told(facts)
+    main = records.pop(customer.uniqueid)
+    assert [(transfer["by"], transfer["to"]) for transfer in main["transfers"]] == [("101", "102"), ("102", "103")]
+    assert (main["customer"], main["answered_by"], main["final_agent"]) == ("+79161234567", "101", "103")
+    assert [record["merged_into_first"] for record in records.values()] == [True, True]
+    assert {fact.into for fact in facts if isinstance(fact, CallMerged)} == {f"main-{customer.uniqueid}"}
+    parts = [
+        (fact.extension, fact.outcome.value)
+        for fact in facts
+        if isinstance(fact, ParticipationEnded) and fact.call_id == f"main-{customer.uniqueid}"
+    ]
+    assert parts == [("101", "transferred"), ("102", "transferred"), ("103", "completed")]
+
+
+# ---- recordings
+
+
+@pytest.mark.parametrize(
+    ("cdrs", "path"),
+    [
+        pytest.param([("{a}", "{b}", "ANSWERED", "7", "/own.wav"), ("{x}", "{b}", "ANSWERED", "9", "/leg.wav")],
+                     "/own.wav", id="the caller's own"),
+        pytest.param([("{x}", "{b}", "ANSWERED", "3", "/short.wav"), ("{x}", "{b}", "ANSWERED", "9", "/long.wav")],
+                     "/long.wav", id="else the longest"),
+        pytest.param([("{a}", "", "ANSWERED", "7", "/ivr.wav")], None, id="not without a party B"),
+        pytest.param([("{a}", "{b}", "NO ANSWER", "7", "/ring.wav")], None, id="not of one who did not answer"),
+        pytest.param([("{a}", "{b}", "ANSWERED", "", "")], None, id="no path"),
+        pytest.param([("{a}", "{b}", "ANSWERED", "x", "/own.wav")], "/own.wav", id="no seconds"),
+    ],
+)  # fmt: skip
+def test_recordings(cdrs: list[tuple[str, str, str, str, str]], path: str | None) -> None:
+    """Which file holds what was said, of those the Cdrs name."""
+    pbx, customer, (leg,) = ringing("101")
+    pbx.answers(leg)
+    other = pbx.local_pair("101", customer)[1]
+    pbx.now += 5.0
+    pbx.hangs_up_talk(leg)
+    pbx.hang_up(other)
+    for uniqueid, destination, disposition, secs, recording in cdrs:
+        headers = {
+            "UniqueID": uniqueid.format(a=customer.uniqueid, x=other.uniqueid),
+            "DestinationChannel": destination.format(b=leg.name),
+            "Disposition": disposition, "BillableSeconds": secs, "recordingpath": recording,
+        }  # fmt: skip
+        pbx.emit("Cdr", headers)
+    facts = run(pbx.events)
+    (record,) = [record for record in told(facts).values() if record["answered_by"]]
+    assert record["recording"] == path
+    assert [fact.path for fact in facts if isinstance(fact, RecordingKnown)] == ([path] if path else [])
+
+
+def test_an_employee_who_takes_part_twice_has_one_entry() -> None:
+    """A queue rings 101 in vain, then again: the record has him once, with the sums and the better outcome."""
+    pbx = Asterisk(lambda _: 0)
+    customer = pbx.calls_in("+79161234567", "4951000702")
+    pbx.joins_queue(customer, "sales")
+    for last in (False, True):
+        (leg,) = pbx.dial(customer, ["101"], queue="sales").legs
+        pbx.rings(leg)
+        pbx.now += 3.0
+        if last:
+            pbx.answers(leg)
+        else:
+            pbx.ends_dial(leg, "NOANSWER", 0, repeated=True)
+    pbx.now += 4.0
+    pbx.hangs_up_talk(leg)
+    facts = run(pbx.events)
+    (record,) = told(facts).values()
+    assert record["participations"] == [
+        {"extension": "101", "outcome": "completed", "ring_secs": 6.0, "talk_secs": 4.0}
+    ]  # fmt: skip
+    assert len({fact.occurrence for fact in facts if isinstance(fact, ParticipationBegan)}) == 2
+
+
+# ---- size
+
+
+def test_hours_in_a_queue() -> None:
+    """Each event of a call costs the same, however many phones rang in vain before: work grows with what is live."""
+    pbx = Asterisk(lambda _: 0)
+    customer = pbx.calls_in("+79161234567", "4951000702")
+    pbx.joins_queue(customer, "sales")
+    tracker = CallTracker("main")
+    facts = feed(tracker, pbx)
+    looked_at: list[int] = []
+    for _ in range(60):
+        seen = len(pbx.events)
+        for leg in list(pbx.dial(customer, ["101", "102", "103"], queue="sales").legs):
+            pbx.rings(leg)
+            pbx.ends_dial(leg, "NOANSWER", 0, repeated=True)
+        pbx.now += 15.0
+        facts += feed(tracker, pbx, seen)
+        (call,) = tracker.live_calls()
+        looked_at.append(len(call.live) + len(call.latest))
+    assert max(looked_at) == looked_at[0]
+    assert len(call.channels) == 181
+    pbx.gives_up(customer)
+    facts += feed(tracker, pbx, len(pbx.events) - 5)
+    assert sum(isinstance(fact, ParticipationBegan) for fact in facts) == 180
+
+
+# ---- single events
+
+
+def event(name: str, **headers: str) -> Event:
+    return Event((("Event", name), *headers.items()))
+
+
+def test_an_analogue_line_learns_its_number_late() -> None:
+    """The CallerID of a line may come between the rings, after the channel is there."""
+    tracker = CallTracker("main")
+    line = {"Channel": "DAHDI/4-1", "Uniqueid": "1.1", "Linkedid": "1.1", "ChannelState": "4", "Context": "from-pstn"}
+    tracker.process(event("Newchannel", **line, CallerIDNum="<unknown>", Exten="s"), 1.0)
+    tracker.process(event("NewCallerid", **line, CallerIDNum="+79161234567"), 2.0)
+    tracker.process(event("NewCallerid", **line, CallerIDNum="555"), 3.0)
+    (call,) = tracker.live_calls()
+    assert call.customer == "+79161234567"
+
+
+def test_a_click_on_a_colleagues_number() -> None:
+    """The operator is rung, then the colleague: a call between employees, by the one who clicked."""
+    pbx = Asterisk(lambda _: 0)
+    mine = pbx.originates("101", "102")
+    pbx.rings(mine)
+    pbx.answers(mine)
+    (leg,) = pbx.dial(mine, ["102"]).legs
+    pbx.rings(leg)
+    pbx.answers(leg)
+    pbx.now += 3.0
+    pbx.hangs_up_talk(leg)
+    (record,) = told(run(pbx.events)).values()
+    assert (record["direction"], record["caller"], record["called"]) == ("internal", "101", "102")
+    assert (record["status"], record["answered_by"], record["talk_secs"]) == ("completed", "102", 3.0)
+
+
+def test_a_caller_whose_channel_starts_down() -> None:
+    """chan_sip begins all channels at state 0: that he calls us shows when he is the one who dials."""
+    pbx = Asterisk(lambda _: 0)
+    customer = pbx.new("SIP", "+79161234567", 0, exten="4951000101")
+    customer.number = customer.who
+    pbx.rings(pbx.dial(customer, ["101"]).legs[0])
+    pbx.gives_up(customer)
+    (record,) = told(run(pbx.events)).values()
+    assert (record["direction"], record["customer"], record["rang"]) == ("inbound", "+79161234567", ["101"])
+
+
+def test_a_renamed_channel() -> None:
+    """Ports and old servers rename; the Cdr then speaks of the new name."""
+    pbx, _, (leg,) = ringing("101")
+    tracker = CallTracker("main")
+    feed(tracker, pbx)
+    tracker.process(event("Rename", Uniqueid=leg.uniqueid, Newname="PJSIP/101-new"), pbx.now)
+    assert tracker.board.channels[leg.uniqueid].full_name == "PJSIP/101-new"
+    assert tracker.process(event("Rename", Uniqueid="9.9", Newname="x"), pbx.now) == []
+
+
+def test_a_forward_is_no_caller_who_gave_up() -> None:
+    """302: the phone that sent the call on has a DialEnd CANCEL with the new target; its user missed the call."""
+    pbx, customer, (leg,) = ringing("101")
+    pbx.asks_to_hang_up(leg)
+    headers = {"DialStatus": "CANCEL", "Forward": "102"}
+    pbx.emit("DialEnd", pbx.channel(customer), pbx.channel(leg, "Dest"), headers)
+    pbx.hang_up(leg, 23)
+    (other,) = pbx.dial(customer, ["102"]).legs
+    pbx.rings(other)
+    pbx.answers(other)
+    pbx.now += 2.0
+    pbx.hangs_up_talk(other)
+    outcomes = {extension: outcome for extension, (outcome, _) in ends(run(pbx.events)).items()}
+    assert outcomes == {"101": Outcome.NO_ANSWER, "102": Outcome.COMPLETED}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        event("AttendedTransfer", Result="Success", OrigTransfererUniqueid="9.9"),
+        event("BlindTransfer", Result="Success", TransfererUniqueid="9.9"),
+        event("Pickup", Uniqueid="9.9", TargetUniqueid="9.8"),
+        event("ParkedCall", ParkeeUniqueid="9.9"),
+        event("UnParkedCall", ParkeeUniqueid="9.9"),
+        event("DialEnd", DestUniqueid="9.9", DialStatus="ANSWER"),
+        event("Hangup", Uniqueid="9.9"),
+        event("HangupRequest", Uniqueid="9.9"),
+        event("BridgeLeave", Uniqueid="9.9"),
+        event("Hold", Uniqueid="9.9"),
+        event("QueueCallerLeave", Uniqueid="9.9"),
+        event("Cdr", UniqueID="9.9", Disposition="ANSWERED"),
+        event("VarSet", Uniqueid="9.9", Variable="MIXMONITOR_FILENAME", Value="/x.wav"),
+        event("Newexten", Uniqueid="9.9", Application="VoiceMail"),
+        event("CoreShowChannel", Uniqueid="9.9"),
+        event("FullyBooted"),
+        event("SomethingNew"),
+    ],
+    ids=lambda odd: odd.name,
+)
+def test_events_of_channels_that_nobody_knows(odd: Event) -> None:
+    """What names no known channel is passed over, between two events of a call."""
+    pbx, _, _ = ringing("101")
+    tracker = CallTracker("main")
+    feed(tracker, pbx)
+    assert tracker.process(odd, pbx.now) == []
+    assert len(tracker.board.calls) == 1
+
+
+def test_events_of_a_merged_call_change_it_no_more() -> None:
+    """A late word about a channel that ended in the consultation is of no consequence."""
+    pbx, _, (leg,) = ringing("101")
+    pbx.answers(leg)
+    second = pbx.consults(leg, "102")
+    assert second.dialling is not None
+    (asked,) = second.dialling.legs
+    pbx.rings(asked)
+    pbx.hang_up(asked, 19)
+    seen_as = pbx.channel(asked)
+    pbx.dial(second, ["103"])
+    (other,) = second.dialling.legs
+    pbx.rings(other)
+    pbx.answers(other)
+    pbx.joins_calls(leg, second)
+    tracker = CallTracker("main")
+    facts = feed(tracker, pbx)
+    facts += tracker.process(event("Hold", **seen_as), pbx.now)
+    pbx.hangs_up_talk(other)
+    facts += feed(tracker, pbx, len(pbx.events) - 6)
+    facts += due(tracker, pbx.now + 60.0)
+    assert broken(facts) == []
+
+
+def test_a_suspect_that_a_restart_ended_first() -> None:
+    """Suspected by a listing, then gone with Asterisk: it ends once."""
+    pbx, _, _ = ringing("101")
+    tracker = CallTracker("main")
+    tracker.connected(pbx.now - 10.0)
+    facts = feed(tracker, pbx)
+    tracker.process(event("CoreShowChannelsComplete", ListItems="0"), pbx.now)
+    facts += tracker.process(event("FullyBooted", Uptime="0"), pbx.now + 30.0)
+    facts += due(tracker, pbx.now + 60.0)
+    assert broken(facts) == []
+    assert left_over(tracker) == {}
+
+
+def test_ids_of_channels_that_are_gone_are_remembered_for_long_but_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The oldest are forgotten first."""
+    monkeypatch.setattr("uac_trio.calls.switchboard.MAX_REMEMBERED", 5)
+    pbx = Asterisk(lambda _: 0)
+    callers = [pbx.calls_in(f"+7916{number:07}", "4951000101") for number in range(7)]
+    for caller in callers:
+        pbx.gives_up(caller)
+    tracker = CallTracker("main")
+    feed(tracker, pbx)
+    due(tracker, pbx.now + 60.0)
+    assert [tracker.board.is_gone(caller.uniqueid) for caller in callers] == [False] * 2 + [True] * 5
+
+
+def test_a_bridge_without_a_name() -> None:
+    """An event that does not say which bridge it is about connects nobody."""
+    pbx, customer, (leg,) = ringing("101")
+    pbx.emit("BridgeEnter", {"BridgeUniqueid": "", "BridgeType": "basic"}, pbx.channel(leg))
+    pbx.emit("BridgeEnter", {"BridgeUniqueid": "", "BridgeType": "basic"}, pbx.channel(customer))
+    tracker = CallTracker("main")
+    feed(tracker, pbx)
+    (call,) = tracker.live_calls()
+    assert call.answered_at is None
+    assert left_over(tracker).keys() == {"channels", "calls", "linkedids"}
+
+
+def test_an_answered_leg_is_completed() -> None:
+    """What became of a leg that somebody took needs no cause."""
+    pbx, _, (leg,) = ringing("101")
+    pbx.answers(leg)
+    tracker = CallTracker("main")
+    feed(tracker, pbx)
+    ((only,),) = [call.legs for call in tracker.live_calls()]
+    assert leg_outcome(only) is Outcome.COMPLETED
+
+
+def test_a_path_from_a_variable() -> None:
+    """Without a Cdr the path is MixMonitor's own; an empty one is none."""
+    pbx, _, (leg,) = ringing("101")
+    pbx.answers(leg)
+    for value in ("", "/first.wav"):
+        pbx.emit("VarSet", pbx.channel(leg), {"Variable": "MIXMONITOR_FILENAME", "Value": value})
+    pbx.emit("VarSet", pbx.channel(leg), {"Variable": "OTHER", "Value": "/other.wav"})
+    pbx.now += 2.0
+    pbx.hangs_up_talk(leg)
+    (record,) = told(run(pbx.events)).values()
+    assert record["recording"] == "/first.wav"

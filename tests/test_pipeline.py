@@ -1,0 +1,326 @@
+"""AMI messages and the time in, CRM requests out: clocks, several PBXes, restarts, a second connector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from tests.calls.crm_office import Office, account
+from tests.calls.panel import Panel
+from tests.calls.simulator import Asterisk, Line
+from tests.calls.streams import recorded
+from uac_trio.ami.message import Event, Response
+from uac_trio.calls import TrackerRules
+from uac_trio.calls.fact import CallBegan, CallEnded, Fact, RecordingKnown
+from uac_trio.pipeline import Pipeline
+from uac_trio.vtiger.account import Flavour
+from uac_trio.vtiger.request import CallbackRequest, Step
+
+RULES = TrackerRules()
+
+
+def link(_: RecordingKnown) -> str:
+    return "http://pbx.example/recording"
+
+
+def pipeline(rules: TrackerRules = RULES, flavour: Flavour = Flavour.SALESPLATFORM) -> Pipeline:
+    return Pipeline(rules, account(flavour), link)
+
+
+def steps(requests: Sequence[CallbackRequest]) -> list[str]:
+    return [f"{request.step.value} {request.extension}".strip() for request in requests]
+
+
+def play(made: Pipeline, pbx: Asterisk, name: str = "main", since: int = 0) -> list[CallbackRequest]:
+    requests: list[CallbackRequest] = []
+    for at, event in pbx.events[since:]:
+        requests += made.tick(at)
+        requests += made.received(name, [event], at)
+    return requests
+
+
+def talk() -> tuple[Asterisk, Line]:
+    """101 talks with a customer since a second."""
+    pbx = Asterisk(lambda _: 0)
+    (leg,) = pbx.dial(pbx.calls_in("+79161234567", "4951000101"), ["101"]).legs
+    for deed in (pbx.rings, pbx.answers):
+        pbx.now += 1.0
+        deed(leg)
+    pbx.now += 1.0
+    return pbx, leg
+
+
+def test_a_call_becomes_requests() -> None:
+    """What is no event is passed over; the call is told when its Cdr has had its time."""
+    pbx, leg = talk()
+    made = pipeline()
+    assert made.connected("main", pbx.now) == []
+    assert made.received("main", [Response((("Response", "Success"),))], pbx.now) == []
+    assert steps(play(made, pbx)) == ["DialBegin 101", "DialAnswer 101"]
+    assert made.live_calls == 1
+    assert made.next_deadline is None
+    seen = len(pbx.events)
+    pbx.hangs_up_talk(leg)
+    assert steps(play(made, pbx, since=seen)) == ["Hangup 101", "EndCall 101"]
+    assert made.live_calls == 0
+    assert made.next_deadline == pbx.now + RULES.linger
+    assert made.tick(pbx.now + RULES.linger) == []
+    assert made.next_deadline is None
+
+
+def test_observers_see_facts_with_their_requests() -> None:
+    """Each fact is shown once, with what the CRM is told because of it."""
+    seen: list[tuple[Fact, list[str]]] = []
+    made = Pipeline(RULES, account(), link, lambda fact, requests: seen.append((fact, steps(requests))))
+    pbx, _ = talk()
+    play(made, pbx)
+    assert [type(fact).__name__ for fact, _ in seen] == ["CallBegan", "ParticipationBegan", "ParticipationAnswered"]
+    assert [requests for _, requests in seen] == [[], ["DialBegin 101"], ["DialAnswer 101"]]
+
+
+@pytest.mark.parametrize(("internal", "told"), [("ignore", []), ("report", ["DialBegin 101", "DialAnswer 101"])])
+def test_calls_between_employees(internal: str, told: list[str]) -> None:
+    """They are told only if that is wished, and then as the caller's."""
+    pbx = Asterisk(lambda _: 0)
+    (leg,) = pbx.dial(pbx.picks_up_phone("101", "102"), ["102"]).legs
+    pbx.rings(leg)
+    pbx.answers(leg)
+    assert steps(play(pipeline(TrackerRules(internal=internal)), pbx)) == told  # type: ignore[arg-type]
+
+
+def test_pbxes_do_not_mix() -> None:
+    """Two PBXes with the same extensions and ids: two calls, each with its PBX's name; a tick serves both."""
+    made = pipeline()
+    pbx, leg = talk()
+    requests = [*play(made, pbx, "north"), *play(made, pbx, "south")]
+    assert {request.call_id for request in requests} == {f"north-{leg.linkedid}", f"south-{leg.linkedid}"}
+    assert made.live_calls == 2
+    ended = made.finish(pbx.now)
+    assert steps(ended) == ["Hangup 101", "EndCall 101"] * 2
+
+
+# ---- the clock
+
+
+def stamped(event: Event, stamp: str) -> Event:
+    return Event((event.headers[0], ("Timestamp", stamp), *event.headers[1:]))
+
+
+def times_of(made: Pipeline, pbx: Asterisk, ahead: float) -> list[float]:
+    """The times of the requests; the PBX's clock is ``ahead`` of ours, and it says so."""
+    requests: list[CallbackRequest] = []
+    for at, event in pbx.events:
+        requests += made.received("main", [stamped(event, f"{at + ahead:.6f}")], at)
+    return [request.at for request in requests]
+
+
+@pytest.mark.parametrize("ahead", [0.0, 2.0, -3.0, 3600.0, -86400.0])
+def test_times_are_the_pbxs_own(ahead: float) -> None:
+    """With timestampevents=yes a request has the PBX's time, and what is due by our clock comes when it is due."""
+    made = pipeline()
+    pbx, leg = talk()
+    seen = len(pbx.events)
+    pbx.hangs_up_talk(leg)
+    times = times_of(made, pbx, ahead)
+    assert times[0] == pytest.approx(1_700_000_001.0 + ahead)
+    assert times[-1] == pytest.approx(pbx.events[seen][0] + ahead)
+    assert made.next_deadline == pytest.approx(pbx.now + RULES.linger, abs=5.0)
+
+
+@pytest.mark.parametrize("stamp", ["", "soon", "nan", "inf", "-inf", "-1", "0", "1e300"])
+def test_what_is_no_timestamp(stamp: str) -> None:
+    """An event's own header of that name, or nonsense in it, leaves the time of arrival."""
+    made = pipeline()
+    pbx, _ = talk()
+    requests: list[CallbackRequest] = []
+    for at, event in pbx.events:
+        requests += made.received("main", [stamped(event, stamp)], at)
+    assert [request.at for request in requests] == [1_700_000_001.0, 1_700_000_002.0]
+
+
+def test_time_does_not_go_back() -> None:
+    """An event that is stamped before the last one (by another thread of Asterisk) happens right after it."""
+    made = pipeline()
+    pbx, _ = talk()
+    requests: list[CallbackRequest] = []
+    for place, (at, event) in enumerate(pbx.events):
+        wobble = 0.5 if place % 2 else -0.5
+        requests += made.received("main", [stamped(event, f"{at + wobble:.3f}")], at)
+    times = [request.at for request in requests]
+    assert times == sorted(times)
+    assert len(times) == 2
+
+
+# ---- restarts
+
+
+@pytest.mark.parametrize("flavour", list(Flavour))
+def test_what_ended_while_nobody_looked_is_closed_at_the_first_snapshot(flavour: Flavour) -> None:
+    """Not before it: a call that still goes on must not be ended."""
+    pbx, _ = talk()
+    office = Office(flavour)
+    office.put(play(pipeline(flavour=flavour), pbx))
+    made = pipeline(flavour=flavour)
+    made.restore("main", office.left_open("main"))
+    assert made.connected("main", pbx.now + 60.0) == []
+    assert made.received("main", [Event((("Event", "FullyBooted"),))], pbx.now + 60.0) == []
+    office.put(made.received("main", Panel().listing(pbx.now + 60.0), pbx.now + 60.0))
+    assert not office.crm.stuck()
+    ((status, _, _),) = office.rows().values()
+    assert status == "completed"
+
+
+def test_a_listing_with_items_missing_closes_nothing() -> None:
+    """If fewer channels came than were announced, the snapshot is not used."""
+    pbx, _ = talk()
+    office = Office()
+    office.put(play(pipeline(), pbx))
+    made = pipeline()
+    made.restore("main", office.left_open("main"))
+    first, _, end = pbx.listing()
+    assert made.received("main", [first, end], pbx.now) == []
+    assert office.crm.stuck()
+    office.put(made.received("main", pbx.listing(), pbx.now))
+    assert made.live_calls == 1
+
+
+def test_a_talk_goes_on_over_a_restart() -> None:
+    """The row keeps its begin, and its talk is counted from the answer that the earlier run saw."""
+    pbx, leg = talk()
+    office = Office()
+    office.put(play(pipeline(), pbx))
+    made = pipeline()
+    made.restore("main", office.left_open("main"))
+    pbx.now += 30.0
+    office.put(made.received("main", pbx.listing(), pbx.now))
+    seen = len(pbx.events)
+    pbx.now += 10.0
+    pbx.hangs_up_talk(leg)
+    office.put(play(made, pbx, since=seen))
+    ((who, (status, direction, number)),) = office.rows().items()
+    assert (who[1], status, direction, number) == ("101", "completed", "inbound", "+79161234567")
+    assert office.seconds()[who] == (42, 41)
+
+
+def test_a_stock_row_ends_with_its_call_even_if_no_employee_is_left_in_it() -> None:
+    """The agent is gone before the restart, the customer after it: the one row of the call is closed then."""
+    pbx, leg = talk()
+    office = Office(Flavour.STOCK)
+    office.put(play(pipeline(flavour=Flavour.STOCK), pbx))
+    customer = next(line for line in pbx.lines if line is not leg)
+    pbx.hang_up(leg)
+    made = pipeline(flavour=Flavour.STOCK)
+    made.restore("main", office.left_open("main"))
+    office.put(made.received("main", pbx.listing(), pbx.now))
+    assert office.crm.stuck()
+    seen = len(pbx.events)
+    pbx.now += 5.0
+    pbx.hang_up(customer)
+    office.put(play(made, pbx, since=seen))
+    office.put(made.tick(pbx.now + 10.0))
+    assert not office.crm.stuck()
+
+
+def test_a_merged_call_keeps_its_identity_over_a_restart() -> None:
+    """A younger customer's call that swallowed an older consultation has another Linkedid than its id says."""
+    pbx = Asterisk(lambda _: 0)
+    first = pbx.picks_up_phone("101", "102")
+    (colleague,) = pbx.dial(first, ["102"]).legs
+    pbx.rings(colleague)
+    pbx.answers(colleague)
+    pbx.now += 1.0
+    customer = pbx.calls_in("+79161234567", "4951000101")
+    (second,) = pbx.dial(customer, ["101"]).legs
+    pbx.rings(second)
+    pbx.answers(second)
+    pbx.now += 1.0
+    pbx.joins_calls(second, first)
+    office = Office()
+    office.put(play(pipeline(), pbx))
+    made = pipeline()
+    made.restore("main", office.left_open("main"))
+    office.put(made.received("main", pbx.listing(), pbx.now))
+    seen = len(pbx.events)
+    pbx.now += 1.0
+    pbx.hangs_up_talk(colleague)
+    office.put(play(made, pbx, since=seen))
+    assert colleague.linkedid == first.linkedid
+    assert {who: status for who, (status, *_) in office.rows().items()} == {
+        (f"main-{customer.uniqueid}", extension): "completed" for extension in ("101", "102")
+    }
+    assert not office.crm.stuck()
+
+
+def test_who_rings_again_after_a_restart_takes_part_anew() -> None:
+    """His earlier ring ended while nobody looked and was closed; the next one is another, and ends on its own."""
+    pbx = Asterisk(lambda _: 0)
+    customer = pbx.calls_in("+79161234567", "4951000702")
+    pbx.joins_queue(customer, "sales")
+    (leg,) = pbx.dial(customer, ["101"], queue="sales").legs
+    pbx.rings(leg)
+    office = Office()
+    office.put(play(pipeline(), pbx))
+    pbx.ends_dial(leg, "NOANSWER", 0, repeated=True)
+    made = pipeline()
+    made.restore("main", office.left_open("main"))
+    office.put(made.received("main", pbx.listing(), pbx.now))
+    seen = len(pbx.events)
+    pbx.now += 5.0
+    (again,) = pbx.dial(customer, ["101"], queue="sales").legs
+    pbx.rings(again)
+    pbx.answers(again)
+    pbx.now += 5.0
+    pbx.hangs_up_talk(again)
+    office.put(play(made, pbx, since=seen))
+    assert [status for status, *_ in office.rows().values()] == ["completed"]
+    assert not office.crm.stuck()
+    assert sum(request.step is Step.DIAL_BEGIN for request in office.sent) == 2
+
+
+@pytest.mark.parametrize("flavour", list(Flavour))
+@pytest.mark.parametrize(
+    "name",
+    ["asterisk22/inbound_ringgroup_answered", "asterisk22/attended_transfer_refer", "asterisk16/click2call_local"],
+)
+def test_a_second_connector_makes_the_same_keys(name: str, flavour: Flavour) -> None:
+    """Two that watch the same PBX, each with its own session and its own times, put the same rows into one outbox."""
+    keys = []
+    for delay in (0.0, 0.7):
+        made = pipeline(flavour=flavour)
+        told = [
+            request
+            for at, event in recorded(name)
+            for request in (*made.tick(at + delay), *made.received("main", [event], at + delay))
+        ]
+        told += made.tick(recorded(name)[-1][0] + 60.0)
+        keys.append([request.key for request in told])
+    assert keys[0] == keys[1]
+
+
+def test_a_second_connector_that_comes_late_leaves_no_open_row() -> None:
+    """It finds a talk in its first snapshot, without the outbox: it tells of it under the same keys."""
+    pbx, leg = talk()
+    office, early, late = Office(), pipeline(), pipeline()
+    office.put(play(early, pbx))
+    office.put(late.received("main", pbx.listing(), pbx.now))
+    seen = len(pbx.events)
+    pbx.now += 3.0
+    pbx.hangs_up_talk(leg)
+    office.put(play(late, pbx, since=seen))
+    office.put(play(early, pbx, since=seen))
+    assert [status for status, *_ in office.rows().values()] == ["completed"]
+    assert len(office.sent) == 4
+
+
+def test_the_end_of_a_replay_ends_every_call() -> None:
+    """A recording that stops in mid-call leaves no row open."""
+    facts: list[Fact] = []
+    made = Pipeline(RULES, account(), link, lambda fact, _: facts.append(fact))
+    pbx, _ = talk()
+    office = Office()
+    office.put(play(made, pbx))
+    office.put(made.lost("main", pbx.now))
+    office.put(made.finish(pbx.now))
+    assert not office.crm.stuck()
+    assert sum(isinstance(fact, CallBegan) for fact in facts) == sum(isinstance(fact, CallEnded) for fact in facts) == 1
