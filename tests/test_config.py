@@ -16,6 +16,7 @@ from uac_trio.config.reader import find_lines
 from uac_trio.config.tables import SERVER, TABLES
 from uac_trio.logs import LogSettings
 from uac_trio.outbox import OutboxSettings
+from uac_trio.recordings import RecordingsSettings
 from uac_trio.sender import SenderSettings
 from uac_trio.vtiger.account import Flavour
 from uac_trio.vtiger.click2call import Click2CallRules
@@ -61,6 +62,7 @@ def test_least_configuration(tmp_path: Path) -> None:
     assert config.calls == TrackerRules()
     assert config.click2call == Click2CallRules()
     assert config.http == WebSettings()
+    assert config.playback == RecordingsSettings()
     assert config.store == OutboxSettings()
     assert config.sender == SenderSettings()
     assert config.log == LogSettings()
@@ -348,6 +350,7 @@ def test_every_setting_is_described() -> None:
         "calls": TrackerRules,
         "click2call": Click2CallRules,
         "http": WebSettings,
+        "recordings": RecordingsSettings,
         "store": OutboxSettings,
         "sender": SenderSettings,
         "log": LogSettings,

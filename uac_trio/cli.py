@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
+import attrs
 import click
 import trio
 
@@ -17,9 +19,9 @@ from uac_trio import __version__
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.config import Config, ConfigError, load_config, load_rules
 from uac_trio.config.words import describe
-from uac_trio.daemon import now, run_daemon
-from uac_trio.logs import LogSettings, configure_logging
-from uac_trio.outbox import OutboxError
+from uac_trio.daemon import now, open_recordings, run_daemon
+from uac_trio.logs import LogSettings, configure_logging, mask_number, mask_text
+from uac_trio.outbox import Forgotten, Outbox, OutboxError, OutboxStatistics, ParkedRow, open_outbox
 from uac_trio.recorder import RecordError, record
 from uac_trio.replay import Replay, call_lines, replay, request_lines, timeline_lines
 from uac_trio.transcript import TranscriptError, read_transcript
@@ -149,6 +151,139 @@ def check(config_path: Path) -> None:
     """Say in words what a configuration says, or what is wrong with it."""
     for line in describe(_load(config_path), now()):
         click.echo(line)
+
+
+@main.group(name="outbox")
+def outbox_group() -> None:
+    """Requests that the CRM refused for good: see them, send them again, drop them. The daemon may run meanwhile."""
+
+
+@outbox_group.command(name="list")
+@config_option
+@click.option("--all", "counts", is_flag=True, help="Say as well how many requests there are in each state.")
+@click.option("--show-numbers", is_flag=True, help="Telephone numbers in full.")
+def outbox_list(config_path: Path, counts: bool, show_numbers: bool) -> None:
+    """List the parked requests, oldest first: number, when, call, extension, step, customer, why."""
+    rows, statistics = _with_outbox(config_path, _parked_and_statistics)
+    for row in rows:
+        click.echo(parked_line(row, show_numbers))
+    if statistics.parked > len(rows):
+        click.echo(f"... and {statistics.parked - len(rows)} more")
+    if counts:
+        states = attrs.asdict(statistics)
+        oldest = states.pop("oldest_waiting_at")
+        click.echo(", ".join(f"{state}: {count}" for state, count in states.items()))
+        if oldest is not None:
+            click.echo(f"the oldest that waits: {iso(oldest)}")
+    elif not rows:
+        click.echo("nothing is parked")
+
+
+@outbox_group.command(name="retry")
+@config_option
+@click.argument("numbers", nargs=-1, type=int, metavar="NUMBER...")
+@click.option("--all", "everything", is_flag=True, help="Everything that is parked.")
+def outbox_retry(config_path: Path, numbers: tuple[int, ...], everything: bool) -> None:
+    """Send parked requests again, each with what followed in its call, since the CRM keeps no order."""
+
+    async def retry(outbox: Outbox, number: int) -> str:
+        rows = await outbox.retry(number, now())
+        return f"{number}: will be sent, {rows} requests with what follows in its call" if rows else ""
+
+    _for_each(config_path, numbers, everything, retry)
+
+
+@outbox_group.command(name="drop")
+@config_option
+@click.argument("numbers", nargs=-1, type=int, metavar="NUMBER...")
+@click.option("--all", "everything", is_flag=True, help="Everything that is parked.")
+def outbox_drop(config_path: Path, numbers: tuple[int, ...], everything: bool) -> None:
+    """Give parked requests up for good."""
+
+    async def drop(outbox: Outbox, number: int) -> str:
+        return f"{number}: dropped" if await outbox.drop(number, now()) else ""
+
+    _for_each(config_path, numbers, everything, drop)
+
+
+def parked_line(row: ParkedRow, show_numbers: bool) -> str:
+    """One parked request for people; its telephone numbers in part, unless ``show_numbers``."""
+    told = (row.form.get(name, "") for name in ("callerIdNumber", "dialString", "callerid1", "callerid2"))
+    customer = next((number for number in told if number and number != row.extension), "-")
+    shown, reason = (customer, row.reason) if show_numbers else (mask_number(customer), mask_text(row.reason))
+    what = f"{row.call_id}  {row.extension or '-'}  {row.step.value}  {shown}"
+    return f"{row.id}  {iso(row.parked_at)}  {what}  sent {row.attempt} times: {reason}"
+
+
+def iso(at: float) -> str:
+    """Local time, for people at this machine."""
+    return datetime.fromtimestamp(at).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+async def _parked_and_statistics(outbox: Outbox) -> tuple[list[ParkedRow], OutboxStatistics]:
+    return await outbox.parked(), await outbox.statistics()
+
+
+def _for_each(
+    config_path: Path, numbers: tuple[int, ...], everything: bool, work: Callable[[Outbox, int], Awaitable[str]]
+) -> None:
+    """Do ``work`` to each row; it says what was done, or "" for a row that is not parked. That makes exit code 1."""
+    if everything == bool(numbers):
+        raise click.UsageError("name the NUMBERs that list shows, or --all")
+
+    async def do(outbox: Outbox) -> list[int]:
+        strangers: list[int] = []
+        chosen = [row.id for row in await outbox.parked()] if everything else numbers
+        for number in chosen:
+            said = await work(outbox, number)
+            if said:
+                click.echo(said)
+            elif not everything:  # of a call that was sent again as a whole the others are not parked any more
+                strangers.append(number)
+        return strangers
+
+    if strangers := _with_outbox(config_path, do):
+        _fail(*(f"uac-trio: {number} is not parked; uac-trio outbox list shows what is" for number in strangers))
+
+
+def _with_outbox(config_path: Path, work: Callable[[Outbox], Awaitable[T]]) -> T:
+    config = _load(config_path)
+
+    async def do() -> T:
+        async with open_outbox(config.store, create=False) as outbox:
+            return await work(outbox)
+
+    try:
+        return trio.run(do)
+    except OutboxError as why:
+        _fail(f"uac-trio: {why}")
+
+
+@main.command(name="forget")
+@config_option
+@click.argument("number")
+@click.option("--files", is_flag=True, help="Delete the files of the recordings as well.")
+def forget_command(config_path: Path, number: str, files: bool) -> None:
+    """Remove what is kept of the customer with NUMBER, and say what was removed. The daemon may run meanwhile."""
+    if not any(character.isdigit() for character in number):
+        raise click.UsageError("NUMBER is a telephone number; put -- before one that begins with a minus")
+    config = _load(config_path)
+    if config.calls.is_extension(number):
+        raise click.UsageError(f"{number} is an employee's extension; customers are forgotten, not employees")
+    configure_logging(config.log)
+
+    async def forget(outbox: Outbox) -> tuple[Forgotten, int]:
+        forgotten = await outbox.forget(number)
+        if not files:
+            return forgotten, 0
+        async with open_recordings(config, outbox) as library:
+            return forgotten, sum([await library.delete(row) for row in forgotten.recordings])
+
+    forgotten, deleted = _with_outbox(config_path, forget)
+    rows = f"{forgotten.requests} requests and {len(forgotten.recordings)} recordings"
+    click.echo(f"removed: {rows} of {forgotten.calls} calls, {deleted} files")
+    if forgotten.left:
+        _fail(f"uac-trio: {forgotten.left} calls go on or are not told to the CRM yet, and stay; run this again later")
 
 
 async def _run_until_signal(config: Config) -> None:

@@ -2,6 +2,7 @@
 
     PBX --AMI--> listener (digests at once, never waits) --> hand-over --> outbox --> sender --> CRM
     CRM --HTTP--> /makecall --> the PBX's client
+    CRM --HTTP--> /recording --> the file; the CRM is told of a recording when its file is complete
 
 The nurseries in ``_Daemon.run`` are nested in the order of a shutdown: the web stops accepting, the AMI intake stops,
 what it has told is committed to the outbox, the sender ends its requests, open replies of the web get their grace. A
@@ -15,6 +16,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 
@@ -30,11 +32,13 @@ from uac_trio.calls.fact import CallEnded, Fact, Oddity, ParticipationBegan, Par
 from uac_trio.config import Config
 from uac_trio.outbox import Outbox, OutboxError, OutboxStatistics, open_outbox
 from uac_trio.pipeline import Begun, Pipeline
+from uac_trio.recordings import AwaitedRecordings, Library, open_library, split_told
 from uac_trio.sender import Sender, run_sender
+from uac_trio.vtiger.account import Flavour
 from uac_trio.vtiger.click2call import Dial, Originated
 from uac_trio.vtiger.recording import recording_link
 from uac_trio.vtiger.request import CallbackRequest
-from uac_trio.web import Click2Call, Health, create_app, serve_web
+from uac_trio.web import Click2Call, Health, Playback, create_app, serve_web
 
 log = structlog.get_logger()
 
@@ -137,6 +141,8 @@ class _Daemon:
     stop: trio.Event
     hull: trio.CancelScope = attrs.field(factory=lambda: trio.CancelScope(shield=True))
     outbox: Outbox = attrs.field(init=False)
+    library: Library = attrs.field(init=False)
+    awaited: AwaitedRecordings = attrs.field(init=False)
     sender: Sender = attrs.field(init=False)
     clients: dict[str, AMIClient] = attrs.field(factory=dict)
     statistics: OutboxStatistics | None = None
@@ -166,18 +172,26 @@ class _Daemon:
             log.warning("daemon.config_warning", warning=warning)
         send, self.waiting = trio.open_memory_channel[CallbackRequest](MAX_WAITING)
         web_stop = trio.Event()
-        async with open_outbox(config.store) as self.outbox, trio.open_nursery() as web:
+        async with (
+            open_outbox(config.store) as self.outbox,
+            open_recordings(config, self.outbox, self.now) as self.library,
+            trio.open_nursery() as web,
+        ):
             self.statistics = await self.outbox.statistics()
             async with trio.open_nursery() as sending:
                 self.sender = await sending.start(
                     partial(run_sender, self.outbox, config.vtiger, config.sender, now=self.now)
                 )
                 addresses = await web.start(partial(serve_web, self._app(), config.http, shutdown=web_stop))
+                self.awaited = AwaitedRecordings(
+                    self.library, self.outbox.recordings, self.now, self.sender.wake_nowait
+                )
                 async with trio.open_nursery() as storing:
                     storing.start_soon(self._store)
                     async with send, trio.open_nursery() as intake:
                         intake.start_soon(self._listen, send)
                         intake.start_soon(self._look_after_store)
+                        intake.start_soon(self.awaited.run)
                         log.info("daemon.ready", http=addresses, pbx=[server.name for server in config.pbx])
                         tell_systemd("READY=1")
                         task_status.started(addresses)
@@ -275,14 +289,17 @@ class _Daemon:
             self.uncommitted = 0
 
     async def _put(self, batch: Sequence[CallbackRequest]) -> bool:
+        requests, recordings = split_told(batch, self.config.recordings)
         try:
-            new = await self.outbox.put(batch, self.now())
+            new = await self.outbox.put(requests, self.now(), recordings)
         except OutboxError as why:
             self._store_fails(why)
             return False
         self._store_works()
         log.debug("outbox.put", requests=len(batch), new=new)
         self.sender.wake_nowait()
+        if recordings:
+            self.awaited.wake_nowait()
         return True
 
     async def _look_after_store(self) -> None:
@@ -348,7 +365,12 @@ class _Daemon:
             region=config.calls.region,
             now=self.now,
         )
-        return create_app(click2call=click2call, health=self._health)
+        playback = Playback(
+            library=self.library,
+            secret=config.vtiger.secret,
+            needs_secret=config.vtiger.flavour is Flavour.SALESPLATFORM,
+        )
+        return create_app(click2call=click2call, health=self._health, playback=playback)
 
     def _health(self) -> Health:
         states = {name: client.status for name, client in self.clients.items()}
@@ -366,6 +388,19 @@ class _Daemon:
         }
         connected = [name for name, status in states.items() if status.state == "connected"]
         return Health(works=not self.store_trouble, ready=len(connected) == len(self.config.pbx), details=details)
+
+
+def open_recordings(
+    config: Config, outbox: Outbox, now: Callable[[], float] = now
+) -> AbstractAsyncContextManager[Library]:
+    """The recordings that ``config`` and the outbox know; conversions are kept beside the store."""
+    return open_library(
+        config.playback,
+        roots=config.recordings,
+        cache=outbox.directory / "recordings-cache",
+        find=outbox.recordings.find,
+        now=now,
+    )
 
 
 def log_fact(fact: Fact, _requests: Sequence[CallbackRequest]) -> None:

@@ -24,7 +24,7 @@ NUMBER_FIELDS = frozenset(
     {"caller", "callee", "called", "customer", "did", "dialled", "extension", "from", "number", "numbers", "to"}
 )
 NAME_FIELDS = frozenset({"caller_name", "customer_name", "display_name", "person"})
-TEXT_FIELDS = frozenset({"because", "reason"})
+TEXT_FIELDS = frozenset({"because", "file", "path", "reason"})
 SECRET_FIELDS = frozenset({"authorization", "password", "secret", "signature", "token", "vtigersignature"})
 
 # A number within a text; not a Uniqueid such as 1795413713.0, nor the end of a channel's name, -00000003.

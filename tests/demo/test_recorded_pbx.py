@@ -177,7 +177,7 @@ async def test_a_client_that_does_not_read_is_cut_off() -> None:
         flood = Event((("Event", "X"), ("Privilege", "call,all"), ("Fill", "x" * 60_000)))
         with trio.fail_after(5):
             while recorded._sessions:
-                recorded._broadcast(flood)
+                recorded.tell_nowait(flood)
                 await trio.lowlevel.checkpoint()
 
 

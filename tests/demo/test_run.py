@@ -58,7 +58,7 @@ def test_rows_and_differences_in_one_table() -> None:
     )  # fmt: skip
     crm.load([row])
     recording = shipped_recordings()["outbound_busy"]
-    played = Played(recording=recording, retelling=Retelling(epoch=recording.epoch, shift=0, serial=1))
+    played = Played(recording=recording, retelling=Retelling(epoch=recording.epoch, shift=0, serial=1), began_at=0.0)
     judgement = run.Judgement(played=played, rows=(row,), differences=("it differs",))
     head, _, line, _, _, problem = run.report(crm, [judgement])
     assert head.split("  ")[0] == "Call Status"

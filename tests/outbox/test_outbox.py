@@ -235,6 +235,42 @@ async def test_a_new_call_goes_before_the_backlog(store_url: str) -> None:
     assert [row.call_id for row in rows] == ["main-new", "main-ending", "main-old0", "main-old1"]
 
 
+async def test_a_call_that_is_over_is_no_news(store_url: str) -> None:
+    """The popup of a call that still rings goes before one of a call whose Hangup is there already."""
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        await outbox.put(a_call("over"), NOW)
+        await outbox.put(a_call("over", [Step.END_CALL]) + a_call("rings", [Step.DIAL_BEGIN]), NOW + 1)
+        (row,) = await lease(outbox, NOW + 2, limit=1)
+        assert row.call_id == "main-rings"
+        # Another employee's Hangup is not this one's.
+        await outbox.put([a_request("group", Step.DIAL_BEGIN, "101"), a_request("group", Step.HANGUP, "102")], NOW + 2)
+        (row,) = await lease(outbox, NOW + 2, limit=1)
+        assert row.call_id == "main-group"
+        (row,) = await lease(outbox, NOW + 2, limit=1)
+        assert row.call_id == "main-over"
+
+
+@pytest.mark.parametrize("age", [0, 600])
+async def test_a_call_that_was_begun_goes_on(store_url: str, age: float) -> None:
+    """Its next request goes before what other calls have to say, but not before a popup of the moment."""
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        for call in ("1", "2", "3"):
+            await outbox.put(a_call(call), NOW - age)
+        (row,) = await lease(outbox, limit=1)
+        assert (row.call_id, row.step) == ("main-1", Step.DIAL_BEGIN)
+        await outbox.settle(row, Delivered(), NOW)
+        (row,) = await outbox.lease(NOW, 1, "me", 70.0, ["main-1", "main-none"])
+        assert (row.call_id, row.step) == ("main-1", Step.HANGUP)
+        await outbox.settle(row, Delivered(), NOW)
+        await outbox.put(a_call("new", [Step.DIAL_BEGIN]), NOW)
+        rows = await outbox.lease(NOW, 3, "me", 70.0, ["main-1"])
+        assert [(row.call_id, row.step) for row in rows] == [
+            ("main-new", Step.DIAL_BEGIN),
+            ("main-1", Step.END_CALL),
+            ("main-2", Step.DIAL_BEGIN),
+        ]
+
+
 async def test_next_wake(store_url: str) -> None:
     """Nothing to do: never; due: now; all in flight: when the lease ends."""
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:

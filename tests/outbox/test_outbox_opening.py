@@ -85,7 +85,7 @@ async def test_a_newer_schema_is_refused(store_url: str) -> None:
 
     words = await refused(OutboxSettings(url=store_url))
 
-    assert "newer uac-trio (schema 9999; this one knows up to 0001)" in words
+    assert "newer uac-trio (schema 9999; this one knows up to 0002)" in words
     assert "install that version again" in words
 
 
@@ -197,8 +197,32 @@ async def test_disk_full(tmp_path: Path) -> None:
         with pytest.raises(OutboxError, match="the disk is full: make room"):
             await outbox.put(batch, NOW)
         assert (await outbox.statistics()).waiting == 0
-        raw.execute("PRAGMA max_page_count = 100000")
+        # The limit is that connection's own, and after a failure a new one is opened.
         assert await outbox.put(batch, NOW) == 1000
+
+
+async def test_a_damaged_file_that_was_moved_away(tmp_path: Path) -> None:
+    """Nothing is deleted or repaired by us; once the file is out of the way, a new one is made and work goes on."""
+    path = tmp_path / "c.db"
+    async with open_outbox(settings(path)) as outbox:
+        await outbox.put([a_request("1")], NOW)
+        outbox._engine.dispose()  # all is in the file now
+        healthy = path.read_bytes()
+        path.write_bytes(healthy[:100] + b"\xff" * (len(healthy) - 100))
+        for _ in range(2):
+            with pytest.raises(OutboxError, match="damaged or no SQLite database; move it away"):
+                await outbox.put([a_request("2")], NOW)
+        assert path.read_bytes()[100:] == b"\xff" * (len(healthy) - 100)
+        path.rename(tmp_path / "damaged.db")
+        assert await outbox.put([a_request("2")], NOW) == 1
+
+
+async def test_a_file_that_must_be_there(tmp_path: Path) -> None:
+    """An administrator who looks into an outbox that is not there is told so; none is made."""
+    with pytest.raises(OutboxError, match="no such file"):
+        async with open_outbox(settings(tmp_path / "c.db"), create=False):
+            pass
+    assert os.listdir(tmp_path) == []
 
 
 async def test_tables_lost_while_in_use(tmp_path: Path) -> None:

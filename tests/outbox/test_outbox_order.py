@@ -102,7 +102,9 @@ async def test_order_whatever_happens(moves: list[tuple[str, int]]) -> None:
                         put[call] = min(put[call] + 1 + which, len(STEPS))
                         await boxes[which % 2].put(calls[call][: put[call]], now)
                     case "lease":
-                        for row in await boxes[which % 2].lease(now, 1 + which, f"box {which % 2}", LEASE):
+                        for row in await boxes[which % 2].lease(
+                            now, 1 + which, f"box {which % 2}", LEASE, [f"p-{which}"]
+                        ):
                             observer.begin(row, now)
                             leased.append(row)
                     case "deliver":

@@ -22,6 +22,7 @@ from uac_trio.config.tables import ROUTE, SECRET, SERVER, TABLES
 from uac_trio.logs import LogSettings
 from uac_trio.outbox import OutboxError, OutboxSettings
 from uac_trio.outbox.opening import parse_url
+from uac_trio.recordings import RecordingsSettings
 from uac_trio.sender import SenderSettings
 from uac_trio.vtiger.account import VtigerAccount
 from uac_trio.vtiger.click2call import Click2CallRules, Route
@@ -46,6 +47,8 @@ class Config:
     vtiger: VtigerAccount
     click2call: Click2CallRules
     http: WebSettings
+    playback: RecordingsSettings
+    """``[recordings]``."""
     store: OutboxSettings
     sender: SenderSettings
     log: LogSettings
@@ -63,12 +66,13 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     vtiger = _read(reader, "vtiger", VtigerAccount)
     click2call = _read(reader, "click2call", Click2CallRules)
     http = _read(reader, "http", WebSettings)
+    playback = _read(reader, "recordings", RecordingsSettings)
     store = _read(reader, "store", OutboxSettings)
     sender = _read(reader, "sender", SenderSettings)
     log = _read(reader, "log", LogSettings)
     if store:
         _check_store(reader, store)
-    if reader.problems or not (calls and vtiger and click2call and http and store and sender and log):
+    if reader.problems or not (calls and vtiger and click2call and http and playback and store and sender and log):
         raise ConfigError(reader.problems)
     return Config(
         path=path,
@@ -79,6 +83,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         vtiger=vtiger,
         click2call=click2call,
         http=http,
+        playback=playback,
         store=store,
         sender=sender,
         log=log,

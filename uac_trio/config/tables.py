@@ -8,7 +8,9 @@ from pathlib import Path
 from uac_trio.config.reader import Key, Keys
 from uac_trio.config.values import (
     absolute_path,
+    absolute_paths,
     bind,
+    converter,
     country,
     extensions,
     filled,
@@ -32,6 +34,7 @@ from uac_trio.config.values import (
     words,
 )
 from uac_trio.logs import LEVELS
+from uac_trio.recordings.sound import TARGETS
 from uac_trio.vtiger.account import Flavour
 
 SECRET: Keys = {
@@ -68,12 +71,14 @@ ROUTE: Keys = {
 }
 """``[[pbx]]``: how it is told to call an employee."""
 
-RECORDINGS: Keys = {"recordings": Key(read=texts)}
+ROOTS: Keys = {"recordings": Key(read=absolute_paths)}
+"""``[[pbx]]``: where its recordings are."""
 
 CALLS: Keys = {
     "extensions": Key(read=extensions),
     "internal": Key(read=one_of("ignore", "report")),
     "unreached": Key(read=text),
+    "unreached_by": Key(read=text_table),
     "region": Key(read=country),
     "devices": Key(read=text_table),
     "trunks": Key(read=text_set),
@@ -110,6 +115,20 @@ HTTP: Keys = {
     "grace_seconds": Key(read=seconds(0, 10)),
 }
 
+RECORDINGS: Keys = {
+    "wait_seconds": Key(read=seconds(1, 86400)),
+    "link_days": Key(read=whole(0, 36500)),
+    "keep_days": Key(read=whole(0, 36500)),
+    "delete_files": Key(read=flag),
+    "max_downloads": Key(read=whole(1, 1000)),
+    "format": Key(read=one_of(*TARGETS)),
+    "converter": Key(read=converter),
+    "convert_seconds": Key(read=seconds(1, 3600)),
+    "conversions": Key(read=whole(1, 64)),
+    "cache": Key(read=lambda value: absolute_path(value) if value != "" else ""),
+    "cache_mb": Key(read=whole(1, 1_000_000)),
+}
+
 STORE: Keys = {
     "url": Key(read=filled, secret=True),
     "busy_timeout": Key(read=seconds(0.1, 60)),
@@ -136,11 +155,12 @@ LOG: Keys = {
 }
 
 TABLES: Mapping[str, Keys] = {
-    "pbx": {**SERVER, **SECRET, **ROUTE, **RECORDINGS},
+    "pbx": {**SERVER, **SECRET, **ROUTE, **ROOTS},
     "calls": CALLS,
     "vtiger": {**VTIGER, **SECRET},
     "click2call": CLICK2CALL,
     "http": HTTP,
+    "recordings": RECORDINGS,
     "store": STORE,
     "sender": SENDER,
     "log": LOG,

@@ -109,6 +109,16 @@ def absolute_path(value: object) -> str:
     return text(value)
 
 
+def absolute_paths(value: object) -> tuple[str, ...]:
+    return tuple(absolute_path(item) for item in texts(value))
+
+
+def converter(value: object) -> str:
+    if value not in ("auto", "ffmpeg", "sox", "") and not (isinstance(value, str) and value.startswith("/")):
+        raise WrongValueError('"auto", "ffmpeg", "sox", the path of one of these, or "" for none')
+    return text(value)
+
+
 def text_set(value: object) -> frozenset[str]:
     return frozenset(texts(value))
 

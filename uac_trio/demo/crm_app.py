@@ -14,11 +14,13 @@ from quart_trio import QuartTrio
 
 from uac_trio.demo.crm import CallRow, CRMReply, StandInCRM
 from uac_trio.demo.crm_tables import OPEN_STATES
+from uac_trio.demo.listen import listen
 from uac_trio.vtiger.account import Flavour
 from uac_trio.web.server import WebSettings, serve_web
 
 CALLBACK_PATH = "/modules/PBXManager/callbacks/PBXManager.php"
 OWNER_PATH = "/modules/PBXManager/callbacks/SPAgi.php"
+LISTEN_PATH = "/index.php"
 SHOWN_CALLS = 100
 GIVES_UP = 130.0
 """Seconds after which the hanging answer of a poisoned CRM ends; clients gave up on the real one then."""
@@ -30,7 +32,7 @@ _PAGE = {
 }
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "connect-src 'self'; img-src data:",
+    "connect-src 'self'; media-src 'self' http://127.0.0.1:*; img-src data:",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -49,11 +51,22 @@ def create_crm_app(crm: StandInCRM, *, now: Callable[[], float], headline: Calla
     async def owner() -> Response:
         return await _php_reply(crm.owner_extension(await _php_request()))
 
+    async def listen_record() -> Response:
+        is_known = (request.args.get("module"), request.args.get("action")) == ("PBXManager", "ListenRecord")
+        record = request.args.get("record", "")
+        row = next((row for row in crm.rows if is_known and str(row.pbxmanagerid) == record), None)
+        heard = await listen(row.recordingurl, crm.secret) if row is not None and row.recordingurl else None
+        # PHP's own type, where the connector's was not passed on.
+        reply = Response(heard.body if heard else b"", content_type="text/html; charset=UTF-8")
+        reply.headers.update(heard.headers if heard else {})
+        return reply
+
     async def state() -> Response:
         return jsonify(crm_state(crm, now(), headline()))
 
     for path, script in ((CALLBACK_PATH, callback), (OWNER_PATH, owner)):
         app.add_url_rule(path, path, script, methods=["GET", "POST", "PUT"])
+    app.add_url_rule(LISTEN_PATH, "listen", listen_record)
     app.add_url_rule("/state", "state", state)
     folder = resources.files("uac_trio.demo") / "page"
     for path, (name, content_type) in _PAGE.items():
@@ -117,10 +130,18 @@ def call_columns(crm: StandInCRM, row: CallRow) -> dict[str, Any]:
         "customer_id": row.customer or "",
         "user": _user_name(crm, row.user),
         "recording": (row.recordingurl or "") if row.callstatus == "completed" else "",
+        "listen": _listen_address(crm, row) if row.callstatus == "completed" else "",
         "duration": row.totalduration,
         "start": row.starttime or "",
         "uuid": row.sourceuuid,
     }
+
+
+def _listen_address(crm: StandInCRM, row: CallRow) -> str:
+    """What the page's player is given: SalesPlatform's own address, which fetches it, or the link itself."""
+    if crm.flavour is Flavour.STOCK or not row.recordingurl:
+        return row.recordingurl or ""
+    return f"index.php?module=PBXManager&action=ListenRecord&record={row.pbxmanagerid}"
 
 
 def status_colour(status: str) -> str:

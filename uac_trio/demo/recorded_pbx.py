@@ -27,7 +27,7 @@ GOODBYE = 1.0
 
 _SHOWN = (
     "Channel", "ChannelState", "ChannelStateDesc", "CallerIDNum", "CallerIDName", "ConnectedLineNum",
-    "ConnectedLineName", "AccountCode", "Context", "Exten", "Priority", "Uniqueid", "Linkedid",
+    "ConnectedLineName", "AccountCode", "Context", "Exten", "Priority", "Uniqueid", "Linkedid", "Application",
 )  # fmt: skip
 
 
@@ -45,6 +45,8 @@ class Played:
 
     recording: Recording
     retelling: Retelling
+    began_at: float
+    """When its first event was told, seconds since the epoch."""
 
 
 @attrs.define
@@ -54,12 +56,15 @@ class RecordedPBX:
     now: Callable[[], float]
     username: str = "demo"
     secret: str = "demo"  # noqa: S105 - it serves recorded calls on loopback
+    observe: Callable[[Event], None] = lambda _: None
+    """Is shown every event before the clients are told."""
     originates: list[Message] = attrs.field(factory=list, init=False)
     """Every Originate that was asked for."""
     watched: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set once a client has logged in and asked for the channels, which is the last thing before it follows events."""
     _sessions: set[_Session] = attrs.field(factory=set, init=False)
     _channels: dict[str, dict[str, str]] = attrs.field(factory=dict, init=False)
+    _created: dict[str, float] = attrs.field(factory=dict, init=False)
     _serial: int = attrs.field(default=0, init=False)
 
     async def play(self, plays: Iterable[Play], pace: float = 1.0) -> list[Played]:
@@ -76,15 +81,17 @@ class RecordedPBX:
 
     async def _tell(self, play: Play, pace: float, serial: int, played: list[Played]) -> None:
         await trio.sleep(play.at / pace)
-        recording, started = play.recording, trio.current_time()
-        shift = int(self.now()) - recording.epoch
+        recording, started, began_at = play.recording, trio.current_time(), self.now()
+        shift = int(began_at) - recording.epoch
         retelling = Retelling(epoch=recording.epoch, shift=shift, serial=serial)
         for timed in recording.events:
             await trio.sleep_until(started + (timed.at - recording.began) / pace)
-            self._broadcast(retelling.event(timed.event))
-        played.append(Played(recording=recording, retelling=retelling))
+            self.tell_nowait(retelling.event(timed.event))
+        played.append(Played(recording=recording, retelling=retelling, began_at=began_at))
 
-    def _broadcast(self, event: Event) -> None:
+    def tell_nowait(self, event: Event) -> None:
+        """Something happens at the PBX: every client that is logged in is told."""
+        self.observe(event)
         self._follow(event)
         for session in self._sessions:
             session.tell_nowait(event)
@@ -95,16 +102,32 @@ class RecordedPBX:
         match event.name:
             case "Newchannel":
                 self._channels[uniqueid] = {}
+                self._created[uniqueid] = self.now()
             case "Hangup":
                 self._channels.pop(uniqueid, None)
+                self._created.pop(uniqueid, None)
+            case "DialBegin" if event.get("DestUniqueid") in self._channels:
+                caller = self._channels.get(uniqueid)  # none: it is an Originate's
+                in_queue = caller is not None and caller.get("Application") == "Queue"
+                application = "AppDial2" if caller is None else "AppQueue" if in_queue else "AppDial"
+                self._channels[event.get("DestUniqueid")]["Application"] = application
             case "BridgeEnter" | "BridgeLeave" if uniqueid in self._channels:
                 bridge = event.get("BridgeUniqueid") if event.name == "BridgeEnter" else ""
                 self._channels[uniqueid]["BridgeId"] = bridge
         if uniqueid in self._channels:
             self._channels[uniqueid] |= {name: event.get(name) for name in _SHOWN if name in event}
 
+    def forget_channels(self) -> None:
+        """As a restart of Asterisk does: all channels are gone, and nobody is told."""
+        self._channels.clear()
+        self._created.clear()
+
     def channels(self) -> list[dict[str, str]]:
-        return [dict(channel) for channel in self._channels.values()]
+        now = self.now()
+        return [
+            {"Application": "", **channel, "Duration": _clock(now - self._created[uniqueid])}
+            for uniqueid, channel in self._channels.items()
+        ]
 
     async def _serve_client(self, stream: trio.SocketStream) -> None:
         to_send, outgoing = trio.open_memory_channel[bytes](MAX_UNSENT)
@@ -210,6 +233,11 @@ class _Session:
         except (trio.WouldBlock, trio.ClosedResourceError, trio.BrokenResourceError):
             self.over = True
             self._cut_off()
+
+
+def _clock(seconds: float) -> str:
+    whole = int(seconds)
+    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
 def _tag(action: Message) -> tuple[tuple[str, str], ...]:

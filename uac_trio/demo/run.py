@@ -1,6 +1,7 @@
 """The demo: recorded calls over AMI into the real daemon, which posts to a stand-in CRM with a page to look at.
 
     recorded PBX --AMI over TCP--> daemon (outbox in a temporary SQLite file) --HTTP--> stand-in CRM --> page
+         +--- files of recordings ---> daemon <--HTTP-- stand-in CRM <--- the page's player
 
 Everything runs in this process, on loopback.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -22,6 +24,7 @@ from uac_trio.config import Config, load_config
 from uac_trio.daemon import now, run_daemon
 from uac_trio.demo.crm import CallRow, CRMContact, CRMUser, StandInCRM
 from uac_trio.demo.crm_app import CALLBACK_PATH, call_columns, serve_crm_app
+from uac_trio.demo.monitor import FakeMixMonitor
 from uac_trio.demo.recorded_pbx import Play, Played, RecordedPBX, serve_recorded_pbx
 from uac_trio.demo.recording import shipped_recordings
 from uac_trio.demo.truth import differences, expected_rows
@@ -196,9 +199,11 @@ async def open_demo(*, port: int = 0, pace: float = 1.0) -> AsyncIterator[Demo]:
     They end in the order of the data: daemon, then the CRM that it posts to.
     """
     crm = StandInCRM(users=USERS, contacts=CUSTOMERS, secret="demo")  # noqa: S106 - on loopback, for its own daemon
-    pbx = RecordedPBX(now=now)
     status = ["Waiting for the connector"]
     with tempfile.TemporaryDirectory(prefix="uac-trio-demo-") as folder:
+        monitor = Path(folder) / "monitor"
+        monitor.mkdir()
+        pbx = RecordedPBX(now=now, observe=FakeMixMonitor(monitor).note)
         async with trio.open_nursery() as outside:
             try:
                 (address,) = await outside.start(
@@ -224,6 +229,7 @@ async def open_demo(*, port: int = 0, pace: float = 1.0) -> AsyncIterator[Demo]:
 def _configure(folder: Path, *, ami_port: int, crm: StandInCRM, crm_address: str) -> Config:
     """A configuration as an administrator would write it."""
     store = f"sqlite:///{folder / 'connector.db'}"
+    http_port = _free_port()
     text = f"""
 [[pbx]]
 name = "{PBX_NAME}"
@@ -231,6 +237,7 @@ host = "127.0.0.1"
 port = {ami_port}
 username = "demo"
 secret = "demo"
+recordings = [{json.dumps(str(folder / "monitor"))}]
 
 [vtiger]
 url = "{crm_address}{CALLBACK_PATH}"
@@ -239,8 +246,8 @@ flavour = "{crm.flavour.value}"
 timezone = "{crm.zone}"
 
 [http]
-bind = "127.0.0.1:0"
-public_url = "http://connector.example:5000"
+bind = "127.0.0.1:{http_port}"
+public_url = "http://127.0.0.1:{http_port}"
 
 [store]
 url = {json.dumps(store)}
@@ -249,6 +256,14 @@ url = {json.dumps(store)}
     path.write_text(text, encoding="utf-8")
     path.chmod(0o600)
     return load_config(path)
+
+
+def _free_port() -> int:
+    """The links to recordings have it in them, so it must be known before the daemon listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def report(crm: StandInCRM, judgements: Sequence[Judgement]) -> list[str]:

@@ -1,11 +1,13 @@
 """The durable outbox: every CRM request is a row here before it is sent, and until long after.
 
-One table, the same in SQLite (one file, no set-up) and in PostgreSQL (several connectors at once). Keys drop doubles,
+The same tables in SQLite (one file, no set-up) and in PostgreSQL (several connectors at once). Keys drop doubles,
 leases keep the order within a call, states and times in the row survive whatever happens to us.
 """
 
+from uac_trio.outbox.forgetting import Forgotten
 from uac_trio.outbox.opening import OutboxError, OutboxSettings
 from uac_trio.outbox.outbox import Outbox, open_outbox
+from uac_trio.outbox.recordings import NewRecording, RecordingRow, RecordingRows, RecordingState
 from uac_trio.outbox.rows import (
     Delivered,
     OpenParticipation,
@@ -20,6 +22,8 @@ from uac_trio.outbox.rows import (
 
 __all__ = [
     "Delivered",
+    "Forgotten",
+    "NewRecording",
     "OpenParticipation",
     "Outbox",
     "OutboxError",
@@ -29,6 +33,9 @@ __all__ = [
     "Outcome",
     "Parked",
     "ParkedRow",
+    "RecordingRow",
+    "RecordingRows",
+    "RecordingState",
     "Retry",
     "Unknown",
     "open_outbox",

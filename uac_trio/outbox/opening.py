@@ -71,21 +71,34 @@ def parse_url(text: str) -> sa.URL:
     return url
 
 
-def open_engine(settings: OutboxSettings) -> sa.Engine:
-    """Blocking. The schema is there and current when this returns. Raises OutboxError."""
+def open_engine(settings: OutboxSettings, *, create: bool = True) -> sa.Engine:
+    """Blocking. The schema is there and current when this returns. Raises OutboxError.
+
+    Without ``create`` a file that is not there is not made.
+    """
     url = parse_url(settings.url)
+    if not create and url.drivername == SQLITE and not Path(str(url.database)).exists():
+        raise OutboxError(
+            f"outbox {shown(url)}: no such file; it is made by the first uac-trio run of this [store] url"
+        )
     engine = _sqlite_engine(url, settings) if url.drivername == SQLITE else _postgresql_engine(url, settings)
     try:
-        with in_words(engine):
-            if url.drivername == SQLITE:
-                _create_file(Path(str(url.database)))
-                _switch_to_wal(engine, settings.busy_timeout)
-            with engine.begin() as connection:
-                _bring_up_to_date(connection)
+        make_ready(engine, settings)
     except BaseException:
         engine.dispose()
         raise
     return engine
+
+
+def make_ready(engine: sa.Engine, settings: OutboxSettings) -> None:
+    """Blocking. Make the file if there is none, bring its schema up to date. Raises OutboxError."""
+    with in_words(engine):
+        if engine.url.drivername == SQLITE:
+            _create_file(Path(str(engine.url.database)))
+        with engine.begin() as connection:
+            _bring_up_to_date(connection)
+        if engine.url.drivername == SQLITE:  # not before: it would change a file that is not ours
+            _switch_to_wal(engine, settings.busy_timeout)
 
 
 def _sqlite_engine(url: sa.URL, settings: OutboxSettings) -> sa.Engine:

@@ -13,16 +13,20 @@ there is nothing to clean up at start, and two processes on one database need no
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar, assert_never
 
 import sqlalchemy as sa
 import trio
 from sqlalchemy.dialects import postgresql, sqlite
 
-from uac_trio.outbox.opening import OutboxError, OutboxSettings, in_words, open_engine, shown
+from uac_trio.outbox.forgetting import Forgotten, forget
+from uac_trio.outbox.opening import OutboxError, OutboxSettings, in_words, make_ready, open_engine, shown
+from uac_trio.outbox.recordings import NewRecording, RecordingRows
 from uac_trio.outbox.rows import (
     Delivered,
     OpenParticipation,
@@ -41,9 +45,10 @@ from uac_trio.vtiger.request import CallbackRequest, Step
 T = TypeVar("T")
 
 LIVE = 60.0
-"""Seconds for which a request is news: it goes before any backlog, so that a new call's popup does not wait for it."""
+"""Seconds for which a request goes before any backlog, so that a new call's popup does not wait for it."""
 
 _BEGINS = (Step.DIAL_BEGIN.value, Step.START_APP.value)
+_NEWEST = 200  # rows that may go before a backlog; more than these are one themselves
 _CHUNK = 500  # rows a statement names one by one; SQLite's old limit is 999 parameters
 _UNREPEATABLE = tuple(step.value for step in Step if not repeatable(step))
 
@@ -57,13 +62,15 @@ _LOST = "its sender is gone or had no answer"
 
 
 @asynccontextmanager
-async def open_outbox(settings: OutboxSettings) -> AsyncIterator[Outbox]:
+async def open_outbox(settings: OutboxSettings, *, create: bool = True) -> AsyncIterator[Outbox]:
     """Open or create the database, bring its schema up to date, and close it in the end.
+
+    Without ``create`` a file that is not there is an error.
 
     Raises:
         OutboxError: it cannot be opened, is broken, is another program's or was written by a newer version.
     """
-    engine = await trio.to_thread.run_sync(open_engine, settings)
+    engine = await trio.to_thread.run_sync(partial(open_engine, settings, create=create))
     try:
         yield Outbox(engine, settings)
     finally:
@@ -85,22 +92,32 @@ class Outbox:
         threads = settings.pool_size - 1 if self._is_postgresql else 1
         self._writers = trio.CapacityLimiter(max(1, threads))
         self._readers = trio.CapacityLimiter(1)
+        self._mending = threading.Lock()
+        self._failed = False
         self.settings = settings
+        self.recordings = RecordingRows(self._read, self._write, self._insert, self._put)
 
     @property
     def where(self) -> str:
         """The database's address without its password."""
         return shown(self._engine.url)
 
+    @property
+    def directory(self) -> Path:
+        """Where files that go with the store have their place: the one of SQLite's file, else the working directory."""
+        return Path() if self._is_postgresql else Path(str(self._engine.url.database)).parent
+
     # -- The daemon's side ------------------------------------------------------------------------------------------
 
-    async def put(self, requests: Sequence[CallbackRequest], now: float) -> int:
-        """Store all of ``requests``, in their order, in one transaction; how many were new.
+    async def put(
+        self, requests: Sequence[CallbackRequest], now: float, recordings: Sequence[NewRecording] = ()
+    ) -> int:
+        """Store all of ``requests``, in their order, and ``recordings`` in one transaction; how many requests were new.
 
         A request whose key is there already, in whatever state, is dropped: that is what makes restarts, replayed
-        snapshots and second connectors harmless.
+        snapshots and second connectors harmless. Awaited recordings hold their requests, which ``requests`` lack.
         """
-        return await self._write(self._put, requests, now) if requests else 0
+        return await self._write(self._put, requests, now, recordings) if requests or recordings else 0
 
     async def open_participations(self, pbx_prefix: str) -> list[OpenParticipation]:
         """What the CRM shows ringing or talking, of the calls whose id begins with ``pbx_prefix``.
@@ -124,13 +141,17 @@ class Outbox:
 
     # -- The sender's side ------------------------------------------------------------------------------------------
 
-    async def lease(self, now: float, limit: int, owner: str, lease_seconds: float) -> list[OutboxRow]:
+    async def lease(
+        self, now: float, limit: int, owner: str, lease_seconds: float, begun: Collection[str] = ()
+    ) -> list[OutboxRow]:
         """At most ``limit`` rows to be sent now, at most one of a call, each the oldest unsettled one of its call.
 
-        None of a call that has a row in flight. Of the last ``LIVE`` seconds' requests those that begin a popup come
-        first, then the others, then what is due longest.
+        None of a call that has a row in flight. In this order: the news, which are the popups of the last ``LIVE``
+        seconds whose phones still ring; what the calls in ``begun`` have to say next, so that a call that is over does
+        not ring in the CRM until the calls beside it have been told; the rest of the last ``LIVE`` seconds; what is
+        due longest.
         """
-        return await self._write(self._lease, now, limit, owner, lease_seconds)
+        return await self._write(self._lease, now, limit, owner, lease_seconds, begun)
 
     async def settle(self, row: OutboxRow, outcome: Outcome, now: float) -> bool:
         """Record what became of a leased row. False: the lease had run out and somebody else has taken it."""
@@ -157,6 +178,10 @@ class Outbox:
         """Give a parked row up for good. Its key stays, so that it does not come back. False: no such parked row."""
         return await self._write(self._drop, row_id, now)
 
+    async def forget(self, number: str) -> Forgotten:
+        """Remove what is kept of a customer: every row of every call with ``number`` that the CRM was told of."""
+        return await self._write(forget, number, _unended)
+
     # -- In worker threads ------------------------------------------------------------------------------------------
 
     async def _write(self, work: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401  typed by its callers
@@ -170,16 +195,40 @@ class Outbox:
         )
 
     def _transact(self, engine: sa.Engine, work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
-        with in_words(engine), engine.begin() as connection:
-            return work(connection, *arguments)
+        self._mend()
+        try:
+            with in_words(engine), engine.begin() as connection:
+                return work(connection, *arguments)
+        except OutboxError as error:
+            self._failed = self._failed or error.__cause__ is not None  # else it is about the rows, not the database
+            raise
+
+    def _mend(self) -> None:
+        """After a failure begin anew with what is there now: a file may have been moved away, replaced or restored,
+        a server restarted, and open connections would stay with the old one."""
+        with self._mending:
+            if self._failed:
+                self._engine.dispose()
+                make_ready(self._engine, self.settings)
+                self._failed = False
 
     def _lock(self, connection: sa.Connection, lock: int, *, shared: bool = False) -> None:
         if self._is_postgresql:
             function = sa.func.pg_advisory_xact_lock_shared if shared else sa.func.pg_advisory_xact_lock
             connection.execute(sa.select(function(lock)))
 
-    def _put(self, connection: sa.Connection, requests: Sequence[CallbackRequest], now: float) -> int:
+    def _put(
+        self,
+        connection: sa.Connection,
+        requests: Sequence[CallbackRequest],
+        now: float,
+        recordings: Sequence[NewRecording] = (),
+    ) -> int:
         self._lock(connection, _PUT_LOCK)
+        if recordings:
+            self.recordings.put(connection, recordings, now)
+        if not requests:
+            return 0
         last = connection.scalar(sa.select(sa.func.max(request.c.id))) or 0
         statement = self._insert(request).on_conflict_do_nothing(index_elements=[request.c.key])
         connection.execute(statement, [_as_row(each, now) for each in requests])
@@ -187,25 +236,43 @@ class Outbox:
         return connection.scalar(sa.select(sa.func.count()).where(request.c.id > last)) or 0
 
     def _lease(
-        self, connection: sa.Connection, now: float, limit: int, owner: str, lease_seconds: float
+        self,
+        connection: sa.Connection,
+        now: float,
+        limit: int,
+        owner: str,
+        lease_seconds: float,
+        begun: Collection[str],
     ) -> list[OutboxRow]:
         self._lock(connection, _LEASE_LOCK, shared=True)
         self._end_leases(connection, now)
         self._set_moot_aside(connection, now)
         due = _heads().where(request.c.next_try_at <= now)
-        live = due.where(request.c.created_at > now - LIVE).order_by(request.c.created_at, request.c.id)
-        chosen: list[sa.Row[Any]] = []
+        # Named one by one, for no planner finds them among an outage's backlog by conditions as wide as these.
+        newest = list(
+            connection.scalars(
+                sa.select(request.c.id)
+                .where(request.c.state == State.WAITING, request.c.created_at > now - LIVE)
+                .order_by(request.c.created_at.desc(), request.c.id.desc())
+                .limit(_NEWEST)
+            )
+        )
+        live = due.where(request.c.id.in_(newest)).order_by(request.c.created_at, request.c.id)
+        begins, ended = request.c.step.in_(_BEGINS), _hangup_of(request)
+        chosen: dict[int, sa.Row[Any]] = {}
         for query in (
-            live.where(request.c.step.in_(_BEGINS)),
-            live.where(request.c.step.not_in(_BEGINS)),
-            due.where(request.c.created_at <= now - LIVE).order_by(request.c.next_try_at, request.c.id),
+            live.where(begins, ended.is_(None)),
+            due.where(request.c.call_id.in_(begun)).order_by(request.c.id),
+            live,
+            due.order_by(request.c.next_try_at, request.c.id),
         ):
-            chosen += self._locked_rows(connection, query, limit - len(chosen))
+            rows = self._locked_rows(connection, query.where(request.c.id.not_in(chosen)), limit - len(chosen))
+            chosen |= {row.id: row for row in rows}
         until = now + lease_seconds
         if chosen:
             connection.execute(
                 sa.update(request)
-                .where(request.c.id.in_([row.id for row in chosen]))
+                .where(request.c.id.in_(chosen))
                 .values(state=State.SENDING, leased_by=owner, leased_until=until, attempt=request.c.attempt + 1)
             )
         return [
@@ -222,7 +289,7 @@ class Outbox:
                 leased_until=until,
                 created_at=row.created_at,
             )
-            for row in chosen
+            for row in chosen.values()
         ]
 
     def _locked_rows(self, connection: sa.Connection, query: sa.Select[Any], limit: int) -> list[sa.Row[Any]]:
@@ -466,6 +533,14 @@ def _follows(later: sa.FromClause, step: Step, begin: sa.FromClause) -> sa.Colum
         later.c.id > begin.c.id,
         later.c.step == step.value,
         sa.or_(later.c.extension == begin.c.extension, begin.c.step == Step.START_APP.value),
+    )
+
+
+def _hangup_of(begin: sa.FromClause) -> sa.ScalarSelect[Any]:
+    """The Hangup that is there for what ``begin`` began; row by row, as in _heads."""
+    hangup = request.alias("hangup")
+    return (
+        sa.select(hangup.c.id).where(_follows(hangup, Step.HANGUP, begin)).limit(1).correlate(begin).scalar_subquery()
     )
 
 

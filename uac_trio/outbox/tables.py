@@ -1,4 +1,4 @@
-"""The one table. A change here needs a new file in migrations/versions; a test compares the two."""
+"""The tables. A change here needs a new file in migrations/versions; a test compares the two."""
 
 from __future__ import annotations
 
@@ -46,4 +46,26 @@ request = sa.Table(
     sa.Index("request_due", "state", "next_try_at", "id"),
     sa.Index("request_age", "state", "created_at", "id"),
     sa.Index("request_moot", "state", "moot_after"),
+)
+
+recording = sa.Table(
+    "recording",
+    metadata,
+    sa.Column("token", sa.Text, primary_key=True),
+    sa.Column("pbx", sa.Text, nullable=False),
+    sa.Column("call_id", sa.Text, nullable=False),
+    sa.Column("extension", sa.Text, nullable=False),
+    sa.Column("customer", sa.Text, nullable=False),
+    sa.Column("path", sa.Text, nullable=False),  # a JSON string; often with telephone numbers in it
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("size", sa.BigInteger),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("request", sa.Text),  # a JSON object: what is put into the outbox when the file is complete
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("settled_at", sa.Double),
+    sa.CheckConstraint("state IN ('waiting', 'ready', 'missing', 'unseen')", name="recording_state_known"),
+    sa.Index("recording_awaited", "state", "pbx", "created_at"),
+    sa.Index("recording_call", "call_id"),
+    sa.Index("recording_age", "at"),
 )

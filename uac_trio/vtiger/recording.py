@@ -8,9 +8,15 @@ same whenever the same file is told.
 from __future__ import annotations
 
 import hmac
+import re
 
 from uac_trio.calls.fact import RecordingKnown
 from uac_trio.vtiger.translate import Link
+
+TOKEN = re.compile(r"[0-9a-f]{32}")
+"""What a link's one parameter looks like: 128 bits."""
+
+_BEFORE_TOKEN = "/recording?id="  # noqa: S105 - a piece of a path
 
 
 def recording_link(public_url: str, secret: str) -> Link:
@@ -20,6 +26,13 @@ def recording_link(public_url: str, secret: str) -> Link:
         if not public_url:
             return ""
         told = f"{recording.call_id}\n{recording.extension}\n{recording.path}"
-        return f"{public_url}/recording?id={hmac.digest(secret.encode(), told.encode(), 'sha256').hex()[:32]}"
+        token = hmac.digest(secret.encode(), told.encode(errors="surrogatepass"), "sha256").hex()[:32]
+        return f"{public_url}{_BEFORE_TOKEN}{token}"
 
     return link
+
+
+def token_of(link: str) -> str:
+    """The token in a link of ``recording_link``; "" if it is another's."""
+    token = link.rpartition(_BEFORE_TOKEN)[2]
+    return token if TOKEN.fullmatch(token) else ""

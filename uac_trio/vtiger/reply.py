@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import re
+from email.utils import parsedate_to_datetime
 
 import attrs
 
@@ -50,6 +51,8 @@ class Reply:
     content_type: str = ""
     text: str = ""
     location: str = ""
+    retry_after: float = 0.0
+    """Seconds for which it asks to be left alone (``retry_after_seconds``); 0: it does not."""
 
 
 @attrs.frozen(kw_only=True)
@@ -64,6 +67,19 @@ class Verdict:
     ruling: Ruling
     words: str = ""
     """For an administrator: what was seen, what it means, what to do. No personal data, no secret."""
+    retry_after: float = 0.0
+    """For AWAY: seconds for which the CRM asked to be left alone."""
+
+
+def retry_after_seconds(header: str, now: float) -> float:
+    """What a ``Retry-After`` (RFC 9110, 10.2.3: seconds or a date) asks for; 0 if it is missing or makes no sense."""
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def repeatable(step: Step) -> bool:
@@ -207,7 +223,8 @@ def judge(step: Step, answer: Reply | NoReply, *, attempt: int, usual_500: bool 
         pointless = usual_500 and rule.finally_ is Ruling.PROBABLY
         if attempt >= rule.tries or pointless or not repeatable(step):
             ruling = rule.finally_
-    return Verdict(ruling=ruling, words=_words(rule.words, answer))
+    retry_after = answer.retry_after if ruling is Ruling.AWAY else 0.0
+    return Verdict(ruling=ruling, words=_words(rule.words, answer), retry_after=retry_after)
 
 
 def _fits(rule: _Rule, reply: Reply) -> bool:

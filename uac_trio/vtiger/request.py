@@ -41,3 +41,7 @@ class CallbackRequest:
     """Seconds since the epoch: when that happened which is told here."""
     moot_after: str | None = None
     """Not worth sending any more once the request with this key is in the outbox (an answer in a call that is over)."""
+    recording: str = ""
+    """A Record's file, as the PBX told its path; "" for every other step."""
+    customer: str = ""
+    """A Record's outside number: the form does not have it, but whoever asks to be forgotten does."""

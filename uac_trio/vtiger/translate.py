@@ -119,6 +119,8 @@ class Translator:
 
     account: VtigerAccount
     link: Link
+    is_extension: Callable[[str], bool] = lambda _: False
+    """Is this an employee's number?"""
     _rows: dict[tuple[str, str], Row] = attrs.field(factory=dict, init=False)
     """By (call id, extension); stock: (call id, "")."""
 
@@ -149,7 +151,7 @@ class Translator:
             return
         row = self._rows.setdefault((fact.call_id, fact.extension), Row(fact.began_at))
         make = self._maker(fact)
-        caller, dialled = _ends(fact)
+        caller, dialled = self._ends(fact)
         match fact:
             case ParticipationBegan():
                 yield make.request(
@@ -192,7 +194,7 @@ class Translator:
                 yield whole.hangup(row)
 
     def _start_app(self, make: RequestMaker, fact: ParticipationBegan) -> CallbackRequest:
-        caller, dialled = _ends(fact)
+        caller, dialled = self._ends(fact)
         outbound = fact.part is Part.CALLER
         # Outbound, StartApp takes the number from callerIdName if callerIdNumber is the peer in ``channel``.
         return make.request(
@@ -207,16 +209,22 @@ class Translator:
     def _record(self, make: RequestMaker, fact: RecordingKnown) -> Iterator[CallbackRequest]:
         link = self.link(fact)
         if link and len(link) <= field.MAX_LINK:
-            yield make.request(Step.RECORD, callerNumber=fact.extension, recordinglink=link)
+            told = make.request(Step.RECORD, callerNumber=fact.extension, recordinglink=link)
+            yield attrs.evolve(told, recording=fact.path, customer=field.number(fact.customer))
+
+    def _ends(self, fact: OfParticipation) -> tuple[str, str]:
+        """(who calls, who is called), bare numbers both."""
+        customer = field.number(fact.customer)
+        if fact.part is Part.CALLER:
+            return fact.extension, customer
+        if fact.direction is Direction.INBOUND and self.is_extension(customer):
+            # A stranger who shows an employee's number. vTiger would make the row that employee's, outbound, and the
+            # Hangup of who was called would never end it (PBXManager callbacks, DialBegin).
+            customer = f"+{customer}"
+        return customer, fact.extension
 
     def _maker(self, fact: OfParticipation) -> RequestMaker:
         return RequestMaker(self.account, fact.call_id, fact.extension, fact.occurrence, fact.at)
-
-
-def _ends(fact: OfParticipation) -> tuple[str, str]:
-    """(who calls, who is called), bare numbers both."""
-    customer = field.number(fact.customer)
-    return (fact.extension, customer) if fact.part is Part.CALLER else (customer, fact.extension)
 
 
 def occurrence_of(request: CallbackRequest) -> str:

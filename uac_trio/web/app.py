@@ -1,4 +1,7 @@
-"""The HTTP application: ``/makecall``, ``/healthz``, ``/readyz``. What it needs of other rooms is handed to it."""
+"""The HTTP application: ``/makecall``, ``/recording``, ``/healthz``, ``/readyz``.
+
+What it needs of other rooms is handed to it.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from uac_trio.web.click2call import Click2Call, add_click2call
+from uac_trio.web.recordings import Playback, add_recordings
 
 log = structlog.get_logger()
 
@@ -31,7 +35,7 @@ class Health:
     """JSON: the state of each part. No numbers, no secrets: anybody who reaches the port may read it."""
 
 
-def create_app(*, click2call: Click2Call, health: Callable[[], Health]) -> QuartTrio:
+def create_app(*, click2call: Click2Call, health: Callable[[], Health], playback: Playback | None = None) -> QuartTrio:
     """The application. Every failed request gets the body ``Error``: vTiger takes any other text for success."""
     app = QuartTrio("uac_trio.web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
@@ -40,6 +44,8 @@ def create_app(*, click2call: Click2Call, health: Callable[[], Health]) -> Quart
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = False
     add_click2call(app, click2call)
+    if playback is not None:
+        add_recordings(app, playback)
 
     async def healthz() -> tuple[Response, int]:
         now = health()

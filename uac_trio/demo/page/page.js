@@ -67,13 +67,24 @@ function row(call) {
   customer.append(call.customer ? customerLink(call.customer, call.customer_id) : make("span", "none", "--"));
   const recording = make("td");
   if (call.recording) {
-    const mark = make("span", "recorded", "recording");
-    mark.title = call.recording;
-    recording.append(mark);
+    const play = make("button", "recorded", "recording");
+    play.type = "button";
+    play.title = call.recording;
+    play.addEventListener("click", () => listen(call));
+    recording.append(play);
   }
   line.append(status, make("td", "", call.number), customer, make("td", "", call.user), recording,
     make("td", "number", String(call.duration)), make("td", "", call.start));
   return line;
+}
+
+// One player outside of the table, so that a new call does not interrupt it.
+function listen(call) {
+  const player = at("player");
+  at("playing").textContent = (call.customer || call.number) + " · " + call.user + " · " + call.start;
+  at("listening").hidden = false;
+  player.src = call.listen;
+  player.play().catch(() => {});
 }
 
 function customer(contact) {

@@ -1,0 +1,84 @@
+"""What is known of recordings, in a real store."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from tests.outbox.test_forgetting import NOW, deliver, recording_of, whole_call
+from uac_trio.outbox import Outbox, OutboxError, OutboxSettings, RecordingState, open_outbox
+
+TOKEN = f"{'main-1':x>32}"
+
+
+async def steps(outbox: Outbox) -> list[str]:
+    return [row.step.value for row in await outbox.lease(NOW, 10, "us", 60)]
+
+
+async def test_recording_that_is_awaited(store_url: str) -> None:
+    """Its request is in the outbox when it is released, once, and not before; the row survives whatever comes."""
+    awaited = recording_of("main-1", is_awaited=True)
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        assert await outbox.put(whole_call("main-1"), NOW, [awaited, recording_of("main-2")]) == 3
+        await deliver(outbox)
+        assert await steps(outbox) == []
+        (row,) = await outbox.recordings.awaited("main")
+        assert (row.token, row.path, row.at, row.size) == (TOKEN, "79161234567.wav", NOW, None)
+        assert await outbox.recordings.awaited("branch") == []
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        assert await outbox.put([], NOW, [awaited]) == 0
+        assert await outbox.recordings.release(TOKEN, 1234, NOW + 1)
+        assert not await outbox.recordings.release(TOKEN, 1234, NOW + 2)
+        assert not await outbox.recordings.give_up(TOKEN, "too late", NOW + 2)
+        (sent,) = await outbox.lease(NOW + 1, 10, "us", 60)
+        assert (sent.key, sent.form, sent.at) == (awaited.request.key, awaited.request.form, NOW)
+        await outbox.put([], NOW + 3, [awaited])
+        row_now = await outbox.recordings.find(TOKEN)
+    assert row_now is not None
+    assert (row_now.state, row_now.size) == (RecordingState.READY, 1234)
+
+
+async def test_recording_that_does_not_come(store_url: str) -> None:
+    """Given up, it is kept with the reason, and its request never goes out."""
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        await outbox.put([], NOW, [recording_of("main-1", is_awaited=True)])
+        assert await outbox.recordings.give_up(TOKEN, "no file", NOW)
+        assert not await outbox.recordings.release(TOKEN, 1, NOW)
+        assert await steps(outbox) == []
+        assert await outbox.recordings.awaited("main") == []
+        row = await outbox.recordings.find(TOKEN)
+    assert row is not None
+    assert (row.state, row.reason) == (RecordingState.MISSING, "no file")
+
+
+async def test_all_or_nothing(store_url: str) -> None:
+    """When the store refuses a recording, the requests that came with it are not in the outbox either."""
+    broken = attrs.evolve(recording_of("main-1"), pbx=None)  # type: ignore[arg-type]
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        with pytest.raises(OutboxError):
+            await outbox.put(whole_call("main-1"), NOW, [recording_of("main-2"), broken])
+        assert (await outbox.statistics()).waiting == 0
+        assert await outbox.recordings.find(f"{'main-2':x>32}") is None
+
+
+@pytest.mark.parametrize("path", ["x\0y", "\ud800", "Иванов 'x\" \\ %.wav", ""])
+async def test_any_path(store_url: str, path: str) -> None:
+    """A path of any characters comes back as it was."""
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        await outbox.put([], NOW, [attrs.evolve(recording_of("main-1"), path=path)])
+        row = await outbox.recordings.find(TOKEN)
+    assert row is not None
+    assert row.path == path
+
+
+async def test_old_ones_are_deleted(store_url: str) -> None:
+    """By the time of the call, some at a time, oldest first."""
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        for number in range(5):
+            told = recording_of(f"main-{number}")
+            await outbox.put([], NOW, [attrs.evolve(told, request=attrs.evolve(told.request, at=NOW + number))])
+        old = await outbox.recordings.older(NOW + 3, limit=2)
+        assert [row.call_id for row in old] == ["main-0", "main-1"]
+        await outbox.recordings.delete(old)
+        assert [row.call_id for row in await outbox.recordings.older(NOW + 3)] == ["main-2"]
+        assert await outbox.recordings.find(f"{'main-3':x>32}") is not None

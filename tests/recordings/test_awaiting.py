@@ -1,0 +1,340 @@
+"""When the CRM is told of a recording: against a real store, with files that come late, grow, or never come."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+import structlog.testing
+import trio
+
+from tests.recordings.sounds import wav
+from uac_trio.outbox import Delivered, Outbox, OutboxError, OutboxSettings, RecordingState, open_outbox
+from uac_trio.recordings import AwaitedRecordings, RecordingsSettings, awaiting, open_library, split_told
+from uac_trio.recordings.finding import find_recording
+from uac_trio.vtiger.request import CallbackRequest, Step
+
+T0 = 1795413063.0
+LINK = "http://c.example/recording?id="
+SETTLE = 0.05
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(awaiting, "SETTLE", SETTLE)
+    monkeypatch.setattr(awaiting, "LONGEST_PAUSE", 0.1)
+    monkeypatch.setattr("uac_trio.outbox.opening.SYNCHRONOUS", "OFF")
+
+
+def record_request(name: str, token: str = "a" * 32, call_id: str = "main-1.0") -> CallbackRequest:
+    return CallbackRequest(
+        key=f"{call_id}/101/Record/1",
+        call_id=call_id,
+        extension="101",
+        step=Step.RECORD,
+        form={"callerNumber": "101", "recordinglink": LINK + token},
+        at=T0,
+        recording=name,
+    )
+
+
+def end_of_call(call_id: str = "main-1.0") -> CallbackRequest:
+    key = f"{call_id}/101/EndCall/1"
+    return CallbackRequest(key=key, call_id=call_id, extension="101", step=Step.END_CALL, form={}, at=T0)
+
+
+@attrs.define
+class Running:
+    outbox: Outbox
+    roots: dict[str, tuple[str, ...]]
+    root: Path
+    clock: list[float]
+    awaited: AwaitedRecordings
+    released: list[float]
+
+    async def put(self, *requests: CallbackRequest) -> None:
+        """As the daemon does."""
+        now, recordings = split_told(requests, self.roots)
+        await self.outbox.put(now, self.clock[0], recordings)
+        self.awaited.wake_nowait()
+
+    async def steps(self) -> list[str]:
+        """What the CRM is told, each answered at once."""
+        told = []
+        while rows := await self.outbox.lease(self.clock[0], 10, "us", 60):
+            for row in rows:
+                await self.outbox.settle(row, Delivered(), self.clock[0])
+                told.append(row.step.value)
+        return told
+
+    async def state(self, token: str = "a" * 32) -> tuple[RecordingState, str]:
+        row = await self.outbox.recordings.find(token)
+        assert row is not None
+        return row.state, row.reason
+
+    async def until(self, state: RecordingState, token: str = "a" * 32) -> str:
+        while True:
+            is_now, reason = await self.state(token)
+            if is_now is state:
+                return reason
+            await trio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running(tmp_path: Path, *, watching: bool = True, **settings: object) -> AsyncIterator[Running]:
+    root = tmp_path / "root"
+    root.mkdir(exist_ok=True)
+    times = [T0]
+    chosen = RecordingsSettings(converter="", **{"keep_days": 0, **settings})  # type: ignore[arg-type]
+    roots = {"main": (str(root),), "far": ()}
+    released: list[float] = []
+    with trio.fail_after(8):
+        async with (
+            open_outbox(OutboxSettings(url=f"sqlite:///{tmp_path}/c.db")) as outbox,
+            open_library(
+                chosen, roots=roots, cache=tmp_path / "cache", find=outbox.recordings.find, now=lambda: times[0]
+            ) as shelf,
+            trio.open_nursery() as nursery,
+        ):
+            awaited = AwaitedRecordings(shelf, outbox.recordings, lambda: times[0], lambda: released.append(times[0]))
+            if watching:
+                nursery.start_soon(awaited.run)
+            yield Running(outbox, roots, root, times, awaited, released)
+            nursery.cancel_scope.cancel()
+
+
+async def test_complete_file_is_told(tmp_path: Path) -> None:
+    """A file that is there and whole is told after two looks, with its size in the table."""
+    async with running(tmp_path) as here:
+        (here.root / "a.wav").write_bytes(wav(0.1))
+        await here.put(record_request("a.wav"), end_of_call())
+        await here.until(RecordingState.READY)
+        assert await here.steps() == ["EndCall", "Record"]
+        row = await here.outbox.recordings.find("a" * 32)
+    assert row is not None
+    assert (row.size, row.path, row.pbx, row.extension, row.at) == (1644, "a.wav", "main", "101", T0)
+    assert here.released == [T0]
+
+
+async def test_file_that_is_still_written(tmp_path: Path) -> None:
+    """While MixMonitor writes, and while there is only a header, the CRM is told nothing, but all else of the call."""
+    async with running(tmp_path) as here:
+        path = here.root / "a.wav"
+        path.write_bytes(wav(0))
+        await here.put(record_request("a.wav"), end_of_call())
+        await trio.sleep(3 * SETTLE)
+        sound = wav(0.1, size=0)
+        path.write_bytes(sound[:44])
+        with path.open("ab") as file:
+            for start in range(44, len(sound), 160):
+                file.write(sound[start : start + 160])
+                file.flush()
+                await trio.sleep(0.02)
+        assert (await here.state())[0] is RecordingState.WAITING
+        await trio.sleep(4 * SETTLE)
+        assert (await here.state())[0] is RecordingState.WAITING  # its header has no length yet
+        assert await here.steps() == ["EndCall"]
+        path.write_bytes(wav(0.1))
+        await here.until(RecordingState.READY)
+        assert await here.steps() == ["Record"]
+
+
+async def test_growing_file_without_a_header(tmp_path: Path) -> None:
+    """A raw file has no length to check, so it is told when it has stopped to grow."""
+    async with running(tmp_path) as here:
+        path = here.root / "a.gsm"
+        await here.put(record_request("a.gsm"))
+        with path.open("ab") as file:
+            for _ in range(20):
+                file.write(b"x" * 33)
+                file.flush()
+                await trio.sleep(SETTLE / 4)
+                assert (await here.state())[0] is RecordingState.WAITING
+        await here.until(RecordingState.READY)
+        row = await here.outbox.recordings.find("a" * 32)
+    assert row is not None
+    assert row.size == 660
+
+
+async def test_late_file(tmp_path: Path) -> None:
+    """A file that comes after a while is told then; other calls' are not held up."""
+    async with running(tmp_path) as here:
+        (here.root / "b.wav").write_bytes(wav(0.1))
+        await here.put(record_request("a.wav"))
+        await here.put(record_request("b.wav", "b" * 32, "main-2.0"))
+        await here.until(RecordingState.READY, "b" * 32)
+        assert (await here.state())[0] is RecordingState.WAITING
+        (here.root / "2026/11/23").mkdir(parents=True)
+        (here.root / "2026/11/23/a.wav").write_bytes(wav(0.1))
+        await here.until(RecordingState.READY)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "no file a.wav beneath "),
+        (wav(0), "the file of 44 bytes is a header without sound"),
+        (b"RIFF", "the file has no whole header"),
+    ],
+)
+async def test_file_that_does_not_come(tmp_path: Path, content: bytes | None, reason: str) -> None:
+    """After wait_seconds it is reported and kept in the table with its reason; the CRM is not told."""
+    with structlog.testing.capture_logs() as logs:
+        async with running(tmp_path, wait_seconds=60) as here:
+            if content is not None:
+                (here.root / "a.wav").write_bytes(content)
+            await here.put(record_request("a.wav"), end_of_call())
+            await trio.sleep(3 * SETTLE)
+            assert (await here.state())[0] is RecordingState.WAITING
+            here.clock[0] += 61
+            assert (await here.until(RecordingState.MISSING)).startswith(reason)
+            assert await here.steps() == ["EndCall"]
+    assert [(entry["event"], entry["waited_seconds"]) for entry in logs] == [("recordings.missing", 61)]
+
+
+async def test_writer_that_died(tmp_path: Path) -> None:
+    """A file whose lengths were never written, and that has long stopped to grow, is told in the end: it plays."""
+    with structlog.testing.capture_logs() as logs:
+        async with running(tmp_path, wait_seconds=60) as here:
+            (here.root / "a.wav").write_bytes(wav(0.1, size=0))
+            await here.put(record_request("a.wav"))
+            await trio.sleep(4 * SETTLE)
+            here.clock[0] += 61
+            await here.until(RecordingState.READY)
+    assert logs[0]["event"] == "recordings.broken_header"
+
+
+async def test_file_that_grows_for_ever(tmp_path: Path) -> None:
+    """A file that never stops is given up as well."""
+    async with running(tmp_path, wait_seconds=60) as here:
+        path = here.root / "a.gsm"
+        await here.put(record_request("a.gsm"))
+        here.clock[0] += 61
+        async with trio.open_nursery() as nursery:
+
+            async def grow() -> None:
+                with path.open("ab") as file:
+                    while True:
+                        file.write(b"x")
+                        file.flush()
+                        await trio.sleep(0.001)
+
+            nursery.start_soon(grow)
+            reason = await here.until(RecordingState.MISSING)
+            nursery.cancel_scope.cancel()
+    assert reason in ("the file still grows", f"no file a.gsm beneath {here.root}", "the file is empty")
+
+
+async def test_restart_forgets_nothing(tmp_path: Path) -> None:
+    """What waits when we are stopped is told by the next run, even long after; the file is looked for first."""
+    async with running(tmp_path) as here:
+        await here.put(record_request("a.wav"))
+        assert (await here.state())[0] is RecordingState.WAITING
+    (here.root / "a.wav").write_bytes(wav(0.1))
+    async with running(tmp_path) as again:
+        again.clock[0] += 7 * 86400
+        await again.until(RecordingState.READY)
+        assert await again.steps() == ["Record"]
+        await again.put(record_request("a.wav"))  # a replayed snapshot
+        assert (await again.state())[0] is RecordingState.READY
+        assert await again.steps() == []
+
+
+async def test_files_out_of_reach(tmp_path: Path) -> None:
+    """Where a PBX has no directories here, its recordings are told at once, in the order of the call."""
+    async with running(tmp_path) as here:
+        await here.put(record_request("a.wav", call_id="far-1.0"), end_of_call("far-1.0"))
+        assert await here.steps() == ["Record", "EndCall"]
+        assert await here.state() == (RecordingState.UNSEEN, "")
+        await here.put(record_request("b.wav", "b" * 32, call_id="unknown-1.0"))
+        assert await here.steps() == ["Record"]
+
+
+async def test_link_of_another(tmp_path: Path) -> None:
+    """A link that is none of ours goes out as it is, and nothing is remembered of it."""
+    request = attrs.evolve(record_request("a.wav"), form={"recordinglink": "http://elsewhere/x?id=1"})
+    assert split_told([request], {"main": (str(tmp_path),)}) == ([request], [])
+
+
+async def test_two_connectors(tmp_path: Path) -> None:
+    """Two that watch the same PBX tell a recording once."""
+    async with running(tmp_path) as one, running(tmp_path) as other:
+        await one.put(record_request("a.wav"))
+        await other.put(record_request("a.wav"))
+        (one.root / "a.wav").write_bytes(wav(0.1))
+        await one.until(RecordingState.READY)
+        await trio.sleep(3 * SETTLE)
+        assert await one.steps() == ["Record"]
+        assert len(one.released + other.released) == 1
+
+
+async def test_strange_path(tmp_path: Path) -> None:
+    """A path with anything in it is kept and does no harm."""
+    async with running(tmp_path, wait_seconds=1) as here:
+        await here.put(record_request("x\0\ud800'; DROP TABLE recording;--"))
+        here.clock[0] += 2
+        assert "no file's" in await here.until(RecordingState.MISSING)
+
+
+@pytest.mark.parametrize("delete_files", [False, True])
+async def test_forgetting(tmp_path: Path, delete_files: bool) -> None:
+    """After keep_days a recording is remembered no more, and its file is deleted if that is asked for."""
+    async with running(tmp_path, watching=False, keep_days=30, delete_files=delete_files) as here:
+        for name, token in (("a.wav", "a" * 32), ("b.wav", "b" * 32)):
+            (here.root / name).write_bytes(wav(0.1))
+            request = record_request(name, token, f"main-{name}")
+            await here.put(attrs.evolve(request, at=T0 + (86400 if name == "b.wav" else 0)))
+        (tmp_path / "outside.wav").write_bytes(wav(0.1))
+        await here.put(attrs.evolve(record_request("../outside.wav", "c" * 32, "main-c"), at=T0))
+        here.clock[0] = T0 + 30 * 86400 + 1
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(here.awaited.run)
+            while await here.outbox.recordings.find("a" * 32):  # noqa: ASYNC110 - a row
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+        assert await here.outbox.recordings.find("b" * 32)
+    names = {"b.wav"} if delete_files else {"a.wav", "b.wav"}
+    assert set(os.listdir(here.root)) == names
+    assert (tmp_path / "outside.wav").exists()
+
+
+async def test_store_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that fails for a while delays a recording and loses none."""
+    async with running(tmp_path) as here:
+        (here.root / "a.wav").write_bytes(wav(0.1))
+        await here.put(record_request("a.wav"))
+
+        async def fails(*_: object) -> bool:
+            raise OutboxError("the disk is full")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(here.awaited.rows, "release", fails)
+            await trio.sleep(5 * SETTLE)
+        await here.until(RecordingState.READY)
+
+
+async def test_directory_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mount that does not answer is left alone for a while, and asked again."""
+    monkeypatch.setattr("uac_trio.recordings.library.OPEN_WITHIN", 0.05)
+    answers = threading.Event()
+    really = find_recording
+
+    def hangs(*told: object) -> object:
+        answers.wait(5)
+        return really(*told)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("uac_trio.recordings.library.find_recording", hangs)
+    with structlog.testing.capture_logs() as logs:
+        async with running(tmp_path) as here:
+            (here.root / "a.wav").write_bytes(wav(0.1))
+            await here.put(record_request("a.wav"))
+            await trio.sleep(0.2)
+            assert (await here.state())[0] is RecordingState.WAITING
+            answers.set()
+            await here.until(RecordingState.READY)
+    assert logs[0]["event"] == "recordings.directory_hangs"

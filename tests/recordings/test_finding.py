@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.recordings.sounds import AT
+from uac_trio.recordings.finding import (
+    RecordingMissingError,
+    delete_recording,
+    find_recording,
+    open_beneath,
+    split_path,
+)
+
+UNIQUE = "20261123-055103-101-1795413060.1"
+
+
+def found(told: str, *roots: Path) -> str:
+    """The content of the file that is found."""
+    file = find_recording(told, [str(root) for root in roots], AT)
+    with os.fdopen(file.fd) as stream:
+        return stream.read()
+
+
+def put(path: Path, content: str = "sound") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ("a.wav", "/pbx/monitor/a.wav"),
+        ("2026/11/23/a.wav", "/pbx/monitor/2026/11/23/a.wav"),
+        ("2026/11/23/a.wav", "a.wav"),
+        ("2026/11/24/a.wav", "a.wav"),
+        (f"2025/01/02/q-{'20250102'}-1.wav", "q-20250102-1.wav"),
+        ("a.wav", "/var/spool/asterisk/monitor/2026/11/23/a.wav"),
+        ("2026/11/23/a.wav", "/var/spool/asterisk/monitor/2026/11/23/a.wav"),
+        ("2026/11/23/a.wav", "/var/spool/asterisk/monitor/a.wav"),
+        ("a.WAV", "a.wav49"),
+        ("a.mp3", "a.wav"),
+        ("sub/a.wav", "./sub//a.wav"),
+        ("a", "a"),
+    ],
+)
+def test_where_a_file_is_looked_for(tmp_path: Path, kept: str, told: str) -> None:
+    """By its whole path, beneath another mount, by FreePBX's dates, flat, and under what it was turned into."""
+    put(tmp_path / "here" / kept)
+    assert found(told, tmp_path / "empty", tmp_path / "here") == "sound"
+
+
+def test_a_path_beneath_a_root(tmp_path: Path) -> None:
+    """The directory that the PBX named comes first, whatever else has a file of that name."""
+    put(tmp_path / "one" / "a.wav", "one's")
+    told = put(tmp_path / "two" / "x" / "a.wav", "two's")
+    assert found(str(told), tmp_path / "one", tmp_path / "two") == "two's"
+
+
+def test_a_root_that_is_a_link(tmp_path: Path) -> None:
+    """The administrator's own directory may be a symbolic link; one inside of it may not."""
+    put(tmp_path / "real" / "a.wav")
+    (tmp_path / "root").symlink_to(tmp_path / "real")
+    (tmp_path / "real" / "inner").symlink_to(tmp_path / "real")
+    assert found(f"{tmp_path}/root/a.wav", tmp_path / "root") == "sound"
+    (tmp_path / "real" / "a.wav").rename(tmp_path / "real" / "b.wav")
+    (tmp_path / "real" / "a.wav").symlink_to("b.wav")
+    with pytest.raises(RecordingMissingError):
+        found(f"{tmp_path}/root/a.wav", tmp_path / "root")
+
+
+@pytest.mark.parametrize("name", ["directory", "fifo", "link", "..", ".", "", "a/b", "a\0b", "missing"])
+def test_what_is_no_file(tmp_path: Path, name: str) -> None:
+    """Only a regular file, by one name, is opened; a fifo keeps nobody waiting."""
+    (tmp_path / "directory").mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    put(tmp_path / "file")
+    (tmp_path / "link").symlink_to("file")
+    with pytest.raises(OSError):
+        open_beneath(str(tmp_path), [name])
+
+
+def test_what_is_said_of_a_missing_file(tmp_path: Path) -> None:
+    """The reason names the file and the directories; a file that may not be opened is told by its path."""
+    with pytest.raises(RecordingMissingError, match=rf"no file a\.wav beneath {tmp_path}"):
+        found("/x/a.wav", tmp_path)
+    with pytest.raises(RecordingMissingError, match="no file's"):
+        split_path("/x/../a.wav")
+
+
+def test_delete(tmp_path: Path) -> None:
+    """A recording's file is deleted where it would be found, never through a link, and once."""
+    kept = put(tmp_path / "root" / "2026" / "11" / "23" / "a.wav")
+    outside = put(tmp_path / "outside" / "b.wav")
+    (tmp_path / "root" / "link").symlink_to(tmp_path / "outside")
+    roots = [str(tmp_path / "root")]
+    assert delete_recording("a.wav", roots, AT)
+    assert not kept.exists()
+    assert not delete_recording("a.wav", roots, AT)
+    assert not delete_recording(f"{tmp_path}/root/link/b.wav", roots, AT)
+    assert not delete_recording("../outside/b.wav", roots, AT)
+    assert outside.exists()

@@ -1,0 +1,90 @@
+"""``uac-trio forget`` on a real store and real files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import trio
+from click.testing import CliRunner, Result
+
+from tests.outbox.test_forgetting import NOW, deliver, recording_of, whole_call
+from uac_trio import cli
+from uac_trio.cli import main
+from uac_trio.outbox import OutboxSettings, open_outbox
+
+CONFIG = """
+[[pbx]]
+name = "main"
+host = "127.0.0.1"
+username = "crm"
+secret = "s"
+recordings = ["{folder}/monitor"]
+[vtiger]
+url = "http://127.0.0.1:9/PBXManager.php"
+secret = "s"
+[recordings]
+converter = ""
+[store]
+url = "sqlite:///{folder}/connector.db"
+"""
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli, "configure_logging", lambda _: None)  # it is for the whole process
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A store with one told call, one whose recording waits, and their files."""
+    (tmp_path / "c.toml").write_text(CONFIG.format(folder=tmp_path))
+    (tmp_path / "monitor").mkdir()
+    for number in ("79161234567", "79165556677"):
+        (tmp_path / "monitor" / f"{number}.wav").write_bytes(b"sound")
+
+    async def fill() -> None:
+        async with open_outbox(OutboxSettings(url=f"sqlite:///{tmp_path}/connector.db")) as outbox:
+            waits = recording_of("main-2", "79165556677", is_awaited=True)
+            calls = [*whole_call("main-1"), *whole_call("main-2", "79165556677")]
+            await outbox.put(calls, NOW, [recording_of("main-1"), waits])
+            await deliver(outbox)
+
+    trio.run(fill)
+    return tmp_path
+
+
+def forget(folder: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["forget", "--config", str(folder / "c.toml"), *arguments])
+
+
+def test_rows_alone(folder: Path) -> None:
+    """Without --files the rows go and the file stays."""
+    result = forget(folder, "+7 916 123-45-67")
+    assert (result.exit_code, result.stdout) == (0, "removed: 3 requests and 1 recordings of 1 calls, 0 files\n")
+    assert (folder / "monitor" / "79161234567.wav").exists()
+
+
+def test_with_files(folder: Path) -> None:
+    """With --files the recordings themselves go too, and nobody else's."""
+    result = forget(folder, "89161234567", "--files")
+    assert (result.exit_code, result.stdout) == (0, "removed: 3 requests and 1 recordings of 1 calls, 1 files\n")
+    assert [path.name for path in (folder / "monitor").iterdir()] == ["79165556677.wav"]
+
+
+def test_what_stays(folder: Path) -> None:
+    """A call of which the CRM has still to be told stays, and the exit code says so."""
+    result = forget(folder, "89165556677", "--files")
+    assert result.exit_code == 1
+    assert result.stdout == "removed: 0 requests and 0 recordings of 0 calls, 0 files\n"
+    assert "1 calls go on or are not told to the CRM yet, and stay; run this again later" in result.stderr
+    assert (folder / "monitor" / "79165556677.wav").exists()
+
+
+def test_wrong_usage(folder: Path) -> None:
+    """What is no number, and a store that is not there, are told so."""
+    assert forget(folder, "Ivan").exit_code == 2
+    assert forget(folder, "101").exit_code == 2
+    (folder / "connector.db").unlink()
+    result = forget(folder, "89165556677")
+    assert (result.exit_code, "no such file" in result.stderr) == (1, True)

@@ -1,0 +1,198 @@
+"""What is known of recordings: whose they are, where the PBX says the file is, whether the CRM was told.
+
+The token of the link finds the row; the row says which file. A row that waits for its file holds the Record request,
+which goes into the outbox in the same transaction that makes the row ready.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import attrs
+import sqlalchemy as sa
+
+from uac_trio.outbox.tables import recording
+from uac_trio.vtiger.request import CallbackRequest, Step
+
+
+class RecordingState(enum.StrEnum):
+    WAITING = "waiting"
+    """The file is not there or not complete yet; the CRM was not told."""
+    READY = "ready"
+    """The file was seen complete, and the CRM is told."""
+    MISSING = "missing"
+    """Given up; the CRM is never told. ``reason`` says what was wrong in the end."""
+    UNSEEN = "unseen"
+    """The PBX's files are out of this host's reach; the CRM is told at once."""
+
+
+@attrs.frozen(kw_only=True)
+class NewRecording:
+    """A recording as the Record request tells of it."""
+
+    token: str
+    pbx: str
+    path: str
+    """As the PBX told it: nothing that may be opened as it stands."""
+    extension: str
+    request: CallbackRequest
+    is_awaited: bool
+    """The request is held back until ``RecordingRows.release``; otherwise it is put with the others."""
+
+
+@attrs.frozen(kw_only=True)
+class RecordingRow:
+    """Times are seconds since the epoch, ``size`` is in bytes."""
+
+    token: str
+    pbx: str
+    call_id: str
+    extension: str
+    path: str
+    at: float
+    """When the recording became known: the call's end."""
+    state: RecordingState
+    size: int | None
+    reason: str
+    created_at: float
+
+
+Work = Callable[..., Awaitable[Any]]
+"""Runs a function with a connection as its first argument in a transaction, in a worker thread."""
+
+
+class RecordingRows:
+    """``Outbox.recordings``. Every method may raise OutboxError; what it was to do is then not done at all."""
+
+    def __init__(self, read: Work, write: Work, insert: Callable[..., Any], put: Callable[..., int]) -> None:
+        self._read = read
+        self._write = write
+        self._insert = insert
+        self._put_requests = put
+
+    async def find(self, token: str) -> RecordingRow | None:
+        """The recording that a link's token means."""
+        found: RecordingRow | None = await self._read(self._find, token)
+        return found
+
+    async def awaited(self, pbx: str, limit: int = 2000) -> list[RecordingRow]:
+        """Those of a PBX that wait for their file, oldest first."""
+        found: list[RecordingRow] = await self._read(self._awaited, pbx, limit)
+        return found
+
+    async def release(self, token: str, size: int, now: float) -> bool:
+        """The file is complete: put the request into the outbox. False: it waits no longer."""
+        released: bool = await self._write(self._release, token, size, now)
+        return released
+
+    async def give_up(self, token: str, reason: str, now: float) -> bool:
+        """The file did not come. False: it waits no longer."""
+        given_up: bool = await self._write(self._give_up, token, reason, now)
+        return given_up
+
+    async def older(self, before: float, limit: int = 500) -> list[RecordingRow]:
+        """Recordings made ``before`` then, oldest first."""
+        found: list[RecordingRow] = await self._read(self._older, before, limit)
+        return found
+
+    async def delete(self, rows: Sequence[RecordingRow]) -> None:
+        """Remember these no more."""
+        await self._write(self._delete, [row.token for row in rows])
+
+    def put(self, connection: sa.Connection, recordings: Sequence[NewRecording], now: float) -> None:
+        """In the caller's transaction. One that is known already, by its token, is dropped."""
+        statement = self._insert(recording).on_conflict_do_nothing(index_elements=[recording.c.token])
+        connection.execute(statement, [_as_row(each, now) for each in recordings])
+
+    # -- In worker threads ------------------------------------------------------------------------------------------
+
+    def _find(self, connection: sa.Connection, token: str) -> RecordingRow | None:
+        row = connection.execute(sa.select(recording).where(recording.c.token == token)).one_or_none()
+        return None if row is None else as_value(row)
+
+    def _awaited(self, connection: sa.Connection, pbx: str, limit: int) -> list[RecordingRow]:
+        waits = sa.and_(recording.c.state == RecordingState.WAITING, recording.c.pbx == pbx)
+        rows = connection.execute(sa.select(recording).where(waits).order_by(recording.c.created_at).limit(limit))
+        return [as_value(row) for row in rows]
+
+    def _release(self, connection: sa.Connection, token: str, size: int, now: float) -> bool:
+        waits = sa.and_(recording.c.token == token, recording.c.state == RecordingState.WAITING)
+        held = connection.scalar(sa.select(recording.c.request).where(waits).with_for_update())
+        if held is None:
+            return False
+        connection.execute(
+            sa.update(recording)
+            .where(waits)
+            .values(state=RecordingState.READY, size=size, reason="", request=None, settled_at=now)
+        )
+        self._put_requests(connection, [_read_request(held)], now)
+        return True
+
+    def _give_up(self, connection: sa.Connection, token: str, reason: str, now: float) -> bool:
+        given_up = connection.execute(
+            sa.update(recording)
+            .where(recording.c.token == token, recording.c.state == RecordingState.WAITING)
+            .values(state=RecordingState.MISSING, reason=reason, settled_at=now)
+        )
+        return given_up.rowcount == 1
+
+    def _older(self, connection: sa.Connection, before: float, limit: int) -> list[RecordingRow]:
+        old = sa.select(recording).where(recording.c.at < before).order_by(recording.c.at).limit(limit)
+        return [as_value(row) for row in connection.execute(old)]
+
+    def _delete(self, connection: sa.Connection, tokens: Sequence[str]) -> None:
+        connection.execute(sa.delete(recording).where(recording.c.token.in_(tokens)))
+
+
+def _as_row(each: NewRecording, now: float) -> dict[str, Any]:
+    return {
+        "token": each.token,
+        "pbx": each.pbx,
+        "call_id": each.request.call_id,
+        "extension": each.extension,
+        "customer": each.request.customer,
+        "path": json.dumps(each.path),  # ASCII, for the reason that the form of a request is
+        "at": each.request.at,
+        "state": RecordingState.WAITING if each.is_awaited else RecordingState.UNSEEN,
+        "size": None,
+        "reason": "",
+        "request": _written_request(each.request) if each.is_awaited else None,
+        "created_at": now,
+        "settled_at": None,
+    }
+
+
+def as_value(row: sa.Row[Any]) -> RecordingRow:
+    return RecordingRow(
+        token=row.token,
+        pbx=row.pbx,
+        call_id=row.call_id,
+        extension=row.extension,
+        path=json.loads(row.path),
+        at=row.at,
+        state=RecordingState(row.state),
+        size=row.size,
+        reason=row.reason,
+        created_at=row.created_at,
+    )
+
+
+def _written_request(request: CallbackRequest) -> str:
+    return json.dumps(
+        {
+            "key": request.key,
+            "call_id": request.call_id,
+            "extension": request.extension,
+            "step": request.step.value,
+            "form": dict(request.form),
+            "at": request.at,
+        }
+    )
+
+
+def _read_request(written: str) -> CallbackRequest:
+    values = json.loads(written)
+    return CallbackRequest(**{**values, "step": Step(values["step"])})

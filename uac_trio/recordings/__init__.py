@@ -1,0 +1,17 @@
+"""Recordings of calls: finding their files, waiting until they are complete, turning them into what browsers play."""
+
+from uac_trio.recordings.awaiting import AwaitedRecordings
+from uac_trio.recordings.finding import RecordingMissingError
+from uac_trio.recordings.library import Library, Playable, RecordingsBusyError, open_library, split_told
+from uac_trio.recordings.settings import RecordingsSettings
+
+__all__ = [
+    "AwaitedRecordings",
+    "Library",
+    "Playable",
+    "RecordingMissingError",
+    "RecordingsBusyError",
+    "RecordingsSettings",
+    "open_library",
+    "split_told",
+]

@@ -1,0 +1,155 @@
+"""Ready means ready: a Record request leaves when its file is there, whole, and no longer grows.
+
+Rows of the outbox's database are the memory, so a restart forgets nothing; here is only what was seen last. Each PBX
+has a task of its own. Requests of a call whose recording is awaited are not held up: this is told after them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+import attrs
+import structlog
+import trio
+
+from uac_trio.outbox import OutboxError, RecordingRow, RecordingRows
+from uac_trio.recordings.library import DAY, Library, Look, RecordingsBusyError
+from uac_trio.recordings.sound import WITHOUT_LENGTH
+
+log = structlog.get_logger()
+
+SETTLE = 1.0
+"""Seconds between the two looks that must show the same file."""
+LONGEST_PAUSE = 30.0
+"""Seconds between two looks for a file that does not come; also how soon another connector's recordings are seen."""
+FORGET_EVERY = 3600.0
+
+
+@attrs.define
+class _Watched:
+    """A recording that waits."""
+
+    due: float
+    looks: int = 0
+    last: Look | None = None
+    is_settled: bool = False
+    """The last two looks showed the same file."""
+
+    def note(self, look: Look, now: float) -> bool:
+        """Take a look in. True: the file is complete."""
+        self.is_settled = self.last is not None and look.identity is not None and look.identity == self.last.identity
+        # Something new is there: see soon whether it stays so.
+        self.looks = self.looks + 1 if self.is_settled or look.identity is None else 0
+        self.last = look
+        self.due = now + min(LONGEST_PAUSE, SETTLE * 2.0 ** min(self.looks, 16))
+        return self.is_settled and not look.trouble
+
+
+@attrs.define(eq=False)
+class AwaitedRecordings:
+    """Puts the requests of recordings into the outbox when their files are complete."""
+
+    library: Library
+    rows: RecordingRows
+    now: Callable[[], float]
+    released: Callable[[], None]
+    """Called when a request went into the outbox."""
+    _woken: dict[str, trio.Event] = attrs.field(factory=dict, init=False)
+
+    def wake_nowait(self) -> None:
+        """New recordings are in the database."""
+        for woken in self._woken.values():
+            woken.set()
+
+    async def run(self) -> NoReturn:
+        """Watch every PBX that has directories, and forget what is old."""
+        async with trio.open_nursery() as nursery:
+            for pbx, roots in self.library.roots.items():
+                if roots:
+                    nursery.start_soon(self._watch, pbx)
+            nursery.start_soon(self._forget)
+        raise AssertionError("the watch has no end")
+
+    async def _watch(self, pbx: str) -> NoReturn:
+        watched: dict[str, _Watched] = {}
+        began = self.now()
+        while True:
+            self._woken[pbx] = woken = trio.Event()
+            pause = LONGEST_PAUSE
+            try:
+                pause = await self._look(pbx, watched, began)
+            except OutboxError as why:
+                log.debug("recordings.store_away", pbx=pbx, reason=str(why))  # the daemon tells it louder
+                pause = SETTLE
+            except RecordingsBusyError:
+                pass
+            with trio.move_on_after(pause):
+                await woken.wait()
+
+    async def _look(self, pbx: str, watched: dict[str, _Watched], began: float) -> float:
+        """One look at all whose time has come; how long to pause."""
+        rows = {row.token: row for row in await self.rows.awaited(pbx)}
+        for gone in watched.keys() - rows.keys():
+            del watched[gone]
+        for token in rows:
+            watched.setdefault(token, _Watched(due=trio.current_time()))
+        due = [row for row in rows.values() if watched[row.token].due <= trio.current_time()]
+        looks = await self.library.look(pbx, due) if due else []
+        for row, look in zip(due, looks, strict=True):
+            if watched[row.token].note(look, trio.current_time()):
+                await self._release(row, look)
+                del watched[row.token]
+            # What waited while we were away is looked for anew.
+            elif self.now() - max(row.created_at, began) > self.library.settings.wait_seconds:
+                await self._end_wait(row, watched.pop(row.token), look)
+        next_due = min((each.due for each in watched.values()), default=trio.current_time() + LONGEST_PAUSE)
+        return max(0.05, next_due - trio.current_time())
+
+    async def _release(self, row: RecordingRow, look: Look) -> None:
+        if await self.rows.release(row.token, look.size, self.now()):
+            log.info("recordings.ready", call=row.call_id, extension=row.extension, bytes=look.size)
+            self.released()
+
+    async def _end_wait(self, row: RecordingRow, watched: _Watched, look: Look) -> None:
+        if look.trouble == WITHOUT_LENGTH and watched.is_settled:
+            # Nobody writes it any more, and players find the end by themselves.
+            log.warning("recordings.broken_header", call=row.call_id, extension=row.extension, path=row.path)
+            await self._release(row, look)
+            return
+        reason = look.trouble or "the file still grows"
+        if await self.rows.give_up(row.token, reason, self.now()):
+            log.error(
+                "recordings.missing",
+                call=row.call_id,
+                extension=row.extension,
+                pbx=row.pbx,
+                path=row.path,
+                reason=reason,
+                waited_seconds=round(self.now() - row.created_at),
+            )
+
+    async def _forget(self) -> NoReturn:
+        while True:
+            if self.library.settings.keep_days:
+                try:
+                    await self._forget_old(self.now() - self.library.settings.keep_days * DAY)
+                except OutboxError as why:
+                    log.debug("recordings.store_away", reason=str(why))
+            await trio.sleep(FORGET_EVERY)
+
+    async def _forget_old(self, before: float) -> None:
+        while rows := await self.rows.older(before):
+            # Files first: what a stop interrupts is done again.
+            deleted = await self._delete_files(rows) if self.library.settings.delete_files else 0
+            await self.rows.delete(rows)
+            log.info("recordings.forgotten", recordings=len(rows), files=deleted)
+
+    async def _delete_files(self, rows: Sequence[RecordingRow]) -> int:
+        deleted = 0
+        for row in rows:
+            try:
+                deleted += await self.library.delete(row)
+            except RecordingsBusyError:
+                log.error("recordings.file_not_deleted", path=row.path, reason="its directory does not answer")
+        return deleted

@@ -1,0 +1,140 @@
+"""Conversion by ffmpeg or sox: a child without a shell, with a file as its input and a name of ours as its output.
+
+A file is converted once however many ask for it; as many go side by side as configured, the rest wait. Whoever asks
+may go away: the conversion goes on, within its time, and is kept. No child outlives the nursery.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+
+import attrs
+import structlog
+import trio
+
+from uac_trio.recordings.cache import Cache
+from uac_trio.recordings.finding import OpenRecording
+from uac_trio.recordings.settings import RecordingsSettings
+from uac_trio.recordings.sound import TARGETS, Sound, Target, command
+
+log = structlog.get_logger()
+
+TOOLS = ("ffmpeg", "sox")
+MAX_SAID = 2000
+"""Bytes of a converter's complaints that are kept."""
+
+
+def find_tool(configured: str) -> str:
+    """The converter's path; "" = there is none, or none is wanted."""
+    if configured != "auto":
+        return shutil.which(configured) or "" if configured else ""
+    return next((path for tool in TOOLS if (path := shutil.which(tool))), "")
+
+
+@attrs.define(eq=False)
+class _Job:
+    ended: trio.Event = attrs.field(factory=trio.Event)
+    was_made: bool = False
+
+
+@attrs.define(eq=False)
+class Converter:
+    settings: RecordingsSettings
+    cache: Cache
+    tool: str
+    nursery: trio.Nursery
+    """Owns the conversions: cancelling it ends their children."""
+    _jobs: dict[str, _Job] = attrs.field(factory=dict, init=False)
+    _slots: trio.CapacityLimiter = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._slots = trio.CapacityLimiter(self.settings.conversions)
+
+    def target(self, sound: Sound) -> Target | None:
+        """What a listener gets instead of ``sound``; None: the file as it is."""
+        target = TARGETS[self.settings.format]
+        is_fine = sound.plays and (self.settings.format == "wav" or sound.content_type != "audio/wav")
+        if is_fine or not self.tool or command(self.tool, sound, target, "") is None:
+            return None
+        return target
+
+    async def convert(self, source: OpenRecording, sound: Sound, target: Target) -> OpenRecording | None:
+        """The converted file, open; None: it could not be made, and the log says why. ``source`` stays open."""
+        name = self.cache.name_of(source, target.suffix)
+        found = await trio.to_thread.run_sync(self.cache.open, name)
+        if found is None:
+            job = self._jobs.get(name)
+            if job is None:
+                job = self._jobs[name] = _Job()
+                self.nursery.start_soon(self._run, job, os.dup(source.fd), source.name, name, sound, target)
+            await job.ended.wait()
+            found = await trio.to_thread.run_sync(self.cache.open, name) if job.was_made else None
+        if found is None:
+            return None
+        shown = source.name.rpartition(".")[0] + target.suffix
+        return attrs.evolve(found, name=shown, mtime_ns=source.mtime_ns, inode=source.inode)
+
+    async def _run(self, job: _Job, fd: int, told: str, name: str, sound: Sound, target: Target) -> None:
+        try:
+            async with self._slots:
+                job.was_made = await self._make(fd, told, name, sound, target)
+        finally:
+            os.close(fd)
+            del self._jobs[name]
+            job.ended.set()
+
+    async def _make(self, fd: int, told: str, name: str, sound: Sound, target: Target) -> bool:
+        part = self.cache.part(name)
+        arguments = command(self.tool, sound, target, str(part))
+        began = trio.current_time()
+        said = bytearray()
+        code: int | None = None
+        try:
+            with trio.move_on_after(self.settings.convert_seconds):
+                code = await _run_child(arguments or [], fd, said)
+            if code == 0:
+                await trio.to_thread.run_sync(self.cache.keep, name)
+                log.debug("recordings.converted", file=told, to=target.suffix, seconds=trio.current_time() - began)
+                return True
+        except OSError as why:
+            said += str(why).encode()
+        finally:
+            part.unlink(missing_ok=True)
+        reason = f"took longer than {self.settings.convert_seconds:g} s" if code is None and not said else ""
+        words = said.decode(errors="replace").strip()
+        log.error("recordings.not_converted", file=told, by=self.tool, code=code, reason=reason or words)
+        return False
+
+
+async def _run_child(arguments: list[str], fd: int, said: bytearray) -> int:
+    """Run to the end; its exit code. Cancelled, it kills the child and what that has started."""
+    process = await trio.lowlevel.open_process(
+        arguments,
+        stdin=fd,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+        start_new_session=True,
+    )
+    try:
+        if process.stderr is not None:  # it is: we asked for a pipe
+            async with process.stderr as complaints:
+                async for some in complaints:
+                    said += some[: max(0, MAX_SAID - len(said))]
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            _kill(process)
+            with trio.CancelScope(shield=True):
+                await process.wait()
+
+
+def _kill(process: trio.Process) -> None:
+    # Not reaped yet, so the number is still the child's, and its group's.
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        process.kill()

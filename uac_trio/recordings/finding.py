@@ -1,0 +1,175 @@
+"""From the path that a PBX told to an open file beneath that PBX's configured directories, and nowhere else.
+
+A path is text from outside: dialplans put caller ids into it. It is cut into names, and the names are looked up one
+after another from a directory that the administrator named, never following a symbolic link (openat(2) with
+O_NOFOLLOW), so that neither ``..`` nor a link leads out.
+
+Where is the file, if not where the PBX said? Its directory may be mounted elsewhere here; FreePBX tells the bare name
+of a file that it keeps by date (YYYY/MM/DD); administrators turn old files into mp3.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterator, Sequence
+
+import attrs
+
+DEEPEST = 6
+"""Directories of a told path that are tried beneath a root which is not where the PBX has it."""
+
+SUBSTITUTES = (".mp3", ".ogg", ".opus")
+"""What a recording may have been turned into since."""
+
+_DAY = 86400
+_DATE_IN_NAME = re.compile(r"(?<!\d)(20\d\d)([01]\d)([0-3]\d)(?!\d)")
+_ELSEWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
+
+class RecordingMissingError(Exception):
+    """There is no such file (now), or none that may be opened; the text says why."""
+
+
+@attrs.frozen(kw_only=True)
+class OpenRecording:
+    """A file open for reading; whoever has it closes ``fd``."""
+
+    fd: int
+    name: str
+    size: int
+    mtime_ns: int
+    inode: int
+
+    @property
+    def identity(self) -> tuple[int, int, int]:
+        """Changes when the file does."""
+        return (self.inode, self.size, self.mtime_ns)
+
+
+def find_recording(told: str, roots: Sequence[str], at: float) -> OpenRecording:
+    """Blocking. Open the recording of a call that ended ``at``. Raises RecordingMissingError."""
+    parts = split_path(told)
+    refused = ""
+    for root, names in _places(told, parts, roots, at):
+        try:
+            return open_beneath(root, names)
+        except OSError as why:
+            if why.errno not in _ELSEWHERE:
+                refused = f"{'/'.join((root, *names))}: {why.strerror or why}"
+    raise RecordingMissingError(refused or f"no file {parts[-1]} beneath {', '.join(roots)}")
+
+
+def split_path(told: str) -> list[str]:
+    """The names of a told path. Raises RecordingMissingError for one that can be no recording's."""
+    parts = [part for part in told.split("/") if part and part != "."]
+    if not parts or ".." in parts or "\0" in told or not _is_encodable(told):
+        raise RecordingMissingError("the path that the PBX told is no file's")
+    return parts
+
+
+def open_beneath(root: str, names: Sequence[str]) -> OpenRecording:
+    """Blocking. Open the regular file ``names`` beneath ``root``, no symbolic link on the way. Raises OSError."""
+    if any(name in ("", ".", "..") or "/" in name or "\0" in name for name in names):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in names[:-1]:
+            inner = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+            os.close(directory)
+            directory = inner
+        # NONBLOCK: the open of a fifo would wait for its writer.
+        fd = os.open(names[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    finally:
+        os.close(directory)
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        raise FileNotFoundError(errno.ENOENT, "is no regular file")
+    return OpenRecording(fd=fd, name=names[-1], size=status.st_size, mtime_ns=status.st_mtime_ns, inode=status.st_ino)
+
+
+def delete_beneath(root: str, names: Sequence[str]) -> None:
+    """Blocking. Delete what ``open_beneath`` would open. Raises OSError."""
+    os.close(open_beneath(root, names).fd)
+    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in names[:-1]:
+            inner = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+            os.close(directory)
+            directory = inner
+        os.unlink(names[-1], dir_fd=directory)
+    finally:
+        os.close(directory)
+
+
+def delete_recording(told: str, roots: Sequence[str], at: float) -> bool:
+    """Blocking. Delete a recording's file. False: there is none. Raises OSError when it may not be deleted."""
+    try:
+        parts = split_path(told)
+    except RecordingMissingError:
+        return False
+    for root, names in _places(told, parts, roots, at):
+        try:
+            delete_beneath(root, names)
+        except OSError as why:
+            if why.errno not in _ELSEWHERE:
+                raise
+        else:
+            return True
+    return False
+
+
+def _places(told: str, parts: Sequence[str], roots: Sequence[str], at: float) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Roots, each with the names beneath it, where the file may be, likeliest first."""
+    directories = list(dict.fromkeys(_directories(told, parts, roots, at)))
+    for name in _names(parts[-1]):
+        for root, inner in directories:
+            yield root, (*inner, name)
+
+
+def _names(name: str) -> Iterator[str]:
+    yield name
+    stem, dot, suffix = name.rpartition(".")
+    if not dot:
+        return
+    if suffix == "wav49":  # Asterisk's own name for what it writes as .WAV (formats/format_wav_gsm.c)
+        yield f"{stem}.WAV"
+    for substitute in SUBSTITUTES:
+        if substitute != f".{suffix}":
+            yield stem + substitute
+
+
+def _directories(
+    told: str, parts: Sequence[str], roots: Sequence[str], at: float
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    inner = tuple(parts[:-1])
+    if told.startswith("/"):
+        for root in roots:
+            above = tuple(part for part in root.split("/") if part)
+            if inner[: len(above)] == above:
+                yield root, inner[len(above) :]
+    for root in roots:
+        for skipped in range(max(0, len(inner) - DEEPEST), len(inner) + 1):
+            yield root, inner[skipped:]
+        for date in _dates(parts[-1], at):
+            yield root, date
+
+
+def _dates(name: str, at: float) -> Iterator[tuple[str, ...]]:
+    """YYYY, MM, DD of the call: as its name has it, then by the clock, whose zone on the PBX we do not know."""
+    for found in _DATE_IN_NAME.finditer(name):
+        yield found.groups()
+    for day in (0, -_DAY, _DAY):
+        yield tuple(dt.datetime.fromtimestamp(at + day, dt.UTC).strftime("%Y %m %d").split())
+
+
+def _is_encodable(told: str) -> bool:
+    try:
+        os.fsencode(told)
+    except UnicodeEncodeError:
+        return False
+    return True

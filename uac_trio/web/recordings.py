@@ -1,0 +1,247 @@
+"""``/recording``: the files of recordings to vTiger's proxy, or to browsers.
+
+SalesPlatform's ListenRecord appends the secret, takes 200 only and never asks for a part. A stock vTiger gives the link
+to the browser, which asks for parts; there the token is the right to listen. Of the request only the token is used, and
+that only to find a row.
+"""
+
+from __future__ import annotations
+
+import hmac
+import math
+import os
+import re
+import secrets
+import weakref
+from collections.abc import Sequence
+from http import HTTPStatus
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+import attrs
+import structlog
+import trio
+from quart import Response, request
+from quart.wrappers.response import ResponseBody
+from quart_trio import QuartTrio
+
+from uac_trio.outbox import OutboxError, RecordingRow
+from uac_trio.recordings import Library, Playable, RecordingMissingError, RecordingsBusyError
+from uac_trio.vtiger.recording import TOKEN
+from uac_trio.web.partial import Selection, Version, select
+
+log = structlog.get_logger()
+
+CHUNK = 128 * 1024
+LEAST_RATE = 4096
+"""Bytes a second that a client has to take on the whole; telephone sound has 16,000."""
+PATIENCE = 60.0
+"""Seconds that any client has."""
+
+Segments = Sequence[bytes | tuple[int, int]]
+"""What goes out: bytes as they are, and pieces of the file, (start, end)."""
+
+
+@attrs.frozen(kw_only=True)
+class Playback:
+    """All that ``/recording`` needs to know."""
+
+    library: Library
+    secret: str
+    """``[vtiger] secret``."""
+    needs_secret: bool
+    """The CRM's proxy appends the secret (SalesPlatform); otherwise the token is enough."""
+
+
+@attrs.define(eq=False)
+class _Downloads:
+    limit: int
+    running: int = 0
+
+
+def add_recordings(app: QuartTrio, playback: Playback) -> None:
+    """Give ``app`` its ``/recording``."""
+    downloads = _Downloads(playback.library.settings.max_downloads)
+
+    async def recording() -> Response:
+        if downloads.running >= downloads.limit:
+            log.warning("recordings.too_many_downloads", limit=downloads.limit)
+            return _busy()
+        try:
+            found = await _look_up(playback)
+            playable = await _open(playback, found) if isinstance(found, RecordingRow) else None
+        except (OutboxError, RecordingsBusyError) as why:
+            log.error("recordings.unavailable", reason=str(why))
+            return _busy()
+        if not isinstance(found, RecordingRow):
+            return _empty(found)
+        if playable is None:
+            return _empty(HTTPStatus.NOT_FOUND)
+        download = _Download(playback.library, found.pbx, playable, downloads)
+        try:
+            return _reply(download)
+        except BaseException:
+            download.close()
+            raise
+
+    app.add_url_rule("/recording", "recording", recording, methods=["GET"])
+
+
+async def _look_up(playback: Playback) -> RecordingRow | HTTPStatus:
+    """The row that the request may hear, or why not. Raises OutboxError."""
+    tokens, given = request.args.getlist("id"), request.args.getlist("secret")
+    is_trusted = len(given) == 1 and hmac.compare_digest(
+        given[0].encode(errors="replace"), playback.secret.encode(errors="replace")
+    )
+    if not is_trusted and (given or playback.needs_secret):
+        log.warning("recordings.refused", client=request.remote_addr, reason="wrong secret" if given else "no secret")
+        return HTTPStatus.FORBIDDEN
+    token = tokens[0] if len(tokens) == 1 else ""
+    row = await playback.library.look_up(token) if TOKEN.fullmatch(token) else None
+    if row is None:
+        log.warning("recordings.refused", client=request.remote_addr, reason="unknown or expired link")
+        return HTTPStatus.NOT_FOUND if is_trusted else HTTPStatus.FORBIDDEN
+    return row
+
+
+async def _open(playback: Playback, row: RecordingRow) -> Playable | None:
+    try:
+        return await playback.library.open(row)
+    except RecordingMissingError as why:
+        log.warning("recordings.not_found", call=row.call_id, extension=row.extension, reason=str(why))
+        return None
+
+
+def _reply(download: _Download) -> Response:
+    playable = download.playable
+    version = Version(size=playable.file.size, etag=playable.etag, modified=playable.file.mtime_ns / 1e9)
+    chosen = select(request.headers, version)
+    if not chosen.ranges:
+        download.close()
+        reply = _empty(chosen.status)
+        if chosen.status is HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            reply.headers["Content-Range"] = f"bytes */{version.size}"
+    else:
+        content_type, segments = _segments(chosen, version, playable.content_type)
+        length = sum(len(part) if isinstance(part, bytes) else part[1] - part[0] for part in segments)
+        is_head = request.method == "HEAD"
+        body = b"" if is_head else _Body(download, segments, length)
+        reply = Response(body, status=chosen.status, content_type=content_type)
+        reply.headers["Content-Length"] = str(length)
+        reply.headers["Content-Disposition"] = disposition(playable.file.name)
+        if chosen.status is HTTPStatus.PARTIAL_CONTENT and len(chosen.ranges) == 1:
+            reply.headers["Content-Range"] = _content_range(chosen.ranges[0], version.size)
+        if is_head:
+            download.close()
+    reply.timeout = None  # Quart's own cuts every reply after a minute
+    reply.headers["Accept-Ranges"] = "bytes"
+    reply.headers["ETag"] = version.etag
+    reply.headers["Last-Modified"] = version.last_modified
+    # To be asked for again each time, so that an expired or forgotten recording is heard no more.
+    reply.headers["Cache-Control"] = "private, no-cache"
+    return reply
+
+
+def _segments(chosen: Selection, version: Version, content_type: str) -> tuple[str, Segments]:
+    """The reply's Content-Type and what it consists of."""
+    if len(chosen.ranges) == 1:
+        return content_type, chosen.ranges
+    boundary = secrets.token_hex(10)
+    segments: list[bytes | tuple[int, int]] = []
+    for one in chosen.ranges:
+        told = f"Content-Type: {content_type}\r\nContent-Range: {_content_range(one, version.size)}"
+        segments += [f"\r\n--{boundary}\r\n{told}\r\n\r\n".encode(), one]
+    return f"multipart/byteranges; boundary={boundary}", [*segments, f"\r\n--{boundary}--\r\n".encode()]
+
+
+def _content_range(one: tuple[int, int], size: int) -> str:
+    return f"bytes {one[0]}-{one[1] - 1}/{size}"
+
+
+def disposition(name: str) -> str:
+    """``Content-Disposition`` for a file's name, whatever letters it has (RFC 6266, RFC 8187)."""
+    name = re.sub(r"[\x00-\x1f\x7f\"\\/]", "_", name.encode(errors="replace").decode())
+    plain = re.sub(r"[^\x20-\x7e]|[%;]", "_", name)
+    told = f'inline; filename="{plain}"'
+    return told if plain == name else f"{told}; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _empty(status: HTTPStatus) -> Response:
+    """A reply that says nothing but its status."""
+    reply = Response(b"", status=status, content_type="text/plain; charset=utf-8")
+    reply.headers["Cache-Control"] = "no-store"
+    return reply
+
+
+def _busy() -> Response:
+    reply = _empty(HTTPStatus.SERVICE_UNAVAILABLE)
+    reply.headers["Retry-After"] = "5"
+    return reply
+
+
+class _DownloadError(Exception):
+    """The reply cannot be completed: its connection is to be closed, so that the client sees that."""
+
+
+class _Download:
+    """An open file that is being sent: one of those that are counted."""
+
+    def __init__(self, library: Library, pbx: str, playable: Playable, downloads: _Downloads) -> None:
+        self.library = library
+        self.pbx = pbx
+        self.playable = playable
+        downloads.running += 1
+        # Also when nobody ever sends what we return: the client may be gone by then.
+        self.close = weakref.finalize(self, _end_download, playable.file.fd, downloads)
+
+
+def _end_download(fd: int, downloads: _Downloads) -> None:
+    os.close(fd)
+    downloads.running -= 1
+
+
+class _Body(ResponseBody):
+    """Sends the segments, one chunk in memory at a time; the server bounds the time that a client takes for each."""
+
+    def __init__(self, download: _Download, segments: Segments, length: int) -> None:
+        self._download = download
+        self._left = list(reversed(segments))
+        self._seconds = max(PATIENCE, length / LEAST_RATE)
+        self._give_up_at = math.inf
+
+    async def __aenter__(self) -> Self:
+        self._give_up_at = trio.current_time() + self._seconds
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self._download.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        if trio.current_time() > self._give_up_at:
+            raise _DownloadError(f"the client took less than {LEAST_RATE} bytes a second")
+        segment = self._left.pop()
+        if isinstance(segment, bytes):
+            return segment
+        start, end = segment
+        chunk = await self._read(start, min(CHUNK, end - start))
+        if start + len(chunk) < end:
+            self._left.append((start + len(chunk), end))
+        return chunk
+
+    async def _read(self, at: int, length: int) -> bytes:
+        file = self._download.playable.file
+        try:
+            chunk = await self._download.library.read(self._download.pbx, file, at, length)
+        except (OSError, RecordingsBusyError) as why:
+            raise _DownloadError(f"{file.name}: {why}") from why
+        if not chunk:
+            raise _DownloadError(f"{file.name}: became shorter while it was sent")
+        return chunk
