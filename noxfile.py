@@ -72,6 +72,27 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def postgres(session: nox.Session) -> None:
+    """The outbox's tests on a PostgreSQL of their own as well (Debian's package postgresql)."""
+    session.install(".", *groups("tests"))
+    session.run("pytest", "tests/outbox", *session.posargs, env={"UAC_TEST_POSTGRESQL": "1"})
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Recorded calls through real connectors while faults strike: 10 minutes on SQLite, 10 on PostgreSQL with two.
+
+    Arguments (--minutes, --seed, --store, --connectors) make it one run with these.
+    """
+    session.install(".", *groups("tests"))
+    if session.posargs:
+        session.run("python", "-m", "tests.soak", *session.posargs)
+        return
+    session.run("python", "-m", "tests.soak", "--store", "sqlite")
+    session.run("python", "-m", "tests.soak", "--store", "postgresql", "--connectors", "2")
+
+
+@nox.session
 def lab(session: nox.Session) -> None:
     """Real Asterisks with real phones on loopback against the real daemon (lab/README.md). Needs root and Debian."""
     session.install(".", *groups("tests"))

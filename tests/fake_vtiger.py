@@ -23,6 +23,7 @@ class Answer:
     content_type: str = "text/html; charset=UTF-8"
     location: str = ""
     cookie: str = ""
+    retry_after: str = ""
     delay: float = 0.0
 
 
@@ -42,6 +43,14 @@ class Silence:
 
 
 @attrs.frozen
+class Late:
+    """The request is read, and carried out after ``seconds``, whether anybody still waits or not. Nothing is said."""
+
+    seconds: float
+    carry_out: Callable[[], object]
+
+
+@attrs.frozen
 class Drip:
     """A reply whose body never ends, a little at a time."""
 
@@ -51,7 +60,7 @@ class Flood:
     """A reply whose body never ends, as fast as it is read."""
 
 
-Behaviour = Answer | ResetUnread | ResetRead | Silence | Drip | Flood
+Behaviour = Answer | ResetUnread | ResetRead | Silence | Late | Drip | Flood
 Script = Callable[[Mapping[str, str]], Behaviour]
 
 FAILURE = Answer(
@@ -157,6 +166,8 @@ class FakeVtiger:
                 headers = [("Content-Type", behaviour.content_type), ("Content-Length", str(len(body)))]
                 if behaviour.location:
                     headers.append(("Location", behaviour.location))
+                if behaviour.retry_after:
+                    headers.append(("Retry-After", behaviour.retry_after))
                 if behaviour.cookie:
                     headers.append(("Set-Cookie", behaviour.cookie))
                 head = h11.Response(status_code=behaviour.status, headers=headers)
@@ -168,6 +179,10 @@ class FakeVtiger:
                 reset(stream)
             case Silence():
                 await self._until_hung_up(stream)
+            case Late():
+                await trio.sleep(behaviour.seconds)
+                behaviour.carry_out()
+                reset(stream)
             case Drip() | Flood():
                 head = h11.Response(status_code=200, headers=[("Content-Type", "text/html")])
                 await stream.send_all(connection.send(head) or b"")

@@ -34,29 +34,42 @@ def binaries() -> Path:
 @contextmanager
 def temporary_postgresql() -> Iterator[str]:
     """Yields the socket's directory; the server ends and its data goes with the block. Root runs it as ``postgres``."""
-    as_user: dict[str, str] = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
     directory = Path(tempfile.mkdtemp(prefix="uac-pg-"))
     try:
-        if as_user:
-            shutil.chown(directory, **as_user)
-        data = directory / "data"
-
-        def run(name: str, *arguments: str) -> None:
-            subprocess.run(
-                [binaries() / name, "-D", data, *arguments],
-                check=True,
-                stdout=subprocess.DEVNULL,
-                cwd=directory,
-                extra_groups=[] if as_user else None,
-                **as_user,  # type: ignore[call-overload]
-            )
-
-        run("initdb", "--auth=trust", "--username=uac", "--encoding=UTF8", "--no-sync", "--locale=C")
-        options = f"-k {directory} -c listen_addresses='' -c fsync=off -c max_connections=50"
-        run("pg_ctl", "-w", "-l", str(directory / "log"), "-o", options, "start")
+        if _as_user():
+            shutil.chown(directory, **_as_user())
+        _run(directory, "initdb", "--auth=trust", "--username=uac", "--encoding=UTF8", "--no-sync", "--locale=C")
+        _start(directory)
         try:
             yield str(directory)
         finally:
-            run("pg_ctl", "-m", "immediate", "stop")
+            _run(directory, "pg_ctl", "-m", "immediate", "stop")
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def restart_postgresql(directory: str) -> None:
+    """As after a crash: it ends without a word to its clients, and works through its log when it starts."""
+    _run(Path(directory), "pg_ctl", "-m", "immediate", "stop")
+    _start(Path(directory))
+
+
+def _start(directory: Path) -> None:
+    options = f"-k {directory} -c listen_addresses='' -c fsync=off -c max_connections=50"
+    _run(directory, "pg_ctl", "-w", "-l", str(directory / "log"), "-o", options, "start")
+
+
+def _as_user() -> dict[str, str]:
+    return {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
+
+
+def _run(directory: Path, name: str, *arguments: str) -> None:
+    as_user = _as_user()
+    subprocess.run(
+        [binaries() / name, "-D", directory / "data", *arguments],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        cwd=directory,
+        extra_groups=[] if as_user else None,
+        **as_user,  # type: ignore[call-overload]
+    )

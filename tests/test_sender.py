@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -195,6 +196,88 @@ async def test_a_popup_does_not_wait_for_other_calls(tmp_path: Path) -> None:
         await b.settled()
 
     assert "main-new" in [seen.call_id for seen in b.crm.seen[2:6]]
+
+
+async def test_a_popup_does_not_wait_for_a_backlog(tmp_path: Path) -> None:
+    """After an outage a new call's popup is the next request but for those that are on the wire."""
+    async with bench(tmp_path, lambda _: Answer(delay=0.02), attrs.evolve(QUICK, in_flight=1)) as b:
+        old = [request for n in range(20) for request in a_call(str(n), INBOUND)]
+        await b.outbox.put(old, now() - 3600)
+        b.sender.wake_nowait()
+        await b.crm.until(lambda: len(b.crm.seen) == 6)
+        await b.put(a_call("new", INBOUND[:1]))
+        await b.settled()
+
+    assert "main-new" in [seen.call_id for seen in b.crm.seen[6:8]]
+
+
+async def test_calls_that_are_over_ring_for_a_moment_only(tmp_path: Path) -> None:
+    """DialBegin makes the row, ringing; its Hangup follows at once, not when all other calls were begun."""
+    async with bench(tmp_path, settings=attrs.evolve(QUICK, in_flight=1)) as b:
+        steps = [INBOUND[0], *INBOUND[2:]]
+        old = [request for step in steps for n in range(6) for request in a_call(str(n), [step])]
+        await b.outbox.put(old, now() - 3600)
+        b.sender.wake_nowait()
+        await b.settled()
+
+    assert [(seen.call_id, seen.step) for seen in b.crm.seen] == [
+        (f"main-{n}", step.value) for n in range(6) for step in steps
+    ]
+
+
+async def test_a_crm_that_asks_for_time(tmp_path: Path) -> None:
+    """Retry-After is kept: nothing at all is sent before, and then everything."""
+    script = in_turn(Answer(status=503, retry_after="1"))
+    async with bench(tmp_path, script, attrs.evolve(QUICK, retry_max=0.4)) as b:
+        await b.put(a_call("1"))
+        await b.crm.until(lambda: len(b.crm.seen) == 1)
+        await b.put(a_call("2"))
+        await b.settled()
+
+    pause = b.crm.seen[1].began - b.crm.seen[0].began
+    assert 0.35 < pause < 2.0, "what the CRM asks for, cut to retry_max"
+
+
+async def test_a_slow_crm_is_asked_less_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four at once while it is quick; one while it is slow; two again when it has been quick for a while."""
+    monkeypatch.setattr("uac_trio.sender.gate.SLOW_AFTER", 0.2)
+    delay = 0.005
+    async with bench(tmp_path, lambda _: Answer(delay=delay), attrs.evolve(QUICK, in_flight=4, reply_timeout=5)) as b:
+        await b.put(*(a_call(f"a{n}", INBOUND[:1]) for n in range(12)))
+        await b.settled()
+        assert b.crm.most_at_once == 4
+        delay = 0.3
+        await b.put(*(a_call(f"b{n}", INBOUND[:1]) for n in range(8)))
+        await b.crm.until(lambda: sum("-b" in seen.call_id for seen in b.crm.seen) == 7)
+        b.crm.most_at_once = 0
+        await b.settled()
+        assert b.crm.most_at_once == 1
+        delay = 0.005
+        await b.put(*(a_call(f"c{n}", INBOUND[:1]) for n in range(20)))
+        await b.settled()
+        assert b.crm.most_at_once == 2
+
+
+async def test_a_process_that_slept_sends_nothing_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that hangs between the lease and the request leaves the call to whom the lease falls to."""
+    slept = 0.0
+    healthy = Outbox.lease
+
+    async def sleepy(self: Outbox, *arguments: Any) -> list[OutboxRow]:
+        nonlocal slept
+        rows = await healthy(self, *arguments)
+        slept = slept or (QUICK.lease_seconds - 1 if rows else 0.0)
+        return rows
+
+    monkeypatch.setattr(Outbox, "lease", sleepy)
+    monkeypatch.setattr("uac_trio.sender.delivery._IDLE_POLL", 0.05)
+    with structlog.testing.capture_logs() as logs:
+        async with bench(tmp_path, clock=lambda: now() + slept) as b:
+            await b.put(a_call("1"))
+            await b.settled()
+
+    assert [line["event"] for line in logs].count("sender.lease_too_old") == 1
+    assert b.crm.steps("main-1") == NAMES
 
 
 async def test_environment_proxies_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -525,7 +608,7 @@ async def test_the_outbox_fails_for_a_while(
     tmp_path: Path, logged: list[Mapping[str, object]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk while leasing or settling: told once, waited out, and nothing is sent twice."""
-    monkeypatch.setattr("uac_trio.sender._IDLE_POLL", 0.05)
+    monkeypatch.setattr("uac_trio.sender.delivery._IDLE_POLL", 0.05)
     async with bench(tmp_path) as b:
         real_settle, real_lease = b.outbox.settle, b.outbox.lease
         failures = iter(range(6))
@@ -559,7 +642,7 @@ async def test_the_outbox_fails_longer_than_the_lease(tmp_path: Path, monkeypatc
     def clock() -> float:
         return now() + shift
 
-    monkeypatch.setattr("uac_trio.sender._IDLE_POLL", 0.05)
+    monkeypatch.setattr("uac_trio.sender.delivery._IDLE_POLL", 0.05)
     async with bench(tmp_path, clock=clock) as b:
         real_settle = b.outbox.settle
 

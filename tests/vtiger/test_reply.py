@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from uac_trio.vtiger.reply import RULES, Failure, NoReply, Reply, Ruling, excerpt, judge, repeatable
+from uac_trio.vtiger.reply import (
+    RULES,
+    Failure,
+    NoReply,
+    Reply,
+    Ruling,
+    excerpt,
+    judge,
+    repeatable,
+    retry_after_seconds,
+)
 from uac_trio.vtiger.request import Step
 
 XML = '<?xml version="1.0" encoding="utf-8"?><Response>{}</Response>'
@@ -154,3 +164,29 @@ def test_words_show_where_a_redirect_leads() -> None:
 def test_excerpt(text: str, shown: str) -> None:
     """A page becomes one short printable line without tags and without anybody's number."""
     assert excerpt(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120.0),
+        (" 0 ", 0.0),
+        ("9" * 40, 999_999_999.0),
+        ("Mon, 21 Sep 2026 14:13:50 GMT", 30.0),
+        ("Mon, 21 Sep 2026 14:13:00 GMT", 0.0),
+        ("", 0.0),
+        ("soon", 0.0),
+        ("-5", 0.0),
+        ("1.5", 0.0),
+        ("Mon, 21 Sep 99999 14:13:50 GMT", 0.0),
+    ],
+)
+def test_retry_after(header: str, seconds: float) -> None:
+    """Seconds or a date, as HTTP has it; anything else asks for nothing."""
+    assert retry_after_seconds(header, 1_790_000_000.0) == seconds
+
+
+@pytest.mark.parametrize(("status", "asked"), [(429, 7.0), (503, 7.0), (200, 0.0), (500, 0.0), (404, 0.0)])
+def test_a_crm_that_is_away_may_say_for_how_long(status: int, asked: float) -> None:
+    """Only where everybody waits does the verdict carry what Retry-After says."""
+    assert judge(Step.HANGUP, Reply(status=status, retry_after=7.0), attempt=1).retry_after == asked

@@ -72,6 +72,20 @@ def said(subject: Translator, *facts: Fact) -> list[tuple[Step, dict[str, str]]]
     ]
 
 
+@pytest.mark.parametrize(("account", "step"), [(ACCOUNT, Step.DIAL_BEGIN), (STOCK, Step.START_APP)])
+def test_a_stranger_who_shows_an_employees_number(account: VtigerAccount, step: Step) -> None:
+    """vTiger must not take the call for one that this employee makes: nothing would end that row."""
+    subject = Translator(account, lambda _: "", lambda number: number in ("101", "102"))
+
+    (begun, *_) = said(subject, began(customer="102"), answered(customer="102"))
+
+    assert begun[0] is step
+    assert begun[1]["callerIdNumber"] == "+102"
+    outbound = began(customer="102", part=Part.CALLER, direction=Direction.OUTBOUND, call_id="main-1.0")
+    (begun, *_) = said(Translator(ACCOUNT, lambda _: "", lambda _: True), outbound)
+    assert (begun[1]["callerIdNumber"], begun[1]["dialString"]) == ("101", "102")
+
+
 def test_salesplatform_inbound() -> None:
     """An answered incoming call, exactly by the recipe: DialBegin, DialAnswer, Hangup, EndCall, Record."""
     assert said(translator(), began(), answered(), ended(), recorded()) == [

@@ -1,8 +1,6 @@
 """From the outbox to vTiger: one request of a call after another, a few calls at a time, each answer judged.
 
-What an answer means is decided in vtiger/reply.py, what is sent next in the outbox; here is when: ``Gate`` holds
-everything back while the CRM is away or refuses us, ``backoff`` says for how long. Slowing down by the CRM's latency is
-not done yet: ``in_flight`` bounds what it is asked at once.
+What an answer means is decided in vtiger/reply.py, what is sent next in the outbox, when and how much in gate.py.
 """
 
 from __future__ import annotations
@@ -25,8 +23,9 @@ import trio
 
 from uac_trio import __version__
 from uac_trio.outbox import Delivered, Outbox, OutboxError, OutboxRow, Outcome, Parked, Retry, Unknown
+from uac_trio.sender.gate import Gate, SenderSettings, backoff
 from uac_trio.vtiger.account import VtigerAccount
-from uac_trio.vtiger.reply import Failure, NoReply, Reply, Ruling, Verdict, judge, repeatable
+from uac_trio.vtiger.reply import Failure, NoReply, Reply, Ruling, Verdict, judge, repeatable, retry_after_seconds
 from uac_trio.vtiger.request import Step
 
 log = structlog.get_logger()
@@ -37,38 +36,10 @@ MAX_BODY = 64 * 1024
 _IDLE_POLL = 5.0  # seconds; another connector may have put or left something
 _KEEP_ALIVE = 2.0  # seconds; below the 5 s after which Apache closes, or a request meets a closing connection
 _LEAST_PAUSE = 0.02
+_MOST_BEGUN = 32  # popups of new calls go before them, so they may pile up
 
 # No secret is this one, so vTiger answers Authentication Failure and does nothing.
 _PROBE = b"vtigersignature=uac-trio-is-anybody-there"
-
-_POSITIVE = attrs.validators.gt(0.0)
-
-
-@attrs.frozen(kw_only=True)
-class SenderSettings:
-    """All times in seconds."""
-
-    in_flight: int = attrs.field(default=3, validator=[attrs.validators.ge(1), attrs.validators.le(16)])
-    """Requests at once. vTiger serialises the creation of rows, so more than 4 only makes each slower."""
-    connect_timeout: float = attrs.field(default=5.0, validator=_POSITIVE)
-    reply_timeout: float = attrs.field(default=15.0, validator=_POSITIVE)
-    retry_min: float = attrs.field(default=2.0, validator=_POSITIVE)
-    retry_max: float = attrs.field(default=300.0, validator=_POSITIVE)
-    away_max: float = attrs.field(default=30.0, validator=_POSITIVE)
-    """Longest pause between two looks whether the CRM is back."""
-    unknown_pause: float = attrs.field(default=60.0, validator=_POSITIVE)
-    """How long a call rests after a request without an answer. MySQL waits 50 s for a row lock: a second DialBegin
-    beside one that still waits makes a second row."""
-    shutdown_grace: float = attrs.field(default=5.0, validator=attrs.validators.ge(0))
-    """What requests in flight are given to end when the sender is cancelled."""
-    ca_file: str | None = None
-    """PEM file of the authorities to trust for https, instead of the system's."""
-
-    @property
-    def lease_seconds(self) -> float:
-        """Nobody else may touch the call while we wait for an answer, nor, if we die, while the CRM may still work."""
-        longest = 2 * (self.connect_timeout + self.reply_timeout)
-        return self.connect_timeout + max(longest, self.unknown_pause) + 5
 
 
 @attrs.frozen(kw_only=True)
@@ -77,61 +48,6 @@ class SenderStatus:
     trouble: str
     """Why nothing is being delivered, in words; empty: all is well."""
     trouble_since: float | None
-
-
-def backoff(failures: int, least: float, most: float, jitter: float) -> float:
-    """Seconds to pause after the ``failures``-th failure in a row, from 1. ``jitter``, in [0, 1), spreads by 1/4."""
-    return min(most, least * 2.0 ** min(failures - 1, 32) * (0.75 + jitter / 2))
-
-
-@attrs.define
-class Gate:
-    """Whether anything may be sent at all. Pure: time and chance are arguments.
-
-    Closed after a failure that the next request would meet as well; after the pause one request is let through, and its
-    answer opens or closes it.
-    """
-
-    settings: SenderSettings
-    trouble: Verdict | None = None
-    since: float | None = None
-    until: float = 0.0
-    _failures: int = 0
-    _unanswered: int = 0
-
-    def slots(self, now: float) -> int:
-        """How many requests may be in flight."""
-        if self.trouble is None:
-            return self.settings.in_flight
-        return 1 if now >= self.until else 0
-
-    def note(self, verdict: Verdict, now: float, jitter: float) -> bool:
-        """Take an answer in. True: the trouble has begun, changed, ended, or is to be told again."""
-        match verdict.ruling:
-            case Ruling.AWAY | Ruling.AUTH_FAILED | Ruling.MISCONFIGURED:
-                return self._close(verdict, now, jitter)
-            case Ruling.UNKNOWN:
-                # One slow request is its own affair; as many in a row as we send at once mean that the CRM hangs.
-                self._unanswered += 1
-                hangs = self.trouble is not None or self._unanswered >= self.settings.in_flight
-                away = attrs.evolve(verdict, ruling=Ruling.AWAY)
-                return self._close(away, now, jitter) if hangs else False
-            case _:
-                ended = self.trouble is not None
-                self.trouble, self.since, self.until = None, None, 0.0
-                self._failures = self._unanswered = 0
-                return ended
-
-    def _close(self, verdict: Verdict, now: float, jitter: float) -> bool:
-        same = self.trouble is not None and self.trouble.ruling is verdict.ruling
-        if same and now < self.until:
-            return False  # it was in flight when the first of them failed
-        self.trouble = verdict
-        self.since = now if self.since is None else self.since
-        self._failures += 1
-        most = self.settings.away_max if verdict.ruling is Ruling.AWAY else self.settings.retry_max
-        self.until = now + backoff(self._failures, self.settings.retry_min, most, jitter)
-        return not same or verdict.ruling is not Ruling.AWAY
 
 
 async def run_sender(
@@ -165,6 +81,8 @@ class Sender:
     _owner: str = attrs.field(factory=lambda: f"{platform.node()}/{os.getpid()}/{secrets.token_hex(4)}", init=False)
     _gate: Gate = attrs.field(default=attrs.Factory(lambda self: Gate(self.settings), takes_self=True), init=False)
     _scopes: dict[str, trio.CancelScope] = attrs.field(factory=dict, init=False)  # by call_id: one request each
+    _begun: dict[str, None] = attrs.field(factory=dict, init=False)
+    """Calls that were just told something and may have more to tell, the latest last; they keep their turn."""
     _woken: trio.Event = attrs.field(factory=trio.Event, init=False)
     _usual_500: bool = attrs.field(default=False, init=False)
     _outbox_fails: int = attrs.field(default=0, init=False)
@@ -202,29 +120,40 @@ class Sender:
             closed = self._gate.trouble is not None and not self._scopes
             return self._gate.until - now if closed else _IDLE_POLL
         try:
-            rows = await self.outbox.lease(now, free, self._owner, self.settings.lease_seconds)
-            wake = await self.outbox.next_wake(now) if len(rows) < free else None
+            rows = await self.outbox.lease(now, free, self._owner, self.settings.lease_seconds, tuple(self._begun))
         except OutboxError as error:
             return self._outbox_failed(error)
-        self._outbox_works()
-        for row in rows:
+        for row in rows:  # before the next checkpoint: a stop in between would leave them leased to nobody
             if row.call_id in self._scopes:
                 # Our own lease seems to have run out: the clock was set forward. The new one will run out as well.
                 log.warning("sender.clock_jumped", call=row.call_id)
                 continue
             scope = self._scopes[row.call_id] = trio.CancelScope(shield=True)
             deliveries.start_soon(self._deliver, client, row, scope)
+        try:
+            wake = await self.outbox.next_wake(now) if len(rows) < free else None
+        except OutboxError as error:
+            return self._outbox_failed(error)
+        self._outbox_works()
         return _IDLE_POLL if wake is None else min(wake - now, _IDLE_POLL)
 
     async def _deliver(self, client: httpx.AsyncClient, row: OutboxRow, scope: trio.CancelScope) -> None:
         try:
             with scope:
+                if self.now() + self.settings.answer_within > row.leased_until:
+                    # This process, or its host, slept since: another connector may be about to take the call over.
+                    log.warning("sender.lease_too_old", call=row.call_id, step=row.step.value)
+                    return
+                began = trio.current_time()
                 verdict = await self._send(client, row)
-                await self._settle(row, self._outcome(row, verdict))
+                await self._settle(row, self._outcome(row, verdict, trio.current_time() - began))
             if scope.cancelled_caught:
                 log.warning("sender.cut_off", call=row.call_id, step=row.step.value)
         finally:
             del self._scopes[row.call_id]
+            self._begun[row.call_id] = None
+            if len(self._begun) > _MOST_BEGUN:
+                del self._begun[next(iter(self._begun))]
             self.wake_nowait()
 
     async def _send(self, client: httpx.AsyncClient, row: OutboxRow) -> Verdict:
@@ -239,10 +168,9 @@ class Sender:
         return judge(row.step, answer, attempt=row.attempt, usual_500=self._usual_500)
 
     async def _post(self, client: httpx.AsyncClient, body: bytes) -> Reply | NoReply:
-        longest = self.settings.connect_timeout + self.settings.reply_timeout
         try:
-            with trio.fail_after(longest):
-                return await _posted(client, self.account, body)
+            with trio.fail_after(self.settings.answer_within):
+                return await _posted(client, self.account, body, self.now())
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
             detail = str(error) or "no connection in time"
             return NoReply(failure=Failure.NOT_SENT, detail=f"{self.account.host}: {detail}")
@@ -252,12 +180,13 @@ class Sender:
             detail = str(error) or type(error).__name__
             return NoReply(failure=Failure.UNKNOWN, detail=f"{self.account.host} broke the connection: {detail}")
 
-    def _outcome(self, row: OutboxRow, verdict: Verdict) -> Outcome:
-        """What the verdict means for the row; what it means for all is told to the gate and to the log."""
+    def _outcome(self, row: OutboxRow, verdict: Verdict, took: float) -> Outcome:
+        """What the verdict, after ``took`` seconds, means for the row; what it means for all is told to the gate and
+        to the log."""
         now = self.now()
         trouble = self._gate.trouble
         troubled_for = now - (self._gate.since or now)
-        if self._gate.note(verdict, now, self.random()):
+        if self._gate.note(verdict, now, self.random(), began=now - took):
             self._tell(verdict if self._gate.trouble is None else self._gate.trouble, trouble, troubled_for)
         about = {"call": row.call_id, "extension": row.extension, "step": row.step.value, "attempt": row.attempt}
         pause = backoff(row.attempt, self.settings.retry_min, self.settings.retry_max, self.random())
@@ -345,7 +274,7 @@ async def _open_client(settings: SenderSettings) -> AsyncIterator[httpx.AsyncCli
         yield client
 
 
-async def _posted(client: httpx.AsyncClient, account: VtigerAccount, body: bytes) -> Reply:
+async def _posted(client: httpx.AsyncClient, account: VtigerAccount, body: bytes, now: float) -> Reply:
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     request = client.build_request("POST", account.url, content=body, headers=headers)
     request.stream = _Body(body)
@@ -366,6 +295,7 @@ async def _posted(client: httpx.AsyncClient, account: VtigerAccount, body: bytes
         content_type=reply.headers.get("content-type", ""),
         text=text.replace(account.secret, "***"),  # an error page may quote what it was sent
         location=reply.headers.get("location", "").replace(account.secret, "***"),
+        retry_after=retry_after_seconds(reply.headers.get("retry-after", ""), now),
     )
 
 

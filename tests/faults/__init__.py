@@ -1,0 +1,1 @@
+"""Faults of all kinds, each a named test with the same outcome every time."""

@@ -1,0 +1,128 @@
+"""A restart in the middle of recorded calls, without I/O: the pipeline, and an outbox that is a dict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+
+from tests.soak.calls import Row, new_crm, rows_of
+from uac_trio.ami.message import Event
+from uac_trio.calls import WANTED_EVENTS
+from uac_trio.calls.rules import TrackerRules
+from uac_trio.demo.recorded_pbx import RecordedPBX
+from uac_trio.demo.recording import Recording, TimedEvent
+from uac_trio.pipeline import Begun, Pipeline
+from uac_trio.vtiger import VtigerAccount
+from uac_trio.vtiger.request import CallbackRequest, Step
+
+EPOCH = 1_795_000_000.0
+ACCOUNT = VtigerAccount(url="http://crm.invalid/", secret="s", timezone="Europe/Moscow")
+
+
+@attrs.define(eq=False)
+class Host:
+    """A connector that can be restarted. Time is that of the recording."""
+
+    outbox: dict[str, CallbackRequest] = attrs.field(factory=dict)
+    """By key, in the order of the requests."""
+    at: float = 0.0
+    pbx: RecordedPBX = attrs.field(
+        default=attrs.Factory(lambda self: RecordedPBX(now=lambda: EPOCH + self.at), takes_self=True)
+    )
+    pipeline: Pipeline = attrs.field(init=False)
+    rules: TrackerRules = attrs.field(factory=TrackerRules)
+
+    def __attrs_post_init__(self) -> None:
+        self.start(0.0)
+
+    def start(self, at: float) -> None:
+        """Begin anew with what is in the outbox, and log in."""
+        self.pipeline = Pipeline(rules=self.rules, account=ACCOUNT, link=lambda _: "http://connector.invalid/r?id=1")
+        self.pipeline.restore("main", self.left_open())
+        self.connect(at)
+
+    def connect(self, at: float) -> None:
+        """Log in, and take the snapshot in."""
+        self._put(self.pipeline.connected("main", EPOCH + at))
+        shown = [Event((("Event", "CoreShowChannel"), *one.items())) for one in self.pbx.channels()]
+        end = Event((("Event", "CoreShowChannelsComplete"), ("ListItems", str(len(shown)))))
+        self._put(self.pipeline.received("main", [*shown, end], EPOCH + at))
+
+    def lose(self, at: float) -> None:
+        self._put(self.pipeline.lost("main", EPOCH + at))
+
+    def hear(self, timed: TimedEvent, *, listening: bool = True) -> None:
+        """It happens at the PBX; the connector is told if it is there."""
+        self.at = timed.at
+        self.pbx.tell_nowait(timed.event)
+        if listening:
+            self._put(self.pipeline.tick(EPOCH + timed.at))
+            if timed.event.name in WANTED_EVENTS:
+                self._put(self.pipeline.received("main", [timed.event], EPOCH + timed.at))
+
+    def finish(self, at: float) -> None:
+        for second in range(60):
+            self._put(self.pipeline.tick(EPOCH + at + second))
+
+    def left_open(self) -> list[Begun]:
+        """As Outbox.open_participations tells."""
+        found: dict[tuple[str, str], Begun] = {}
+        requests = list(self.outbox.values())
+        for number, begin in enumerate(requests):
+            if begin.step not in (Step.DIAL_BEGIN, Step.START_APP):
+                continue
+            later = [one for one in requests[number + 1 :] if one.call_id == begin.call_id]
+            own = [one for one in later if one.extension == begin.extension or begin.step is Step.START_APP]
+            if any(one.step is Step.HANGUP for one in own):
+                continue
+            answered = max((one.at for one in own if one.step is Step.DIAL_ANSWER), default=None)
+            found.setdefault((begin.call_id, begin.extension), Begun(begin, answered))
+        return list(found.values())
+
+    def rows(self) -> dict[str, tuple[Row, ...]]:
+        """What a CRM has that was told all of it, in order."""
+        crm = new_crm("s")
+        for request in self.outbox.values():
+            crm.callback({**request.form, "vtigersignature": "s"}, request.at)
+        assert crm.hazards == []
+        return {of_call[0].sourceuuid: rows_of(of_call) for of_call in crm.tables.calls()}
+
+    def _put(self, requests: Sequence[CallbackRequest]) -> None:
+        for request in requests:
+            self.outbox.setdefault(request.key, request)
+
+
+def undisturbed(recording: Recording) -> dict[str, tuple[Row, ...]]:
+    host = Host()
+    for timed in recording.events:
+        host.hear(timed)
+    host.finish(recording.events[-1].at)
+    return host.rows()
+
+
+def restarted(recording: Recording, number: int) -> tuple[set[tuple[str, str]], dict[str, tuple[Row, ...]]]:
+    """With a restart right before event ``number``, of which nothing was missed.
+
+    The calls and employees of which the CRM had been told by then; and the rows in the end.
+    """
+    host, begun = Host(), set[tuple[str, str]]()
+    for position, timed in enumerate(recording.events):
+        if position == number:
+            begun = {(request.call_id, request.extension) for request in host.outbox.values()}
+            host.start(timed.at)
+        host.hear(timed)
+    host.finish(recording.events[-1].at)
+    return begun, host.rows()
+
+
+def reconnected(recording: Recording, number: int) -> dict[str, tuple[Row, ...]]:
+    """With a broken connection right before event ``number``, of which nothing was missed."""
+    host = Host()
+    for position, timed in enumerate(recording.events):
+        if position == number:
+            host.lose(timed.at)
+            host.connect(timed.at)
+        host.hear(timed)
+    host.finish(recording.events[-1].at)
+    return host.rows()

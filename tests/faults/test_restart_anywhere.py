@@ -1,0 +1,66 @@
+"""The connection, or the connector, is lost at every moment of recorded calls: no I/O, so all moments can be tried."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import attrs
+import pytest
+
+from tests.faults.conftest import recording, truth
+from tests.faults.restart import reconnected, restarted
+from tests.recorded import NAMES, transcripts_of
+from tests.soak.calls import LEFT_OUT, Row
+from uac_trio.calls import WANTED_EVENTS
+
+ALIKE = 12
+"""Every so many recordings, and so many moments of each: all of them have been tried, which takes minutes."""
+MOMENTS = 16
+CHOSEN = [
+    name for name in NAMES if len(transcripts_of(name)) == 1 and "/proto_" not in name and not name.endswith(LEFT_OUT)
+][::ALIKE]
+
+Rows = dict[str, tuple[Row, ...]]
+
+
+def moments(name: str) -> list[int]:
+    """Right before an event that the tracker reads."""
+    events = recording(name).events
+    wanted = [number for number, timed in enumerate(events) if timed.event.name in WANTED_EVENTS]
+    return wanted[:: max(1, len(wanted) // MOMENTS)]
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_connection_lost(name: str) -> None:
+    """Nothing was missed, so nothing is different."""
+    for number in moments(name):
+        assert reconnected(recording(name), number) == truth(name), f"before event {number}"
+
+
+@cache
+def after_restarts(name: str) -> list[tuple[set[tuple[str, str]], Rows]]:
+    return [restarted(recording(name), number) for number in moments(name)]
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_restart(name: str) -> None:
+    """Whenever the connector was started anew: of what was begun every row is there, and every row has ended."""
+    for number, (begun, rows) in zip(moments(name), after_restarts(name), strict=True):
+        found = {(call, row.extension): row for call, of_call in rows.items() for row in of_call}
+        assert begun <= found.keys(), f"before event {number}"
+        for row in found.values():
+            assert row.ended, f"before event {number}"
+            assert row.status not in ("ringing", "in-progress"), f"before event {number}"
+
+
+def test_a_restart_is_rarely_seen() -> None:
+    """What a list of channels does not tell (why a phone did not ring, who placed a click's call, which file is being
+    recorded) is forgotten in a restart, and a row may show another outcome. That is rare."""
+    results = [(name, rows) for name in CHOSEN for _, rows in after_restarts(name)]
+    exact = sum(without_recording(rows) == without_recording(truth(name)) for name, rows in results)
+    assert len(results) > 400
+    assert exact / len(results) > 0.97
+
+
+def without_recording(rows: Rows) -> Rows:
+    return {call: tuple(attrs.evolve(row, recorded=False) for row in found) for call, found in rows.items()}

@@ -1,0 +1,168 @@
+"""Whatever happens to the outbox's database: a clear word, calls go on being tracked, nothing is deleted."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+import structlog.testing
+import trio
+
+from tests.faults.conftest import World, is_answered, rings, running
+from uac_trio.daemon import run_daemon
+from uac_trio.outbox import OutboxError
+
+
+class Disk:
+    """What SQLite is told of the disk from the next transaction on: a pragma that every transaction begins with."""
+
+    pragma = ""
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    disk = Disk()
+
+    def tell(connection: sa.Connection) -> None:
+        raw = connection.connection.driver_connection
+        if isinstance(raw, sqlite3.Connection):
+            raw.execute(disk.pragma or "PRAGMA query_only = OFF")
+
+    sa.event.listen(sa.Engine, "begin", tell, insert=True)
+    yield disk
+    sa.event.remove(sa.Engine, "begin", tell)
+
+
+@contextmanager
+def locked(world: World) -> Iterator[None]:
+    with closing(sqlite3.connect(world.folder / "connector.db", isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+async def failing(world: World, address: str, words: str) -> None:
+    """Wait until /healthz tells that the store fails, and why."""
+    with trio.fail_after(5):
+        while words not in (await world.health(address))["store"]["trouble"]:  # noqa: ASYNC110 - as a supervisor does
+            await trio.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("pragma", "words"),
+    [("PRAGMA max_page_count = 1", "the disk is full: make room"), ("PRAGMA query_only = ON", "cannot be written")],
+    ids=["full", "read-only"],
+)
+async def test_disk(world: World, disk: Disk, pragma: str, words: str) -> None:
+    """Full or read-only in mid-call: requests wait in memory, /healthz says why; then the call is told as a whole."""
+    async with running(world.config()) as address:
+        await world.watched()
+        call = world.call()
+        call.tell(rings)
+        await world.until(lambda: world.crm.crm.stuck())
+        disk.pragma = pragma
+        call.tell(is_answered)
+        others = [world.call("asterisk22/outbound_busy") for _ in range(20)]  # more than the last page has room for
+        for other in others:
+            other.tell()
+            await trio.sleep(0.01)
+        await failing(world, address, words)
+        call.tell()
+        await trio.sleep(0.1)
+        assert (await world.health(address))["store"]["in_memory"] >= 1
+        disk.pragma = ""
+        await world.until_true(call, *others)
+        await failing(world, address, "")
+        assert (await world.health(address))["store"]["in_memory"] == 0
+
+
+async def test_locked(world: World) -> None:
+    """Another program holds the file for a while, in which a whole call takes place."""
+    async with running(world.config()) as address:
+        await world.watched()
+        with locked(world):
+            call = world.call()
+            call.tell()
+            await failing(world, address, "locked")
+        await world.until_true(call)
+
+
+async def test_damaged_while_running(world: World) -> None:
+    """The file is overwritten under us: it is left as it is; when it is moved away, a new one is made, and what waited
+    in memory is told."""
+    async with running(world.config()) as address:
+        await world.watched()
+        before = world.call()
+        before.tell()
+        await world.until_true(before)
+        path = world.folder / "connector.db"
+        for part in (path, path.with_name("connector.db-wal")):
+            part.write_bytes(b"\xff" * part.stat().st_size)
+        call = world.call()
+        call.tell()
+        await failing(world, address, "damaged or no SQLite database; move it away")
+        for part in world.folder.glob("connector.db*"):
+            part.rename(part.with_name(f"damaged-{part.name}"))
+        await world.until_true(call)
+
+
+async def test_overflow_while_the_store_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than the memory is allowed to hold: bounded, said, and after the store's return the calls that still go on
+    are told from the snapshot."""
+    monkeypatch.setattr("uac_trio.daemon.MAX_WAITING", 5)
+    with structlog.testing.capture_logs() as logs:
+        async with running(world.config()) as address:
+            await world.watched()
+            with locked(world):
+                for _ in range(6):
+                    world.call().tell()
+                living = world.call()
+                living.tell(rings)
+                await world.until(lambda: any(line["event"] == "daemon.starting_over" for line in logs))
+                assert (await world.health(address))["store"]["in_memory"] <= 5 + 500
+            await world.watched(before=1)
+            living.tell()
+            await world.until_true(living)
+            await world.until(lambda: not world.crm.crm.stuck())
+
+
+def spoil(path: Path) -> None:
+    path.write_bytes(b"this is no database " * 500)
+
+
+def make_newer(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE uac_trio_version (version_num TEXT)")
+        connection.execute("INSERT INTO uac_trio_version VALUES ('9999')")
+        connection.commit()
+
+
+def make_foreign(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE addresses (name TEXT)")
+        connection.commit()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (spoil, "damaged or no SQLite database"),
+        (make_newer, "newer uac-trio"),
+        (make_foreign, "belongs to another program"),
+        (Path.mkdir, "cannot be opened or created"),
+    ],
+)
+async def test_refusal_to_start(world: World, prepare: object, words: str) -> None:
+    """A store that is not ours is refused in words, and left as it is; no PBX is touched."""
+    assert callable(prepare)
+    path = world.folder / "connector.db"
+    prepare(path)
+    before = path.read_bytes() if path.is_file() else b""
+    with pytest.RaisesGroup(pytest.RaisesExc(OutboxError, match=words), flatten_subgroups=True):
+        await run_daemon(world.config())
+    assert world.pbx_proxy.connections == 0
+    assert (path.read_bytes() if path.is_file() else b"") == before

@@ -1,0 +1,1 @@
+"""Hundreds of recorded calls through the real daemon while faults of all kinds strike: python -m tests.soak"""

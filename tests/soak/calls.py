@@ -1,0 +1,164 @@
+"""Which recorded calls are played, what their rows must be, and whether those of the CRM are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+import attrs
+
+from tests.recorded import NAMES, replayed, transcripts_of
+from uac_trio.demo.crm import CallRow, CRMUser, StandInCRM
+from uac_trio.demo.recorded_pbx import Played
+from uac_trio.demo.recording import Recording, read_recording
+
+LONGEST = 30.0
+"""Seconds of a recording. A soak is about many calls."""
+
+LEFT_OUT = ("tangled_click_local_nobody",)
+"""It rests on the OriginateResponse, which only the client that asked for the call is told."""
+
+_UNIQUEID = re.compile(r"\d{10}\.\d+")  # other identities, of a click, would be the same each time
+
+EXTENSIONS = ("101", "102", "103", "104", "2001", "2002", "2003", "2004", "2005", "2006")
+
+
+@attrs.frozen(order=True)
+class Row:
+    """What is compared of a row. The seconds are left to the tests without faults: their recordings tell arrival
+    times, which a late connection moves."""
+
+    extension: str
+    direction: str
+    status: str
+    number: str
+    recorded: bool
+    ended: bool
+
+
+@attrs.frozen(kw_only=True)
+class Piece:
+    """A recording and the rows it leads to when nothing disturbs it, by call; tests/test_transcripts.py holds those to
+    what the people at the phones did."""
+
+    recording: Recording
+    rows: dict[str, tuple[Row, ...]]
+
+
+def new_crm(secret: str) -> StandInCRM:
+    users = tuple(CRMUser(id=int(number), name=number, extension=number) for number in EXTENSIONS)
+    return StandInCRM(users=users, secret=secret)
+
+
+def rows_of(rows: Iterable[CallRow]) -> tuple[Row, ...]:
+    return tuple(
+        sorted(
+            Row(
+                extension=row.user or "",
+                direction=row.direction,
+                status=row.callstatus,
+                number=row.customernumber or "",
+                recorded=bool(row.recordingurl),
+                ended=bool(row.starttime and row.endtime),
+            )
+            for row in rows
+        )
+    )
+
+
+def repertoire() -> list[Piece]:
+    """The recordings of one connection that lead to rows, each call with its own."""
+    found = []
+    for name in NAMES:
+        paths = transcripts_of(name)
+        if len(paths) > 1 or "/proto_" in name or name.endswith(LEFT_OUT):
+            continue
+        recording = read_recording(f"{name}.jsonl", paths[0].read_bytes())
+        crm = new_crm("s")
+        for request in replayed(name).requests:
+            crm.callback({**request.form, "vtigersignature": "s"}, request.at)
+        rows = {of_call[0].sourceuuid: rows_of(of_call) for of_call in crm.tables.calls()}
+        is_told_anew = all(_UNIQUEID.search(uuid) for uuid in rows)
+        if rows and is_told_anew and recording.seconds <= LONGEST:
+            found.append(Piece(recording=recording, rows=rows))
+    return found
+
+
+@attrs.define
+class Verdict:
+    """What became of the calls."""
+
+    calls: int = 0
+    whole: int = 0
+    """Of which every connector was told every event, without a restart."""
+    half: int = 0
+    """Of which one was and another was not."""
+    rows: int = 0
+    wrong: list[str] = attrs.field(factory=list)
+    """In words: of whole calls every difference; of the others what may not be even so."""
+    inferred: int = 0
+    """Rows of other calls that differ from the truth, by what was not seen or went with a killed process."""
+    unrecorded: int = 0
+    """Of which the recording alone is missing."""
+    outdone: int = 0
+    """Of half known calls: rows that differ, since the one that knew less was quicker."""
+    unseen: int = 0
+    """Rows that are not there, of such calls."""
+
+
+def judge(
+    crm: StandInCRM,
+    pieces: dict[str, Piece],
+    played: Iterable[Played],
+    knowing: Callable[[Played], int],
+    connectors: int,
+) -> Verdict:
+    """Compare the CRM's rows with the truth. Nothing may be doubled, nor ring, nor be missing, whoever watched.
+
+    ``knowing``: how many of the ``connectors`` were told all of a call.
+    """
+    verdict = Verdict()
+    known: set[str] = set()
+    for one in played:
+        count = knowing(one)
+        known |= _ids(one)
+        for uuid, expected in pieces[one.recording.name].rows.items():
+            call = one.retelling.text(uuid)
+            verdict.calls += 1
+            verdict.whole += count == connectors
+            verdict.half += 0 < count < connectors
+            verdict.rows += len(expected)
+            found = rows_of(crm.tables.call(call))
+            if found == expected:
+                continue
+            what = f"{one.recording.name} {call}: {_shown(found)}, expected {_shown(expected)}"
+            if count == connectors or (count and len(found) < len(expected)):
+                verdict.wrong.append(what)
+                continue
+            if count:
+                verdict.outdone += len(set(found) - set(expected))
+            else:
+                verdict.inferred += len(set(found) - set(expected))
+                verdict.unrecorded += len(
+                    ({*found} - {*expected}) & {attrs.evolve(row, recorded=False) for row in expected}
+                )
+                verdict.unseen += max(0, len(expected) - len(found))
+            wrong_people = {row.extension for row in found} - {row.extension for row in expected}
+            if wrong_people or not all(row.ended for row in found):
+                verdict.wrong.append(f"{what} (not watched as a whole)")
+    verdict.wrong += [f"{row.sourceuuid}: {row.user} is still {row.callstatus}" for row in crm.stuck()]
+    verdict.wrong += [f"{row.sourceuuid}: two rows of {row.user}" for row in crm.doubles()]
+    verdict.wrong += [f"{row.sourceuuid}: a call that nobody made" for row in crm.rows if row.sourceuuid not in known]
+    verdict.wrong += [f"a value that would harm a real CRM: {hazard}" for hazard in crm.hazards]
+    return verdict
+
+
+def _ids(played: Played) -> set[str]:
+    """The identities that its channels may give to calls: to a connector that begins in the middle, any of them."""
+    events = (timed.event for timed in played.recording.events)
+    return {f"main-{played.retelling.text(event.get('Uniqueid'))}" for event in events}
+
+
+def _shown(rows: tuple[Row, ...]) -> str:
+    told = (f"{row.extension} {row.direction} {row.status} {row.number}{' (recorded)' * row.recorded}" for row in rows)
+    return ", ".join(told) or "nothing"
