@@ -276,8 +276,8 @@ def forget_command(config_path: Path, number: str, files: bool) -> None:
         forgotten = await outbox.forget(number)
         if not files:
             return forgotten, 0
-        async with open_recordings(config, outbox) as library:
-            return forgotten, sum([await library.delete(row) for row in forgotten.recordings])
+        async with open_recordings(config, outbox) as archive:
+            return forgotten, sum([await archive.delete(row) for row in forgotten.recordings])
 
     forgotten, deleted = _with_outbox(config_path, forget)
     rows = f"{forgotten.requests} requests and {len(forgotten.recordings)} recordings"

@@ -32,7 +32,7 @@ from uac_trio.calls.fact import CallEnded, Fact, Oddity, ParticipationBegan, Par
 from uac_trio.config import Config
 from uac_trio.outbox import Outbox, OutboxError, OutboxStatistics, open_outbox
 from uac_trio.pipeline import Begun, Pipeline
-from uac_trio.recordings import AwaitedRecordings, Library, open_library, split_told
+from uac_trio.recordings import Archive, AwaitedRecordings, open_archive, split_told
 from uac_trio.sender import Sender, run_sender
 from uac_trio.vtiger.account import Flavour
 from uac_trio.vtiger.click2call import Dial, Originated
@@ -141,7 +141,7 @@ class _Daemon:
     stop: trio.Event
     hull: trio.CancelScope = attrs.field(factory=lambda: trio.CancelScope(shield=True))
     outbox: Outbox = attrs.field(init=False)
-    library: Library = attrs.field(init=False)
+    archive: Archive = attrs.field(init=False)
     awaited: AwaitedRecordings = attrs.field(init=False)
     sender: Sender = attrs.field(init=False)
     clients: dict[str, AMIClient] = attrs.field(factory=dict)
@@ -174,7 +174,7 @@ class _Daemon:
         web_stop = trio.Event()
         async with (
             open_outbox(config.store) as self.outbox,
-            open_recordings(config, self.outbox, self.now) as self.library,
+            open_recordings(config, self.outbox, self.now) as self.archive,
             trio.open_nursery() as web,
         ):
             self.statistics = await self.outbox.statistics()
@@ -184,7 +184,7 @@ class _Daemon:
                 )
                 addresses = await web.start(partial(serve_web, self._app(), config.http, shutdown=web_stop))
                 self.awaited = AwaitedRecordings(
-                    self.library, self.outbox.recordings, self.now, self.sender.wake_nowait
+                    self.archive, self.outbox.recordings, self.now, self.sender.wake_nowait
                 )
                 async with trio.open_nursery() as storing:
                     storing.start_soon(self._store)
@@ -366,7 +366,7 @@ class _Daemon:
             now=self.now,
         )
         playback = Playback(
-            library=self.library,
+            archive=self.archive,
             secret=config.vtiger.secret,
             needs_secret=config.vtiger.flavour is Flavour.SALESPLATFORM,
         )
@@ -392,9 +392,9 @@ class _Daemon:
 
 def open_recordings(
     config: Config, outbox: Outbox, now: Callable[[], float] = now
-) -> AbstractAsyncContextManager[Library]:
+) -> AbstractAsyncContextManager[Archive]:
     """The recordings that ``config`` and the outbox know; conversions are kept beside the store."""
-    return open_library(
+    return open_archive(
         config.playback,
         roots=config.recordings,
         cache=outbox.directory / "recordings-cache",

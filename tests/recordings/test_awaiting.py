@@ -15,7 +15,7 @@ import trio
 
 from tests.recordings.sounds import wav
 from uac_trio.outbox import Delivered, Outbox, OutboxError, OutboxSettings, RecordingState, open_outbox
-from uac_trio.recordings import AwaitedRecordings, RecordingsSettings, awaiting, open_library, split_told
+from uac_trio.recordings import AwaitedRecordings, RecordingsSettings, awaiting, open_archive, split_told
 from uac_trio.recordings.finding import find_recording
 from uac_trio.vtiger.request import CallbackRequest, Step
 
@@ -96,7 +96,7 @@ async def running(tmp_path: Path, *, watching: bool = True, **settings: object) 
     with trio.fail_after(8):
         async with (
             open_outbox(OutboxSettings(url=f"sqlite:///{tmp_path}/c.db")) as outbox,
-            open_library(
+            open_archive(
                 chosen, roots=roots, cache=tmp_path / "cache", find=outbox.recordings.find, now=lambda: times[0]
             ) as shelf,
             trio.open_nursery() as nursery,
@@ -320,7 +320,7 @@ async def test_store_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_directory_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mount that does not answer is left alone for a while, and asked again."""
-    monkeypatch.setattr("uac_trio.recordings.library.OPEN_WITHIN", 0.05)
+    monkeypatch.setattr("uac_trio.recordings.archive.OPEN_WITHIN", 0.05)
     answers = threading.Event()
     really = find_recording
 
@@ -328,7 +328,7 @@ async def test_directory_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         answers.wait(5)
         return really(*told)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("uac_trio.recordings.library.find_recording", hangs)
+    monkeypatch.setattr("uac_trio.recordings.archive.find_recording", hangs)
     with structlog.testing.capture_logs() as logs:
         async with running(tmp_path) as here:
             (here.root / "a.wav").write_bytes(wav(0.1))

@@ -10,7 +10,7 @@ import structlog.testing
 import trio
 
 from tests.recordings.sounds import AT, fake_converter, row
-from uac_trio.recordings import Library, RecordingsSettings, open_library
+from uac_trio.recordings import Archive, RecordingsSettings, open_archive
 from uac_trio.recordings.cache import Cache
 from uac_trio.recordings.converting import find_tool
 
@@ -19,8 +19,8 @@ COPY = "open(out, 'wb').write(b'wav:' + sys.stdin.buffer.read())\n"
 
 
 @asynccontextmanager
-async def library(tmp_path: Path, script: str, **settings: object) -> AsyncIterator[Library]:
-    """A library of one directory, in which ``*.gsm`` is converted by ``script``."""
+async def archive(tmp_path: Path, script: str, **settings: object) -> AsyncIterator[Archive]:
+    """A archive of one directory, in which ``*.gsm`` is converted by ``script``."""
     (tmp_path / "root").mkdir(exist_ok=True)
     for name in ("a.gsm", "b.gsm", "c.gsm"):
         (tmp_path / "root" / name).write_bytes(name.encode() * 10)
@@ -31,13 +31,13 @@ async def library(tmp_path: Path, script: str, **settings: object) -> AsyncItera
         await trio.lowlevel.checkpoint()
 
     with trio.fail_after(10):
-        async with open_library(
+        async with open_archive(
             chosen, roots={"main": (str(tmp_path / "root"),)}, cache=tmp_path / "cache", find=nothing, now=lambda: AT
         ) as opened:
             yield opened
 
 
-async def heard(shelf: Library, name: str) -> bytes:
+async def heard(shelf: Archive, name: str) -> bytes:
     playable = await shelf.open(row(name))
     with os.fdopen(playable.file.fd, "rb") as file:
         return file.read()
@@ -46,7 +46,7 @@ async def heard(shelf: Library, name: str) -> bytes:
 async def test_once_for_all_who_ask(tmp_path: Path) -> None:
     """Ten listeners at once and ten after them make one conversion."""
     results: list[bytes] = []
-    async with library(tmp_path, COUNT + "time.sleep(0.1)\n" + COPY) as shelf:
+    async with archive(tmp_path, COUNT + "time.sleep(0.1)\n" + COPY) as shelf:
 
         async def listen() -> None:
             results.append(await heard(shelf, "a.gsm"))
@@ -61,7 +61,7 @@ async def test_once_for_all_who_ask(tmp_path: Path) -> None:
 
 async def test_changed_file_is_converted_anew(tmp_path: Path) -> None:
     """A file with other content is another file."""
-    async with library(tmp_path, COPY) as shelf:
+    async with archive(tmp_path, COPY) as shelf:
         await heard(shelf, "a.gsm")
         (tmp_path / "root" / "a.gsm").write_bytes(b"new")
         assert await heard(shelf, "a.gsm") == b"wav:new"
@@ -73,7 +73,7 @@ async def test_so_many_at_once(tmp_path: Path) -> None:
         "sys.exit(len(glob.glob(os.path.dirname(out) + '/*.part')) > 1)\n"
     )  # fmt: skip
     with structlog.testing.capture_logs() as logs:
-        async with library(tmp_path, body, conversions=1) as shelf, trio.open_nursery() as nursery:
+        async with archive(tmp_path, body, conversions=1) as shelf, trio.open_nursery() as nursery:
             for name in ("a.gsm", "b.gsm", "c.gsm"):
                 nursery.start_soon(heard, shelf, name)
     assert (tmp_path / "runs").read_text() == "xxx"
@@ -113,7 +113,7 @@ async def until_gone(numbers: list[int]) -> None:
 async def test_conversion_that_takes_too_long(tmp_path: Path) -> None:
     """After convert_seconds the child is ended with its own children, and the original is heard."""
     with structlog.testing.capture_logs() as logs:
-        async with library(tmp_path, CHILDREN, convert_seconds=1.0) as shelf:
+        async with archive(tmp_path, CHILDREN, convert_seconds=1.0) as shelf:
             assert await heard(shelf, "a.gsm") == b"a.gsm" * 10
             await until_gone(await children(tmp_path))
             assert list((tmp_path / "cache").iterdir()) == []
@@ -121,9 +121,9 @@ async def test_conversion_that_takes_too_long(tmp_path: Path) -> None:
 
 
 async def test_children_end_with_us(tmp_path: Path) -> None:
-    """Whoever stops the library stops the conversions, and what they wrote is gone."""
+    """Whoever stops the archive stops the conversions, and what they wrote is gone."""
     async with trio.open_nursery() as nursery:
-        async with library(tmp_path, CHILDREN) as shelf:
+        async with archive(tmp_path, CHILDREN) as shelf:
             nursery.start_soon(heard, shelf, "a.gsm")
             numbers = await children(tmp_path)
             nursery.cancel_scope.cancel()
@@ -134,7 +134,7 @@ async def test_children_end_with_us(tmp_path: Path) -> None:
 
 async def test_listener_who_goes_away(tmp_path: Path) -> None:
     """A conversion goes on when its listener leaves, for the next one."""
-    async with library(tmp_path, COUNT + "time.sleep(0.2)\n" + COPY) as shelf:
+    async with archive(tmp_path, COUNT + "time.sleep(0.2)\n" + COPY) as shelf:
         with trio.move_on_after(0.05):
             await heard(shelf, "a.gsm")
         assert await heard(shelf, "a.gsm") == b"wav:" + b"a.gsm" * 10
@@ -144,7 +144,7 @@ async def test_listener_who_goes_away(tmp_path: Path) -> None:
 async def test_complaints_are_bounded(tmp_path: Path) -> None:
     """Of a converter that complains without end only the beginning is kept."""
     with structlog.testing.capture_logs() as logs:
-        async with library(tmp_path, "sys.stderr.write('bad ' * 500_000)\nsys.exit(3)") as shelf:
+        async with archive(tmp_path, "sys.stderr.write('bad ' * 500_000)\nsys.exit(3)") as shelf:
             assert await heard(shelf, "a.gsm") == b"a.gsm" * 10
     assert (logs[0]["code"], len(logs[0]["reason"])) == (3, 1999)
 
@@ -153,7 +153,7 @@ async def test_no_cache_directory(tmp_path: Path) -> None:
     """Without a place for converted files the originals are heard, and the log says why."""
     (tmp_path / "cache").write_text("in the way")
     with structlog.testing.capture_logs() as logs:
-        async with library(tmp_path, COPY) as shelf:
+        async with archive(tmp_path, COPY) as shelf:
             assert await heard(shelf, "a.gsm") == b"a.gsm" * 10
     assert logs[0]["event"] == "recordings.no_cache"
 
@@ -161,7 +161,7 @@ async def test_no_cache_directory(tmp_path: Path) -> None:
 async def test_converter_that_is_not_installed(tmp_path: Path) -> None:
     """A missing converter is told once at the start; the originals are heard."""
     with structlog.testing.capture_logs() as logs:
-        async with library(tmp_path, COPY) as shelf:
+        async with archive(tmp_path, COPY) as shelf:
             shelf.converter.tool = ""
             assert await heard(shelf, "a.gsm") == b"a.gsm" * 10
     assert logs == []

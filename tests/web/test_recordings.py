@@ -20,7 +20,7 @@ from quart_trio import QuartTrio
 
 from tests.recordings.sounds import AT, TOKEN, fake_converter, row, wav
 from uac_trio.outbox import OutboxError, RecordingRow
-from uac_trio.recordings import RecordingsSettings, open_library
+from uac_trio.recordings import RecordingsSettings, open_archive
 from uac_trio.web import Playback, WebSettings, serve_web
 from uac_trio.web.recordings import add_recordings, disposition
 
@@ -82,13 +82,13 @@ async def served(
     shutdown = trio.Event()
     with trio.fail_after(10):
         async with (
-            open_library(
+            open_archive(
                 settings, roots={"main": (str(root),)}, cache=tmp_path / "cache", find=find, now=lambda: clock[0]
-            ) as library,
+            ) as archive,
             httpx.AsyncClient(timeout=5) as client,
             trio.open_nursery() as nursery,
         ):
-            add_recordings(app, Playback(library=library, secret=SECRET, needs_secret=needs_secret))
+            add_recordings(app, Playback(archive=archive, secret=SECRET, needs_secret=needs_secret))
             chosen = WebSettings(bind="127.0.0.1:0", **{"grace_seconds": 0.2, **web})
             (address,) = await nursery.start(partial(serve_web, app, chosen, shutdown=shutdown))
             yield Served(address, root, rows, shutdown, client, clock, app)
@@ -241,7 +241,7 @@ async def test_store_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     async def fails(*_: object) -> None:
         raise OutboxError("the disk is full")
 
-    monkeypatch.setattr("uac_trio.recordings.library.Library.look_up", fails)
+    monkeypatch.setattr("uac_trio.recordings.archive.Archive.look_up", fails)
     async with served(tmp_path) as web:
         reply = await web.get()
     assert (reply.status_code, reply.headers["retry-after"]) == (503, "5")

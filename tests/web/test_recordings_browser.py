@@ -13,7 +13,7 @@ from quart_trio import QuartTrio
 from tests.browser import chromium, needs_chromium
 from tests.recordings.sounds import AT, TOKEN, row, wav
 from uac_trio.outbox import RecordingRow
-from uac_trio.recordings import RecordingsSettings, open_library
+from uac_trio.recordings import RecordingsSettings, open_archive
 from uac_trio.web import Playback, WebSettings, serve_web
 from uac_trio.web.recordings import add_recordings
 
@@ -72,12 +72,12 @@ async def test_browser_plays_and_seeks(tmp_path: Path) -> None:
     app.add_url_rule("/told", "hear", hear, methods=["POST"])
     with trio.fail_after(40):
         async with (
-            open_library(
+            open_archive(
                 RecordingsSettings(), roots={"main": (str(root),)}, cache=tmp_path, find=find, now=lambda: AT
-            ) as library,
+            ) as archive,
             trio.open_nursery() as nursery,
         ):
-            add_recordings(app, Playback(library=library, secret="s", needs_secret=False))
+            add_recordings(app, Playback(archive=archive, secret="s", needs_secret=False))
             settings = WebSettings(bind="127.0.0.1:0", grace_seconds=0.5)
             (address,) = await nursery.start(partial(serve_web, app, settings, shutdown=shutdown))
             async with chromium(tmp_path, address):

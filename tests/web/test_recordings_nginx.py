@@ -19,7 +19,7 @@ from quart_trio import QuartTrio
 
 from tests.recordings.sounds import AT, TOKEN, row, wav
 from uac_trio.outbox import RecordingRow
-from uac_trio.recordings import RecordingsSettings, open_library
+from uac_trio.recordings import RecordingsSettings, open_archive
 from uac_trio.web import Playback, WebSettings, serve_web
 from uac_trio.web.recordings import add_recordings
 
@@ -149,13 +149,13 @@ async def test_same_answers(files: Path, nginx: str) -> None:
     settings = RecordingsSettings(converter="")
     with trio.fail_after(30):
         async with (
-            open_library(
+            open_archive(
                 settings, roots={"main": (str(files),)}, cache=files / "cache", find=find, now=lambda: AT
-            ) as library,
+            ) as archive,
             httpx.AsyncClient() as client,
             trio.open_nursery() as nursery,
         ):
-            add_recordings(app, Playback(library=library, secret="s", needs_secret=False))
+            add_recordings(app, Playback(archive=archive, secret="s", needs_secret=False))
             web = WebSettings(bind="127.0.0.1:0")
             (address,) = await nursery.start(partial(serve_web, app, web, shutdown=shutdown))
             ours = f"{address}/recording?id={TOKEN}"

@@ -1,17 +1,17 @@
 """Recordings of calls: finding their files, waiting until they are complete, turning them into what browsers play."""
 
+from uac_trio.recordings.archive import Archive, Playable, RecordingsBusyError, open_archive, split_told
 from uac_trio.recordings.awaiting import AwaitedRecordings
 from uac_trio.recordings.finding import RecordingMissingError
-from uac_trio.recordings.library import Library, Playable, RecordingsBusyError, open_library, split_told
 from uac_trio.recordings.settings import RecordingsSettings
 
 __all__ = [
+    "Archive",
     "AwaitedRecordings",
-    "Library",
     "Playable",
     "RecordingMissingError",
     "RecordingsBusyError",
     "RecordingsSettings",
-    "open_library",
+    "open_archive",
     "split_told",
 ]

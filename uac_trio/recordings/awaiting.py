@@ -14,7 +14,7 @@ import structlog
 import trio
 
 from uac_trio.outbox import OutboxError, RecordingRow, RecordingRows
-from uac_trio.recordings.library import DAY, Library, Look, RecordingsBusyError
+from uac_trio.recordings.archive import DAY, Archive, Look, RecordingsBusyError
 from uac_trio.recordings.sound import WITHOUT_LENGTH
 
 log = structlog.get_logger()
@@ -50,7 +50,7 @@ class _Watched:
 class AwaitedRecordings:
     """Puts the requests of recordings into the outbox when their files are complete."""
 
-    library: Library
+    archive: Archive
     rows: RecordingRows
     now: Callable[[], float]
     released: Callable[[], None]
@@ -65,7 +65,7 @@ class AwaitedRecordings:
     async def run(self) -> NoReturn:
         """Watch every PBX that has directories, and forget what is old."""
         async with trio.open_nursery() as nursery:
-            for pbx, roots in self.library.roots.items():
+            for pbx, roots in self.archive.roots.items():
                 if roots:
                     nursery.start_soon(self._watch, pbx)
             nursery.start_soon(self._forget)
@@ -95,13 +95,13 @@ class AwaitedRecordings:
         for token in rows:
             watched.setdefault(token, _Watched(due=trio.current_time()))
         due = [row for row in rows.values() if watched[row.token].due <= trio.current_time()]
-        looks = await self.library.look(pbx, due) if due else []
+        looks = await self.archive.look(pbx, due) if due else []
         for row, look in zip(due, looks, strict=True):
             if watched[row.token].note(look, trio.current_time()):
                 await self._release(row, look)
                 del watched[row.token]
             # What waited while we were away is looked for anew.
-            elif self.now() - max(row.created_at, began) > self.library.settings.wait_seconds:
+            elif self.now() - max(row.created_at, began) > self.archive.settings.wait_seconds:
                 await self._end_wait(row, watched.pop(row.token), look)
         next_due = min((each.due for each in watched.values()), default=trio.current_time() + LONGEST_PAUSE)
         return max(0.05, next_due - trio.current_time())
@@ -131,9 +131,9 @@ class AwaitedRecordings:
 
     async def _forget(self) -> NoReturn:
         while True:
-            if self.library.settings.keep_days:
+            if self.archive.settings.keep_days:
                 try:
-                    await self._forget_old(self.now() - self.library.settings.keep_days * DAY)
+                    await self._forget_old(self.now() - self.archive.settings.keep_days * DAY)
                 except OutboxError as why:
                     log.debug("recordings.store_away", reason=str(why))
             await trio.sleep(FORGET_EVERY)
@@ -141,7 +141,7 @@ class AwaitedRecordings:
     async def _forget_old(self, before: float) -> None:
         while rows := await self.rows.older(before):
             # Files first: what a stop interrupts is done again.
-            deleted = await self._delete_files(rows) if self.library.settings.delete_files else 0
+            deleted = await self._delete_files(rows) if self.archive.settings.delete_files else 0
             await self.rows.delete(rows)
             log.info("recordings.forgotten", recordings=len(rows), files=deleted)
 
@@ -149,7 +149,7 @@ class AwaitedRecordings:
         deleted = 0
         for row in rows:
             try:
-                deleted += await self.library.delete(row)
+                deleted += await self.archive.delete(row)
             except RecordingsBusyError:
                 log.error("recordings.file_not_deleted", path=row.path, reason="its directory does not answer")
         return deleted

@@ -27,7 +27,7 @@ from quart.wrappers.response import ResponseBody
 from quart_trio import QuartTrio
 
 from uac_trio.outbox import OutboxError, RecordingRow
-from uac_trio.recordings import Library, Playable, RecordingMissingError, RecordingsBusyError
+from uac_trio.recordings import Archive, Playable, RecordingMissingError, RecordingsBusyError
 from uac_trio.vtiger.recording import TOKEN
 from uac_trio.web.partial import Selection, Version, select
 
@@ -47,7 +47,7 @@ Segments = Sequence[bytes | tuple[int, int]]
 class Playback:
     """All that ``/recording`` needs to know."""
 
-    library: Library
+    archive: Archive
     secret: str
     """``[vtiger] secret``."""
     needs_secret: bool
@@ -62,7 +62,7 @@ class _Downloads:
 
 def add_recordings(app: QuartTrio, playback: Playback) -> None:
     """Give ``app`` its ``/recording``."""
-    downloads = _Downloads(playback.library.settings.max_downloads)
+    downloads = _Downloads(playback.archive.settings.max_downloads)
 
     async def recording() -> Response:
         if downloads.running >= downloads.limit:
@@ -78,7 +78,7 @@ def add_recordings(app: QuartTrio, playback: Playback) -> None:
             return _empty(found)
         if playable is None:
             return _empty(HTTPStatus.NOT_FOUND)
-        download = _Download(playback.library, found.pbx, playable, downloads)
+        download = _Download(playback.archive, found.pbx, playable, downloads)
         try:
             return _reply(download)
         except BaseException:
@@ -98,7 +98,7 @@ async def _look_up(playback: Playback) -> RecordingRow | HTTPStatus:
         log.warning("recordings.refused", client=request.remote_addr, reason="wrong secret" if given else "no secret")
         return HTTPStatus.FORBIDDEN
     token = tokens[0] if len(tokens) == 1 else ""
-    row = await playback.library.look_up(token) if TOKEN.fullmatch(token) else None
+    row = await playback.archive.look_up(token) if TOKEN.fullmatch(token) else None
     if row is None:
         log.warning("recordings.refused", client=request.remote_addr, reason="unknown or expired link")
         return HTTPStatus.NOT_FOUND if is_trusted else HTTPStatus.FORBIDDEN
@@ -107,7 +107,7 @@ async def _look_up(playback: Playback) -> RecordingRow | HTTPStatus:
 
 async def _open(playback: Playback, row: RecordingRow) -> Playable | None:
     try:
-        return await playback.library.open(row)
+        return await playback.archive.open(row)
     except RecordingMissingError as why:
         log.warning("recordings.not_found", call=row.call_id, extension=row.extension, reason=str(why))
         return None
@@ -187,8 +187,8 @@ class _DownloadError(Exception):
 class _Download:
     """An open file that is being sent: one of those that are counted."""
 
-    def __init__(self, library: Library, pbx: str, playable: Playable, downloads: _Downloads) -> None:
-        self.library = library
+    def __init__(self, archive: Archive, pbx: str, playable: Playable, downloads: _Downloads) -> None:
+        self.archive = archive
         self.pbx = pbx
         self.playable = playable
         downloads.running += 1
@@ -239,7 +239,7 @@ class _Body(ResponseBody):
     async def _read(self, at: int, length: int) -> bytes:
         file = self._download.playable.file
         try:
-            chunk = await self._download.library.read(self._download.pbx, file, at, length)
+            chunk = await self._download.archive.read(self._download.pbx, file, at, length)
         except (OSError, RecordingsBusyError) as why:
             raise _DownloadError(f"{file.name}: {why}") from why
         if not chunk:

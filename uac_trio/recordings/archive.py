@@ -93,8 +93,8 @@ def _told(request: CallbackRequest, roots: Mapping[str, Sequence[str]]) -> NewRe
 
 
 @attrs.define(eq=False, kw_only=True)
-class Library:
-    """Made by ``open_library``."""
+class Archive:
+    """Made by ``open_archive``."""
 
     settings: RecordingsSettings
     roots: Mapping[str, Sequence[str]]
@@ -197,14 +197,14 @@ class Library:
 
 
 @asynccontextmanager
-async def open_library(
+async def open_archive(
     settings: RecordingsSettings,
     *,
     roots: Mapping[str, Sequence[str]],
     cache: Path,
     find: Callable[[str], Awaitable[RecordingRow | None]],
     now: Callable[[], float],
-) -> AsyncIterator[Library]:
+) -> AsyncIterator[Archive]:
     """The recordings; leaving the block ends the conversions. ``cache`` is where converted files go if not configured.
 
     A cache that cannot be had is told to the log, and nothing is converted.
@@ -223,7 +223,7 @@ async def open_library(
         )
     async with trio.open_nursery() as nursery:
         converter = Converter(settings=settings, cache=kept, tool=tool, nursery=nursery)
-        yield Library(settings=settings, roots=roots, find=find, now=now, converter=converter)
+        yield Archive(settings=settings, roots=roots, find=find, now=now, converter=converter)
         nursery.cancel_scope.cancel()
 
 
