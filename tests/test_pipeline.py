@@ -324,3 +324,33 @@ def test_the_end_of_a_replay_ends_every_call() -> None:
     office.put(made.finish(pbx.now))
     assert not office.crm.stuck()
     assert sum(isinstance(fact, CallBegan) for fact in facts) == sum(isinstance(fact, CallEnded) for fact in facts) == 1
+
+
+def test_an_operator_whose_device_has_a_name_is_known_again_after_a_restart() -> None:
+    """desk-grisha's channel shows the company's number by then; the outbox knows who called."""
+    pbx = Asterisk(lambda _: 0)
+    caller = pbx.picks_up_phone("104", "+79161234567")
+    (leg,) = pbx.dial(caller, ["+79161234567"]).legs
+    pbx.rings(leg)
+    pbx.answers(leg)
+    caller.number = "4951000101"
+    pbx.emit("NewCallerid", pbx.channel(caller))
+    pbx.now += 2.0
+
+    def renamed(event: Event) -> Event:
+        return Event(tuple((name, value.replace("PJSIP/104-", "PJSIP/desk-grisha-")) for name, value in event.headers))
+
+    office, made = Office(), pipeline()
+    for at, event in pbx.events:
+        office.put(made.received("main", [renamed(event)], at))
+    made = pipeline()
+    made.restore("main", office.left_open("main"))
+    office.put(made.received("main", [renamed(event) for event in pbx.listing()], pbx.now))
+    seen = len(pbx.events)
+    pbx.now += 3.0
+    pbx.hangs_up_talk(leg)
+    for at, event in pbx.events[seen:]:
+        office.put(made.received("main", [renamed(event)], at))
+    ((who, (status, direction, number)),) = office.rows().items()
+    assert (who[1], status, direction, number) == ("104", "completed", "outbound", "+79161234567")
+    assert office.seconds()[who][1] == 5

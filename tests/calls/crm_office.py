@@ -11,7 +11,7 @@ from uac_trio.pipeline import Begun
 from uac_trio.vtiger.account import Flavour, VtigerAccount
 from uac_trio.vtiger.request import CallbackRequest, Step
 
-EXTENSIONS = ("101", "102", "103", "104", "105", "201", "202", "203")
+EXTENSIONS = ("101", "102", "103", "104", "105")
 
 
 def account(flavour: Flavour = Flavour.SALESPLATFORM) -> VtigerAccount:

@@ -77,7 +77,7 @@ _SAME = (
 
 
 def disagreements(truth: Sequence[dict[str, Any]], facts: Iterable[Fact], unknowable: Sequence[str] = ()) -> list[str]:
-    """How the calls told differ from the truth, in words. Seconds may be off by one. ``unknowable``: keys left out."""
+    """How the calls told differ from the truth; seconds may be off by one, ``unknowable`` keys by anything."""
     records = told(facts)
     found = [f"{linkedid}: nobody made this call" for linkedid in records.keys() - {call["linkedid"] for call in truth}]
     for call in truth:

@@ -71,7 +71,7 @@ def without_linkedid(events: tuple[Timed, ...]) -> list[Timed]:
 
 @pytest.mark.parametrize("version", ["asterisk16", "asterisk22"])
 def test_servers_without_linkedid(version: str) -> None:
-    """Asterisk 13.0 to 13.4 sends no Linkedid; who dials and who is bridged is enough, for transfers too."""
+    """Asterisk 13.0 to 13.4 sends no Linkedid; who dials whom, and who is bridged with whom, is enough."""
     wrong = {
         name: disagreements(truth_of(name), run(without_linkedid(recorded(name))))
         for name in names(version, *WITH_HANDOVERS)

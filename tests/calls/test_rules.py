@@ -19,7 +19,8 @@ from uac_trio.calls.rules import (
     whole,
 )
 
-RULES = TrackerRules(devices={"sip-anna": "101", "anna": "101"}, trunks=frozenset({"gate-7", "777"}))
+TRUNKS: frozenset[str] = frozenset(("gate-7", "777"))
+RULES = TrackerRules(devices={"sip-anna": "101", "anna": "101"}, trunks=TRUNKS)
 
 
 @pytest.mark.parametrize(

@@ -1,211 +1,22 @@
-"""What no recording shows: snapshots, restarts of Asterisk, calls that never rang, long waits, odd servers."""
+"""What no recording shows: calls that never rang, chains of transfers, long waits, odd servers."""
 
 from __future__ import annotations
 
 import pytest
 
 from tests.calls.invariants import broken, left_over
-from tests.calls.simulator import Asterisk, Line
+from tests.calls.scenes import ends, event, feed, ringing
+from tests.calls.simulator import Asterisk
 from tests.calls.streams import due, run, told
 from uac_trio.ami.message import Event
 from uac_trio.calls import CallTracker, Outcome, TrackerRules
 from uac_trio.calls.fact import (
-    CallEnded,
     CallMerged,
-    Fact,
-    Oddity,
     ParticipationBegan,
     ParticipationEnded,
     RecordingKnown,
 )
 from uac_trio.calls.outcome import leg_outcome
-
-
-def feed(tracker: CallTracker, pbx: Asterisk, since: int = 0) -> list[Fact]:
-    return [fact for at, event in pbx.events[since:] for fact in (*due(tracker, at), *tracker.process(event, at))]
-
-
-def ringing(*extensions: str) -> tuple[Asterisk, Line, list[Line]]:
-    pbx = Asterisk(lambda _: 0)
-    customer = pbx.calls_in("+79161234567", "4951000101")
-    legs = pbx.dial(customer, extensions).legs
-    pbx.now += 1.0
-    for leg in legs:
-        pbx.rings(leg)
-    return pbx, customer, list(legs)
-
-
-def ends(facts: list[Fact]) -> dict[str, tuple[Outcome, float]]:
-    return {fact.extension: (fact.outcome, fact.at) for fact in facts if isinstance(fact, ParticipationEnded)}
-
-
-# ---- snapshots
-
-
-def test_a_channel_that_vanished_ended_when_the_connection_was_lost() -> None:
-    """Nobody knows when; the time nobody listened is not counted as talk, and the end is marked as inferred."""
-    pbx, _, (leg,) = ringing("101")
-    pbx.answers(leg)
-    tracker = CallTracker("main")
-    feed(tracker, pbx)
-    tracker.lost(pbx.now + 5.0)
-    tracker.connected(pbx.now + 100.0)
-    end = Event((("Event", "CoreShowChannelsComplete"), ("ListItems", "0")))
-    facts = tracker.process(end, pbx.now + 100.0)
-    facts += due(tracker, pbx.now + 200.0)
-    (ended,) = [fact for fact in facts if isinstance(fact, ParticipationEnded)]
-    assert (ended.at, ended.talk_secs, ended.inferred) == (pbx.now + 5.0, 5.0, True)
-    assert sum(isinstance(fact, Oddity) for fact in facts) == 2
-    assert left_over(tracker) == {}
-
-
-def test_an_answer_that_nobody_saw() -> None:
-    """101 answered while nobody looked: he talks since the snapshot, and 102 lost to him."""
-    pbx, _, (first, _) = ringing("101", "102")
-    tracker = CallTracker("main")
-    facts = feed(tracker, pbx)
-    lost_at = pbx.now
-    tracker.lost(lost_at)
-    seen = len(pbx.events)
-    pbx.now += 4.0
-    pbx.answers(first)
-    back_at = pbx.now + 3.0
-    tracker.connected(back_at)
-    for event in pbx.listing():
-        facts += tracker.process(event, back_at)
-    pbx.now = back_at + 10.0
-    seen = len(pbx.events)
-    pbx.hangs_up_talk(first)
-    facts += feed(tracker, pbx, seen)
-    facts += due(tracker, pbx.now + 60.0)
-    assert ends(facts) == {
-        "102": (Outcome.ANSWERED_ELSEWHERE, lost_at),
-        "101": (Outcome.COMPLETED, back_at + 10.0),
-    }
-    assert broken(facts) == []
-
-
-def test_a_channel_missing_from_the_list_is_only_suspected() -> None:
-    """The list may be ahead of the events: its Hangup, if it comes in time, tells the truth."""
-    pbx, customer, (leg,) = ringing("101")
-    tracker = CallTracker("main")
-    tracker.connected(pbx.now - 10.0)
-    feed(tracker, pbx)
-    end = Event((("Event", "CoreShowChannelsComplete"), ("ListItems", "0")))
-    assert tracker.process(end, pbx.now) == []
-    seen = len(pbx.events)
-    pbx.now += 0.5
-    pbx.gives_up(customer)
-    facts = feed(tracker, pbx, seen)
-    facts += due(tracker, pbx.now + 60.0)
-    assert ends(facts) == {"101": (Outcome.CANCELLED, pbx.now)}
-    assert not [fact for fact in facts if isinstance(fact, Oddity)]
-    assert leg.uniqueid not in tracker.board.channels
-
-
-def test_a_suspect_that_stays_silent_is_gone() -> None:
-    """A Hangup that was lost leaves no ghost: a moment after the list the channel is taken for ended."""
-    pbx, _, _ = ringing("101")
-    tracker = CallTracker("main")
-    tracker.connected(pbx.now - 10.0)
-    feed(tracker, pbx)
-    end = Event((("Event", "CoreShowChannelsComplete"), ("ListItems", "0")))
-    tracker.process(end, pbx.now)
-    assert tracker.next_deadline is not None
-    facts = due(tracker, pbx.now + 60.0)
-    assert [type(fact) for fact in facts if isinstance(fact, CallEnded)] == [CallEnded]
-    assert left_over(tracker) == {}
-
-
-def test_a_suspect_that_speaks_is_cleared() -> None:
-    """An event of the channel after the list proves that it lives."""
-    pbx, _, (leg,) = ringing("101")
-    tracker = CallTracker("main")
-    tracker.connected(pbx.now - 10.0)
-    feed(tracker, pbx)
-    tracker.process(Event((("Event", "CoreShowChannelsComplete"), ("ListItems", "0"))), pbx.now)
-    seen = len(pbx.events)
-    pbx.now += 0.5
-    pbx.answers(leg)
-    feed(tracker, pbx, seen)
-    assert tracker.next_deadline is None
-    assert len(tracker.live_calls()) == 1
-
-
-def test_a_list_with_items_missing_is_not_used() -> None:
-    """Else half a list would end the other half's calls."""
-    pbx, _, _ = ringing("101")
-    tracker = CallTracker("main")
-    feed(tracker, pbx)
-    tracker.connected(pbx.now + 1.0)
-    (fact,) = tracker.process(Event((("Event", "CoreShowChannelsComplete"), ("ListItems", "3"))), pbx.now + 1.0)
-    assert isinstance(fact, Oddity)
-    assert "announced 3 channels and listed 0" in fact.because
-    assert not tracker.is_synced
-    assert len(tracker.live_calls()) == 1
-
-
-def test_a_call_in_progress_is_adopted_with_its_age() -> None:
-    """At our start a call is there already: it is told as of when it began, not as of now."""
-    pbx, customer, (leg,) = ringing("101")
-    pbx.answers(leg)
-    pbx.now += 100.0
-    tracker = CallTracker("main")
-    tracker.connected(pbx.now)
-    facts: list[Fact] = [fact for event in pbx.listing() for fact in tracker.process(event, pbx.now)]
-    (began,) = [fact for fact in facts if isinstance(fact, ParticipationBegan)]
-    assert began.customer == "+79161234567"
-    assert began.began_at == pytest.approx(pbx.now - 101.0, abs=1.0)
-    assert {call.id for call in tracker.live_calls()} == {f"main-{customer.uniqueid}"}
-
-
-@pytest.mark.parametrize(("uptime", "is_over"), [("3", True), ("100000", False), ("", False)])
-def test_a_restart_of_asterisk_ends_what_is_older(uptime: str, is_over: bool) -> None:
-    """FullyBooted says for how long the server is up: a channel older than that is of its last life."""
-    pbx, _, _ = ringing("101")
-    tracker = CallTracker("main")
-    feed(tracker, pbx)
-    tracker.lost(pbx.now + 1.0)
-    tracker.connected(pbx.now + 60.0)
-    tracker.process(Event((("Event", "FullyBooted"), ("Uptime", uptime))), pbx.now + 60.0)
-    assert (tracker.live_calls() == []) is is_over
-
-
-def test_a_call_that_comes_back_to_life() -> None:
-    """A new channel with the Linkedid of a call that seemed over opens it again; after its end is told, another."""
-    pbx, customer, (leg,) = ringing("101")
-    tracker = CallTracker("main")
-    pbx.gives_up(customer)
-    facts = feed(tracker, pbx)
-    seen = len(pbx.events)
-    pbx.now += 0.5
-    late = pbx.new("PJSIP", "102", 0, of=customer)
-    facts += feed(tracker, pbx, seen)
-    assert tracker.next_deadline is None
-    seen = len(pbx.events)
-    pbx.hang_up(late)
-    facts += feed(tracker, pbx, seen)
-    facts += due(tracker, pbx.now + 10.0)
-    seen = len(pbx.events)
-    pbx.now += 20.0
-    pbx.hang_up(pbx.new("PJSIP", "103", 0, of=leg))
-    facts += feed(tracker, pbx, seen)
-    facts += due(tracker, pbx.now + 10.0)
-    assert broken(facts) == []
-    assert len({fact.call_id for fact in facts if isinstance(fact, CallEnded)}) == 2
-    assert left_over(tracker) == {}
-
-
-def test_late_events_of_a_told_call_revive_nothing() -> None:
-    """A Cdr, a NewCallerid long after the Hangup: the channel stays gone."""
-    pbx, customer, _ = ringing("101")
-    tracker = CallTracker("main")
-    pbx.gives_up(customer)
-    feed(tracker, pbx)
-    due(tracker, pbx.now + 60.0)
-    assert [fact for at, event in pbx.events for fact in tracker.process(event, pbx.now + 61.0)] == []
-    assert left_over(tracker) == {}
-
 
 # ---- who owns what nobody heard
 
@@ -372,10 +183,6 @@ def test_hours_in_a_queue() -> None:
 # ---- single events
 
 
-def event(name: str, **headers: str) -> Event:
-    return Event((("Event", name), *headers.items()))
-
-
 def test_an_analogue_line_learns_its_number_late() -> None:
     """The CallerID of a line may come between the rings, after the channel is there."""
     tracker = CallTracker("main")
@@ -496,19 +303,6 @@ def test_events_of_a_merged_call_change_it_no_more() -> None:
     assert broken(facts) == []
 
 
-def test_a_suspect_that_a_restart_ended_first() -> None:
-    """Suspected by a listing, then gone with Asterisk: it ends once."""
-    pbx, _, _ = ringing("101")
-    tracker = CallTracker("main")
-    tracker.connected(pbx.now - 10.0)
-    facts = feed(tracker, pbx)
-    tracker.process(event("CoreShowChannelsComplete", ListItems="0"), pbx.now)
-    facts += tracker.process(event("FullyBooted", Uptime="0"), pbx.now + 30.0)
-    facts += due(tracker, pbx.now + 60.0)
-    assert broken(facts) == []
-    assert left_over(tracker) == {}
-
-
 def test_ids_of_channels_that_are_gone_are_remembered_for_long_but_not_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -557,3 +351,68 @@ def test_a_path_from_a_variable() -> None:
     pbx.hangs_up_talk(leg)
     (record,) = told(run(pbx.events)).values()
     assert record["recording"] == "/first.wav"
+
+
+def test_word_of_a_dial_that_comes_after_its_channel_is_gone() -> None:
+    """A DialEnd of a channel that was never dialled, as far as was seen, and has hung up: nothing follows."""
+    pbx = Asterisk(lambda _: 0)
+    customer = pbx.calls_in("+79161234567", "4951000101")
+    leg = pbx.new("PJSIP", "101", 0, of=customer)
+    pbx.hang_up(leg)
+    pbx.emit("DialEnd", pbx.channel(customer), pbx.channel(leg, "Dest"), {"DialStatus": "CANCEL"})
+    pbx.gives_up(customer)
+    facts = run(pbx.events)
+    assert ends(facts) == {}
+    assert broken(facts) == []
+
+
+def test_a_pickup_of_what_nobody_was_seen_to_dial() -> None:
+    """Its DialBegin was lost: the picker takes part all the same."""
+    pbx, customer, _ = ringing()
+    mine = pbx.picks_up_phone("103", "*8")
+    pbx.emit("Pickup", pbx.channel(mine), pbx.channel(customer, "Target"))
+    pbx.enter_state(mine, 6)
+    bridge = pbx.bridge()
+    pbx.enter(customer, bridge)
+    pbx.enter(mine, bridge)
+    pbx.now += 2.0
+    pbx.hangs_up_talk(mine)
+    facts = run(pbx.events)
+    assert {extension: outcome for extension, (outcome, _) in ends(facts).items()} == {"103": Outcome.COMPLETED}
+    assert broken(facts) == []
+
+
+def test_a_transfer_whose_second_channel_nobody_knows() -> None:
+    """It was over before our connection; who transferred is known by the first."""
+    pbx, customer, (leg,) = ringing("101")
+    pbx.answers(leg)
+    pbx.emit(
+        "AttendedTransfer", {"Result": "Success", "SecondTransfererUniqueid": "9.9"},
+        pbx.channel(leg, "OrigTransferer"), pbx.channel(customer, "Transferee"),
+    )  # fmt: skip
+    pbx.hang_up(leg)
+    pbx.gives_up(customer)
+    (record,) = told(run(pbx.events)).values()
+    assert [(transfer["type"], transfer["by"]) for transfer in record["transfers"]] == [("attended", "101")]
+
+
+@pytest.mark.parametrize(
+    ("asked", "dialled", "told_as"),
+    [("9+79260000001", "+79260000001", "+79260000001"), ("102", "+79260000001", "102")],
+)
+def test_a_transfer_to_an_outside_number(asked: str, dialled: str, told_as: str) -> None:
+    """The prefix that the dialplan took off is no part of the number; a forward does not change whom was asked for."""
+    pbx, customer, (leg,) = ringing("101")
+    pbx.answers(leg)
+    pbx.emit(
+        "BlindTransfer", {"Result": "Success"}, pbx.channel(leg, "Transferer"), pbx.channel(customer, "Transferee"),
+        {"Extension": asked},
+    )  # fmt: skip
+    pbx.leave(leg)
+    pbx.leave(customer)
+    pbx.hang_up(leg)
+    (outside,) = pbx.dial(customer, [dialled]).legs
+    pbx.rings(outside)
+    pbx.gives_up(customer)
+    (record,) = told(run(pbx.events)).values()
+    assert [transfer["to"] for transfer in record["transfers"]] == [told_as]

@@ -1,0 +1,31 @@
+"""A call to begin with, and how a tracker is fed with it."""
+
+from __future__ import annotations
+
+from tests.calls.simulator import Asterisk, Line
+from tests.calls.streams import due
+from uac_trio.ami.message import Event
+from uac_trio.calls import CallTracker, Outcome
+from uac_trio.calls.fact import Fact, ParticipationEnded
+
+
+def feed(tracker: CallTracker, pbx: Asterisk, since: int = 0) -> list[Fact]:
+    return [fact for at, event in pbx.events[since:] for fact in (*due(tracker, at), *tracker.process(event, at))]
+
+
+def ringing(*extensions: str) -> tuple[Asterisk, Line, list[Line]]:
+    pbx = Asterisk(lambda _: 0)
+    customer = pbx.calls_in("+79161234567", "4951000101")
+    legs = pbx.dial(customer, extensions).legs
+    pbx.now += 1.0
+    for leg in legs:
+        pbx.rings(leg)
+    return pbx, customer, list(legs)
+
+
+def ends(facts: list[Fact]) -> dict[str, tuple[Outcome, float]]:
+    return {fact.extension: (fact.outcome, fact.at) for fact in facts if isinstance(fact, ParticipationEnded)}
+
+
+def event(name: str, **headers: str) -> Event:
+    return Event((("Event", name), *headers.items()))

@@ -1,0 +1,209 @@
+"""Lists of channels and restarts of Asterisk: who is gone, who is new, who goes on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.calls.invariants import broken, left_over
+from tests.calls.scenes import ends, event, feed, ringing
+from tests.calls.streams import due
+from uac_trio.ami.message import Event
+from uac_trio.calls import CallTracker, Outcome
+from uac_trio.calls.fact import (
+    CallEnded,
+    Fact,
+    Oddity,
+    ParticipationBegan,
+    ParticipationEnded,
+)
+
+
+def test_a_channel_that_vanished_ended_when_the_connection_was_lost() -> None:
+    """Nobody knows when; the time nobody listened is not counted as talk, and the end is marked as inferred."""
+    pbx, _, (leg,) = ringing("101")
+    pbx.answers(leg)
+    tracker = CallTracker("main")
+    feed(tracker, pbx)
+    tracker.lost(pbx.now + 5.0)
+    tracker.connected(pbx.now + 100.0)
+    end = Event((("Event", "CoreShowChannelsComplete"), ("ListItems", "0")))
+    facts = tracker.process(end, pbx.now + 100.0)
+    facts += due(tracker, pbx.now + 200.0)
+    (ended,) = [fact for fact in facts if isinstance(fact, ParticipationEnded)]
+    assert (ended.at, ended.talk_secs, ended.inferred) == (pbx.now + 5.0, 5.0, True)
+    assert sum(isinstance(fact, Oddity) for fact in facts) == 2
+    assert left_over(tracker) == {}
+
+
+def test_an_answer_that_nobody_saw() -> None:
+    """101 answered while nobody looked: he talks since the snapshot, and 102 lost to him."""
+    pbx, _, (first, _) = ringing("101", "102")
+    tracker = CallTracker("main")
+    facts = feed(tracker, pbx)
+    lost_at = pbx.now
+    tracker.lost(lost_at)
+    seen = len(pbx.events)
+    pbx.now += 4.0
+    pbx.answers(first)
+    back_at = pbx.now + 3.0
+    tracker.connected(back_at)
+    for item in pbx.listing():
+        facts += tracker.process(item, back_at)
+    pbx.now = back_at + 10.0
+    seen = len(pbx.events)
+    pbx.hangs_up_talk(first)
+    facts += feed(tracker, pbx, seen)
+    facts += due(tracker, pbx.now + 60.0)
+    assert ends(facts) == {
+        "102": (Outcome.ANSWERED_ELSEWHERE, lost_at),
+        "101": (Outcome.COMPLETED, back_at + 10.0),
+    }
+    assert broken(facts) == []
+
+
+def test_a_channel_missing_from_the_list_is_only_suspected() -> None:
+    """The list may be ahead of the events: its Hangup, if it comes in time, tells the truth."""
+    pbx, customer, (leg,) = ringing("101")
+    tracker = CallTracker("main")
+    tracker.connected(pbx.now - 10.0)
+    feed(tracker, pbx)
+    end = Event((("Event", "CoreShowChannelsComplete"), ("ListItems", "0")))
+    assert tracker.process(end, pbx.now) == []
+    seen = len(pbx.events)
+    pbx.now += 0.5
+    pbx.gives_up(customer)
+    facts = feed(tracker, pbx, seen)
+    facts += due(tracker, pbx.now + 60.0)
+    assert ends(facts) == {"101": (Outcome.CANCELLED, pbx.now)}
+    assert not [fact for fact in facts if isinstance(fact, Oddity)]
+    assert leg.uniqueid not in tracker.board.channels
+
+
+def test_a_suspect_that_stays_silent_is_gone() -> None:
+    """A Hangup that was lost leaves no ghost: a moment after the list the channel is taken for ended."""
+    pbx, _, _ = ringing("101")
+    tracker = CallTracker("main")
+    tracker.connected(pbx.now - 10.0)
+    feed(tracker, pbx)
+    end = Event((("Event", "CoreShowChannelsComplete"), ("ListItems", "0")))
+    tracker.process(end, pbx.now)
+    assert tracker.next_deadline is not None
+    facts = due(tracker, pbx.now + 60.0)
+    assert [type(fact) for fact in facts if isinstance(fact, CallEnded)] == [CallEnded]
+    assert left_over(tracker) == {}
+
+
+def test_a_suspect_that_speaks_is_cleared() -> None:
+    """An event of the channel after the list proves that it lives."""
+    pbx, _, (leg,) = ringing("101")
+    tracker = CallTracker("main")
+    tracker.connected(pbx.now - 10.0)
+    feed(tracker, pbx)
+    tracker.process(Event((("Event", "CoreShowChannelsComplete"), ("ListItems", "0"))), pbx.now)
+    seen = len(pbx.events)
+    pbx.now += 0.5
+    pbx.answers(leg)
+    feed(tracker, pbx, seen)
+    assert tracker.next_deadline is None
+    assert len(tracker.live_calls()) == 1
+
+
+def test_a_list_with_items_missing_is_not_used() -> None:
+    """Else half a list would end the other half's calls."""
+    pbx, _, _ = ringing("101")
+    tracker = CallTracker("main")
+    feed(tracker, pbx)
+    tracker.connected(pbx.now + 1.0)
+    (fact,) = tracker.process(Event((("Event", "CoreShowChannelsComplete"), ("ListItems", "3"))), pbx.now + 1.0)
+    assert isinstance(fact, Oddity)
+    assert "announced 3 channels and listed 0" in fact.because
+    assert not tracker.is_synced
+    assert len(tracker.live_calls()) == 1
+
+
+def test_a_call_in_progress_is_adopted_with_its_age() -> None:
+    """At our start a call is there already: it is told as of when it began, not as of now."""
+    pbx, customer, (leg,) = ringing("101")
+    pbx.answers(leg)
+    pbx.now += 100.0
+    tracker = CallTracker("main")
+    tracker.connected(pbx.now)
+    facts: list[Fact] = [fact for event in pbx.listing() for fact in tracker.process(event, pbx.now)]
+    (began,) = [fact for fact in facts if isinstance(fact, ParticipationBegan)]
+    assert began.customer == "+79161234567"
+    assert began.began_at == pytest.approx(pbx.now - 101.0, abs=1.0)
+    assert {call.id for call in tracker.live_calls()} == {f"main-{customer.uniqueid}"}
+
+
+@pytest.mark.parametrize(("uptime", "is_over"), [("3", True), ("100000", False), ("", False)])
+def test_a_restart_of_asterisk_ends_what_is_older(uptime: str, is_over: bool) -> None:
+    """FullyBooted says for how long the server is up: a channel older than that is of its last life."""
+    pbx, _, _ = ringing("101")
+    tracker = CallTracker("main")
+    feed(tracker, pbx)
+    tracker.lost(pbx.now + 1.0)
+    tracker.connected(pbx.now + 60.0)
+    tracker.process(Event((("Event", "FullyBooted"), ("Uptime", uptime))), pbx.now + 60.0)
+    assert (tracker.live_calls() == []) is is_over
+
+
+def test_a_call_that_comes_back_to_life() -> None:
+    """A new channel with the Linkedid of a call that seemed over opens it again; after its end is told, another."""
+    pbx, customer, (leg,) = ringing("101")
+    tracker = CallTracker("main")
+    pbx.gives_up(customer)
+    facts = feed(tracker, pbx)
+    seen = len(pbx.events)
+    pbx.now += 0.5
+    late = pbx.new("PJSIP", "102", 0, of=customer)
+    facts += feed(tracker, pbx, seen)
+    assert tracker.next_deadline is None
+    seen = len(pbx.events)
+    pbx.hang_up(late)
+    facts += feed(tracker, pbx, seen)
+    facts += due(tracker, pbx.now + 10.0)
+    seen = len(pbx.events)
+    pbx.now += 20.0
+    pbx.hang_up(pbx.new("PJSIP", "103", 0, of=leg))
+    facts += feed(tracker, pbx, seen)
+    facts += due(tracker, pbx.now + 10.0)
+    assert broken(facts) == []
+    assert len({fact.call_id for fact in facts if isinstance(fact, CallEnded)}) == 2
+    assert left_over(tracker) == {}
+
+
+def test_late_events_of_a_told_call_revive_nothing() -> None:
+    """A Cdr, a NewCallerid long after the Hangup: the channel stays gone."""
+    pbx, customer, _ = ringing("101")
+    tracker = CallTracker("main")
+    pbx.gives_up(customer)
+    feed(tracker, pbx)
+    due(tracker, pbx.now + 60.0)
+    assert [fact for at, event in pbx.events for fact in tracker.process(event, pbx.now + 61.0)] == []
+    assert left_over(tracker) == {}
+
+
+def test_a_suspect_that_a_restart_ended_first() -> None:
+    """Suspected by a listing, then gone with Asterisk: it ends once."""
+    pbx, _, _ = ringing("101")
+    tracker = CallTracker("main")
+    tracker.connected(pbx.now - 10.0)
+    facts = feed(tracker, pbx)
+    tracker.process(event("CoreShowChannelsComplete", ListItems="0"), pbx.now)
+    facts += tracker.process(event("FullyBooted", Uptime="0"), pbx.now + 30.0)
+    facts += due(tracker, pbx.now + 60.0)
+    assert broken(facts) == []
+    assert left_over(tracker) == {}
+
+
+def test_a_suspicion_that_is_told_late() -> None:
+    """The clock's tick may come late: the channel ended when it was due, not when the session broke after that."""
+    pbx, _, _ = ringing("101")
+    tracker = CallTracker("main")
+    tracker.connected(pbx.now - 10.0)
+    facts = feed(tracker, pbx)
+    tracker.process(event("CoreShowChannelsComplete", ListItems="0"), pbx.now)
+    tracker.lost(pbx.now + 50.0)
+    facts += due(tracker, pbx.now + 60.0)
+    assert broken(facts) == []
+    assert max(fact.at for fact in facts) < pbx.now + 50.0
