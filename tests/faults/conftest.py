@@ -150,10 +150,10 @@ class World:
         found = {uuid: rows_of(self.crm.crm.tables.call(uuid)) for uuid in of}
         return {uuid: rows for uuid, rows in found.items() if rows}
 
-    async def until(self, fact: Callable[[], object], seconds: float = 8.0) -> None:
+    async def until(self, fact: Callable[[], object], seconds: float = 20.0) -> None:
         await self.crm.http.until(lambda: bool(fact()), seconds)
 
-    async def until_true(self, *calls: ToldCall, seconds: float = 8.0) -> None:
+    async def until_true(self, *calls: ToldCall, seconds: float = 20.0) -> None:
         """Wait until the CRM shows the truth of these calls; and it is asked in order, without doubled rows."""
         expected: dict[str, tuple[Row, ...]] = {}
         for call in calls:

@@ -29,7 +29,7 @@ async def process(world: World) -> AsyncIterator[trio.Process]:
             env=os.environ,
         )
     try:
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             await world.until(lambda: world.snapshots > before, 20)
         await trio.sleep(0.1)
         yield started
@@ -56,7 +56,7 @@ async def test_end_in_mid_call(world: World, how: signal.Signals, moment: str) -
     async with process(world) as first:
         call.tell(until)
         await world.until(lambda: len(world.crm.http.seen) == requests)
-        await trio.sleep(0.3)  # what the CRM has answered is written down
+        await trio.sleep(0.8)  # what the CRM has answered is written down
         first.send_signal(how)
         await first.wait()
     assert first.returncode == (0 if how is signal.SIGTERM else -signal.SIGKILL)
@@ -72,7 +72,7 @@ async def test_call_that_ends_meanwhile(world: World, how: signal.Signals) -> No
     async with process(world) as first:
         call.tell(is_answered)
         await world.until(lambda: len(world.crm.http.seen) == 2)
-        await trio.sleep(0.3)
+        await trio.sleep(0.8)
         first.send_signal(how)
     call.tell()
     async with process(world):

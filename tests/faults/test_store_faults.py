@@ -47,7 +47,7 @@ def locked(world: World) -> Iterator[None]:
 
 async def failing(world: World, address: str, words: str) -> None:
     """Wait until /healthz tells that the store fails, and why."""
-    with trio.fail_after(5):
+    with trio.fail_after(20):
         while words not in (await world.health(address))["store"]["trouble"]:  # noqa: ASYNC110 - as a supervisor does
             await trio.sleep(0.02)
 
