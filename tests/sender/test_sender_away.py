@@ -1,0 +1,347 @@
+"""A CRM that is refused, silent or dead; the end of a sender, and what comes after."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import attrs
+import pytest
+import trio
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from tests.fake_vtiger import (
+    BAD_GATEWAY,
+    FAILURE,
+    Answer,
+    Behaviour,
+    FakeVtiger,
+    ResetRead,
+    ResetUnread,
+    Silence,
+    fake_vtiger,
+)
+from tests.sender.bench import INBOUND, NAMES, QUICK, SECRET, a_call, bench, events, in_turn, now
+from uac_trio.outbox import OutboxError, OutboxRow, OutboxSettings, Outcome, open_outbox
+from uac_trio.vtiger.request import Step
+
+# -- The CRM is away ------------------------------------------------------------------------------------------------
+
+
+async def test_refused_connections(tmp_path: Path, logged: list[Mapping[str, object]]) -> None:
+    """Nothing is lost while nobody listens; told once when it goes and once when it is back."""
+    async with fake_vtiger() as gone:
+        url, port = gone.url, gone.port
+    async with bench(tmp_path, url=url) as b:
+        await b.put(*(a_call(str(n), INBOUND[:2]) for n in range(4)))
+        assert f"127.0.0.1:{port}" in await b.troubled()
+        await trio.sleep(0.1)
+        assert (await b.outbox.statistics()).delivered == 0
+        assert b.sender.status().trouble_since is not None
+        async with fake_vtiger(port=port) as back:
+            await b.settled()
+            assert b.sender.status().trouble == ""
+            assert all(back.steps(f"main-{n}") == NAMES[:2] for n in range(4))
+
+    assert events(logged) == ["sender.crm_away", "sender.crm_back"]
+
+
+async def test_a_dead_crm_is_asked_by_one_request_at_a_time(tmp_path: Path) -> None:
+    """Forty waiting calls do not knock forty times: after the first failures one is sent a pause."""
+    async with bench(tmp_path, lambda _: BAD_GATEWAY, attrs.evolve(QUICK, away_max=10.0, retry_max=10.0)) as b:
+        await b.put(*(a_call(str(n), INBOUND[:1]) for n in range(40)))
+        await trio.sleep(0.35)
+        assert 1 <= len(b.crm.seen) <= 9
+        b.crm.script = lambda _: Answer()
+        await b.settled()
+        assert b.crm.most_at_once <= 3
+
+
+async def test_a_hanging_crm_is_left_in_peace(tmp_path: Path, logged: list[Mapping[str, object]]) -> None:
+    """As many requests without an answer as are sent at once, and the rest waits outside."""
+    async with bench(tmp_path, lambda _: Silence(), attrs.evolve(QUICK, retry_min=5.0, away_max=5.0)) as b:
+        await b.put(*(a_call(str(n), INBOUND[:1]) for n in range(10)))
+        await b.troubled()
+        await trio.sleep(0.2)
+
+    assert len(b.crm.seen) == 3
+    assert "sender.crm_away" in events(logged)
+
+
+async def test_start_app_is_not_used_to_see_whether_the_crm_is_back(tmp_path: Path) -> None:
+    """It has one chance only: a request that changes nothing goes ahead of it, with a signature that is never right."""
+
+    def script(form: Mapping[str, str]) -> Behaviour:
+        if form["vtigersignature"] != SECRET:
+            return FAILURE if len(probes) == 2 else ResetRead()
+        return Answer() if probes else BAD_GATEWAY
+
+    async with bench(tmp_path) as b:
+        probes = _Probes(b.crm)
+        b.crm.script = script
+        await b.put(a_call("1", [Step.START_APP, Step.HANGUP]))
+        await b.settled()
+
+    assert [seen.step for seen in b.crm.seen] == ["StartApp", "", "", "", "StartApp", "Hangup"]
+
+
+@attrs.define
+class _Probes:
+    crm: FakeVtiger
+
+    def __len__(self) -> int:
+        return sum(not seen.step for seen in self.crm.seen)
+
+
+async def test_start_app_without_an_answer_is_not_repeated(tmp_path: Path) -> None:
+    """Stock vTiger would add a second row; the call goes on after the rest."""
+    async with bench(tmp_path, in_turn(Silence())) as b:
+        await b.put(a_call("1", [Step.START_APP, Step.DIAL_ANSWER, Step.HANGUP]))
+        await b.settled()
+
+    assert b.crm.steps("main-1") == ["StartApp", "DialAnswer", "Hangup"]
+
+
+async def test_after_silence_the_call_rests(tmp_path: Path) -> None:
+    """No request of it for ``unknown_pause``, since the CRM may still be at work; other calls go on."""
+    async with bench(tmp_path, in_turn(Silence()), attrs.evolve(QUICK, unknown_pause=30.0)) as b:
+        await b.put(a_call("1", INBOUND[:2]))
+        await b.crm.until(lambda: len(b.crm.seen) == 1)
+        await b.put(a_call("2", INBOUND[:2]))
+        await b.crm.until(lambda: b.crm.steps("main-2") == NAMES[:2] and b.sender.status().in_flight == 0)
+        wake = await b.outbox.next_wake(now())
+
+    assert b.crm.steps("main-1") == ["DialBegin"]
+    assert wake is not None
+    assert 29 < wake - now() <= 30
+
+
+async def test_no_tls_where_tls_is_expected(tmp_path: Path) -> None:
+    """The request was not written, so nothing is lost and the words have the cause."""
+    async with bench(tmp_path) as b:
+        pass
+    async with fake_vtiger() as plain, bench(tmp_path, url=plain.url.replace("http:", "https:")) as b:
+        await b.put(a_call("1", INBOUND[:1]))
+        assert "the CRM cannot be reached" in await b.troubled()
+        assert plain.seen == []
+
+
+# -- The end, and what comes after ----------------------------------------------------------------------------------
+
+
+async def test_what_is_in_flight_may_end(tmp_path: Path) -> None:
+    """A cancelled sender waits for the answer it asked for, writes it down, and begins nothing new."""
+    async with bench(tmp_path, lambda _: Answer(delay=0.1)) as b:
+        await b.put(a_call("1"))
+        await b.crm.until(lambda: len(b.crm.seen) == 1)
+        b.cancel()
+    async with open_outbox(OutboxSettings(url=f"sqlite:///{tmp_path}/c.db")) as outbox:
+        statistics = await outbox.statistics()
+
+    assert (statistics.delivered, statistics.waiting, statistics.sending) == (1, 3, 0)
+    assert b.crm.steps("main-1") == ["DialBegin"]
+
+
+async def test_a_stop_is_bounded(tmp_path: Path, logged: list[Mapping[str, object]]) -> None:
+    """A CRM that does not answer holds the end up for the grace and no longer; the row keeps its lease."""
+    settings = attrs.evolve(QUICK, reply_timeout=60.0, shutdown_grace=0.05)
+    with trio.fail_after(2):
+        async with bench(tmp_path, lambda _: Silence(), settings) as b:
+            await b.put(a_call("1"))
+            await b.crm.until(lambda: len(b.crm.seen) == 1)
+            b.cancel()
+    async with open_outbox(OutboxSettings(url=f"sqlite:///{tmp_path}/c.db")) as outbox:
+        assert (await outbox.statistics()).sending == 1
+
+    assert "sender.cut_off" in events(logged)
+
+
+@pytest.mark.parametrize("first", [Step.DIAL_BEGIN, Step.START_APP])
+async def test_killed_with_a_request_in_flight(tmp_path: Path, first: Step) -> None:
+    """The next process takes the call up when the lease has run out: StartApp is not repeated, all else is."""
+    settings = attrs.evolve(QUICK, connect_timeout=0.05, reply_timeout=0.05, shutdown_grace=0.0)
+    steps = [first, Step.HANGUP, Step.END_CALL]
+    async with bench(tmp_path, lambda _: Silence(), settings) as b:
+        await b.put(a_call("1", steps))
+        await b.crm.until(lambda: len(b.crm.seen) == 1)
+        b.cancel()
+
+    def later() -> float:
+        return now() + settings.lease_seconds
+
+    async with bench(tmp_path, clock=later) as b:
+        await b.settled()
+
+    repeated = [first.value] if first is Step.DIAL_BEGIN else []
+    assert b.crm.steps("main-1") == [*repeated, "Hangup", "EndCall"]
+
+
+async def test_a_restart_before_the_lease_ends_leaves_the_call_alone(tmp_path: Path) -> None:
+    """The CRM may still be at work on what the dead process sent."""
+    settings = attrs.evolve(QUICK, shutdown_grace=0.0)
+    async with bench(tmp_path, lambda _: Silence(), settings) as b:
+        await b.put(a_call("1"))
+        await b.crm.until(lambda: len(b.crm.seen) == 1)
+        b.cancel()
+    async with bench(tmp_path) as b:
+        await b.put(a_call("2", INBOUND[:1]))
+        await b.crm.until(lambda: len(b.crm.seen) == 1)
+        await trio.sleep(0.05)
+
+    assert [seen.call_id for seen in b.crm.seen] == ["main-2"]
+
+
+async def test_two_senders_on_one_outbox(tmp_path: Path) -> None:
+    """Two processes may run on one file: each request is sent once, in order."""
+    async with bench(tmp_path, lambda _: Answer(delay=0.005)) as one:
+        async with bench(tmp_path, url=one.crm.url) as two:
+            await one.put(*(a_call(str(n)) for n in range(6)))
+            two.sender.wake_nowait()
+            await one.settled()
+
+    assert one.crm.overlaps == []
+    assert all(one.crm.steps(f"main-{n}") == NAMES for n in range(6))
+
+
+async def test_the_clock_is_set_forward(tmp_path: Path, logged: list[Mapping[str, object]]) -> None:
+    """A lease that seems to be over is not, while we ourselves wait for the answer."""
+    shift = 0.0
+
+    def clock() -> float:
+        return now() + shift
+
+    settings = attrs.evolve(QUICK, connect_timeout=0.1, reply_timeout=0.5)
+    async with bench(tmp_path, lambda _: Answer(delay=0.2), settings, clock=clock) as b:
+        await b.put(a_call("1", [Step.DIAL_BEGIN]))
+        await b.crm.until(lambda: len(b.crm.seen) == 1)
+        shift = 1000.0
+        b.sender.wake_nowait()
+        await b.crm.until(lambda: b.crm.seen[0].ended is not None)
+        await trio.sleep(0.05)
+
+    assert b.crm.overlaps == []
+    assert "sender.clock_jumped" in events(logged)
+
+
+# -- The outbox fails -----------------------------------------------------------------------------------------------
+
+
+async def test_the_outbox_fails_for_a_while(
+    tmp_path: Path, logged: list[Mapping[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk while leasing or settling: told once, waited out, and nothing is sent twice."""
+    monkeypatch.setattr("uac_trio.sender.delivery._IDLE_POLL", 0.05)
+    async with bench(tmp_path) as b:
+        real_settle, real_lease = b.outbox.settle, b.outbox.lease
+        failures = iter(range(6))
+
+        async def settle(row: OutboxRow, outcome: Outcome, at: float) -> bool:
+            if next(failures, None) is not None:
+                raise OutboxError("the disk is full")
+            return await real_settle(row, outcome, at)
+
+        async def lease(*arguments: object) -> list[OutboxRow]:
+            if next(failures, None) is not None:
+                raise OutboxError("the disk is full")
+            return await real_lease(*arguments)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(b.outbox, "settle", settle)
+        await b.put(a_call("1", INBOUND[:1]))
+        await b.crm.until(lambda: len(b.crm.seen) == 1)
+        monkeypatch.setattr(b.outbox, "lease", lease)
+        await b.put(a_call("2", INBOUND[:1]))
+        await b.settled()
+
+    assert [b.crm.steps("main-1"), b.crm.steps("main-2")] == [["DialBegin"], ["DialBegin"]]
+    told = events(logged)
+    assert told.count("sender.outbox_failed") == told.count("sender.outbox_works_again") >= 1
+
+
+async def test_the_outbox_fails_longer_than_the_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be written down is sent again, as after a death: nobody else could know of it."""
+    shift = 0.0
+
+    def clock() -> float:
+        return now() + shift
+
+    monkeypatch.setattr("uac_trio.sender.delivery._IDLE_POLL", 0.05)
+    async with bench(tmp_path, clock=clock) as b:
+        real_settle = b.outbox.settle
+
+        async def settle(row: OutboxRow, outcome: Outcome, at: float) -> bool:
+            raise OutboxError("the disk is full")
+
+        monkeypatch.setattr(b.outbox, "settle", settle)
+        await b.put(a_call("1", INBOUND[:1]))
+        await b.crm.until(lambda: len(b.crm.seen) == 1)
+        shift = QUICK.lease_seconds
+        with trio.fail_after(5):
+            while b.sender.status().in_flight:  # noqa: ASYNC110
+                await trio.sleep(0.005)
+        monkeypatch.setattr(b.outbox, "settle", real_settle)
+        await b.settled()
+
+    assert b.crm.steps("main-1")[:2] == ["DialBegin", "DialBegin"]
+
+
+# -- Whatever happens -----------------------------------------------------------------------------------------------
+
+FAULTS: tuple[Behaviour, ...] = (
+    Answer(),
+    Answer(delay=0.01),
+    Answer(status=500),
+    BAD_GATEWAY,
+    FAILURE,
+    Answer(status=504),
+    Answer(body="what?"),
+    Answer(body="Sorry! Attempt to access restricted file. - x"),
+    Answer(status=302, location="/"),
+    ResetRead(),
+    ResetUnread(),
+    Silence(),
+)
+
+
+@hypothesis_settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
+@given(st.lists(st.sampled_from(FAULTS), max_size=12), st.lists(st.integers(0, 12), max_size=2))
+async def test_order_whatever_the_crm_does(faults: list[Behaviour], kills: list[int]) -> None:
+    """Never two requests of one call at the CRM at once, nor a later before an earlier, and all is settled in the end,
+    though the sender is killed on the way."""
+    quick = attrs.evolve(
+        QUICK, connect_timeout=0.05, reply_timeout=0.03, retry_min=0.003, retry_max=0.006, away_max=0.006,
+        unknown_pause=0.04, shutdown_grace=0.0,
+    )  # fmt: skip
+    script = in_turn(*faults)
+    seen: dict[str, list[str]] = {}
+    shift = 0.0
+
+    def clock() -> float:
+        return now() + shift
+
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        for kill in [*kills, None]:
+            async with bench(directory, script, quick, clock=clock) as b:
+                await b.outbox.put([each for n in range(3) for each in a_call(str(n), INBOUND[:3])], clock())
+                b.sender.wake_nowait()
+                if kill is None:
+                    await b.settled()
+                else:
+                    await trio.sleep(kill / 200)
+            assert b.crm.overlaps == []
+            for each in b.crm.seen:
+                seen.setdefault(each.call_id, []).append(each.step)
+            shift += quick.lease_seconds
+
+    for steps in seen.values():
+        places = [NAMES.index(step) for step in steps]
+        assert places == sorted(places)
+    if not any(isinstance(fault, ResetUnread) or "Sorry" in getattr(fault, "body", "") for fault in faults):
+        assert {call: sorted(set(steps)) for call, steps in seen.items()} == {
+            f"main-{n}": sorted(NAMES[:3]) for n in range(3)
+        }
