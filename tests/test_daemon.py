@@ -20,7 +20,8 @@ from tests.fake_asterisk import FakeAsterisk, FakeSession, silence
 from tests.fake_vtiger import FakeVtiger, Silence, fake_vtiger
 from uac_trio import daemon
 from uac_trio.config import Config, load_config
-from uac_trio.daemon import run_daemon, tell_systemd, watchdog_seconds
+from uac_trio.daemon import run_daemon
+from uac_trio.daemon.systemd import tell_systemd, watchdog_seconds
 from uac_trio.outbox import Outbox, OutboxError
 from uac_trio.pipeline import Pipeline
 from uac_trio.web import CannotListenError
@@ -347,7 +348,7 @@ async def test_click_that_the_pbx_could_not_take(world: World) -> None:
 
 async def test_store_that_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the store takes nothing, requests wait in memory and /healthz says so; then they are stored and sent."""
-    monkeypatch.setattr(daemon, "STORE_PAUSE", 0.05)
+    monkeypatch.setattr("uac_trio.daemon.storing.STORE_PAUSE", 0.05)
     async with running(world.config()) as address:
         session = await world.session()
         locked = sqlite3.connect(world.tmp_path / "connector.db", isolation_level=None)
@@ -367,8 +368,8 @@ async def test_store_that_fails(world: World, monkeypatch: pytest.MonkeyPatch) -
 
 async def test_store_that_cannot_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that fails while the daemon reads it at the start, or its figures later, is asked again."""
-    monkeypatch.setattr(daemon, "STORE_PAUSE", 0.02)
-    monkeypatch.setattr(daemon, "STATISTICS_EVERY", 0.02)
+    monkeypatch.setattr("uac_trio.daemon.storing.STORE_PAUSE", 0.02)
+    monkeypatch.setattr("uac_trio.daemon.storing.STATISTICS_EVERY", 0.02)
     for method, after in (("open_participations", 0), ("statistics", 1)):
         monkeypatch.setattr(Outbox, method, failing_once(getattr(Outbox, method), after))
     with structlog.testing.capture_logs() as logs:
@@ -392,9 +393,9 @@ def failing_once(method: Callable[..., Any], after: int) -> Callable[..., Any]:
 
 async def test_too_much_for_the_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """When requests had to be dropped, the daemon starts over from the outbox and a snapshot, and says so."""
-    monkeypatch.setattr(daemon, "STORE_PAUSE", 0.05)
-    monkeypatch.setattr(daemon, "START_OVER_PAUSE", 0.05)
-    monkeypatch.setattr(daemon, "MAX_WAITING", 1)
+    monkeypatch.setattr("uac_trio.daemon.storing.STORE_PAUSE", 0.05)
+    monkeypatch.setattr("uac_trio.daemon.intake.START_OVER_PAUSE", 0.05)
+    monkeypatch.setattr("uac_trio.daemon.storing.MAX_WAITING", 1)
     with structlog.testing.capture_logs() as logs:
         async with running(world.config()):
             session = await world.session()
@@ -413,7 +414,7 @@ async def test_too_much_for_the_memory(world: World, monkeypatch: pytest.MonkeyP
 
 async def test_fault_in_digesting(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault of ours over one event is logged with its traceback; the daemon starts over and goes on."""
-    monkeypatch.setattr(daemon, "START_OVER_PAUSE", 0.05)
+    monkeypatch.setattr("uac_trio.daemon.intake.START_OVER_PAUSE", 0.05)
     healthy = Pipeline.received
     faults = iter([RuntimeError("a fault of ours")])
 
@@ -452,7 +453,7 @@ async def test_stop_that_takes_too_long(
     world: World, monkeypatch: pytest.MonkeyPatch, limit: str, said: list[str]
 ) -> None:
     """With a store that is stuck, the end comes within its limits, and the log says how many requests are lost."""
-    monkeypatch.setattr(daemon, limit, 0.3)
+    monkeypatch.setattr(f"uac_trio.daemon.run.{limit}", 0.3)
     with structlog.testing.capture_logs() as logs:
         async with running(world.config()):
             session = await world.session()

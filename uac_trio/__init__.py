@@ -3,8 +3,8 @@
     wire bytes -> AMI events -> calls -> CRM requests -> durable outbox -> vTiger
     ami_client    ami           calls    vtiger          outbox            sender
 
-Read ``pipeline.py`` first (the whole path of a call, without I/O), then ``calls/tracker.py``, then ``daemon.py`` for
-the tasks around it.
+Read ``pipeline.py`` first (the whole path of a call, without I/O), then ``calls/tracker.py``, then
+``daemon/run.py`` for the tasks around it.
 """
 
 __version__ = "26.11.0"

@@ -19,7 +19,6 @@ from tests.faults.proxy import Proxy, open_proxy
 from tests.faults.restart import undisturbed
 from tests.recorded import ROOT
 from tests.soak.calls import Row, new_crm, rows_of
-from uac_trio import daemon
 from uac_trio.ami.message import Event
 from uac_trio.config import Config, load_config
 from uac_trio.daemon import now, run_daemon
@@ -206,8 +205,8 @@ async def running(config: Config) -> AsyncIterator[str]:
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test cuts the power of the machine it runs on, and a daemon that waits for its store waits less."""
     monkeypatch.setattr("uac_trio.outbox.opening.SYNCHRONOUS", "OFF")
-    monkeypatch.setattr(daemon, "STORE_PAUSE", 0.05)
-    monkeypatch.setattr(daemon, "START_OVER_PAUSE", 0.05)
+    monkeypatch.setattr("uac_trio.daemon.storing.STORE_PAUSE", 0.05)
+    monkeypatch.setattr("uac_trio.daemon.intake.START_OVER_PAUSE", 0.05)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import trio
 
 from tests.faults.conftest import World, is_answered, recording, rings, running
 from tests.faults.proxy import open_proxy
-from uac_trio import daemon
 from uac_trio.ami.message import Event
 from uac_trio.daemon import now
 from uac_trio.demo.recorded_pbx import RecordedPBX, serve_recorded_pbx
@@ -187,7 +186,7 @@ secret = "demo"
 async def test_burst_faster_than_the_store(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """More requests than the memory is allowed to hold: what is known is not trusted any more, the daemon starts over
     from the outbox and a snapshot, says so, and leaves nothing ringing."""
-    monkeypatch.setattr(daemon, "MAX_WAITING", 1)
+    monkeypatch.setattr("uac_trio.daemon.storing.MAX_WAITING", 1)
     with structlog.testing.capture_logs() as logs:
         async with running(world.config()) as address:
             await world.watched()

@@ -113,7 +113,7 @@ async def test_damaged_while_running(world: World) -> None:
 async def test_overflow_while_the_store_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than the memory is allowed to hold: bounded, said, and after the store's return the calls that still go on
     are told from the snapshot."""
-    monkeypatch.setattr("uac_trio.daemon.MAX_WAITING", 5)
+    monkeypatch.setattr("uac_trio.daemon.storing.MAX_WAITING", 5)
     with structlog.testing.capture_logs() as logs:
         async with running(world.config()) as address:
             await world.watched()

@@ -1,0 +1,171 @@
+"""From the PBXes to the hand-over: the pipeline, its clock, and what happens when it can no longer be trusted."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import attrs
+import structlog
+import trio
+
+from uac_trio.ami import Message
+from uac_trio.ami_client import AMIClient, run_ami_client
+from uac_trio.calls import WANTED_EVENTS
+from uac_trio.calls.fact import CallEnded, Fact, Oddity, ParticipationBegan, ParticipationEnded
+from uac_trio.config import Config
+from uac_trio.daemon.storing import Storing
+from uac_trio.daemon.systemd import tell_systemd, watchdog_seconds
+from uac_trio.outbox import OpenParticipation
+from uac_trio.pipeline import Begun, Pipeline
+from uac_trio.vtiger.recording import recording_link
+from uac_trio.vtiger.request import CallbackRequest
+
+log = structlog.get_logger()
+
+START_OVER_PAUSE = 5.0
+LONGEST_SLEEP = 10.0
+"""Seconds between two looks at the clock, which may be set; also how often systemd's watchdog is fed at least."""
+
+
+@attrs.define(eq=False)
+class _Listener:
+    """One pipeline and what it is told: the listener of the AMI clients. Nothing in here waits."""
+
+    pipeline: Pipeline
+    storing: Storing
+    now: Callable[[], float]
+    useless: trio.Event = attrs.field(factory=trio.Event)
+    """Set when what the pipeline believes and what the outbox has differ: start over."""
+    dropped: int = 0
+    sleeps_until: float = math.inf
+    woken: trio.Event = attrs.field(factory=trio.Event)
+
+    def connected(self, pbx: str, at: float) -> None:
+        self._digest(partial(self.pipeline.connected, pbx, at), pbx)
+
+    def received(self, pbx: str, messages: Sequence[Message], at: float) -> None:
+        self._digest(partial(self.pipeline.received, pbx, messages, at), pbx)
+
+    def lost(self, pbx: str, reason: str, at: float) -> None:
+        self._digest(partial(self.pipeline.lost, pbx, at), pbx)
+
+    def tick(self) -> None:
+        self._digest(partial(self.pipeline.tick, self.now()), "")
+
+    def _digest(self, step: Callable[[], list[CallbackRequest]], pbx: str) -> None:
+        if self.useless.is_set():
+            return
+        try:
+            requests = step()
+        except Exception:
+            # A fault of ours over one event must not end everybody's calls. What the pipeline knows is not to be
+            # trusted any more; the outbox and a snapshot of the PBX are.
+            log.exception("daemon.digest_failed", pbx=pbx)
+            self.useless.set()
+            return
+        self.dropped = self.storing.hand_over_nowait(requests)
+        if self.dropped:
+            self.useless.set()
+            return
+        deadline = self.pipeline.next_deadline
+        if deadline is not None and deadline < self.sleeps_until:
+            self.woken.set()
+
+
+@attrs.define(eq=False, kw_only=True)
+class Intake:
+    """All PBXes, followed by one pipeline."""
+
+    config: Config
+    storing: Storing
+    now: Callable[[], float]
+    clients: dict[str, AMIClient] = attrs.field(factory=dict)
+    """By the names of the PBXes."""
+    starts_over: int = 0
+    pipeline: Pipeline | None = None
+
+    @property
+    def live_calls(self) -> int:
+        return self.pipeline.live_calls if self.pipeline else 0
+
+    async def run(self) -> None:
+        """Follow all PBXes; start over, as after a restart, when the pipeline can no longer be trusted."""
+        while True:
+            listener = _Listener(await self._restored_pipeline(), self.storing, self.now)
+            self.pipeline = listener.pipeline
+            async with trio.open_nursery() as nursery:
+                for server in self.config.pbx:
+                    run = partial(run_ami_client, server, listener, now=self.now, wanted=WANTED_EVENTS.__contains__)
+                    self.clients[server.name] = await nursery.start(run)
+                nursery.start_soon(self._tick, listener)
+                await listener.useless.wait()
+                self.starts_over += 1
+                log.error("daemon.starting_over", dropped=listener.dropped, times=self.starts_over)
+                await self.storing.all_committed()
+                await trio.sleep(START_OVER_PAUSE)
+                nursery.cancel_scope.cancel()
+
+    async def _restored_pipeline(self) -> Pipeline:
+        config = self.config
+        link = recording_link(config.http.public_url, config.vtiger.secret)
+        pipeline = Pipeline(rules=config.calls, account=config.vtiger, link=link, observe=log_fact)
+        for server in config.pbx:
+            ask = partial(self.storing.outbox.open_participations, f"{server.name}-")
+            left_open = await self.storing.keep_asking(ask)
+            if left_open:
+                log.info("daemon.calls_restored", pbx=server.name, participations=len(left_open))
+            pipeline.restore(server.name, map(_begun, left_open))
+        return pipeline
+
+    async def _tick(self, listener: _Listener) -> None:
+        """Do what is due by the clock, and tell systemd that events are being digested."""
+        feeding = watchdog_seconds(os.environ)
+        longest = min(LONGEST_SLEEP, feeding / 3)
+        while True:
+            listener.woken = trio.Event()
+            deadline = listener.pipeline.next_deadline
+            listener.sleeps_until = math.inf if deadline is None else deadline
+            with trio.move_on_after(min(longest, max(0.01, listener.sleeps_until - self.now()))):
+                await listener.woken.wait()
+            listener.tick()
+            if feeding < math.inf:
+                tell_systemd("WATCHDOG=1")
+
+
+def _begun(one: OpenParticipation) -> Begun:
+    request = CallbackRequest(
+        key=one.key, call_id=one.call_id, extension=one.extension, step=one.step, form=one.form, at=one.at
+    )
+    return Begun(request, one.answered_at)
+
+
+def log_fact(fact: Fact, _requests: Sequence[CallbackRequest]) -> None:
+    """A line for each phone that rings, each part that ends and each call that is over."""
+    match fact:
+        case ParticipationBegan():
+            log.info(
+                "calls.ringing",
+                call=fact.call_id,
+                extension=fact.extension,
+                direction=fact.direction.value,
+                customer=fact.customer,
+            )
+        case ParticipationEnded():
+            log.info(
+                "calls.part_ended",
+                call=fact.call_id,
+                extension=fact.extension,
+                outcome=fact.outcome.value,
+                talk_secs=round(fact.talk_secs, 1),
+                inferred=fact.inferred,
+            )
+        case CallEnded():
+            told = {name: fact.record.get(name) for name in ("direction", "status", "customer")}
+            log.info("calls.ended", call=fact.call_id, **told)
+        case Oddity():
+            log.warning("calls.odd", call=fact.call_id, because=fact.because)
+        case _:
+            pass

@@ -1,0 +1,216 @@
+"""The daemon: every task there is, in which order they start, and in which they end.
+
+    PBX --AMI--> listener (digests at once, never waits) --> hand-over --> outbox --> sender --> CRM
+    CRM --HTTP--> /makecall --> the PBX's client
+    CRM --HTTP--> /recording --> the file; the CRM is told of a recording when its file is complete
+
+The nurseries in ``_Daemon.run`` are nested in the order of a shutdown: the web stops accepting, the AMI intake stops,
+what it has handed over is committed to the outbox, the sender ends its requests, open replies of the web get their
+grace. A PBX, the CRM or the store being away stops none of the others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Any
+
+import attrs
+import structlog
+import trio
+
+from uac_trio import __version__
+from uac_trio.ami import LocalProtocolError, Originate
+from uac_trio.config import Config
+from uac_trio.daemon.intake import Intake
+from uac_trio.daemon.storing import Storing
+from uac_trio.daemon.systemd import tell_systemd
+from uac_trio.outbox import Outbox, open_outbox
+from uac_trio.recordings import Archive, AwaitedRecordings, open_archive
+from uac_trio.sender import Sender, run_sender
+from uac_trio.vtiger.account import Flavour
+from uac_trio.vtiger.click2call import Dial, Originated
+from uac_trio.web import Click2Call, Health, Playback, create_app, serve_web
+
+log = structlog.get_logger()
+
+COMMIT_WITHIN = 5.0
+"""What the outbox is given for the last requests at a shutdown."""
+END_WITHIN = 20.0
+"""After that a shutdown is cut short, whatever is still open. Below TimeoutStopSec of the systemd unit."""
+
+
+def now() -> float:
+    """Seconds since the epoch: the one clock that the program reads."""
+    return time.time()  # noqa: TID251
+
+
+async def run_daemon(
+    config: Config,
+    *,
+    now: Callable[[], float] = now,
+    task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run everything until cancelled; then end in order, in ``END_WITHIN`` seconds at most.
+
+    ``task_status`` gets the HTTP addresses (``list[str]``) once requests are accepted; PBXes may still be away.
+    Raises, within an ExceptionGroup, OutboxError or CannotListenError when it cannot start.
+    """
+    stop = trio.Event()
+    daemon = _Daemon(config=config, now=now, stop=stop)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(daemon.run_shielded, task_status)
+        # The parts do not see the cancellation: they are told to stop, and end one after another.
+        try:
+            await trio.sleep_forever()
+        finally:
+            stop.set()
+            daemon.hull.deadline = trio.current_time() + END_WITHIN
+
+
+@attrs.define(eq=False, kw_only=True)
+class _Daemon:
+    config: Config
+    now: Callable[[], float]
+    stop: trio.Event
+    hull: trio.CancelScope = attrs.field(factory=lambda: trio.CancelScope(shield=True))
+    outbox: Outbox = attrs.field(init=False)
+    archive: Archive = attrs.field(init=False)
+    awaited: AwaitedRecordings = attrs.field(init=False)
+    sender: Sender = attrs.field(init=False)
+    storing: Storing = attrs.field(init=False)
+    intake: Intake = attrs.field(init=False)
+
+    async def run_shielded(self, task_status: trio.TaskStatus[Any]) -> None:
+        with self.hull:
+            await self.run(task_status)
+        if self.hull.cancelled_caught:
+            log.error("daemon.shutdown_cut_short", seconds=END_WITHIN)
+        if self.storing.in_memory:
+            log.error("daemon.requests_lost", requests=self.storing.in_memory, reason=self.storing.trouble)
+
+    async def run(self, task_status: trio.TaskStatus[Any]) -> None:
+        config = self.config
+        log.info(
+            "daemon.starting", version=__version__, config=str(config.path), store=config.store.url.partition(":")[0]
+        )
+        for warning in config.warnings:
+            log.warning("daemon.config_warning", warning=warning)
+        web_stop = trio.Event()
+        async with (
+            open_outbox(config.store) as self.outbox,
+            open_recordings(config, self.outbox, self.now) as self.archive,
+            trio.open_nursery() as web,
+        ):
+            async with trio.open_nursery() as sending:
+                self.sender = await sending.start(
+                    partial(run_sender, self.outbox, config.vtiger, config.sender, now=self.now)
+                )
+                self.storing = Storing(
+                    outbox=self.outbox,
+                    roots=config.recordings,
+                    now=self.now,
+                    requests_stored=self.sender.wake_nowait,
+                    recordings_stored=lambda: self.awaited.wake_nowait(),
+                    statistics=await self.outbox.statistics(),
+                )
+                self.intake = Intake(config=config, storing=self.storing, now=self.now)
+                addresses = await web.start(partial(serve_web, self._app(), config.http, shutdown=web_stop))
+                self.awaited = AwaitedRecordings(
+                    self.archive, self.outbox.recordings, self.now, self.sender.wake_nowait
+                )
+                async with trio.open_nursery() as storing:
+                    storing.start_soon(self.storing.run)
+                    async with trio.open_nursery() as intake:
+                        intake.start_soon(self.intake.run)
+                        intake.start_soon(self.storing.look_after_store)
+                        intake.start_soon(self.awaited.run)
+                        log.info("daemon.ready", http=addresses, pbx=[server.name for server in config.pbx])
+                        tell_systemd("READY=1")
+                        task_status.started(addresses)
+                        await self.stop.wait()
+                        log.info("daemon.stopping")
+                        tell_systemd("STOPPING=1")
+                        web_stop.set()
+                        intake.cancel_scope.cancel()
+                    self.storing.end_nowait()
+                    storing.cancel_scope.deadline = trio.current_time() + COMMIT_WITHIN
+                sending.cancel_scope.cancel()  # it gives what is on the wire its own shutdown_grace
+        log.info("daemon.stopped")
+
+    # -- from the CRM to the PBXes ------------------------------------------------------------------------------------
+
+    async def _originate(self, dial: Dial) -> Originated:
+        client = self.intake.clients.get(dial.pbx)
+        if client is None:
+            return Originated.REFUSED  # not started yet
+        try:
+            action = Originate(
+                channel=dial.channel,
+                context=dial.context,
+                exten=dial.exten,
+                channel_id=dial.channel_id,
+                timeout=dial.ring_seconds,
+                caller_id=dial.caller_id,
+            )
+        except LocalProtocolError as why:
+            log.error("click2call.impossible", pbx=dial.pbx, reason=str(why))
+            return Originated.REFUSED
+        told = await client.originate(action)
+        if told.reason:
+            log.warning("click2call.not_queued", pbx=dial.pbx, reason=told.reason)
+        return Originated(told.outcome.value)
+
+    def _app(self) -> Any:  # noqa: ANN401 - QuartTrio, which only the web room may name
+        config = self.config
+        click2call = Click2Call(
+            originate=self._originate,
+            secret=config.vtiger.secret,
+            rules=config.click2call,
+            routes=config.routes,
+            is_extension=config.calls.is_extension,
+            region=config.calls.region,
+            now=self.now,
+        )
+        playback = Playback(
+            archive=self.archive,
+            secret=config.vtiger.secret,
+            needs_secret=config.vtiger.flavour is Flavour.SALESPLATFORM,
+        )
+        return create_app(click2call=click2call, health=self._health, playback=playback)
+
+    def _health(self) -> Health:
+        states = {name: client.status for name, client in self.intake.clients.items()}
+        sender = self.sender.status()
+        details: dict[str, object] = {
+            "version": __version__,
+            "pbx": {
+                name: {"state": status.state, "since": status.connected_since, "last_error": status.last_error}
+                for name, status in states.items()
+            },
+            "live_calls": self.intake.live_calls,
+            "store": {
+                "trouble": self.storing.trouble,
+                "in_memory": self.storing.in_memory,
+                "starts_over": self.intake.starts_over,
+            },
+            "outbox": attrs.asdict(self.storing.statistics) if self.storing.statistics else None,
+            "crm": {"in_flight": sender.in_flight, "trouble": sender.trouble, "since": sender.trouble_since},
+        }
+        connected = [name for name, status in states.items() if status.state == "connected"]
+        return Health(works=not self.storing.trouble, ready=len(connected) == len(self.config.pbx), details=details)
+
+
+def open_recordings(
+    config: Config, outbox: Outbox, now: Callable[[], float] = now
+) -> AbstractAsyncContextManager[Archive]:
+    """The recordings that ``config`` and the outbox know; conversions are kept beside the store."""
+    return open_archive(
+        config.playback,
+        roots=config.recordings,
+        cache=outbox.directory / "recordings-cache",
+        find=outbox.recordings.find,
+        now=now,
+    )
