@@ -122,7 +122,7 @@ class _Daemon:
                     self.archive, self.outbox.recordings, self.now, self.sender.wake_nowait
                 )
                 async with trio.open_nursery() as storing:
-                    storing.start_soon(self.storing.run)
+                    storing.start_soon(self.storing.store)
                     async with trio.open_nursery() as intake:
                         intake.start_soon(self.intake.run)
                         intake.start_soon(self.storing.look_after_store)
