@@ -25,7 +25,7 @@ MAX_JOURNAL = 32 * 1024 * 1024
 """Characters of the journal held in memory while the store takes none; of more, only the requests are."""
 BATCH = 500
 """Things told that are put into the outbox in one transaction."""
-JOURNAL_WITHIN = 0.5
+JOURNAL_WITHIN = 0.2
 """Seconds that events of which no request follows may wait to be written down together."""
 STORE_PAUSE = 1.0
 STATISTICS_EVERY = 10.0
