@@ -20,6 +20,7 @@ from uac_trio.recordings import RecordingsSettings
 from uac_trio.sender import SenderSettings
 from uac_trio.vtiger.account import Flavour
 from uac_trio.vtiger.click2call import Click2CallRules
+from uac_trio.vtiger.responsible import ResponsibleRules
 from uac_trio.web import WebSettings
 
 EXAMPLE = Path(__file__).parent.parent / "deploy" / "uac-trio.example.toml"
@@ -331,7 +332,7 @@ def test_example_has_every_key() -> None:
     tables = {name: table[0] if isinstance(table, list) else table for name, table in example.items()}
     known = {name: set(keys) - {"secret_file"} for name, keys in TABLES.items()}
     assert {name: set(table) for name, table in tables.items()} == known
-    assert EXAMPLE.read_text().count("# secret_file = ") == 2
+    assert EXAMPLE.read_text().count("# secret_file = ") == 3
 
 
 def test_example_shows_the_real_defaults(tmp_path: Path) -> None:
@@ -349,6 +350,7 @@ def test_every_setting_is_described() -> None:
     classes: dict[str, Any] = {
         "calls": TrackerRules,
         "click2call": Click2CallRules,
+        "route": ResponsibleRules,
         "http": WebSettings,
         "recordings": RecordingsSettings,
         "store": OutboxSettings,
@@ -356,5 +358,5 @@ def test_every_setting_is_described() -> None:
         "log": LogSettings,
     }
     for table, settings in classes.items():
-        attributes = {key.attribute or name for name, key in TABLES[table].items()}
+        attributes = {key.attribute or name for name, key in TABLES[table].items()} - {"secret_file"}
         assert attributes == set(attrs.fields_dict(settings)), table
