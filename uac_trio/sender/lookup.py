@@ -72,10 +72,10 @@ class Lookup:
         return self._recalled(number) or await self._asked(number, within)
 
     async def _asked(self, number: str, within: float) -> Responsible:
+        if self._is_shut():
+            return Responsible(finding=Finding.AWAY, reason=f"the CRM is left alone for a while: {self._trouble}")
         flight = self._flights.get(number)
         if flight is None:
-            if self._is_shut():
-                return Responsible(finding=Finding.AWAY, reason=f"the CRM is left alone for a while: {self._trouble}")
             if len(self._flights) >= MOST_WAITING:
                 return Responsible(finding=Finding.FAILED, reason="too many questions wait for the CRM's answer")
             flight = self._flights[number] = _Flight()
