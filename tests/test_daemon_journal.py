@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
 import pytest
 import structlog
 
 from tests.test_daemon import CALL_ID, World, answered, part_of_call, ringing, running, world
+from uac_trio.daemon import now
+from uac_trio.journal import Heard, write_line
 from uac_trio.pipeline import Pipeline
 
 __all__ = ["world"]  # a fixture
@@ -138,3 +142,32 @@ async def test_too_much_for_the_memory(world: World, monkeypatch: pytest.MonkeyP
             newest = connection.execute("select max(until) from journal").fetchone()
         connection.close()
         assert newest[0] - first[0] < 0.5
+
+
+async def test_last_words_of_another(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connector died knowing where the recording of a call that was over is, of which the freshest journal knows
+    less: the next to start tells it."""
+    monkeypatch.setattr("uac_trio.daemon.intake.SILENT", -1.0)
+    config = world.config()
+    config = attrs.evolve(
+        config,
+        http=attrs.evolve(config.http, public_url="http://172.16.1.1:5000"),
+        calls=attrs.evolve(config.calls, linger=60.0),
+    )
+    async with running(config):
+        session = await world.session()
+        await session.say(part_of_call(None, ringing))
+        await world.until(lambda: world.crm.steps(CALL_ID) == ["DialBegin"])
+        await session.say(part_of_call(ringing, None))
+        await world.until(lambda: world.crm.steps(CALL_ID)[-1:] == ["EndCall"])
+    with sqlite3.connect(world.tmp_path / "connector.db") as connection:
+        connection.execute("update journal set at = at - 10, until = until - 10")
+        line = write_line(Heard("connected", now()))
+        data = zlib.compress(line.encode())
+        connection.execute(
+            "insert into journal (pbx, run, at, until, size, data) values ('main', 'other', ?, ?, ?, ?)",
+            (now(), now(), len(data), data),
+        )
+    connection.close()
+    async with running(config):
+        await world.until(lambda: world.crm.steps(CALL_ID)[-1:] == ["Record"])

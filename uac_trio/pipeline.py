@@ -107,6 +107,13 @@ class Pipeline:
             requests += self._tell(exchange, exchange.tracker.finish(end), end)
         return requests
 
+    def finish_ended(self) -> list[CallbackRequest]:
+        """Nothing more will come of calls that are over: what is left to be told of them."""
+        requests: list[CallbackRequest] = []
+        for exchange in self._exchanges.values():
+            requests += self._translate(exchange.tracker.finish_ended(exchange.last_at))
+        return requests
+
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do, by our clock."""

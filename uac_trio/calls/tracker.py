@@ -100,6 +100,12 @@ class CallTracker:
             self._book.finish(call, at)
         return self._take()
 
+    def finish_ended(self, at: float) -> list[Fact]:
+        """Wait no longer for the Cdr of calls that are over."""
+        for call in list(self._book.ending.values()):
+            self._book.finish(call, at)
+        return self._take()
+
     def finish(self, at: float) -> list[Fact]:
         """There will be no more events (the end of a replay): tell every call, those still up as they stand."""
         for call in list(self.board.calls.values()):

@@ -29,6 +29,8 @@ log = structlog.get_logger()
 
 START_OVER_PAUSE = 5.0
 PRUNE_EVERY = 10.0
+SILENT = 1.0
+"""Seconds after which a journal without news is that of a connector that died, or of one with nothing to say."""
 JOURNAL_SLACK = 10.0
 """Seconds by which the clocks of a PBX and of ours may be thought to differ too little."""
 LONGEST_SLEEP = 10.0
@@ -124,19 +126,21 @@ class Intake:
         self.storing.run = secrets.token_hex(8)
         outbox = self.storing.outbox
         left_open: dict[str, list[Begun]] = {}
-        heard: dict[str, list[Heard]] = {}
+        journals: dict[str, list[list[Heard]]] = {}
         for pbx in [server.name for server in self.config.pbx]:
             begun = await self.storing.keep_asking(partial(outbox.open_participations, f"{pbx}-"))
             left_open[pbx] = [_begun(one) for one in begun]
-            heard[pbx] = await self._heard(pbx) if with_journal else []
-            if begun or heard[pbx]:
-                log.info("daemon.calls_restored", pbx=pbx, participations=len(begun), heard=len(heard[pbx]))
+            journals[pbx] = await self._journals(pbx) if with_journal else []
+            heard = len(journals[pbx][0]) if journals[pbx] else 0
+            if begun or heard:
+                log.info("daemon.calls_restored", pbx=pbx, participations=len(begun), heard=heard)
         try:
-            return self._new_pipeline(left_open, heard)
+            self._tell_last_words(journals)
+            return self._new_pipeline(left_open, {pbx: found[0] for pbx, found in journals.items() if found})
         except Exception:
             # As in _digest; and the same would lead to the same again.
             log.exception("daemon.restore_failed")
-            for pbx in heard:
+            for pbx in journals:
                 await self.storing.keep_asking(partial(outbox.journal.prune, pbx, self.storing.run, math.inf))
             return self._new_pipeline(left_open, {})
 
@@ -148,17 +152,26 @@ class Intake:
             pipeline.restore(pbx, begun, heard.get(pbx, []))
         return pipeline
 
-    async def _heard(self, pbx: str) -> list[Heard]:
-        """What the freshest journal holds; our own goes on from there."""
+    async def _journals(self, pbx: str) -> list[list[Heard]]:
+        """What the journals of ``pbx`` hold, the freshest first; our own goes on from that one."""
         try:
-            pages = await self.storing.keep_asking(partial(self.storing.outbox.journal.begin, pbx, self.storing.run))
-            heard = [read_line(line) for page in pages for line in page.lines]
+            found = await self.storing.keep_asking(partial(self.storing.outbox.journal.begin, pbx, self.storing.run))
+            journals = [[read_line(line) for page in pages for line in page.lines] for pages in found]
         except ValueError as why:
             log.error("daemon.journal_unreadable", pbx=pbx, reason=str(why))
             return []
-        if heard:
-            self.storing.hand_over_nowait([], pbx, Heard("lost", heard[-1].at))
-        return heard
+        if journals:
+            self.storing.hand_over_nowait([], pbx, Heard("lost", journals[0][-1].at))
+        return journals
+
+    def _tell_last_words(self, journals: Mapping[str, list[list[Heard]]]) -> None:
+        """A connector that died may have known of a call that was over what the freshest journal lacks: where its
+        recording is."""
+        for pbx, (_, *others) in ((pbx, found) for pbx, found in journals.items() if found):
+            for heard in others:
+                if heard[-1].at < self.now() - SILENT:
+                    requests = self._new_pipeline({pbx: []}, {pbx: heard}).finish_ended()
+                    self.storing.hand_over_nowait(requests)
 
     async def _prune_journal(self, pipeline: Pipeline) -> None:
         """What is needed of the journals is what was heard since the oldest call that goes on began."""

@@ -48,13 +48,13 @@ class JournalRows:
         self._write = write
         self._kept = KEPT_RUNS if shared else 1
 
-    async def begin(self, pbx: str, run: str) -> list[Page]:
-        """Begin a new ``run`` with the freshest journal of ``pbx``; its pages in order.
+    async def begin(self, pbx: str, run: str) -> list[list[Page]]:
+        """Begin a new ``run`` with the freshest journal of ``pbx``; the journals there were, that one first.
 
-        Raises ValueError if they are damaged; the run begins with none.
+        Raises ValueError if one is damaged; the run begins with none.
         """
-        pages: list[Page] = await self._write(self._begin, pbx, run)
-        return pages
+        journals: list[list[Page]] = await self._write(self._begin, pbx, run)
+        return journals
 
     async def prune(self, pbx: str, run: str, before: float) -> None:
         """Forget what was heard ``before`` then, and more if there is too much."""
@@ -72,7 +72,7 @@ class JournalRows:
                 )
             )
 
-    def _begin(self, connection: sa.Connection, pbx: str, run: str) -> list[Page]:
+    def _begin(self, connection: sa.Connection, pbx: str, run: str) -> list[list[Page]]:
         latest = sa.func.max(journal.c.until)
         runs = list(
             connection.scalars(
@@ -81,14 +81,16 @@ class JournalRows:
         )
         if not runs:
             return []
-        columns = (journal.c.at, journal.c.until, journal.c.size, journal.c.data)
-        best = sa.select(*columns).where(_of(pbx, runs[0])).order_by(journal.c.id)
-        rows = list(connection.execute(best))
-        connection.execute(sa.insert(journal), [{"pbx": pbx, "run": run, **row._asdict()} for row in rows])
+        columns = [column for column in journal.c if column is not journal.c.id]
+        pages = {
+            each: connection.execute(sa.select(*columns).where(_of(pbx, each)).order_by(journal.c.id)).mappings().all()
+            for each in runs
+        }
+        connection.execute(sa.insert(journal), [{**page, "run": run} for page in pages[runs[0]]])
         gone = runs[self._kept - 1 :]
         if gone:
             connection.execute(sa.delete(journal).where(journal.c.pbx == pbx, journal.c.run.in_(gone)))
-        return [Page(pbx=pbx, run=run, at=row.at, until=row.until, lines=_lines(row.data)) for row in rows]
+        return [[_page(row) for row in pages[each]] for each in runs]
 
     def _prune(self, connection: sa.Connection, pbx: str, run: str, before: float) -> None:
         connection.execute(sa.delete(journal).where(_of(pbx, run), journal.c.until < before))
@@ -99,11 +101,12 @@ class JournalRows:
             connection.execute(sa.delete(journal).where(_of(pbx, run), journal.c.id <= beyond))
 
 
-def _lines(data: bytes) -> list[str]:
+def _page(row: sa.RowMapping) -> Page:
     try:
-        return zlib.decompress(data).decode("ascii").split("\n")
+        lines = zlib.decompress(row["data"]).decode("ascii").split("\n")
     except zlib.error as why:
         raise ValueError(f"a page is damaged: {why}") from why
+    return Page(pbx=row["pbx"], run=row["run"], at=row["at"], until=row["until"], lines=lines)
 
 
 def _of(pbx: str, run: str) -> sa.ColumnElement[bool]:
