@@ -10,7 +10,7 @@ import platform
 import random
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import assert_never
@@ -48,6 +48,18 @@ class SenderStatus:
     trouble: str
     """Why nothing is being delivered, in words; empty: all is well."""
     trouble_since: float | None
+    at_once: float = 0.0
+    """How many requests the CRM is asked at once at most, at its present pace."""
+    usual_seconds: float = 0.0
+    """What the CRM takes for an answer when nothing hinders it; 0: not known yet."""
+
+
+Watch = Callable[[OutboxRow, Verdict, float], None]
+"""Is shown each request that was sent, what its answer means, and the seconds it took."""
+
+
+def _nobody(_row: OutboxRow, _verdict: Verdict, _took: float) -> None:
+    """Nobody watches."""
 
 
 async def run_sender(
@@ -56,6 +68,7 @@ async def run_sender(
     settings: SenderSettings,
     *,
     now: Callable[[], float],
+    watch: Watch = _nobody,
     random: Callable[[], float] = random.random,
     task_status: trio.TaskStatus[Sender] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -66,7 +79,8 @@ async def run_sender(
 
     Errors: whatever the CRM, the network or the outbox do is waited out, and logged once per change.
     """
-    await Sender(outbox=outbox, account=account, settings=settings, now=now, random=random).run(task_status=task_status)
+    sender = Sender(outbox=outbox, account=account, settings=settings, now=now, watch=watch, random=random)
+    await sender.run(task_status=task_status)
 
 
 @attrs.define(eq=False)
@@ -77,6 +91,7 @@ class Sender:
     account: VtigerAccount
     settings: SenderSettings
     now: Callable[[], float]
+    watch: Watch
     random: Callable[[], float]
     _owner: str = attrs.field(factory=lambda: f"{platform.node()}/{os.getpid()}/{secrets.token_hex(4)}", init=False)
     _gate: Gate = attrs.field(default=attrs.Factory(lambda self: Gate(self.settings), takes_self=True), init=False)
@@ -97,6 +112,8 @@ class Sender:
             in_flight=len(self._scopes),
             trouble=trouble.words if trouble else "",
             trouble_since=self._gate.since,
+            at_once=self._gate.pace.at_once,
+            usual_seconds=self._gate.pace.usual,
         )
 
     async def run(self, *, task_status: trio.TaskStatus[Sender] = trio.TASK_STATUS_IGNORED) -> None:
@@ -146,7 +163,10 @@ class Sender:
                     return
                 began = trio.current_time()
                 verdict = await self._send(client, row)
-                await self._settle(row, self._outcome(row, verdict, trio.current_time() - began))
+                took = trio.current_time() - began
+                outcome = self._outcome(row, verdict, took)
+                self.watch(row, verdict, took)
+                await self._settle(row, outcome)
             if scope.cancelled_caught:
                 log.warning("sender.cut_off", call=row.call_id, step=row.step.value)
         finally:
@@ -168,17 +188,7 @@ class Sender:
         return judge(row.step, answer, attempt=row.attempt, usual_500=self._usual_500)
 
     async def _post(self, client: httpx.AsyncClient, body: bytes) -> Reply | NoReply:
-        try:
-            with trio.fail_after(self.settings.answer_within):
-                return await _posted(client, self.account, body, self.now())
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
-            detail = str(error) or "no connection in time"
-            return NoReply(failure=Failure.NOT_SENT, detail=f"{self.account.host}: {detail}")
-        except (httpx.TimeoutException, trio.TooSlowError):
-            return NoReply(failure=Failure.UNKNOWN, detail=f"{self.account.host} gave no complete reply in time")
-        except httpx.TransportError as error:
-            detail = str(error) or type(error).__name__
-            return NoReply(failure=Failure.UNKNOWN, detail=f"{self.account.host} broke the connection: {detail}")
+        return await _asked(client, self.account, self.settings, body, self.now())
 
     def _outcome(self, row: OutboxRow, verdict: Verdict, took: float) -> Outcome:
         """What the verdict, after ``took`` seconds, means for the row; what it means for all is told to the gate and
@@ -258,6 +268,35 @@ class Sender:
         self._outbox_fails = 0
 
 
+async def ask_once(
+    account: VtigerAccount, settings: SenderSettings, form: Mapping[str, str] | None, now: float
+) -> Reply | NoReply:
+    """One POST of ``form`` to ``account.url``, or a GET without one, beside the sender's own. ``now``: seconds since
+    the epoch. Ends within ``settings.answer_within``."""
+    body = None if form is None else urlencode(form, encoding="utf-8", errors="replace").encode()
+    try:
+        async with _open_client(settings) as client:
+            return await _asked(client, account, settings, body, now)
+    except OSError as error:  # ca_file cannot be read, or holds no certificate (ssl.SSLError)
+        return NoReply(failure=Failure.NOT_SENT, detail=f"[sender] ca_file {settings.ca_file}: {error}")
+
+
+async def _asked(
+    client: httpx.AsyncClient, account: VtigerAccount, settings: SenderSettings, body: bytes | None, now: float
+) -> Reply | NoReply:
+    try:
+        with trio.fail_after(settings.answer_within):
+            return await _posted(client, account, body, now)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
+        detail = str(error) or "no connection in time"
+        return NoReply(failure=Failure.NOT_SENT, detail=f"{account.host}: {detail}")
+    except (httpx.TimeoutException, trio.TooSlowError):
+        return NoReply(failure=Failure.UNKNOWN, detail=f"{account.host} gave no complete reply in time")
+    except httpx.TransportError as error:
+        detail = str(error) or type(error).__name__
+        return NoReply(failure=Failure.UNKNOWN, detail=f"{account.host} broke the connection: {detail}")
+
+
 @asynccontextmanager
 async def _open_client(settings: SenderSettings) -> AsyncIterator[httpx.AsyncClient]:
     """Proxies named in the environment are not used; redirects are not followed, for a redirected POST loses its form;
@@ -274,10 +313,13 @@ async def _open_client(settings: SenderSettings) -> AsyncIterator[httpx.AsyncCli
         yield client
 
 
-async def _posted(client: httpx.AsyncClient, account: VtigerAccount, body: bytes, now: float) -> Reply:
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    request = client.build_request("POST", account.url, content=body, headers=headers)
-    request.stream = _Body(body)
+async def _posted(client: httpx.AsyncClient, account: VtigerAccount, body: bytes | None, now: float) -> Reply:
+    if body is None:
+        request = client.build_request("GET", account.url)
+    else:
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        request = client.build_request("POST", account.url, content=body, headers=headers)
+        request.stream = _Body(body)
     reply = await client.send(request, stream=True)
     try:
         read = bytearray()
@@ -296,6 +338,7 @@ async def _posted(client: httpx.AsyncClient, account: VtigerAccount, body: bytes
         text=text.replace(account.secret, "***"),  # an error page may quote what it was sent
         location=reply.headers.get("location", "").replace(account.secret, "***"),
         retry_after=retry_after_seconds(reply.headers.get("retry-after", ""), now),
+        date=reply.headers.get("date", ""),
     )
 
 
