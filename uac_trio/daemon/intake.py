@@ -18,6 +18,7 @@ from uac_trio.calls.fact import CallEnded, Fact, Oddity, ParticipationBegan, Par
 from uac_trio.config import Config
 from uac_trio.daemon.storing import Storing
 from uac_trio.daemon.systemd import tell_systemd, watchdog_seconds
+from uac_trio.daemon.watching import Watching
 from uac_trio.outbox import OpenParticipation
 from uac_trio.pipeline import Begun, Pipeline
 from uac_trio.vtiger.recording import recording_link
@@ -82,6 +83,7 @@ class Intake:
     config: Config
     storing: Storing
     now: Callable[[], float]
+    watching: Watching
     clients: dict[str, AMIClient] = attrs.field(factory=dict)
     """By the names of the PBXes."""
     starts_over: int = 0
@@ -111,7 +113,9 @@ class Intake:
     async def _restored_pipeline(self) -> Pipeline:
         config = self.config
         link = recording_link(config.http.public_url, config.vtiger.secret)
-        pipeline = Pipeline(rules=config.calls, account=config.vtiger, link=link, observe=log_fact)
+        self.watching.start_over()
+        observe = partial(_observe, self.watching)
+        pipeline = Pipeline(rules=config.calls, account=config.vtiger, link=link, observe=observe)
         for server in config.pbx:
             ask = partial(self.storing.outbox.open_participations, f"{server.name}-")
             left_open = await self.storing.keep_asking(ask)
@@ -140,6 +144,11 @@ def _begun(one: OpenParticipation) -> Begun:
         key=one.key, call_id=one.call_id, extension=one.extension, step=one.step, form=one.form, at=one.at
     )
     return Begun(request, one.answered_at)
+
+
+def _observe(watching: Watching, fact: Fact, requests: Sequence[CallbackRequest]) -> None:
+    log_fact(fact, requests)
+    watching.observe(fact, requests)
 
 
 def log_fact(fact: Fact, _requests: Sequence[CallbackRequest]) -> None:

@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from uac_trio.outbox.opening import SQLITE, OutboxError, OutboxSettings, in_words, parse_url, shown
 from uac_trio.outbox.outbox import Outbox
 from uac_trio.outbox.rows import OutboxStatistics, ParkedRow
-from uac_trio.outbox.tables import VERSION_TABLE, request
+from uac_trio.outbox.tables import VERSION_TABLE, recording, request
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -113,3 +113,13 @@ def _try_to_write(connection: sa.Connection, *, has_rows: bool) -> None:
     may = sa.text("SELECT has_table_privilege(:table, 'SELECT, INSERT, UPDATE, DELETE')")
     if has_rows and not connection.scalar(may, {"table": request.name}):
         raise OutboxError(f"{shown(connection.engine.url)}: the user may not change table {request.name}: GRANT it")
+
+
+async def count_recordings(outbox: Outbox) -> dict[str, int]:
+    """How many recordings are in each ``RecordingState``, by its value. Raises OutboxError."""
+    return await outbox._read(_recordings_by_state)  # noqa: SLF001 - of this room
+
+
+def _recordings_by_state(connection: sa.Connection) -> dict[str, int]:
+    rows = connection.execute(sa.select(recording.c.state, sa.func.count()).group_by(recording.c.state))
+    return {str(state): count for state, count in rows}

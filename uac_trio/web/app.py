@@ -1,4 +1,4 @@
-"""The HTTP application: ``/makecall``, ``/recording``, ``/healthz``, ``/readyz``.
+"""The HTTP application: ``/makecall``, ``/recording``, ``/healthz``, ``/readyz``, ``/live``, ``/metrics``.
 
 What it needs of other rooms is handed to it.
 """
@@ -14,6 +14,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from uac_trio.web.click2call import Click2Call, add_click2call
+from uac_trio.web.monitor import Monitor, add_monitor
 from uac_trio.web.recordings import Playback, add_recordings
 
 log = structlog.get_logger()
@@ -35,7 +36,13 @@ class Health:
     """JSON: the state of each part. No numbers, no secrets: anybody who reaches the port may read it."""
 
 
-def create_app(*, click2call: Click2Call, health: Callable[[], Health], playback: Playback | None = None) -> QuartTrio:
+def create_app(
+    *,
+    click2call: Click2Call,
+    health: Callable[[], Health],
+    playback: Playback | None = None,
+    monitor: Monitor | None = None,
+) -> QuartTrio:
     """The application. Every failed request gets the body ``Error``: vTiger takes any other text for success."""
     app = QuartTrio("uac_trio.web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
@@ -46,6 +53,8 @@ def create_app(*, click2call: Click2Call, health: Callable[[], Health], playback
     add_click2call(app, click2call)
     if playback is not None:
         add_recordings(app, playback)
+    if monitor is not None:
+        add_monitor(app, monitor)
 
     async def healthz() -> tuple[Response, int]:
         now = health()
