@@ -55,7 +55,7 @@ async def test_why_the_popup_did_not_come(world: World) -> None:
         await session.say(part_of_call(None, answered))
         await world.until(lambda: world.crm.seen)
         with trio.fail_after(4):
-            while not (state := await live(address))["calls"][0]["told"][0]["words"]:
+            while not (state := await live(address))["calls"][0]["told"][0]["words"]:  # noqa: ASYNC110  over HTTP
                 await trio.sleep(0.05)
     assert "The CRM gets nothing: vTiger answers Authentication Failure" in state["troubles"][0]
     told = state["calls"][0]["told"][0]

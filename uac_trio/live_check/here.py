@@ -30,6 +30,8 @@ LITTLE, ALMOST_NONE = 1 << 30, 100 << 20
 """Bytes free where the store is."""
 OLD = 300.0
 """Seconds after which a request that waits is worth a word."""
+HEALTH_WITHIN = 3.0
+"""Seconds that whoever has our address is given to say who he is."""
 SAMPLE = 200
 """Files looked at to see whether recordings may be read."""
 
@@ -193,7 +195,9 @@ async def _taken(
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     url = f"http://{f'[{reached}]' if ':' in reached else reached}:{port}/healthz"
     nobody = VtigerAccount(url=url, secret="-")  # noqa: S106  a GET tells no secret
-    reply = await ask_once(nobody, SenderSettings(connect_timeout=2, reply_timeout=3), None, now())
+    reply = await ask_once(
+        nobody, SenderSettings(connect_timeout=HEALTH_WITHIN, reply_timeout=HEALTH_WITHIN), None, now()
+    )
     if isinstance(reply, Reply) and '"live_calls"' in reply.text:
         if reply.status == 200:
             findings.ok(f"{settings.bind} is in use by a daemon of ours, which is well")

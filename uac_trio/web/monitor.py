@@ -24,7 +24,7 @@ from uac_trio.vtiger.click2call import Network, is_allowed_address
 log = structlog.get_logger()
 
 FRESH = 1.0
-"""Seconds for which one look serves all who ask: each open page asks every two, and the AMI reader shares our thread."""
+"""Seconds for which one look serves all who ask: each open page asks every two, and the AMI reader waits meanwhile."""
 
 _REFUSED = "Not from here: the address that this came from is not in monitor_networks of [http] in the configuration.\n"
 
