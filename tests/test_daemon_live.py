@@ -86,4 +86,4 @@ async def test_starting_over_leaves_no_ghosts(world: World, monkeypatch: pytest.
             await world.until(lambda: "Hangup" in world.crm.steps(CALL_ID))
             state = await live(address)
     assert state["calls"] == []
-    assert state["troubles"][0].startswith("Everything began anew 1 times")
+    assert state["troubles"][0].startswith("Times that everything began anew: 1")

@@ -364,8 +364,8 @@ def test_a_fault_in_watching_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> No
             {"sender": SenderStatus(in_flight=0, trouble="the secret is wrong", trouble_since=NOW)},
             "The CRM gets nothing: the secret is wrong",
         ),
-        ({"outbox": attrs.evolve(NOTHING_WAITS, parked=3)}, "3 requests were refused by the CRM for good"),
-        ({"starts_over": 2}, "Everything began anew 2 times"),
+        ({"outbox": attrs.evolve(NOTHING_WAITS, parked=3)}, "Refused by the CRM for good: 3"),
+        ({"starts_over": 2}, "Times that everything began anew: 2"),
     ],
 )
 def test_troubles(changed: dict[str, Any], words: str) -> None:

@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -11,11 +13,13 @@ import structlog.testing
 import trio
 from quart_trio import QuartTrio
 
+from tests.browser import chromium, needs_chromium
 from tests.daemon.test_watching import NOW, Scene, around, ended, phone_rings
 from uac_trio.calls.fact import Oddity
 from uac_trio.daemon.live_page import live_state
 from uac_trio.vtiger.click2call import PRIVATE_NETWORKS
 from uac_trio.vtiger.reply import Ruling
+from uac_trio.web import WebSettings, serve_web
 from uac_trio.web import monitor as room
 from uac_trio.web.monitor import Monitor, add_monitor, clock, page_template, span
 
@@ -190,3 +194,19 @@ def test_clock() -> None:
     assert re.fullmatch(r"\d\d:\d\d:\d\d", clock(NOW, NOW + 1))
     assert re.fullmatch(r"\d\d \w{3} \d\d:\d\d:\d\d", clock(NOW, NOW + 200_000))
     assert clock(None, NOW) == "–"
+
+
+@needs_chromium
+async def test_a_browser_follows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a real browser the page's own script runs under its policy and asks again and again."""
+    monkeypatch.setattr(room, "FRESH", 0.0)
+    daemon = FakeDaemon(busy_state())
+    async with trio.open_nursery() as nursery:
+        shutdown = trio.Event()
+        serve = partial(serve_web, app_with(daemon), WebSettings(bind="127.0.0.1:0"), shutdown=shutdown)
+        (address,) = await nursery.start(serve)
+        with trio.fail_after(30):
+            async with chromium(tmp_path, f"{address}/live"):
+                while daemon.looks < 3:  # noqa: ASYNC110  the browser's affair
+                    await trio.sleep(0.05)
+        nursery.cancel_scope.cancel()

@@ -125,9 +125,9 @@ def _troubles(around: Circumstances) -> Iterator[str]:
     if around.sender.trouble:
         yield f"The CRM gets nothing: {around.sender.trouble}"
     if around.outbox is not None and around.outbox.parked:
-        yield f"{around.outbox.parked} requests were refused by the CRM for good: see Parked."
+        yield f"Refused by the CRM for good: {around.outbox.parked} (see Parked)."
     if around.starts_over:
-        yield f"Everything began anew {around.starts_over} times since the start: see the log, daemon.starting_over."
+        yield f"Times that everything began anew: {around.starts_over} (see daemon.starting_over in the log)."
 
 
 def _pbx(name: str, status: AMIStatus | None) -> dict[str, Any]:
