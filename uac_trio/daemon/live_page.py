@@ -18,7 +18,7 @@ from uac_trio.outbox import OutboxStatistics, ParkedRow
 from uac_trio.sender import SenderStatus
 from uac_trio.vtiger.reply import Ruling
 
-SHOWN_CALLS = 200
+SHOWN_CALLS = 100
 """Calls in progress on the page."""
 SETTLES_WITHIN = 30.0
 """Seconds after which a request that nothing in the outbox waits for is taken to have gone another way."""
