@@ -43,7 +43,7 @@ async def test_a_call_is_followed(world: World) -> None:
         }
         with trio.fail_after(4):
             async with httpx.AsyncClient() as client:
-                while not wanted <= set((await client.get(f"{address}/metrics")).text.splitlines()):
+                while not wanted <= set((await client.get(f"{address}/metrics")).text.splitlines()):  # noqa: ASYNC110  over HTTP
                     await trio.sleep(0.02)
 
 
