@@ -13,7 +13,9 @@ import pytest
 import trio
 from click.testing import CliRunner, Result
 
-from tests.fake_asterisk import FakeAsterisk
+from tests.fake_asterisk import REACTIONS, FakeAsterisk, answer
+from tests.fake_vtiger import FAILURE, Script, fake_vtiger
+from tests.fake_vtiger import Answer as CRMAnswer
 from uac_trio import __version__
 from uac_trio.cli import main
 from uac_trio.demo import run as demo_run
@@ -242,7 +244,11 @@ async def test_record(config: Path, tmp_path: Path) -> None:
 
 
 def _set_port(config: Path, port: int) -> None:
-    config.write_text(config.read_text().replace("port = 1", f"port = {port}"))
+    _replace(config, "port = 1", f"port = {port}")
+
+
+def _replace(config: Path, old: str, new: str) -> None:
+    config.write_text(config.read_text().replace(old, new))
 
 
 def test_run_that_cannot_start(config: Path) -> None:
@@ -306,3 +312,39 @@ def test_run_and_stop(process: subprocess.Popen[str], which: signal.Signals) -> 
         "daemon.stopped",
     ]
     assert "s3cret" not in str(lines)
+
+
+def test_check_live(config: Path) -> None:
+    """check --live adds what it found to what the file says; a problem makes exit code 1, and nothing is made."""
+    result = invoked("check", "--config", config, "--live")
+    assert result.exit_code == 1
+    assert "uac-trio.toml is in order" in result.output
+    assert "problem  PBX main: 127.0.0.1:1 refuses the connection" in result.output
+    assert "problem  CRM: http://127.0.0.1:9/PBXManager.php: the CRM cannot be reached" in result.output
+    assert "2 problems" in result.output
+    assert "s3cret" not in result.output
+    assert os.listdir(config.parent) == ["uac-trio.toml"]
+
+
+async def test_check_live_without_problems(config: Path) -> None:
+    """check --live of a PBX and a CRM that are well is exit code 0."""
+    reactions = {
+        **REACTIONS,
+        "ListCommands": lambda _, action: answer(action, "Originate: x", "CoreShowChannels: x"),
+        "CoreSettings": lambda _, action: answer(action, "AsteriskVersion: 22.1.0"),
+    }
+    async with trio.open_nursery() as nursery, fake_vtiger(knows("crm-s3cret")) as crm:
+        pbx = FakeAsterisk(nursery, secret="ami-s3cret", reactions=reactions)
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, pbx.serve, [listener])
+        _set_port(config, listener.socket.getsockname()[1])
+        _replace(config, "http://127.0.0.1:9/PBXManager.php", crm.url)
+        command = [sys.executable, "-m", "uac_trio", "check", "--config", str(config), "--live"]
+        done = await trio.run_process(command, capture_stdout=True, check=False, cwd=ROOT)
+        nursery.cancel_scope.cancel()
+    assert done.returncode == 0, done.stdout.decode()
+    assert "no problems" in done.stdout.decode()
+
+
+def knows(secret: str) -> Script:
+    return lambda form: CRMAnswer() if form["vtigersignature"] == secret else FAILURE

@@ -169,6 +169,7 @@ class AMIStatus:
     messages: int = 0
     dropped: int = 0
     """Events not wanted, dropped unread."""
+    protocol_errors: int = 0
 
 
 class _ConnectError(Exception):
@@ -417,6 +418,7 @@ class AMIClient:
                 messages.append(message)
         except RemoteProtocolError as error:
             fault = f"the PBX broke the protocol: {error}"
+            self.status.protocol_errors += 1
             self._log.error("ami.protocol_error", reason=str(error))
         self.status.messages += len(messages)
         self.status.dropped += connection.parser.dropped - dropped

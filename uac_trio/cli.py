@@ -20,6 +20,7 @@ from uac_trio.calls.rules import TrackerRules
 from uac_trio.config import Config, ConfigError, load_config, load_rules
 from uac_trio.config.words import describe
 from uac_trio.daemon import now, open_recordings, run_daemon
+from uac_trio.live_check import Level, finding_lines, look
 from uac_trio.logs import LogSettings, configure_logging, mask_number, mask_text
 from uac_trio.outbox import Forgotten, Outbox, OutboxError, OutboxStatistics, ParkedRow, open_outbox
 from uac_trio.recorder import RecordError, record
@@ -147,10 +148,19 @@ def record_command(config_path: Path, out: Path, anonymise: bool, seconds: float
 
 @main.command()
 @config_option
-def check(config_path: Path) -> None:
+@click.option("--live", is_flag=True, help="Go and look as well: PBXes, CRM, store, recordings. Changes nothing.")
+def check(config_path: Path, live: bool) -> None:
     """Say in words what a configuration says, or what is wrong with it."""
-    for line in describe(_load(config_path), now()):
+    config = _load(config_path)
+    for line in describe(config, now()):
         click.echo(line)
+    if not live:
+        return
+    found = trio.run(partial(look, config, now=now))
+    for line in finding_lines(found):
+        click.echo(line)
+    if any(finding.level is Level.PROBLEM for part in found for finding in part.found):
+        sys.exit(1)
 
 
 @main.group(name="outbox")

@@ -134,9 +134,9 @@ class Pipeline:
         """Go on where an earlier run was.
 
         ``heard`` is what it was told of the calls in progress, in order, and is told again; the requests that follow
-        from it are in the outbox. ``left_open`` is what it began on this PBX and did not end, of calls too that are
-        older than ``heard``: with the first snapshot those still in progress are carried on, the others ended at its
-        time.
+        from it are in the outbox (``observe`` is shown them). ``left_open`` is what it began on this PBX and did not
+        end, of calls too that are older than ``heard``: with the first snapshot those still in progress are carried
+        on, the others ended at its time.
         """
         exchange = self._exchange(pbx)
         begun = {(one.request.call_id, one.request.extension): one for one in left_open}
@@ -144,10 +144,8 @@ class Pipeline:
         if again:
             older = [one for one in begun.values() if one.request.at < again[0].at]
             exchange.tracker.remember(_remembered(one, self.rules) for one in older)
-            observe, self.observe = self.observe, _ignore
             for one in again:
                 self._hear_again(pbx, one)
-            self.observe = observe
             exchange.tracker.lost(exchange.last_at)
         taking_part = exchange.tracker.taking_part()
         exchange.left_open = {who: one for who, one in begun.items() if who not in taking_part}

@@ -190,6 +190,52 @@ class CoreShowChannels(Action):
 
 
 @attrs.frozen(kw_only=True)
+class CoreSettings(Action):
+    """``AsteriskVersion``, ``CoreCDRenabled`` and more, as headers. Needs ``write=reporting`` or ``system``."""
+
+    name = "CoreSettings"
+
+
+@attrs.frozen(kw_only=True)
+class ListCommands(Action):
+    """The actions that our user may ask for: a header each, ``Originate: Originate a call.  (Priv: originate,all)``."""
+
+    name = "ListCommands"
+
+
+@attrs.frozen(kw_only=True)
+class GetConfig(Action):
+    """One section of a file in Asterisk's configuration directory, as headers ``Line-000000-000003: read=call,cdr``.
+
+    Needs ``write=config`` or ``system``. Without a section the server would send the secrets of all users.
+    """
+
+    name = "GetConfig"
+
+    filename: str
+    section: str
+
+    def headers(self) -> Headers:
+        return (("Filename", self.filename), ("Category", self.section))
+
+
+@attrs.frozen(kw_only=True)
+class ShowDialPlan(Action):
+    """What an extension of a context does: ListDialplan events; an error tells which of the two is not there.
+
+    Needs ``write=reporting`` or ``config``.
+    """
+
+    name = "ShowDialPlan"
+
+    context: str
+    exten: str
+
+    def headers(self) -> Headers:
+        return (("Context", self.context), ("Extension", self.exten))
+
+
+@attrs.frozen(kw_only=True)
 class QueueStatus(Action):
     """All queues: QueueParams, QueueMember and QueueEntry events."""
 

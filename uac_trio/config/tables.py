@@ -125,6 +125,7 @@ HTTP: Keys = {
     "max_connections": Key(read=whole(1, 10_000)),
     "stall_seconds": Key(read=seconds(1, 3600)),
     "grace_seconds": Key(read=seconds(0, 10)),
+    "monitor_networks": Key(read=networks),
 }
 
 RECORDINGS: Keys = {

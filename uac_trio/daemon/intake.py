@@ -19,6 +19,7 @@ from uac_trio.calls.fact import CallEnded, Fact, Oddity, ParticipationBegan, Par
 from uac_trio.config import Config
 from uac_trio.daemon.storing import Storing
 from uac_trio.daemon.systemd import tell_systemd, watchdog_seconds
+from uac_trio.daemon.watching import Watching
 from uac_trio.journal import Heard, read_line, received
 from uac_trio.outbox import OpenParticipation, OutboxError
 from uac_trio.pipeline import Begun, Pipeline
@@ -93,6 +94,7 @@ class Intake:
     config: Config
     storing: Storing
     now: Callable[[], float]
+    watching: Watching
     clients: dict[str, AMIClient] = attrs.field(factory=dict)
     """By the names of the PBXes."""
     starts_over: int = 0
@@ -134,22 +136,27 @@ class Intake:
             heard = len(journals[pbx][0]) if journals[pbx] else 0
             if begun or heard:
                 log.info("daemon.calls_restored", pbx=pbx, participations=len(begun), heard=heard)
+        self.watching.start_over()
         try:
             self._tell_last_words(journals)
-            return self._new_pipeline(left_open, {pbx: found[0] for pbx, found in journals.items() if found})
+            return self._with(left_open, {pbx: found[0] for pbx, found in journals.items() if found})
         except Exception:
             # As in _digest; and the same would lead to the same again.
             log.exception("daemon.restore_failed")
             for pbx in journals:
                 await self.storing.keep_asking(partial(outbox.journal.prune, pbx, self.storing.run, math.inf))
-            return self._new_pipeline(left_open, {})
+            return self._with(left_open, {})
 
-    def _new_pipeline(self, left_open: Mapping[str, list[Begun]], heard: Mapping[str, list[Heard]]) -> Pipeline:
+    def _new_pipeline(self) -> Pipeline:
         config = self.config
-        link = recording_link(config.http.public_url, config.vtiger.secret)
-        pipeline = Pipeline(rules=config.calls, account=config.vtiger, link=link, observe=log_fact)
+        return Pipeline(config.calls, config.vtiger, recording_link(config.http.public_url, config.vtiger.secret))
+
+    def _with(self, left_open: Mapping[str, list[Begun]], heard: Mapping[str, list[Heard]]) -> Pipeline:
+        pipeline = self._new_pipeline()
+        pipeline.observe = self.watching.recall
         for pbx, begun in left_open.items():
             pipeline.restore(pbx, begun, heard.get(pbx, []))
+        pipeline.observe = partial(_observe, self.watching)
         return pipeline
 
     async def _journals(self, pbx: str) -> list[list[Heard]]:
@@ -170,8 +177,9 @@ class Intake:
         for pbx, (_, *others) in ((pbx, found) for pbx, found in journals.items() if found):
             for heard in others:
                 if heard[-1].at < self.now() - SILENT:
-                    requests = self._new_pipeline({pbx: []}, {pbx: heard}).finish_ended()
-                    self.storing.hand_over_nowait(requests)
+                    pipeline = self._new_pipeline()
+                    pipeline.restore(pbx, [], heard)
+                    self.storing.hand_over_nowait(pipeline.finish_ended())
 
     async def _prune_journal(self, pipeline: Pipeline) -> None:
         """What is needed of the journals is what was heard since the oldest call that goes on began."""
@@ -205,6 +213,11 @@ def _begun(one: OpenParticipation) -> Begun:
         key=one.key, call_id=one.call_id, extension=one.extension, step=one.step, form=one.form, at=one.at
     )
     return Begun(request, one.answered_at)
+
+
+def _observe(watching: Watching, fact: Fact, requests: Sequence[CallbackRequest]) -> None:
+    log_fact(fact, requests)
+    watching.observe(fact, requests)
 
 
 def log_fact(fact: Fact, _requests: Sequence[CallbackRequest]) -> None:

@@ -12,6 +12,7 @@ grace. A PBX, the CRM or the store being away stops none of the others.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -25,21 +26,28 @@ import trio
 from uac_trio import __version__
 from uac_trio.agi_server import serve_agi
 from uac_trio.ami import LocalProtocolError, Originate
+from uac_trio.ami_client import AMIStatus
 from uac_trio.config import Config
+from uac_trio.daemon.figures import CONTENT_TYPE, Figures, Standing
 from uac_trio.daemon.intake import Intake
+from uac_trio.daemon.live_page import Circumstances, live_state
 from uac_trio.daemon.storing import Storing
 from uac_trio.daemon.systemd import tell_systemd
-from uac_trio.outbox import Outbox, open_outbox
+from uac_trio.daemon.watching import Watching
+from uac_trio.outbox import Outbox, OutboxError, ParkedRow, open_outbox
+from uac_trio.outbox.inspecting import count_recordings
 from uac_trio.recordings import Archive, AwaitedRecordings, open_archive
 from uac_trio.sender import Lookup, Sender, open_lookup, run_sender
 from uac_trio.vtiger.account import Flavour
 from uac_trio.vtiger.click2call import Dial, Originated
-from uac_trio.web import Click2Call, Health, Playback, Routing, create_app, serve_web
+from uac_trio.web import Click2Call, Health, Monitor, Playback, Routing, create_app, serve_web
 
 log = structlog.get_logger()
 
 COMMIT_WITHIN = 5.0
 """What the outbox is given for the last requests at a shutdown."""
+PARKED_SHOWN = 20
+"""Of the requests that the CRM refused, on the live page."""
 END_WITHIN = 20.0
 """After that a shutdown is cut short, whatever is still open. Below TimeoutStopSec of the systemd unit."""
 
@@ -85,6 +93,12 @@ class _Daemon:
     sender: Sender = attrs.field(init=False)
     storing: Storing = attrs.field(init=False)
     intake: Intake = attrs.field(init=False)
+    watching: Watching = attrs.field(init=False)
+    playback: Playback = attrs.field(init=False)
+    started_at: float = attrs.field(default=attrs.Factory(lambda self: self.now(), takes_self=True), init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.watching = Watching(now=self.now, figures=Figures(), is_awaited=self._has_recordings)
 
     async def run_shielded(self, task_status: trio.TaskStatus[Any]) -> None:
         with self.hull:
@@ -110,7 +124,9 @@ class _Daemon:
         ):
             async with trio.open_nursery() as sending:
                 self.sender = await sending.start(
-                    partial(run_sender, self.outbox, config.vtiger, config.sender, now=self.now)
+                    partial(
+                        run_sender, self.outbox, config.vtiger, config.sender, now=self.now, watch=self.watching.sent
+                    )
                 )
                 self.storing = Storing(
                     outbox=self.outbox,
@@ -120,7 +136,7 @@ class _Daemon:
                     recordings_stored=lambda: self.awaited.wake_nowait(),
                     statistics=await self.outbox.statistics(),
                 )
-                self.intake = Intake(config=config, storing=self.storing, now=self.now)
+                self.intake = Intake(config=config, storing=self.storing, now=self.now, watching=self.watching)
                 addresses = await web.start(partial(serve_web, self._app(), config.http, shutdown=web_stop))
                 if self.lookup is not None and config.responsible.bind:
                     serve = partial(serve_agi, self.lookup.ask, config.responsible, shutdown=web_stop)
@@ -173,7 +189,7 @@ class _Daemon:
     def _app(self) -> Any:  # noqa: ANN401 - QuartTrio, which only the web room may name
         config = self.config
         click2call = Click2Call(
-            originate=self._originate,
+            originate=partial(self.watching.around, self._originate),
             secret=config.vtiger.secret,
             rules=config.click2call,
             routes=config.routes,
@@ -181,7 +197,7 @@ class _Daemon:
             region=config.calls.region,
             now=self.now,
         )
-        playback = Playback(
+        self.playback = Playback(
             archive=self.archive,
             secret=config.vtiger.secret,
             needs_secret=config.vtiger.flavour is Flavour.SALESPLATFORM,
@@ -189,7 +205,12 @@ class _Daemon:
         routing = None
         if self.lookup is not None and config.responsible.secret:
             routing = Routing(ask=self.lookup.ask, rules=config.responsible)
-        return create_app(click2call=click2call, health=self._health, playback=playback, routing=routing)
+        monitor = Monitor(
+            live=self._live, metrics=self._metrics, metrics_type=CONTENT_TYPE, networks=config.http.monitor_networks
+        )
+        return create_app(
+            click2call=click2call, health=self._health, playback=self.playback, routing=routing, monitor=monitor
+        )
 
     def _health(self) -> Health:
         states = {name: client.status for name, client in self.intake.clients.items()}
@@ -213,6 +234,58 @@ class _Daemon:
             details["route"] = {"trouble": self.lookup.trouble}
         connected = [name for name, status in states.items() if status.state == "connected"]
         return Health(works=not self.storing.trouble, ready=len(connected) == len(self.config.pbx), details=details)
+
+    # -- for administrators -------------------------------------------------------------------------------------------
+
+    def _has_recordings(self, call_id: str) -> bool:
+        return any(roots and call_id.startswith(f"{pbx}-") for pbx, roots in self.config.recordings.items())
+
+    def _statuses(self) -> dict[str, AMIStatus]:
+        return {name: client.status for name, client in self.intake.clients.items()}
+
+    async def _live(self) -> dict[str, Any]:
+        config = self.config
+        parked: list[ParkedRow] = []
+        if self.storing.statistics is not None and self.storing.statistics.parked:
+            with contextlib.suppress(OutboxError):  # its trouble is told elsewhere on the page
+                parked = await self.outbox.parked(PARKED_SHOWN)
+        around = Circumstances(
+            version=__version__,
+            now=self.now(),
+            started_at=self.started_at,
+            pbxes=self._statuses(),
+            configured=[server.name for server in config.pbx],
+            live_calls=self.intake.live_calls,
+            starts_over=self.intake.starts_over,
+            in_memory=self.storing.in_memory,
+            store_trouble=self.storing.trouble,
+            outbox=self.storing.statistics,
+            parked=parked,
+            sender=self.sender.status(),
+            crm=config.vtiger.host,
+            internal=config.calls.internal,
+            mask=config.log.mask,
+        )
+        return live_state(self.watching, around)
+
+    async def _metrics(self) -> bytes:
+        recordings: dict[str, int] = {}
+        with contextlib.suppress(OutboxError):  # uac_store_up tells
+            recordings = await count_recordings(self.outbox)
+        standing = Standing(
+            now=self.now(),
+            pbxes=self._statuses(),
+            live_calls=self.intake.live_calls,
+            starts_over=self.intake.starts_over,
+            in_memory=self.storing.in_memory,
+            store_works=not self.storing.trouble,
+            outbox=self.storing.statistics,
+            sender=self.sender.status(),
+            downloads=self.playback.downloads.running,
+            recordings=recordings,
+            version=__version__,
+        )
+        return self.watching.figures.page(standing)
 
 
 def open_recordings(

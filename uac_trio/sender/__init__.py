@@ -1,7 +1,7 @@
 """From the outbox to vTiger: what is sent when (``gate``, pure), and the sending (``delivery``). And the one question
 that it is asked (``lookup``)."""
 
-from uac_trio.sender.client import MAX_BODY
+from uac_trio.sender.client import MAX_BODY, ask_once
 from uac_trio.sender.delivery import Sender, SenderStatus, run_sender
 from uac_trio.sender.gate import Gate, Pace, SenderSettings, backoff, paced
 from uac_trio.sender.lookup import Lookup, open_lookup
@@ -14,6 +14,7 @@ __all__ = [
     "Sender",
     "SenderSettings",
     "SenderStatus",
+    "ask_once",
     "backoff",
     "open_lookup",
     "paced",

@@ -35,11 +35,17 @@ class CRMClient:
 
     async def post(self, form: Mapping[str, str]) -> Reply | NoReply:
         """Its reply, or why there is none, after ``answer_within`` of the settings at the latest."""
-        body = urlencode(form, encoding="utf-8", errors="replace").encode()
+        return await self._asked(urlencode(form, encoding="utf-8", errors="replace").encode())
+
+    async def get(self) -> Reply | NoReply:
+        """The same for the bare address."""
+        return await self._asked(None)
+
+    async def _asked(self, body: bytes | None) -> Reply | NoReply:
         host = self._account.host
         try:
             with trio.fail_after(self._within):
-                return await self._posted(body)
+                return await self._sent(body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
             detail = str(error) or "no connection in time"
             return NoReply(failure=Failure.NOT_SENT, detail=f"{host}: {detail}")
@@ -49,10 +55,13 @@ class CRMClient:
             detail = str(error) or type(error).__name__
             return NoReply(failure=Failure.UNKNOWN, detail=f"{host} broke the connection: {detail}")
 
-    async def _posted(self, body: bytes) -> Reply:
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        request = self._client.build_request("POST", self._url, content=body, headers=headers)
-        request.stream = _Body(body)
+    async def _sent(self, body: bytes | None) -> Reply:
+        if body is None:
+            request = self._client.build_request("GET", self._url)
+        else:
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            request = self._client.build_request("POST", self._url, content=body, headers=headers)
+            request.stream = _Body(body)
         reply = await self._client.send(request, stream=True)
         try:
             read = bytearray()
@@ -72,6 +81,7 @@ class CRMClient:
             text=text.replace(secret, "***"),  # an error page may quote what it was sent
             location=reply.headers.get("location", "").replace(secret, "***"),
             retry_after=retry_after_seconds(reply.headers.get("retry-after", ""), self._now()),
+            date=reply.headers.get("date", ""),
         )
 
 
@@ -94,6 +104,18 @@ async def open_client(
         headers={"User-Agent": f"uac-trio/{__version__}", "Accept-Encoding": "identity"},
     ) as client:
         yield CRMClient(client, account, url or account.url, settings.answer_within, now)
+
+
+async def ask_once(
+    account: VtigerAccount, settings: SenderSettings, form: Mapping[str, str] | None, now: float
+) -> Reply | NoReply:
+    """One POST of ``form`` to ``account.url``, or a GET without one, beside the sender's own. ``now``: seconds since
+    the epoch. Ends within ``settings.answer_within``."""
+    try:
+        async with open_client(account, settings, now=lambda: now) as client:
+            return await (client.get() if form is None else client.post(form))
+    except OSError as error:  # ca_file cannot be read, or holds no certificate (ssl.SSLError)
+        return NoReply(failure=Failure.NOT_SENT, detail=f"[sender] ca_file {settings.ca_file}: {error}")
 
 
 @attrs.define(eq=False)

@@ -39,6 +39,18 @@ class SenderStatus:
     trouble: str
     """Why nothing is being delivered, in words; empty: all is well."""
     trouble_since: float | None
+    at_once: float = 0.0
+    """How many requests the CRM is asked at once at most, at its present pace."""
+    usual_seconds: float = 0.0
+    """What the CRM takes for an answer when nothing hinders it; 0: not known yet."""
+
+
+Watch = Callable[[OutboxRow, Verdict, float], None]
+"""Is shown each request that was sent, what its answer means, and the seconds it took."""
+
+
+def _nobody(_row: OutboxRow, _verdict: Verdict, _took: float) -> None:
+    """Nobody watches."""
 
 
 async def run_sender(
@@ -47,6 +59,7 @@ async def run_sender(
     settings: SenderSettings,
     *,
     now: Callable[[], float],
+    watch: Watch = _nobody,
     random: Callable[[], float] = random.random,
     task_status: trio.TaskStatus[Sender] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -57,7 +70,8 @@ async def run_sender(
 
     Errors: whatever the CRM, the network or the outbox do is waited out, and logged once per change.
     """
-    await Sender(outbox=outbox, account=account, settings=settings, now=now, random=random).run(task_status=task_status)
+    sender = Sender(outbox=outbox, account=account, settings=settings, now=now, watch=watch, random=random)
+    await sender.run(task_status=task_status)
 
 
 @attrs.define(eq=False)
@@ -68,6 +82,7 @@ class Sender:
     account: VtigerAccount
     settings: SenderSettings
     now: Callable[[], float]
+    watch: Watch
     random: Callable[[], float]
     _owner: str = attrs.field(factory=lambda: f"{platform.node()}/{os.getpid()}/{secrets.token_hex(4)}", init=False)
     _gate: Gate = attrs.field(default=attrs.Factory(lambda self: Gate(self.settings), takes_self=True), init=False)
@@ -88,6 +103,8 @@ class Sender:
             in_flight=len(self._scopes),
             trouble=trouble.words if trouble else "",
             trouble_since=self._gate.since,
+            at_once=self._gate.pace.at_once,
+            usual_seconds=self._gate.pace.usual,
         )
 
     async def run(self, *, task_status: trio.TaskStatus[Sender] = trio.TASK_STATUS_IGNORED) -> None:
@@ -137,7 +154,10 @@ class Sender:
                     return
                 began = trio.current_time()
                 verdict = await self._send(client, row)
-                await self._settle(row, self._outcome(row, verdict, trio.current_time() - began))
+                took = trio.current_time() - began
+                outcome = self._outcome(row, verdict, took)
+                self.watch(row, verdict, took)
+                await self._settle(row, outcome)
             if scope.cancelled_caught:
                 log.warning("sender.cut_off", call=row.call_id, step=row.step.value)
         finally:

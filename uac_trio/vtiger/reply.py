@@ -53,6 +53,8 @@ class Reply:
     location: str = ""
     retry_after: float = 0.0
     """Seconds for which it asks to be left alone (``retry_after_seconds``); 0: it does not."""
+    date: str = ""
+    """The server's clock, as its ``Date`` header says it."""
 
 
 @attrs.frozen(kw_only=True)

@@ -2,6 +2,7 @@
 
 from uac_trio.web.app import Health, create_app
 from uac_trio.web.click2call import Click2Call, Originate
+from uac_trio.web.monitor import Monitor
 from uac_trio.web.recordings import Playback
 from uac_trio.web.route import Routing
 from uac_trio.web.server import CannotListenError, WebSettings, parse_bind, serve_web
@@ -10,6 +11,7 @@ __all__ = [
     "CannotListenError",
     "Click2Call",
     "Health",
+    "Monitor",
     "Originate",
     "Playback",
     "Routing",

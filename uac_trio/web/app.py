@@ -1,4 +1,4 @@
-"""The HTTP application: ``/makecall``, ``/recording``, ``/route``, ``/healthz``, ``/readyz``.
+"""The HTTP application: ``/makecall``, ``/recording``, ``/route``, ``/healthz``, ``/readyz``, ``/live``, ``/metrics``.
 
 What it needs of other rooms is handed to it.
 """
@@ -14,6 +14,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from uac_trio.web.click2call import Click2Call, add_click2call
+from uac_trio.web.monitor import Monitor, add_monitor
 from uac_trio.web.recordings import Playback, add_recordings
 from uac_trio.web.route import Routing, add_route
 
@@ -42,6 +43,7 @@ def create_app(
     health: Callable[[], Health],
     playback: Playback | None = None,
     routing: Routing | None = None,
+    monitor: Monitor | None = None,
 ) -> QuartTrio:
     """The application. Every failed request gets the body ``Error``: vTiger takes any other text for success."""
     app = QuartTrio("uac_trio.web", static_folder=None)
@@ -55,6 +57,8 @@ def create_app(
         add_recordings(app, playback)
     if routing is not None:
         add_route(app, routing)
+    if monitor is not None:
+        add_monitor(app, monitor)
 
     async def healthz() -> tuple[Response, int]:
         now = health()

@@ -43,6 +43,12 @@ Segments = Sequence[bytes | tuple[int, int]]
 """What goes out: bytes as they are, and pieces of the file, (start, end)."""
 
 
+@attrs.define(eq=False)
+class Downloads:
+    limit: int
+    running: int = 0
+
+
 @attrs.frozen(kw_only=True)
 class Playback:
     """All that ``/recording`` needs to know."""
@@ -52,17 +58,14 @@ class Playback:
     """``[vtiger] secret``."""
     needs_secret: bool
     """The CRM's proxy appends the secret (SalesPlatform); otherwise the token is enough."""
-
-
-@attrs.define(eq=False)
-class _Downloads:
-    limit: int
-    running: int = 0
+    downloads: Downloads = attrs.field(
+        default=attrs.Factory(lambda self: Downloads(self.archive.settings.max_downloads), takes_self=True), init=False
+    )
 
 
 def add_recordings(app: QuartTrio, playback: Playback) -> None:
     """Give ``app`` its ``/recording``."""
-    downloads = _Downloads(playback.archive.settings.max_downloads)
+    downloads = playback.downloads
 
     async def recording() -> Response:
         if downloads.running >= downloads.limit:
@@ -187,7 +190,7 @@ class _DownloadError(Exception):
 class _Download:
     """An open file that is being sent: one of those that are counted."""
 
-    def __init__(self, archive: Archive, pbx: str, playable: Playable, downloads: _Downloads) -> None:
+    def __init__(self, archive: Archive, pbx: str, playable: Playable, downloads: Downloads) -> None:
         self.archive = archive
         self.pbx = pbx
         self.playable = playable
@@ -196,7 +199,7 @@ class _Download:
         self.close = weakref.finalize(self, _end_download, playable.file.fd, downloads)
 
 
-def _end_download(fd: int, downloads: _Downloads) -> None:
+def _end_download(fd: int, downloads: Downloads) -> None:
     os.close(fd)
     downloads.running -= 1
 

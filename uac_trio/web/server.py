@@ -23,6 +23,8 @@ from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import wrap_app
 from quart_trio import QuartTrio
 
+from uac_trio.vtiger.click2call import PRIVATE_NETWORKS, Network
+
 log = structlog.get_logger()
 
 # A stall is measured a piece: 64 KiB is what the kernel takes at once on a working connection.
@@ -47,6 +49,9 @@ class WebSettings:
     """A client that takes nothing of its reply for so long is cut off."""
     grace_seconds: float = 3.0
     """How long open replies may go on after a shutdown was asked for."""
+    monitor_networks: tuple[Network, ...] = PRIVATE_NETWORKS
+    """Who may see ``/live`` and ``/metrics``, which tell who calls when. Default: private networks. Behind a proxy on
+    this host everybody seems to come from this host: the proxy must not pass these paths on."""
 
 
 def parse_bind(bind: str) -> tuple[str, int]:

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import trio
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.daemon.test_watching import DIAL, NOTHING_WAITS, NOW, Scene, ended
+from uac_trio.ami_client import AMIStatus
+from uac_trio.calls.fact import Oddity
+from uac_trio.daemon.figures import VERDICTS, Figures, Standing
+from uac_trio.outbox import OutboxStatistics
+from uac_trio.sender import SenderStatus
+from uac_trio.vtiger.click2call import Originated
+from uac_trio.vtiger.reply import Ruling
+
+
+def standing(**changed: Any) -> Standing:
+    given: dict[str, Any] = {
+        "now": NOW,
+        "pbxes": {
+            "main": AMIStatus(state="connected", sessions=3, messages=70, dropped=5, last_message_at=NOW),
+            "far": AMIStatus(state="waiting", protocol_errors=1),
+        },
+        "live_calls": 2,
+        "starts_over": 1,
+        "in_memory": 4,
+        "store_works": True,
+        "outbox": NOTHING_WAITS,
+        "sender": SenderStatus(in_flight=1, trouble="", trouble_since=None, at_once=2.5),
+        "downloads": 1,
+        "recordings": {"ready": 6},
+        "version": "1.2.3",
+        **changed,
+    }
+    return Standing(**given)
+
+
+def read(figures: Figures, **changed: Any) -> dict[str, float]:
+    """``name{label=value}`` to value, as Prometheus reads the page."""
+    page = figures.page(standing(**changed)).decode()
+    return {
+        sample.name + "".join(f"{{{name}={value}}}" for name, value in sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+    }
+
+
+def test_how_things_stand() -> None:
+    """What is read off at a scrape: PBXes, calls, outbox, CRM, recordings."""
+    waits = OutboxStatistics(waiting=3, sending=1, parked=2, delivered=9, moot=1, oldest_waiting_at=NOW - 40)
+    found = read(Figures(), outbox=waits)
+    assert {name: value for name, value in found.items() if not name.startswith("uac_outbox_rows")}.items() >= {
+        "uac_build_info{version=1.2.3}": 1,
+        "uac_pbx_connected{pbx=main}": 1,
+        "uac_pbx_connected{pbx=far}": 0,
+        "uac_pbx_messages_total{pbx=main}": 70,
+        "uac_pbx_events_dropped_total{pbx=main}": 5,
+        "uac_pbx_sessions_total{pbx=main}": 3,
+        "uac_pbx_protocol_errors_total{pbx=far}": 1,
+        "uac_pbx_last_message_timestamp_seconds{pbx=main}": NOW,
+        "uac_live_calls": 2,
+        "uac_digest_failures_total": 1,
+        "uac_store_up": 1,
+        "uac_requests_in_memory": 4,
+        "uac_outbox_oldest_waiting_seconds": 40,
+        "uac_crm_up": 1,
+        "uac_crm_requests_in_flight": 1,
+        "uac_crm_requests_at_once": 2.5,
+        "uac_recording_downloads": 1,
+        "uac_recordings{state=ready}": 6,
+    }.items()
+    assert "uac_pbx_last_message_timestamp_seconds{pbx=far}" not in found
+    rows = {name: value for name, value in found.items() if name.startswith("uac_outbox_rows")}
+    assert rows == {
+        "uac_outbox_rows{state=waiting}": 3,
+        "uac_outbox_rows{state=sending}": 1,
+        "uac_outbox_rows{state=parked}": 2,
+        "uac_outbox_rows{state=delivered}": 9,
+        "uac_outbox_rows{state=moot}": 1,
+    }
+
+
+def test_trouble() -> None:
+    """A CRM that takes nothing and a store that is away are 0; a store never asked tells no rows."""
+    trouble = SenderStatus(in_flight=0, trouble="away", trouble_since=NOW)
+    found = read(Figures(), sender=trouble, store_works=False, outbox=None)
+    assert (found["uac_crm_up"], found["uac_store_up"]) == (0, 0)
+    assert not [name for name in found if name.startswith("uac_outbox")]
+
+
+def test_a_recorded_call() -> None:
+    """A call that was replayed counts by direction and status, its requests by step, with their times."""
+    scene = Scene()
+    scene.play("asterisk22/inbound_ringgroup_answered")
+    for request in scene.requests:
+        scene.answer(request)
+    scene.answer(scene.requests[0], Ruling.UNKNOWN)
+    found = read(scene.watching.figures)
+    assert found["uac_calls_ended_total{direction=inbound}{status=completed}"] == 1
+    assert found["uac_participations_ended_total{direction=inbound}{outcome=completed}"] == 1
+    assert found["uac_participations_ended_total{direction=inbound}{outcome=answered-elsewhere}"] == 2
+    assert found["uac_requests_sent_total{step=DialBegin}{verdict=delivered}"] == 3
+    assert found["uac_requests_sent_total{step=DialBegin}{verdict=unknown}"] == 1
+    assert found["uac_event_to_delivered_seconds_count{step=DialBegin}"] == 3
+    assert found["uac_event_to_stored_seconds_count"] == len(scene.requests)
+    assert found["uac_crm_reply_seconds_count"] == len(scene.requests)  # nobody answered the one that is unknown
+    assert not [name for name in found if "_created" in name]
+
+
+def test_nobody_is_named() -> None:
+    """No figure has a telephone number or an extension in its labels."""
+    scene = Scene()
+    scene.play("asterisk22/inbound_answered")
+    for request in scene.requests:
+        scene.answer(request)
+    scene.watching.observe(Oddity(call_id="main-1", at=NOW, because="79161234567"), [])
+    page = scene.watching.figures.page(standing()).decode()
+    labels = {
+        value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+        for name, value in sample.labels.items()
+        if name != "le"
+    }
+    assert not [value for value in labels if any(character.isdigit() for character in value) and value != "1.2.3"]
+    assert "7916" not in page
+    assert "uac_oddities_total 1.0" in page
+
+
+async def test_clicks() -> None:
+    """Clicks count by the PBX's answer and by how their calls ended; a word that is no word counts as other."""
+    scene = Scene()
+
+    async def originate(_: object) -> Originated:
+        await trio.lowlevel.checkpoint()
+        return Originated.REFUSED
+
+    await scene.watching.around(originate, DIAL)
+    for outcome in ("no-answer", "no-answer", "79161234567", None):
+        scene.watching.observe(ended(1, click2call={"outcome": outcome, "words": ""}), [])
+    found = read(scene.watching.figures)
+    assert found["uac_click2call_orders_total{outcome=refused}"] == 1
+    assert found["uac_click2call_calls_total{outcome=no-answer}"] == 2
+    assert found["uac_click2call_calls_total{outcome=other}"] == 2
+
+
+def test_every_ruling_has_a_word() -> None:
+    """No ruling of the sender is without its label."""
+    assert set(VERDICTS) == set(Ruling)
+
+
+def test_two_daemons_in_one_process() -> None:
+    """Figures are of the daemon they belong to: a second one begins with none."""
+    first, second = Scene(), Scene()
+    first.watching.observe(ended(1), [])
+    assert "uac_calls_ended_total{direction=inbound}{status=no-answer}" in read(first.watching.figures)
+    assert "uac_calls_ended_total{direction=inbound}{status=no-answer}" not in read(second.watching.figures)
+
+
+def test_the_library_starts_nothing() -> None:
+    """Importing the figures starts no thread and brings no event loop in."""
+    code = (
+        "import sys, threading, uac_trio.daemon.figures; "
+        "print(threading.active_count(), 'asyncio' in sys.modules, 'twisted' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[0] == "1"
+    assert done.stdout.split()[2] == "False"

@@ -1,0 +1,390 @@
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+import structlog.testing
+import trio
+
+from tests.recorded import NAMES, link, transcripts_of
+from uac_trio.ami import Banner, Message, MessageParser
+from uac_trio.ami_client import AMIStatus
+from uac_trio.calls.call import Direction, Part
+from uac_trio.calls.fact import CallBegan, CallEnded, CallMerged, Oddity, ParticipationBegan
+from uac_trio.calls.rules import TrackerRules
+from uac_trio.daemon import watching as room
+from uac_trio.daemon.figures import Figures
+from uac_trio.daemon.live_page import Circumstances, live_state
+from uac_trio.daemon.watching import Watching
+from uac_trio.outbox import OutboxRow, OutboxStatistics, ParkedRow
+from uac_trio.pipeline import Pipeline
+from uac_trio.sender import SenderStatus
+from uac_trio.transcript import read_transcript
+from uac_trio.vtiger.account import VtigerAccount
+from uac_trio.vtiger.click2call import Dial, Originated
+from uac_trio.vtiger.reply import Ruling, Verdict
+from uac_trio.vtiger.request import CallbackRequest, Step
+
+NOW = 1_795_413_713.0
+ACCOUNT = VtigerAccount(url="http://crm.invalid/callback.php", secret="s")
+NOTHING_WAITS = OutboxStatistics(waiting=0, sending=0, parked=0, delivered=9, moot=0, oldest_waiting_at=None)
+
+
+@attrs.define
+class Clock:
+    at: float = NOW
+
+    def __call__(self) -> float:
+        return self.at
+
+
+@attrs.define
+class Scene:
+    """A pipeline that is watched, and the requests it made."""
+
+    clock: Clock = attrs.field(factory=Clock)
+    requests: list[CallbackRequest] = attrs.field(factory=list)
+    watching: Watching = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.watching = Watching(now=self.clock, figures=Figures())
+
+    def play(self, name: str, until: float = float("inf"), **rules: Any) -> None:
+        """Run a recorded scenario through the real pipeline, or its first ``until`` seconds."""
+        pipeline = Pipeline(TrackerRules(**rules), ACCOUNT, link, self.watching.observe)
+        for path in transcripts_of(name):
+            transcript = read_transcript(path.name, path.read_bytes())
+            parser = MessageParser()
+            for chunk in transcript.chunks:
+                if chunk.direction != "recv" or chunk.t > until:
+                    continue
+                self.clock.at = transcript.at(chunk)
+                self.requests += pipeline.tick(self.clock.at)
+                parser.receive_data(chunk.data)
+                messages: list[Message] = []
+                while (message := parser.next_message()) is not None:
+                    messages += [] if isinstance(message, Banner) else [message]
+                self.requests += pipeline.received("main", messages, self.clock.at)
+            if until == float("inf"):
+                self.requests += pipeline.lost("main", self.clock.at)
+        if until == float("inf"):
+            self.requests += pipeline.finish(self.clock.at)
+
+    def answer(self, request: CallbackRequest, ruling: Ruling = Ruling.DELIVERED, words: str = "") -> None:
+        """The CRM's, after 0.1 s."""
+        row = OutboxRow(
+            id=1, key=request.key, call_id=request.call_id, extension=request.extension, step=request.step,
+            form=request.form, at=request.at, attempt=1, leased_by="x", leased_until=0, created_at=self.clock.at,
+        )  # fmt: skip
+        self.clock.at += 0.1
+        self.watching.sent(row, Verdict(ruling=ruling, words=words), 0.1)
+
+    def state(self, **changed: Any) -> dict[str, Any]:
+        return live_state(self.watching, around(self.clock.at, **changed))
+
+
+def around(now: float, **changed: Any) -> Circumstances:
+    given: dict[str, Any] = {
+        "version": "1",
+        "now": now,
+        "started_at": NOW,
+        "pbxes": {"main": AMIStatus(state="connected", connected_since=NOW)},
+        "configured": ["main"],
+        "live_calls": 0,
+        "starts_over": 0,
+        "in_memory": 0,
+        "store_trouble": "",
+        "outbox": NOTHING_WAITS,
+        "parked": [],
+        "sender": SenderStatus(in_flight=0, trouble="", trouble_since=None),
+        "crm": "crm.invalid",
+        "internal": "ignore",
+        "mask": True,
+        **changed,
+    }
+    return Circumstances(**given)
+
+
+def test_a_call_from_ring_to_end() -> None:
+    """A recorded call is shown in progress with who rings and who talks, then among the ended with what was told."""
+    scene = Scene()
+    scene.play("asterisk22/inbound_answered", until=0.9)
+    (call,) = scene.state()["calls"]
+    assert (call["direction"], call["customer"]) == ("inbound", "+7916***4567")
+    assert [(part["extension"], part["does"]) for part in call["parts"]] == [("101", "ringing")]
+    assert [(told["step"], told["state"]) for told in call["told"]] == [("DialBegin", "not sent yet")]
+    scene = Scene()
+    scene.play("asterisk22/inbound_answered", until=3.0)
+    assert scene.state()["calls"][0]["parts"][0]["does"] == "talking"
+    scene = Scene()
+    scene.play("asterisk22/inbound_answered")
+    for request in scene.requests:
+        scene.answer(request)
+    state = scene.state()
+    assert state["calls"] == []
+    (call,) = state["ended"]
+    assert (call["status"], call["parts"][0]["outcome"], call["untold"]) == ("completed", "completed", "")
+    assert [told["step"] for told in call["told"]][:4] == ["DialBegin", "DialAnswer", "Hangup", "EndCall"]
+    assert {told["state"] for told in call["told"]} == {"delivered"}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "/no_cdr/" not in name])
+def test_every_recorded_call(name: str) -> None:
+    """Whatever was recorded: nothing fails, every call that ended is shown once, and no number in full."""
+    scene = Scene()
+    with structlog.testing.capture_logs() as log:
+        scene.play(name, outside_prefix="9" if "/office" in name else "")
+    assert log == []
+    state = scene.state()
+    ids = [call["call_id"] for call in state["ended"]]
+    assert len(ids) == len(set(ids))
+    assert not [call for call in state["calls"] if any(part["does"] != "ended" for part in call["parts"])]
+    shown = [call[field] for call in state["ended"] + state["calls"] for field in ("customer", "did")]
+    assert not [number for number in shown if len(number) > 5 and "***" not in number]
+
+
+def test_unmasked() -> None:
+    """[log] mask = false shows numbers in full, as in the log."""
+    scene = Scene()
+    scene.play("asterisk22/inbound_answered")
+    assert scene.state(mask=False)["ended"][0]["customer"] == "+79161234567"
+
+
+@pytest.mark.parametrize(
+    ("ruling", "state", "colour"),
+    [
+        (Ruling.DELIVERED, "delivered", "good"),
+        (Ruling.PROBABLY, "probably delivered", "good"),
+        (Ruling.AGAIN, "is tried again", "wait"),
+        (Ruling.AWAY, "waits for the CRM", "bad"),
+        (Ruling.AUTH_FAILED, "waits: wrong secret", "bad"),
+        (Ruling.MISCONFIGURED, "waits: wrong address", "bad"),
+        (Ruling.PARKED, "refused by the CRM, parked", "bad"),
+        (Ruling.UNKNOWN, "no answer: not known whether the CRM has it", "wait"),
+    ],
+)
+def test_what_became_of_a_request(ruling: Ruling, state: str, colour: str) -> None:
+    """Each ruling about an answer is told in words, with the reason, how often and how long after the event."""
+    scene = Scene()
+    scene.play("asterisk22/inbound_answered", until=0.9)
+    scene.answer(scene.requests[0], Ruling.AGAIN)
+    scene.answer(scene.requests[0], ruling, "because")
+    (told,) = scene.state()["calls"][0]["told"]
+    assert (told["state"], told["colour"], told["words"], told["tries"]) == (state, colour, "because", 2)
+    assert told["after_secs"] == pytest.approx(0.2, abs=0.01)
+
+
+def test_requests_that_others_sent() -> None:
+    """A request that we never sent, though nothing waits any more, was told by another connector or an earlier run."""
+    scene = Scene()
+    scene.play("asterisk22/inbound_answered", until=0.9)
+    scene.clock.at += 31
+    assert scene.state()["calls"][0]["told"][0]["state"] == "told by an earlier run, or by another connector"
+    waiting = attrs.evolve(NOTHING_WAITS, waiting=1)
+    assert scene.state(outbox=waiting)["calls"][0]["told"][0]["state"] == "not sent yet"
+
+
+def test_request_that_came_too_late() -> None:
+    """What is moot, since what follows was made already, is shown as set aside."""
+    scene = Scene()
+    scene.play("asterisk22/inbound_answered")
+    told = {one["step"]: one["state"] for one in scene.state()["ended"][0]["told"]}
+    assert told["DialAnswer"] == "set aside: the call had moved on"
+    assert told["Hangup"] == "not sent yet"
+
+
+def test_recording_that_is_awaited() -> None:
+    """A Record waits for its file, which is no delay of ours, and does not count among the delivery times."""
+    scene = Scene()
+    scene.watching.is_awaited = lambda call_id: call_id.startswith("main-")
+    scene.play("asterisk22/inbound_answered")
+    (record,) = (request for request in scene.requests if request.step is Step.RECORD)
+    told = {one["step"]: one["state"] for one in scene.state()["ended"][0]["told"]}
+    assert told["Record"] == "waits until its file is complete"
+    scene.answer(record)
+    assert scene.state()["ended"][0]["told"][-1]["state"] == "delivered"
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("asterisk22/internal_answered", 'Between employees: not told ([calls] internal = "ignore").'),
+        ("asterisk22/inbound_ivr_hangup", "No employee's phone rang, so nobody can have a popup; [calls] unreached"),
+    ],
+)
+def test_why_nothing_was_told(name: str, why: str) -> None:
+    """A call of which the CRM is told nothing says why."""
+    scene = Scene()
+    scene.play(name)
+    call = scene.state()["ended"][0]
+    assert call["told"] == []
+    assert call["untold"].startswith(why)
+
+
+def call_began(number: int) -> CallBegan:
+    return CallBegan(
+        call_id=f"main-{number}", at=NOW, because="x", direction=Direction.INBOUND, customer="+79161234567", did=""
+    )
+
+
+def phone_rings(number: int, began_at: float = NOW) -> ParticipationBegan:
+    return ParticipationBegan(
+        call_id=f"main-{number}", at=began_at, because="x", extension="101", occurrence=f"{began_at}", part=Part.CALLEE,
+        direction=Direction.INBOUND, customer="+79161234567", began_at=began_at, customer_name="", line="",
+    )  # fmt: skip
+
+
+def ended(number: int, **record: Any) -> CallEnded:
+    told = {"direction": "inbound", "status": "no-answer", "customer": "+79161234567", **record}
+    return CallEnded(call_id=f"main-{number}", at=NOW, because="x", ended_at=NOW, record=told)
+
+
+def request_of(number: int, key: str) -> CallbackRequest:
+    return CallbackRequest(key=key, call_id=f"main-{number}", extension="101", step=Step.DIAL_BEGIN, form={}, at=NOW)
+
+
+def test_memory_is_bounded() -> None:
+    """However many calls, rings, requests, oddities and clicks there are, the last ones alone are kept."""
+    scene = Scene()
+    watching = scene.watching
+    for number in range(room.MAX_ENDED + 50):
+        watching.observe(call_began(number), [request_of(number, f"k{number}")])
+        watching.observe(ended(number), [])
+        watching.observe(Oddity(call_id="", at=NOW, because="odd"), [])
+    for number in range(10_000, 10_000 + room.MAX_LIVE + 50):
+        watching.observe(call_began(number), [])
+    for number in range(500):
+        watching.observe(phone_rings(1, NOW + number), [request_of(20_000, f"r{number}")])
+        watching.observe(phone_rings(11_049, NOW + number), [request_of(11_049, f"m{number}")])
+    assert (len(watching.ended), len(watching.live)) == (room.MAX_ENDED, room.MAX_LIVE)
+    busy = watching.live["main-11049"]
+    assert (len(busy.shares), len(busy.told)) == (room.MAX_PARTS, room.MAX_TOLD)
+    assert len(watching.odd) == room.MAX_ODD
+    assert len(watching._by_key) == room.MAX_ENDED + room.MAX_TOLD
+    watching.start_over()
+    assert len(watching.live) == 0
+    assert len(watching._by_key) == room.MAX_ENDED
+
+
+def test_calls_without_an_end_are_forgotten() -> None:
+    """A call in which nobody takes part any more is not shown for ever, if its end is never told."""
+    scene = Scene()
+    scene.watching.observe(call_began(1), [])
+    scene.watching.observe(CallMerged(call_id="main-1", at=NOW, because="x", into="main-0"), [])
+    scene.watching.observe(phone_rings(2), [])
+    scene.clock.at += room.FORGOTTEN_AFTER - 1
+    assert [call["merged_into"] for call in scene.state()["calls"]] == ["main-0", ""]
+    scene.clock.at += 2
+    assert [call["call_id"] for call in scene.state()["calls"]] == ["main-2"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (Originated.QUEUED, "the PBX has taken it"),
+        (Originated.REFUSED, "nothing was dialled"),
+        (Originated.UNKNOWN, "is not sent again"),
+    ],
+)
+async def test_click(outcome: Originated, words: str) -> None:
+    """A click is shown with what the PBX said to it, and its number in part."""
+    scene = Scene()
+
+    async def originate(_: Dial) -> Originated:
+        await trio.lowlevel.checkpoint()
+        return outcome
+
+    assert await scene.watching.around(originate, DIAL) is outcome
+    (click,) = scene.state()["clicks"]
+    assert (click["extension"], click["number"]) == ("101", "+7916***4567")
+    assert words in click["words"]
+
+
+DIAL = Dial(
+    pbx="main", channel="PJSIP/101", context="from-internal", exten="+79161234567", caller_id="", channel_id="uac-1",
+    ring_seconds=30, extension="101", number="+79161234567",
+)  # fmt: skip
+
+
+async def test_click_that_is_cut_off() -> None:
+    """A click whose answer nobody waits for any more counts as unknown, and the cancellation goes on."""
+    scene = Scene()
+
+    async def originate(_: Dial) -> Originated:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    with trio.move_on_after(0.01) as patience:
+        await scene.watching.around(originate, DIAL)
+    assert patience.cancelled_caught
+    assert "is not sent again" in scene.state()["clicks"][0]["words"]
+
+
+async def test_what_became_of_a_click() -> None:
+    """When the call of a click ends, its words replace what the PBX said first, in the list of clicks and the call."""
+    scene = Scene()
+
+    async def originate(_: Dial) -> Originated:
+        await trio.lowlevel.checkpoint()
+        return Originated.QUEUED
+
+    await scene.watching.around(originate, DIAL)
+    became = {"outcome": "no-answer", "words": "101 did not answer"}
+    end = attrs.evolve(ended(1, click2call=became), call_id="main-uac-1")
+    scene.watching.observe(end, [])
+    state = scene.state()
+    assert state["clicks"][0]["words"] == state["ended"][0]["click"] == "101 did not answer"
+    await scene.watching.around(originate, DIAL)  # the PBX's answer came after the end
+    assert scene.state()["clicks"][0]["words"] == "101 did not answer"
+
+
+def test_a_fault_in_watching_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only shows may fail: the pipeline and the sender go on, and the log has it."""
+    scene = Scene()
+    monkeypatch.setattr(Figures, "count_fact", lambda *_: 1 / 0)
+    with structlog.testing.capture_logs() as log:
+        scene.watching.observe(call_began(1), [])
+    assert [entry["event"] for entry in log] == ["watching.failed"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"pbxes": {}}, "PBX main: not begun with yet"),
+        (
+            {"pbxes": {"main": AMIStatus(state="waiting", last_error="login refused: Authentication failed")}},
+            "PBX main is not connected: login refused: Authentication failed. Its calls are not seen.",
+        ),
+        (
+            {"store_trouble": "the disk is full", "in_memory": 7},
+            "The store takes nothing: the disk is full. 7 requests",
+        ),
+        (
+            {"sender": SenderStatus(in_flight=0, trouble="the secret is wrong", trouble_since=NOW)},
+            "The CRM gets nothing: the secret is wrong",
+        ),
+        ({"outbox": attrs.evolve(NOTHING_WAITS, parked=3)}, "Refused by the CRM for good: 3"),
+        ({"starts_over": 2}, "Times that everything began anew: 2"),
+    ],
+)
+def test_troubles(changed: dict[str, Any], words: str) -> None:
+    """What is wrong is said first, in words; where nothing is, nothing is said."""
+    scene = Scene()
+    assert scene.state()["troubles"] == []
+    (trouble,) = scene.state(**changed)["troubles"]
+    assert trouble.startswith(words)
+
+
+def test_parked_and_odd() -> None:
+    """Parked requests and oddities are shown with their reasons, numbers in part, forms not at all."""
+    scene = Scene()
+    scene.watching.observe(Oddity(call_id="main-1", at=NOW, because="no end of 79161234567"), [])
+    row = ParkedRow(
+        id=5, call_id="main-1", extension="101", step=Step.DIAL_BEGIN, form={"callerIdNumber": "79161234567"}, at=NOW,
+        parked_at=NOW, attempt=2, reason="refused 79161234567",
+    )  # fmt: skip
+    state = scene.state(parked=[row])
+    assert (state["parked"][0]["id"], state["parked"][0]["reason"]) == (5, "refused 7916***4567")
+    assert state["odd"][0]["because"] == "no end of 7916***4567"
+    assert "79161234567" not in str(state)

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+import trio
+
+from tests.fake_vtiger import FAILURE, Answer, Behaviour, FakeVtiger, ResetRead, Silence, fake_vtiger
+from uac_trio.live_check.crm import check_crm
+from uac_trio.live_check.finding import Findings, Level
+from uac_trio.sender import SenderSettings
+from uac_trio.vtiger.account import Flavour, VtigerAccount
+
+NOW = 1795413713.0
+SECRET = "right-secret"
+SPAGI = Answer(
+    content_type="text/json; charset=utf-8",
+    body='{"success":false,"error":{"code":400,"message":"Invalid request params","title":null}}',
+)
+NOT_FOUND = Answer(status=404, body="<html>404 Not Found</html>")
+
+
+def vtiger(owner: Answer = SPAGI, secret: str = SECRET) -> Any:
+    """How PBXManager.php and SPAgi.php answer; which of the two is asked is told by the order."""
+    asked: list[str] = []
+
+    def script(form: Mapping[str, str]) -> Behaviour:
+        asked.append(form["vtigersignature"])
+        if len(asked) == 3:
+            return owner
+        return Answer() if form["vtigersignature"] == secret else FAILURE
+
+    return script
+
+
+async def looked(
+    crm: FakeVtiger, *, flavour: Flavour = Flavour.SALESPLATFORM, url: str = ""
+) -> list[tuple[Level, str]]:
+    findings = Findings("CRM")
+    account = VtigerAccount(url=url or crm.url, secret=SECRET, flavour=flavour)
+    await check_crm(account, SenderSettings(connect_timeout=0.3, reply_timeout=0.2), lambda: NOW, findings)
+    return [(finding.level, finding.words) for finding in findings.found]
+
+
+def said(found: list[tuple[Level, str]], level: Level) -> str:
+    return "\n".join(words for each, words in found if each is level)
+
+
+async def test_all_is_well() -> None:
+    """A CRM that knows our secret gets three requests, none of which can be a call's."""
+    async with fake_vtiger(vtiger()) as crm:
+        found = await looked(crm)
+    assert {level for level, _ in found} == {Level.OK}
+    assert "answers as vTiger's callback does" in said(found, Level.OK)
+    assert "accepts our secret" in said(found, Level.OK)
+    assert "flavour is salesplatform" in said(found, Level.OK)
+    assert [seen.form for seen in crm.seen] == [
+        {"vtigersignature": "uac-trio-is-anybody-there"},
+        {"vtigersignature": SECRET, "callstatus": "uac-trio-check"},
+        {"vtigersignature": "uac-trio-is-anybody-there"},
+    ]
+    assert [seen.target.rpartition("/")[2] for seen in crm.seen] == ["PBXManager.php", "PBXManager.php", "SPAgi.php"]
+
+
+FAULTS: dict[str, tuple[Any, Level, str]] = {
+    "wrong secret": (vtiger(secret="other"), Level.PROBLEM, "it refuses our secret: [vtiger] secret differs"),
+    "any secret": (lambda _: Answer(), Level.PROBLEM, "takes any secret without a word"),
+    "a login page": (lambda _: Answer(body="<!DOCTYPE html>"), Level.PROBLEM, "a web page or JSON is answered"),
+    "not there": (lambda _: NOT_FOUND, Level.PROBLEM, "does not let the request through"),
+    "redirect": (lambda _: Answer(status=301, location="https://x/"), Level.PROBLEM, "the address redirects"),
+    "maintenance": (lambda _: Answer(status=503), Level.PROBLEM, "in maintenance"),
+    "silence": (lambda _: Silence(), Level.PROBLEM, "gave no complete reply in time"),
+    "reset": (lambda _: ResetRead(), Level.PROBLEM, "broke the connection"),
+    "stock": (vtiger(NOT_FOUND), Level.PROBLEM, 'set [vtiger] flavour = "stock"'),
+    "no telling": (vtiger(Answer(status=403)), Level.WARNING, "its flavour cannot be told from outside"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_what_is_said(fault: str) -> None:
+    """Each fault of a CRM is named in words that say what to change, and never the secret."""
+    script, level, words = FAULTS[fault]
+    async with fake_vtiger(script) as crm:
+        found = await looked(crm)
+    assert words in said(found, level)
+    assert SECRET not in str(found)
+
+
+async def test_php_that_fails() -> None:
+    """A failure of PHP at our secret leaves open whether it is right."""
+
+    def script(form: Mapping[str, str]) -> Behaviour:
+        return Answer(status=500) if form["vtigersignature"] == SECRET else FAILURE
+
+    async with fake_vtiger(script) as crm:
+        found = await looked(crm)
+    assert "whether our secret is right is not clear" in said(found, Level.WARNING)
+
+
+@pytest.mark.parametrize(("owner", "level"), [(NOT_FOUND, Level.OK), (SPAGI, Level.PROBLEM)])
+async def test_stock(owner: Answer, level: Level) -> None:
+    """Where a stock vTiger is configured, one without SPAgi.php is right and SalesPlatform's is not."""
+    async with fake_vtiger(vtiger(owner)) as crm:
+        assert "flavour" in said(await looked(crm, flavour=Flavour.STOCK), level)
+
+
+async def test_nobody_listens() -> None:
+    """A refused connection is told with host and port."""
+    with trio.socket.socket() as unused:
+        await unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/PBXManager.php"
+    found = await looked(FakeVtiger(), url=url)
+    assert "the CRM cannot be reached: 127.0.0.1:" in said(found, Level.PROBLEM)
+
+
+@pytest.mark.parametrize(
+    ("off", "level", "words"), [(2, Level.OK, "agrees"), (90, Level.WARNING, "90 s ahead of ours")]
+)
+async def test_clock(off: float, level: Level, words: str) -> None:
+    """The CRM's clock is that of its Date header."""
+    date = formatdate(NOW + off, usegmt=True)
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, _serve_dated(date), [listener])
+        url = f"http://127.0.0.1:{listener.socket.getsockname()[1]}/callback.php"
+        found = await looked(FakeVtiger(), url=url)
+        nursery.cancel_scope.cancel()
+    assert words in said(found, level)
+
+
+def _serve_dated(date: str) -> Any:
+    async def serve(stream: trio.SocketStream) -> None:
+        heard = b""
+        while b"vtigersignature=" not in heard:
+            heard += await stream.receive_some(65536)
+        body = b"" if SECRET.encode() in heard else FAILURE.body.encode()
+        head = f"HTTP/1.1 200 OK\r\nDate: {date}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        await stream.send_all(head.encode() + body)
+        await stream.aclose()
+
+    return serve

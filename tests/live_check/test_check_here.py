@@ -1,0 +1,314 @@
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+
+from tests.test_daemon import World, running, world
+from uac_trio.config import Config
+from uac_trio.live_check import Finding, Level, finding_lines, look
+from uac_trio.live_check import here as looked_at
+from uac_trio.live_check.finding import Findings
+from uac_trio.live_check.here import check_http, check_recordings, check_store, check_user
+from uac_trio.outbox import OutboxSettings, Parked, open_outbox
+from uac_trio.outbox.inspecting import count_recordings, inspect_store
+from uac_trio.vtiger.request import CallbackRequest, Step
+from uac_trio.web import WebSettings
+
+__all__ = ["world"]
+
+NOW = 1795413713.0
+
+
+def said(findings: Findings, level: Level) -> str:
+    return "\n".join(finding.words for finding in findings.found if finding.level is level)
+
+
+def store_at(path: Path) -> OutboxSettings:
+    return OutboxSettings(url=f"sqlite:///{path}", busy_timeout=0.05)
+
+
+async def store_looked_at(path: Path, now: float = NOW) -> Findings:
+    findings = Findings("store")
+    await check_store(store_at(path), lambda: now, findings)
+    return findings
+
+
+def dial_begin(number: int) -> CallbackRequest:
+    return CallbackRequest(
+        key=f"k{number}", call_id=f"main-{number}", extension="101", step=Step.DIAL_BEGIN, form={}, at=NOW
+    )
+
+
+async def test_store_that_is_not_there(tmp_path: Path) -> None:
+    """A store before its first start is no problem, and is not made by looking."""
+    findings = await store_looked_at(tmp_path / "connector.db")
+    assert "is not there yet and can be made" in said(findings, Level.OK)
+    assert os.listdir(tmp_path) == []
+
+
+async def test_store_with_rows(tmp_path: Path) -> None:
+    """What waits and what is parked is counted, with the reasons, numbers in part."""
+    path = tmp_path / "connector.db"
+    async with open_outbox(store_at(path)) as outbox:
+        await outbox.put([dial_begin(1), dial_begin(2)], NOW)
+        (row,) = await outbox.lease(NOW, 1, "us", 60)
+        await outbox.settle(row, Parked(reason="refused 79161234567"), NOW)
+        assert await count_recordings(outbox) == {}
+    before = path.read_bytes()
+    findings = await store_looked_at(path, NOW + 3600)
+    assert "its schema is current (" in said(findings, Level.OK)
+    warnings = said(findings, Level.WARNING)
+    assert "1 requests wait, 0 are delivered and still kept; the oldest waits for 60 minutes" in warnings
+    assert "1 requests failed for good" in warnings
+    assert "refused 7916***4567" in warnings
+    assert path.read_bytes() == before
+
+
+async def test_store_beside_the_daemon(tmp_path: Path) -> None:
+    """A store that a daemon has open is looked at all the same."""
+    async with open_outbox(store_at(tmp_path / "connector.db")) as outbox:
+        await outbox.put([dial_begin(1)], NOW)
+        findings = await store_looked_at(tmp_path / "connector.db")
+        assert "1 requests wait" in said(findings, Level.OK)
+        assert (await outbox.statistics()).waiting == 1
+
+
+async def test_store_of_an_earlier_version(tmp_path: Path) -> None:
+    """An older schema is told, and left as it is."""
+    path = tmp_path / "connector.db"
+    async with open_outbox(store_at(path)):
+        pass
+    with sqlite3.connect(path) as connection:
+        (table,) = next(
+            connection.execute("SELECT name FROM sqlite_master WHERE sql LIKE '%version_num%' AND type = 'table'")
+        )
+        connection.execute(f"UPDATE {table} SET version_num = '0001'")
+    connection.close()
+    look_ = await inspect_store(store_at(path))
+    assert (look_.schema, look_.statistics) == ("0001", None)
+    assert "the next start brings its schema up to date" in said(await store_looked_at(path), Level.OK)
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE {table} SET version_num = 'r9999'")
+    connection.close()
+    assert "was written by a newer uac-trio (schema r9999)" in said(await store_looked_at(path), Level.PROBLEM)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"no database" * 100, "damaged or no SQLite database"), (None, "belongs to another program (table theirs)")],
+)
+async def test_store_of_somebody_else(tmp_path: Path, content: bytes | None, words: str) -> None:
+    """A file that is damaged or another program's is a problem, and is left alone."""
+    path = tmp_path / "connector.db"
+    if content is None:
+        with sqlite3.connect(path) as connection:
+            connection.execute("CREATE TABLE theirs (x)")
+        connection.close()
+    else:
+        path.write_bytes(content)
+    before = path.read_bytes()
+    assert words in said(await store_looked_at(path), Level.PROBLEM)
+    assert path.read_bytes() == before
+
+
+async def test_store_that_is_locked(tmp_path: Path) -> None:
+    """A store that another program keeps locked is a problem."""
+    path = tmp_path / "connector.db"
+    async with open_outbox(store_at(path)):
+        pass
+    locked = sqlite3.connect(path, isolation_level=None)
+    locked.execute("BEGIN EXCLUSIVE")
+    findings = await store_looked_at(path)
+    locked.close()
+    assert "another program keeps the file locked" in said(findings, Level.PROBLEM)
+
+
+async def test_store_without_its_directory(tmp_path: Path) -> None:
+    """A directory that is not there is named."""
+    findings = await store_looked_at(tmp_path / "nowhere" / "connector.db")
+    assert f"its directory {tmp_path}/nowhere does not exist" in said(findings, Level.PROBLEM)
+
+
+@pytest.mark.parametrize(
+    ("free", "level"), [(50 << 20, Level.PROBLEM), (500 << 20, Level.WARNING), (5 << 30, Level.OK)]
+)
+async def test_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, level: Level) -> None:
+    """A disk that is almost full is told before it is full."""
+    usage = attrs.make_class("Usage", ["free"])
+    monkeypatch.setattr("uac_trio.live_check.here.shutil.disk_usage", lambda _: usage(free))
+    assert "GiB are free where the store is" in said(await store_looked_at(tmp_path / "x.db"), level)
+
+
+# -- recordings
+
+
+@pytest.fixture
+def config(world: World) -> Config:
+    return world.config()
+
+
+async def recordings_of(config: Config, roots: list[Path], **changed: Any) -> Findings:
+    findings = Findings("recordings")
+    listed = {"main": tuple(map(str, roots))}
+    playback = attrs.evolve(config.playback, **changed) if changed else config.playback
+    await check_recordings(attrs.evolve(config, recordings=listed, playback=playback), findings)
+    return findings
+
+
+async def test_recordings(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directories that can be read, a converter and a place for its files are well."""
+    monkeypatch.setattr("uac_trio.live_check.here.find_tool", lambda _: "/usr/bin/sox")
+    root = tmp_path / "monitor" / "2026" / "11"
+    root.mkdir(parents=True)
+    findings = await recordings_of(config, [tmp_path / "monitor"])
+    assert "no file is in it yet" in said(findings, Level.OK)
+    (root / "a.wav").write_bytes(b"RIFF")
+    findings = await recordings_of(config, [tmp_path / "monitor"])
+    assert {finding.level for finding in findings.found} == {Level.OK}
+    assert "can be read, and so can its files" in said(findings, Level.OK)
+    assert "converted by /usr/bin/sox" in said(findings, Level.OK)
+    assert "recordings-cache" in said(findings, Level.OK)
+    assert "no directory is configured for PBX main" in said(await recordings_of(config, []), Level.OK)
+
+
+@pytest.mark.parametrize(
+    ("changed", "level", "words"),
+    [
+        ({}, Level.WARNING, "neither ffmpeg nor sox is installed"),
+        ({"format": "mp3"}, Level.PROBLEM, 'format = "mp3" needs ffmpeg or sox'),
+        ({"converter": "/opt/nothing"}, Level.PROBLEM, "converter /opt/nothing is not there"),
+        ({"cache": "/dev/null/cache"}, Level.PROBLEM, "/dev/null cannot be written"),
+    ],
+)
+async def test_no_converter(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, str], level: Level, words: str
+) -> None:
+    """Without the tool that is wanted the originals go out, and that is said."""
+    monkeypatch.setattr("uac_trio.live_check.here.find_tool", lambda _: "")
+    findings = await recordings_of(config, [tmp_path], **changed)
+    assert words in said(findings, level)
+
+
+async def test_no_directory(config: Config, tmp_path: Path) -> None:
+    """A directory that is not there (not mounted) is a problem."""
+    findings = await recordings_of(config, [tmp_path / "nowhere"])
+    assert "nowhere of PBX main: No such file or directory; is it mounted" in said(findings, Level.PROBLEM)
+
+
+async def test_files_of_another_user(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that this user may not read are a problem, with the name of one."""
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(os, "access", lambda path, _: not str(path).endswith("a.wav"))
+    findings = await recordings_of(config, [tmp_path])
+    assert f"{tmp_path}/a.wav and 0 of " in said(findings, Level.PROBLEM)
+
+
+# -- HTTP
+
+
+async def http_of(**settings: str) -> Findings:
+    findings = Findings("HTTP")
+    await check_http(WebSettings(**settings), lambda: NOW, findings)  # type: ignore[arg-type]
+    return findings
+
+
+async def test_address_that_is_free() -> None:
+    """An address that can be had is well."""
+    assert "127.0.0.1:0 is free" in said(await http_of(bind="127.0.0.1:0"), Level.OK)
+
+
+async def test_address_of_our_daemon(world: World) -> None:
+    """An address that a daemon of ours has is well; a daemon that is not well is a problem."""
+    async with running(world.config()) as address:
+        await world.session()
+        bind = address.removeprefix("http://")
+        assert f"{bind} is in use by a daemon of ours, which is well" in said(await http_of(bind=bind), Level.OK)
+
+
+async def test_address_of_another_program() -> None:
+    """An address that somebody else has is a problem."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(looked_at, "HEALTH_WITHIN", 0.1)
+            findings = await http_of(bind=bind)
+    assert f"{bind} is in use by another program" in said(findings, Level.PROBLEM)
+
+
+async def test_address_of_another_machine() -> None:
+    """An address that this machine does not have is a problem."""
+    findings = await http_of(bind="192.0.2.1:5000")
+    assert "this machine has no such address; 0.0.0.0:5000 is every one" in said(findings, Level.PROBLEM)
+
+
+async def test_public_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The public address must have a name that is known; loopback behind it wants a proxy."""
+    findings = await http_of(bind="127.0.0.1:0", public_url="http://192.0.2.1:5000")
+    assert "192.0.2.1 is 192.0.2.1" in said(findings, Level.OK)
+    assert "is there a proxy in front?" in said(findings, Level.WARNING)
+    findings = await http_of(bind="127.0.0.1:0", public_url="http://localhost:5000")
+    assert said(findings, Level.WARNING) == ""
+
+    async def unknown(*_: object, **__: object) -> list[object]:
+        await trio.lowlevel.checkpoint()
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(trio.socket, "getaddrinfo", unknown)
+    findings = await http_of(bind="127.0.0.1:0", public_url="http://pbx.invalid")
+    assert "resolver does not know pbx.invalid" in said(findings, Level.PROBLEM)
+
+
+# -- all of it
+
+
+@pytest.mark.parametrize(("uid", "level"), [(0, Level.WARNING), (65534, Level.OK), (123456789, Level.OK)])
+async def test_user(monkeypatch: pytest.MonkeyPatch, uid: int, level: Level) -> None:
+    """Who looks as root is told that this proves nothing about rights."""
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    findings = Findings("user")
+    await check_user(findings)
+    assert [finding.level for finding in findings.found] == [level]
+
+
+async def test_everything(world: World) -> None:
+    """All parts are looked at, in the order of the configuration, those that fail among them."""
+    found = await look(world.config(pbx_port="1"), now=lambda: NOW)
+    assert [part.about for part in found] == ["PBX main", "CRM", "store", "recordings", "HTTP", "user"]
+    assert all(part.found for part in found)
+    assert "refuses the connection" in said(found[0], Level.PROBLEM)
+    assert "takes any secret" in said(found[1], Level.PROBLEM)
+
+
+async def test_part_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part that hangs is cut off, keeps what it found, and holds nobody up."""
+
+    async def hang(_: object, findings: Findings) -> None:
+        findings.ok("so far")
+        await trio.sleep_forever()
+
+    monkeypatch.setattr("uac_trio.live_check.looking.check_recordings", hang)
+    found = await look(world.config(pbx_port="1"), now=lambda: NOW, within=0.3)
+    hung = next(part for part in found if part.about == "recordings")
+    assert [finding.level for finding in hung.found] == [Level.OK, Level.PROBLEM]
+    assert "there was no end to it within 0.3 s" in said(hung, Level.PROBLEM)
+
+
+def test_lines() -> None:
+    """Findings are lines for a terminal, long ones broken between words, counted at the end."""
+    part = Findings("PBX main", [Finding(Level.OK, "fine"), Finding(Level.PROBLEM, "word " * 40)])
+    lines = "\n".join(finding_lines([part])).splitlines()
+    assert lines[0] == "ok       PBX main: fine"
+    assert lines[1].startswith("problem  PBX main: word word")
+    assert lines[2].startswith("           word")
+    assert max(map(len, lines)) <= 110
+    assert lines[-1] == "1 problem, no warnings."

@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+import trio
+import trustme
+
+from tests.ami_scene import server
+from tests.fake_asterisk import REACTIONS, FakeAsterisk, Reaction, answer, block, error, event, hang_up, log_in, silence
+from uac_trio.ami_client import AMIServer
+from uac_trio.live_check import pbx as looked_at
+from uac_trio.live_check.finding import Findings, Level
+from uac_trio.live_check.pbx import check_pbx
+from uac_trio.vtiger.click2call import Route
+
+NOW = 1795413713.2
+ROUTE = Route(pbx="main")
+LEAST = ("Originate: Originate a call.  (Priv: originate,all)", "CoreShowChannels: List  (Priv: system,reporting,all)")
+GET_CONFIG = "GetConfig: Retrieve configuration.  (Priv: system,config,all)"
+CHANNEL = ("Channel: PJSIP/101-00000000", "Uniqueid: 1795413713.0", "Linkedid: 1795413713.0")
+
+FILES = {
+    ("manager.conf", "crm"): ["secret=s3cret", "read=call,agent,cdr,system", "write=originate,reporting"],
+    ("manager.conf", "general"): ["enabled=yes", "timestampevents = yes"],
+    ("cdr_manager.conf", "general"): ["enabled=yes"],
+}
+
+
+@pytest.fixture(autouse=True)
+def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looked_at, "LISTENS_FOR", 0.03)
+    monkeypatch.setattr(looked_at, "ANSWERS_WITHIN", 0.15)
+    monkeypatch.setattr(looked_at, "CONNECTS_WITHIN", 0.15)
+
+
+def settings(version: str = "22.1.0", *more: str) -> Reaction:
+    return lambda _, action: answer(action, f"AsteriskVersion: {version}", *(more or ("CoreCDRenabled: Yes",)))
+
+
+def commands(*lines: str) -> Reaction:
+    return lambda _, action: answer(action, *lines)
+
+
+def config_files(files: dict[tuple[str, str], list[str]]) -> Reaction:
+    def react(_: object, action: dict[str, str]) -> bytes:
+        lines = files.get((action["Filename"], action["Category"]))
+        if lines is None:
+            return error(action, "Config file not found")
+        return answer(action, *(f"Line-000000-{number:06}: {line}" for number, line in enumerate(lines)))
+
+    return react
+
+
+def reactions(**changed: Reaction) -> dict[str, Reaction]:
+    return {
+        **REACTIONS,
+        "ListCommands": commands(*LEAST),
+        "CoreSettings": settings(),
+        "ShowDialPlan": lambda _, action: error(action, "Did not find extension uac-trio-check@from-internal"),
+        "GetConfig": config_files(FILES),
+        **changed,
+    }
+
+
+@asynccontextmanager
+async def asterisk(**changed: Any) -> AsyncIterator[int]:
+    """A PBX on loopback; its port."""
+    async with trio.open_nursery() as nursery:
+        told = {"reactions": reactions(**changed.pop("more", {})), "channels": [CHANNEL], **changed}
+        pbx = FakeAsterisk(nursery, **told)
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, pbx.serve, [listener])
+        yield listener.socket.getsockname()[1]
+        nursery.cancel_scope.cancel()
+
+
+async def looked(ami: AMIServer, route: Route | None = ROUTE, now: float = NOW) -> list[tuple[Level, str]]:
+    findings = Findings("PBX main")
+    await check_pbx(ami, route, lambda: now, findings)
+    return [(finding.level, finding.words) for finding in findings.found]
+
+
+def said(found: list[tuple[Level, str]], level: Level) -> str:
+    return "\n".join(words for each, words in found if each is level)
+
+
+def with_files(**changed: list[str]) -> dict[str, Reaction]:
+    names = {"section": ("manager.conf", "crm"), "general": ("manager.conf", "general"),
+             "cdr": ("cdr_manager.conf", "general")}  # fmt: skip
+    files = {**FILES, **{names[name]: lines for name, lines in changed.items()}}
+    return {"ListCommands": commands(*LEAST, GET_CONFIG), "GetConfig": config_files(files)}
+
+
+async def test_all_is_well() -> None:
+    """A PBX whose files our user may read gets a line for each thing that was looked at, and no complaint."""
+    async with asterisk(more=with_files()) as port:
+        found = await looked(server(port=port))
+    assert {level for level, _ in found} == {Level.OK}
+    for words in (
+        "logged in as crm, by MD5 challenge",
+        "Asterisk 22.1.0",
+        "its clock agrees",
+        "1 calls at this moment, of 1 channels",
+        "told events of call, agent, cdr, system",
+        "Cdr events are made",
+        "events carry their time",
+    ):
+        assert words in said(found, Level.OK)
+
+
+def logged_in_and(*events: bytes) -> Reaction:
+    return lambda session, action: log_in(session, action) + b"".join(events)
+
+
+FAULTS: dict[str, tuple[dict[str, Any], Level, str]] = {
+    "wrong secret": ({"secret": "other"}, Level.PROBLEM, "its secret differs from ours, its deny/permit/acl"),
+    "challenge refused": ({"more": {"Challenge": lambda _, action: error(action, "No")}}, Level.PROBLEM, "refused: No"),
+    "no answer to the login": ({"more": {"Login": silence}}, Level.PROBLEM, "no answer to Login within"),
+    "no AMI": ({"banner": b"SSH-2.0-OpenSSH_9.2\r\n"}, Level.WARNING, "it greets with 'SSH-2.0-OpenSSH_9.2'"),
+    "says nothing": ({"banner": b""}, Level.PROBLEM, "it says nothing: is this the manager's port"),
+    "broken AMI": ({"banner": b"\0" * 5000}, Level.PROBLEM, "does not speak AMI"),
+    "too old": ({"more": {"CoreSettings": settings("1.8.32.3")}}, Level.PROBLEM, "Asterisk 1.8.32.3 is too old"),
+    "certified": ({"more": {"CoreSettings": settings("certified/18.9-cert4")}}, Level.OK, "Asterisk certified/18.9"),
+    "no version": (
+        {"more": {"CoreSettings": lambda _, action: error(action, "Permission denied")}},
+        Level.WARNING,
+        "its version is not told (Permission denied)",
+    ),
+    "no Cdrs": (
+        {"more": {"CoreSettings": settings("22.1.0", "CoreCDRenabled: No")}},
+        Level.PROBLEM,
+        "call detail records are off (enable in cdr.conf)",
+    ),
+    "no originate": ({"more": {"ListCommands": commands(LEAST[1])}}, Level.PROBLEM, "add originate to write="),
+    "no reporting": ({"more": {"ListCommands": commands(LEAST[0])}}, Level.PROBLEM, "add reporting to write="),
+    "no context": (
+        {"more": {
+            "ListCommands": commands(*LEAST, "ShowDialPlan: Show.  (Priv: config,reporting,all)"),
+            "ShowDialPlan": lambda _, action: error(action, "Did not find context from-internal"),
+        }},
+        Level.PROBLEM,
+        "the dialplan has no context from-internal",
+    ),
+    "too many rights": (
+        {"more": {"ListCommands": commands(*LEAST, "Command: Run.  (Priv: command,all)")}},
+        Level.WARNING,
+        "more than we need (Command)",
+    ),
+    "read lacks call": (
+        {"more": with_files(section=["read=cdr, call"])},
+        Level.PROBLEM,
+        "read= of [crm] in manager.conf lacks call (no blanks after the commas)",
+    ),
+    "read lacks agent": ({"more": with_files(section=["read=call,cdr"])}, Level.WARNING, "lacks agent"),
+    "read all": ({"more": with_files(section=["read=all"])}, Level.OK, "told events of call, agent, cdr, system"),
+    "cdr_manager is off": ({"more": with_files(cdr=["enabled=no"])}, Level.PROBLEM, "Cdr events are not made"),
+    "no timestamps": ({"more": with_files(general=["enabled=yes"])}, Level.WARNING, "timestampevents = yes belongs"),
+    "files not for us": ({}, Level.WARNING, "whether Cdr events are made was not seen"),
+    "nothing heard": ({}, Level.WARNING, "has call, agent, cdr was not seen"),
+    "user in no file": ({"more": with_files(section=[])}, Level.WARNING, "has call, agent, cdr was not seen"),
+    "heard with time": (
+        {"more": {"Login": logged_in_and(event("Newchannel", "Timestamp: 1795413713.1"))}},
+        Level.OK,
+        "events carry their time",
+    ),
+    "heard without time": (
+        {"more": {"Login": logged_in_and(event("Newchannel"))}},
+        Level.WARNING,
+        "events carry no time",
+    ),
+    "heard a Cdr": (
+        {"more": {"Login": logged_in_and(block("Event: Cdr", "Privilege: cdr,all"))}},
+        Level.OK,
+        "Cdr events come",
+    ),
+    "silent": ({"more": {"ListCommands": silence}}, Level.PROBLEM, "no answer to ListCommands within"),
+    "hung up": ({"more": {"ListCommands": hang_up}}, Level.PROBLEM, "the server closes the connection"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_what_is_said(fault: str) -> None:
+    """Each fault of a PBX, its manager.conf or its user is named in words that say what to change."""
+    changed, level, words = FAULTS[fault]
+    async with asterisk(**changed) as port:
+        found = await looked(server(port=port))
+    assert words in said(found, level)
+    assert "s3cret" not in str(found)
+
+
+async def test_clock_that_differs() -> None:
+    """A PBX whose clock differs gets a warning that says by how much and in which direction."""
+    async with asterisk() as port:
+        found = await looked(server(port=port), now=NOW + 61)
+    assert "61 s behind ours" in said(found, Level.WARNING)
+
+
+async def test_no_clicks_no_rights_for_them() -> None:
+    """Where clicks are turned off nobody misses the right to originate."""
+    async with asterisk(more={"ListCommands": commands(LEAST[1])}) as port:
+        assert said(await looked(server(port=port), route=None), Level.PROBLEM) == ""
+
+
+async def test_nobody_listens() -> None:
+    """A refused connection names the settings of manager.conf that decide about it."""
+    with trio.socket.socket() as unused:
+        await unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    ((level, words),) = await looked(server(port=port))
+    assert level is Level.PROBLEM
+    assert f"127.0.0.1:{port} refuses the connection: in manager.conf [general] needs enabled = yes" in words
+
+
+@pytest.mark.parametrize(
+    ("failure", "words"),
+    [
+        (OSError(113, "No route to host"), "there is no route to 127.0.0.1:5038"),
+        (OSError(-2, "Name or service not known"), "the name 127.0.0.1 is not known to this machine's resolver"),
+        (OSError(5, "Input/output error"), "cannot connect to 127.0.0.1:5038: [Errno 5] Input/output error"),
+    ],
+)
+async def test_no_connection(failure: OSError, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the network says is told in words; trio hides it in the cause of its own error."""
+
+    async def open_stream(_: AMIServer) -> trio.abc.Stream:
+        await trio.lowlevel.checkpoint()
+        raise OSError("all attempts to connect to 127.0.0.1:5038 failed") from ExceptionGroup("", [failure])
+
+    monkeypatch.setattr(looked_at, "open_stream", open_stream)
+    assert words in said(await looked(server()), Level.PROBLEM)
+
+
+async def test_no_answer_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that answers no packet is given up in time."""
+
+    async def open_stream(_: AMIServer) -> trio.abc.Stream:
+        await trio.sleep_forever()
+        raise AssertionError
+
+    monkeypatch.setattr(looked_at, "open_stream", open_stream)
+    assert "does a firewall drop port 5038?" in said(await looked(server()), Level.PROBLEM)
+
+
+async def test_certificate_of_somebody_else() -> None:
+    """A certificate that nobody we trust has signed is a TLS failure, with the settings that decide about it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("pbx.example").configure_cert(context)
+
+    async def serve(stream: trio.SocketStream) -> None:
+        with pytest.raises(trio.BrokenResourceError):
+            await trio.SSLStream(stream, context, server_side=True).do_handshake()
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        nursery.start_soon(trio.serve_listeners, serve, [listener])
+        found = await looked(server(port=listener.socket.getsockname()[1], tls=True))
+        nursery.cancel_scope.cancel()
+    assert "fails: " in said(found, Level.PROBLEM)
+    assert "else set tls_name" in said(found, Level.PROBLEM)

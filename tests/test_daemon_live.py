@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import pytest
+import structlog.testing
+import trio
+
+from tests.fake_vtiger import FAILURE, Answer
+from tests.test_daemon import CALL_ID, WHOLE_CALL, World, answered, part_of_call, ringing, running, world
+from uac_trio.pipeline import Pipeline
+
+__all__ = ["world"]
+
+
+async def live(address: str) -> dict[str, Any]:
+    async with httpx.AsyncClient() as client:
+        reply = await client.get(f"{address}/live.json")
+    state: dict[str, Any] = reply.json()
+    return state
+
+
+async def test_a_call_is_followed(world: World) -> None:
+    """The daemon's page shows a call while it rings, then as ended, with what the CRM was told and when it took it."""
+    async with running(world.config()) as address:
+        session = await world.session()
+        await session.say(part_of_call(None, ringing))
+        await world.until(lambda: world.crm.steps(CALL_ID) == ["DialBegin"])
+        async with httpx.AsyncClient() as client:
+            page = await client.get(f"{address}/live")
+        assert page.status_code == 200
+        assert "101 rings" in " ".join(page.text.split())
+        await session.say(part_of_call(ringing, answered))
+        await world.until(lambda: world.crm.steps(CALL_ID) == ["DialBegin", "DialAnswer"])
+        await session.say(part_of_call(answered, None))
+        await world.until(lambda: world.crm.steps(CALL_ID) == WHOLE_CALL)
+        wanted = {
+            'uac_requests_sent_total{step="DialBegin",verdict="delivered"} 1.0',
+            'uac_pbx_connected{pbx="main"} 1.0',
+            'uac_calls_ended_total{direction="inbound",status="completed"} 1.0',  # after [calls] linger
+        }
+        with trio.fail_after(4):
+            async with httpx.AsyncClient() as client:
+                while not wanted <= set((await client.get(f"{address}/metrics")).text.splitlines()):  # noqa: ASYNC110  over HTTP
+                    await trio.sleep(0.02)
+
+
+async def test_why_the_popup_did_not_come(world: World) -> None:
+    """A CRM that refuses our secret is the first thing on the page, and the reason at the call's request."""
+
+    def refuse(form: Mapping[str, str]) -> Answer:
+        return FAILURE
+
+    world.crm.script = refuse
+    async with running(world.config()) as address:
+        session = await world.session()
+        await session.say(part_of_call(None, answered))
+        await world.until(lambda: world.crm.seen)
+        with trio.fail_after(4):
+            while not (state := await live(address))["calls"][0]["told"][0]["words"]:  # noqa: ASYNC110  over HTTP
+                await trio.sleep(0.05)
+    assert "The CRM gets nothing: vTiger answers Authentication Failure" in state["troubles"][0]
+    told = state["calls"][0]["told"][0]
+    assert (told["step"], told["state"]) == ("DialBegin", "waits: wrong secret")
+    assert "[vtiger] secret differs" in told["words"]
+
+
+async def test_starting_over_leaves_no_ghosts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When everything begins anew, calls that the snapshot does not show are gone from the page, which says so."""
+    monkeypatch.setattr("uac_trio.daemon.intake.START_OVER_PAUSE", 0.05)
+    monkeypatch.setattr("uac_trio.web.monitor.FRESH", 0.0)
+    healthy = Pipeline.received
+
+    def faulty(self: Pipeline, *arguments: Any) -> Any:
+        if any(message.get("Event") == "DialEnd" for message in arguments[1]):
+            raise RuntimeError("a fault of ours")
+        return healthy(self, *arguments)
+
+    monkeypatch.setattr(Pipeline, "received", faulty)
+    with structlog.testing.capture_logs():
+        async with running(world.config()) as address:
+            session = await world.session()
+            await session.say(part_of_call(None, ringing))
+            await world.until(lambda: world.crm.seen)
+            assert [call["call_id"] for call in (await live(address))["calls"]] == [CALL_ID]
+            await session.say(part_of_call(ringing, answered))
+            await world.session(2)
+            await world.until(lambda: "Hangup" in world.crm.steps(CALL_ID))
+            state = await live(address)
+    assert state["calls"] == []
+    assert state["troubles"][0].startswith("Times that everything began anew: 1")

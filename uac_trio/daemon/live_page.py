@@ -1,0 +1,223 @@
+"""What ``/live`` and ``/live.json`` tell: why did the popup not come? Numbers are masked as in the log.
+
+Pure: values in, JSON out. How it looks is web/live.html's affair. Times are seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from uac_trio.ami_client import AMIStatus
+from uac_trio.calls.call import Direction, Part
+from uac_trio.daemon.watching import Share, Told, WatchedCall, Watching
+from uac_trio.logs import mask_number, mask_text
+from uac_trio.outbox import OutboxStatistics, ParkedRow
+from uac_trio.sender import SenderStatus
+from uac_trio.vtiger.reply import Ruling
+
+SHOWN_CALLS = 100
+"""Calls in progress on the page."""
+SETTLES_WITHIN = 30.0
+"""Seconds after which a request that nothing in the outbox waits for is taken to have gone another way."""
+
+WORDS = {
+    Ruling.DELIVERED: ("delivered", "good"),
+    Ruling.PROBABLY: ("probably delivered", "good"),
+    Ruling.AGAIN: ("is tried again", "wait"),
+    Ruling.AWAY: ("waits for the CRM", "bad"),
+    Ruling.AUTH_FAILED: ("waits: wrong secret", "bad"),
+    Ruling.MISCONFIGURED: ("waits: wrong address", "bad"),
+    Ruling.PARKED: ("refused by the CRM, parked", "bad"),
+    Ruling.UNKNOWN: ("no answer: not known whether the CRM has it", "wait"),
+}
+"""State in words, and its colour on the page."""
+
+
+@attrs.frozen(kw_only=True)
+class Circumstances:
+    """Everything but the calls."""
+
+    version: str
+    now: float
+    started_at: float
+    pbxes: Mapping[str, AMIStatus]
+    """Of every configured PBX that was begun with."""
+    configured: Sequence[str]
+    live_calls: int
+    starts_over: int
+    in_memory: int
+    store_trouble: str
+    outbox: OutboxStatistics | None
+    parked: Sequence[ParkedRow]
+    """The oldest few."""
+    sender: SenderStatus
+    crm: str
+    """Its host."""
+    internal: str
+    """``[calls] internal``."""
+    mask: bool
+
+
+def live_state(watching: Watching, around: Circumstances) -> dict[str, Any]:
+    """The page's contents, JSON."""
+    number: Callable[[str], str] = mask_number if around.mask else str
+    text: Callable[[str], str] = mask_text if around.mask else str
+    calls = list(watching.calls_in_progress())
+    return {
+        "version": around.version,
+        "now": around.now,
+        "started_at": around.started_at,
+        "troubles": list(_troubles(around)),
+        "pbx": [_pbx(name, around.pbxes.get(name)) for name in around.configured],
+        "crm": {
+            "host": around.crm,
+            "trouble": around.sender.trouble,
+            "since": around.sender.trouble_since,
+            "in_flight": around.sender.in_flight,
+            "at_once": int(around.sender.at_once),
+            "usual_ms": round(around.sender.usual_seconds * 1000),
+            "last_delivered_at": watching.last_delivered_at,
+        },
+        "outbox": _outbox(around),
+        "parked": [
+            {
+                "id": row.id,
+                "call_id": row.call_id,
+                "extension": row.extension,
+                "step": row.step.value,
+                "parked_at": row.parked_at,
+                "tries": row.attempt,
+                "reason": text(row.reason),
+            }
+            for row in around.parked
+        ],
+        "live_calls": around.live_calls,
+        "calls": [_call(call, around, number, text) for call in calls[-SHOWN_CALLS:]],
+        "ended": [_call(call, around, number, text) for call in reversed(watching.ended.values())],
+        "clicks": [
+            {
+                "at": click.at,
+                "pbx": click.pbx,
+                "extension": click.extension,
+                "number": number(click.number),
+                "words": text(click.words),
+            }
+            for click in reversed(watching.clicks)
+        ],
+        "odd": [{"at": odd.at, "call_id": odd.call_id, "because": text(odd.because)} for odd in reversed(watching.odd)],
+    }
+
+
+def _troubles(around: Circumstances) -> Iterator[str]:
+    """What is wrong now, the first cause first. Nothing: all is well."""
+    for name in around.configured:
+        status = around.pbxes.get(name)
+        if status is None:
+            yield f"PBX {name}: not begun with yet, since the store does not tell what it has of it."
+        elif status.state != "connected":
+            why = f": {status.last_error}" if status.last_error else ""
+            yield f"PBX {name} is not connected{why}. Its calls are not seen."
+    if around.store_trouble:
+        yield f"The store takes nothing: {around.store_trouble}. {around.in_memory} requests are held in memory."
+    if around.sender.trouble:
+        yield f"The CRM gets nothing: {around.sender.trouble}"
+    if around.outbox is not None and around.outbox.parked:
+        yield f"Refused by the CRM for good: {around.outbox.parked} (see Parked)."
+    if around.starts_over:
+        yield f"Times that everything began anew: {around.starts_over} (see daemon.starting_over in the log)."
+
+
+def _pbx(name: str, status: AMIStatus | None) -> dict[str, Any]:
+    status = status or AMIStatus()
+    return {
+        "name": name,
+        "state": status.state,
+        "connected": status.state == "connected",
+        "since": status.connected_since,
+        "last_message_at": status.last_message_at,
+        "last_error": status.last_error,
+        "sessions": status.sessions,
+        "messages": status.messages,
+    }
+
+
+def _outbox(around: Circumstances) -> dict[str, Any]:
+    counts = attrs.asdict(around.outbox) if around.outbox is not None else {}
+    return {**counts, "in_memory": around.in_memory, "trouble": around.store_trouble}
+
+
+def _call(
+    call: WatchedCall, around: Circumstances, number: Callable[[str], str], text: Callable[[str], str]
+) -> dict[str, Any]:
+    return {
+        "call_id": call.id,
+        "direction": call.direction.value if call.direction else "",
+        "customer": number(call.customer),
+        "did": number(call.did),
+        "queue": call.queue,
+        "began_at": call.began_at,
+        "ended_at": call.ended_at,
+        "status": call.status,
+        "click": text(call.click),
+        "notes": [text(note) for note in call.notes],
+        "merged_into": call.merged_into,
+        "parts": [_share(share) for share in call.shares],
+        "told": [_told(told, call, around) for told in call.told.values()],
+        "untold": "" if call.told else _why_nothing(call, around),
+    }
+
+
+def _share(share: Share) -> dict[str, Any]:
+    return {
+        "extension": share.extension,
+        "does": "calls" if share.part is Part.CALLER and share.state == "ringing" else share.state,
+        "began_at": share.began_at,
+        "since": share.answered_at if share.answered_at is not None else share.began_at,
+        "outcome": share.outcome.value if share.outcome else "",
+        "talk_secs": round(share.talk_secs, 1),
+        "inferred": share.inferred,
+    }
+
+
+def _told(told: Told, call: WatchedCall, around: Circumstances) -> dict[str, Any]:
+    words, colour = _what_became(told, call, around)
+    after = None if told.sent_at is None else max(0.0, told.sent_at - told.made_at)
+    return {
+        "step": told.step.value,
+        "extension": told.extension,
+        "at": told.made_at,
+        "state": words,
+        "colour": colour,
+        "after_secs": round(after, 3) if after is not None else None,
+        "tries": told.tries,
+        "words": told.words,
+    }
+
+
+def _what_became(told: Told, call: WatchedCall, around: Circumstances) -> tuple[str, str]:
+    if told.ruling is not None:
+        if told.moot_after in call.told and not told.is_settled:
+            return "set aside: the call had moved on", "idle"
+        return WORDS[told.ruling]
+    if told.awaits_file:
+        return "waits until its file is complete", "wait"
+    if told.moot_after in call.told:
+        return "set aside: the call had moved on", "idle"
+    nothing_waits = around.outbox is not None and not around.outbox.waiting + around.outbox.sending + around.in_memory
+    if nothing_waits and around.now - told.made_at > SETTLES_WITHIN:
+        return "told by an earlier run, or by another connector", "idle"
+    return "not sent yet", "wait"
+
+
+def _why_nothing(call: WatchedCall, around: Circumstances) -> str:
+    """Why the CRM was told nothing of a call; "" while that may still come."""
+    if call.direction is Direction.INTERNAL and around.internal == "ignore":
+        return 'Between employees: not told ([calls] internal = "ignore").'
+    if call.ended_at is None:
+        return ""
+    if not call.shares:
+        return "No employee's phone rang, so nobody can have a popup; [calls] unreached may name who owns such calls."
+    return "Nothing is told of it to this kind of CRM."

@@ -1,0 +1,331 @@
+"""What goes on, for people and for figures: calls in progress, calls that ended, what became of each request.
+
+Facts come from the pipeline (``observe``), answers of the CRM from the sender (``sent``), clicks from the web
+(``around``). Everything is bounded and in memory: the outbox, not this, is the truth. ``daemon/live_page.py`` makes the
+page's contents of it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import attrs
+import structlog
+
+from uac_trio.calls.call import Direction, Part
+from uac_trio.calls.fact import (
+    CallBegan,
+    CallEnded,
+    CallMerged,
+    CallTransferred,
+    Fact,
+    Oddity,
+    OfParticipation,
+    ParticipationAnswered,
+    ParticipationBegan,
+    ParticipationEnded,
+    QueueJoined,
+)
+from uac_trio.calls.outcome import Outcome
+from uac_trio.daemon.figures import Figures
+from uac_trio.outbox import OutboxRow
+from uac_trio.vtiger.click2call import Dial, Originated
+from uac_trio.vtiger.reply import Ruling, Verdict
+from uac_trio.vtiger.request import CallbackRequest, Step
+
+log = structlog.get_logger()
+
+MAX_LIVE = 1000
+MAX_ENDED = 100
+MAX_PARTS = 60
+"""Of one call: an hour in a queue rings the same phones over and over. The last ones are kept."""
+MAX_TOLD = 120
+MAX_CLICKS = 50
+MAX_ODD = 50
+FORGOTTEN_AFTER = 600.0
+"""Seconds without a fact after which a call in which nobody rings or talks is not shown any more: of calls that turn
+out to be part of another one (a pickup, a parked call that is taken back) no end is told."""
+
+
+@attrs.define(eq=False)
+class Told:
+    """One request to the CRM. Times are ours, in seconds since the epoch."""
+
+    key: str
+    step: Step
+    extension: str
+    made_at: float
+    moot_after: str | None
+    awaits_file: bool
+    """A recording's: it goes out when the file is complete."""
+    ruling: Ruling | None = None
+    """What the CRM's last answer meant; None: not sent yet, as far as this process knows."""
+    words: str = ""
+    sent_at: float | None = None
+    tries: int = 0
+
+    @property
+    def is_settled(self) -> bool:
+        return self.ruling in (Ruling.DELIVERED, Ruling.PROBABLY, Ruling.PARKED)
+
+
+@attrs.define(eq=False)
+class Share:
+    """One employee's part in a call. Times are the PBX's."""
+
+    extension: str
+    part: Part
+    began_at: float
+    answered_at: float | None = None
+    ended_at: float | None = None
+    outcome: Outcome | None = None
+    talk_secs: float = 0.0
+    inferred: bool = False
+
+    @property
+    def state(self) -> str:
+        if self.ended_at is not None:
+            return "ended"
+        return "talking" if self.answered_at is not None else "ringing"
+
+
+@attrs.define(eq=False)
+class WatchedCall:
+    id: str
+    began_at: float
+    """By the PBX's clock, like all that is told of the call itself."""
+    seen_at: float
+    """When a fact last spoke of it, by ours."""
+    direction: Direction | None = None
+    customer: str = ""
+    did: str = ""
+    queue: str = ""
+    shares: deque[Share] = attrs.field(factory=lambda: deque(maxlen=MAX_PARTS))
+    told: OrderedDict[str, Told] = attrs.field(factory=OrderedDict)
+    """By key, in the order in which they were made."""
+    notes: deque[str] = attrs.field(factory=lambda: deque(maxlen=10))
+    merged_into: str = ""
+    status: str = ""
+    ended_at: float | None = None
+    click: str = ""
+    """What became of the click that began it, in words."""
+
+    @property
+    def is_busy(self) -> bool:
+        return any(share.ended_at is None for share in self.shares)
+
+    def share_of(self, fact: OfParticipation) -> Share:
+        for share in reversed(self.shares):
+            if share.extension == fact.extension and share.began_at == fact.began_at:
+                return share
+        share = Share(extension=fact.extension, part=fact.part, began_at=fact.began_at)
+        self.shares.append(share)
+        return share
+
+
+@attrs.define(eq=False)
+class Click:
+    """One click on a number that became an order to a PBX."""
+
+    at: float
+    pbx: str
+    extension: str
+    number: str
+    call_id: str
+    words: str
+
+
+@attrs.frozen
+class Odd:
+    at: float
+    call_id: str
+    because: str
+
+
+CLICK_WORDS = {
+    Originated.QUEUED: "the PBX has taken it; the phone should ring",
+    Originated.REFUSED: "the PBX refused it or is not connected: nothing was dialled (the log says why)",
+    Originated.UNKNOWN: "no answer from the PBX: it may have been dialled, and is not sent again",
+}
+
+
+@contextmanager
+def _harmless() -> Iterator[None]:
+    """Who only watches must not stop the pipeline or the sender: a fault of ours in here costs a line on a page."""
+    try:
+        yield
+    except Exception:
+        log.exception("watching.failed")
+
+
+@attrs.define(eq=False, kw_only=True)
+class Watching:
+    """Made once, for all pipelines that this process makes. Nothing in here waits."""
+
+    now: Callable[[], float]
+    figures: Figures
+    is_awaited: Callable[[str], bool] = lambda _: False
+    """Are the recordings of the call with this id waited for?"""
+    live: OrderedDict[str, WatchedCall] = attrs.field(factory=OrderedDict, init=False)
+    ended: OrderedDict[str, WatchedCall] = attrs.field(factory=OrderedDict, init=False)
+    """The latest last."""
+    clicks: deque[Click] = attrs.field(factory=lambda: deque(maxlen=MAX_CLICKS), init=False)
+    odd: deque[Odd] = attrs.field(factory=lambda: deque(maxlen=MAX_ODD), init=False)
+    last_delivered_at: float | None = attrs.field(default=None, init=False)
+    _by_key: dict[str, Told] = attrs.field(factory=dict, init=False)
+
+    # -- from the pipeline --------------------------------------------------------------------------------------------
+
+    def observe(self, fact: Fact, requests: Sequence[CallbackRequest]) -> None:
+        """The pipeline's callback. Raises nothing."""
+        with _harmless():
+            self.figures.count_fact(fact)
+            self._observe(fact, requests, self.now())
+
+    def recall(self, fact: Fact, requests: Sequence[CallbackRequest]) -> None:
+        """The same for what an earlier run observed and counted."""
+        with _harmless():
+            self._observe(fact, requests, self.now())
+
+    def _observe(self, fact: Fact, requests: Sequence[CallbackRequest], at: float) -> None:
+        if isinstance(fact, Oddity):
+            self.odd.append(Odd(at, fact.call_id, fact.because))
+        else:
+            self._note(fact, self._call(fact, at))
+        for request in requests:
+            self._tell(request, at)
+        if isinstance(fact, CallEnded):
+            self._end(fact, at)
+
+    def start_over(self) -> None:
+        """What the pipeline knew is dropped; a snapshot will tell of the calls that go on."""
+        for call in self.live.values():
+            self._forget(call)
+        self.live.clear()
+
+    def calls_in_progress(self) -> Iterator[WatchedCall]:
+        """The oldest first."""
+        at = self.now()
+        for call in [*self.live.values()]:
+            if call.is_busy or at - call.seen_at < FORGOTTEN_AFTER:
+                yield call
+            else:
+                self._forget(self.live.pop(call.id))
+
+    def _call(self, fact: Fact, at: float) -> WatchedCall:
+        call = self.live.get(fact.call_id) or self.ended.get(fact.call_id)
+        if call is None:
+            call = self.live[fact.call_id] = WatchedCall(id=fact.call_id, began_at=fact.at, seen_at=at)
+            if len(self.live) > MAX_LIVE:
+                self._forget(self.live.popitem(last=False)[1])
+        call.seen_at = at
+        return call
+
+    def _note(self, fact: Fact, call: WatchedCall) -> None:
+        match fact:
+            case CallBegan():
+                call.direction, call.customer, call.did = fact.direction, fact.customer, fact.did
+            case QueueJoined():
+                call.queue = fact.queue
+            case CallTransferred():
+                call.notes.append(f"{fact.type} transfer by {fact.by} to {fact.to}")
+            case CallMerged():
+                call.merged_into = fact.into
+            case OfParticipation():
+                self._note_share(fact, call)
+            case _:
+                pass
+
+    def _note_share(self, fact: OfParticipation, call: WatchedCall) -> None:
+        call.direction, call.customer = fact.direction, fact.customer or call.customer
+        match fact:
+            case ParticipationBegan():
+                call.share_of(fact)
+            case ParticipationAnswered():
+                call.share_of(fact).answered_at = fact.at
+            case ParticipationEnded():
+                share = call.share_of(fact)
+                share.answered_at, share.ended_at = fact.answered_at, fact.at
+                share.outcome, share.talk_secs, share.inferred = fact.outcome, fact.talk_secs, fact.inferred
+            case _:
+                pass
+
+    def _tell(self, request: CallbackRequest, at: float) -> None:
+        call = self.live.get(request.call_id) or self.ended.get(request.call_id)
+        if call is None or request.key in self._by_key:
+            return
+        told = Told(
+            key=request.key,
+            step=request.step,
+            extension=request.extension,
+            made_at=at,
+            moot_after=request.moot_after,
+            awaits_file=bool(request.recording) and self.is_awaited(request.call_id),
+        )
+        call.told[request.key] = self._by_key[request.key] = told
+        if len(call.told) > MAX_TOLD:
+            del self._by_key[call.told.popitem(last=False)[0]]
+
+    def _end(self, fact: CallEnded, at: float) -> None:
+        call = self.live.pop(fact.call_id, None) or self.ended[fact.call_id]
+        call.status = str(fact.record.get("status") or "")
+        call.customer = call.customer or str(fact.record.get("customer") or "")
+        call.did = call.did or str(fact.record.get("did") or "")
+        call.ended_at = fact.ended_at
+        became = fact.record.get("click2call")
+        if isinstance(became, dict):
+            call.click = str(became.get("words") or became.get("outcome") or "")
+            for click in self.clicks:
+                if click.call_id == call.id:
+                    click.words = call.click
+        self.ended[call.id] = call
+        self.ended.move_to_end(call.id)
+        if len(self.ended) > MAX_ENDED:
+            self._forget(self.ended.popitem(last=False)[1])
+
+    def _forget(self, call: WatchedCall) -> None:
+        for key in call.told:
+            del self._by_key[key]
+
+    # -- from the sender ----------------------------------------------------------------------------------------------
+
+    def sent(self, row: OutboxRow, verdict: Verdict, took: float) -> None:
+        """The sender's callback: a request was sent, and answered or not, after ``took`` seconds. Raises nothing."""
+        with _harmless():
+            self._sent(row, verdict, took, self.now())
+
+    def _sent(self, row: OutboxRow, verdict: Verdict, took: float, at: float) -> None:
+        self.figures.count_sent(row.step, verdict.ruling, took)
+        told = self._by_key.get(row.key)
+        is_delivered = verdict.ruling in (Ruling.DELIVERED, Ruling.PROBABLY)
+        if is_delivered:
+            self.last_delivered_at = at
+        if told is None:
+            return  # of an earlier run, or of long ago
+        if not told.awaits_file:
+            if told.tries == 0:
+                self.figures.stored_after(max(0.0, row.created_at - told.made_at))
+            if is_delivered and not told.is_settled:
+                self.figures.delivered_after(row.step, max(0.0, at - told.made_at))
+        told.ruling, told.words, told.sent_at, told.tries = verdict.ruling, verdict.words, at, told.tries + 1
+
+    # -- from the web -------------------------------------------------------------------------------------------------
+
+    async def around(self, originate: Callable[[Dial], Awaitable[Originated]], dial: Dial) -> Originated:
+        """``originate``, and a note of what the PBX said to it."""
+        outcome = Originated.UNKNOWN
+        try:
+            outcome = await originate(dial)
+        finally:
+            with _harmless():
+                self._ordered(dial, outcome, self.now())
+        return outcome
+
+    def _ordered(self, dial: Dial, outcome: Originated, at: float) -> None:
+        self.figures.count_order(outcome)
+        call_id = f"{dial.pbx}-{dial.channel_id}"  # the order names the channel's Uniqueid, which becomes its Linkedid
+        known = self.ended.get(call_id)
+        words = known.click if known is not None and known.click else CLICK_WORDS[outcome]
+        self.clicks.append(Click(at, dial.pbx, dial.extension, dial.number, call_id, words))

@@ -1,0 +1,391 @@
+"""One PBX: can we connect and log in, may our user what we need, does its manager tell what we need to hear.
+
+What a user may ask for, ListCommands says (main/manager.c). What he may hear is in manager.conf alone: it is seen by
+the events that come, or in the file itself where our user may read that.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import secrets
+import ssl
+from collections.abc import Callable, Iterator
+
+import attrs
+import trio
+
+from uac_trio.ami import (
+    Action,
+    AMIConnection,
+    Answer,
+    Challenge,
+    CoreSettings,
+    CoreShowChannels,
+    Event,
+    GetConfig,
+    ListCommands,
+    LocalProtocolError,
+    MD5Login,
+    Ping,
+    PlainLogin,
+    RemoteProtocolError,
+    Response,
+    ShowDialPlan,
+    md5_key,
+)
+from uac_trio.ami_client import AMIServer, open_stream
+from uac_trio.live_check.finding import Findings
+from uac_trio.vtiger.click2call import Route
+
+CONNECTS_WITHIN = 5.0
+ANSWERS_WITHIN = 4.0
+"""Seconds; a refused login takes Asterisk one."""
+LISTENS_FOR = 2.0
+"""Seconds for which we wait for some event of others' making: a busy server has said something by then."""
+OLDEST = 13
+"""Asterisk's version from which on its events tell what belongs to what (Linkedid)."""
+OFF_BY = 2.0
+"""Seconds by which the PBX's clock may differ."""
+
+NEEDED_TO_HEAR = {
+    "call": "without it nothing is told of any call",
+    "agent": "without it the line of a queue's calls is not known",
+    "cdr": "without it recordings are not found",
+    "system": "without it a restart of Asterisk is noticed late",
+}
+"""Classes of ``read=``, and what is missing without each."""
+
+CANNOT_DO_WITHOUT = ("call", "cdr")
+
+TOO_MUCH = ("Command", "UpdateConfig", "ModuleLoad", "Reload")
+"""Actions with which whoever learns the secret takes over the machine, or at least the PBX."""
+
+NOBODY = "uac-trio-check"
+"""An extension that no dialplan has."""
+
+_LOG_IN = "the connector cannot log in until that is changed"
+_VERSION = re.compile(r"(?:^|[^\d.])(\d{1,2})\.\d")
+
+
+class _TalkError(Exception):
+    """The conversation is over; the text says why."""
+
+
+@attrs.define(eq=False)
+class _Talk:
+    """A session: one action after another, each with its answer."""
+
+    stream: trio.abc.Stream
+    connection: AMIConnection = attrs.field(factory=lambda: AMIConnection(id_prefix=f"uac-{secrets.token_hex(4)}"))
+    events: list[Event] = attrs.field(factory=list)
+    """What was said to everybody, not to us."""
+    _answers: dict[str, Answer] = attrs.field(factory=dict)
+
+    async def ask(self, action: Action) -> Answer:
+        """Raises _TalkError."""
+        try:
+            sent = self.connection.send(action)
+        except LocalProtocolError as why:
+            raise _TalkError(str(why)) from why
+        with _told_in_words(f"no answer to {action.name} within {ANSWERS_WITHIN:g} s"):
+            with trio.fail_after(ANSWERS_WITHIN):
+                await self.stream.send_all(sent.data)
+                while sent.action_id not in self._answers:
+                    await self._receive()
+        return self._answers.pop(sent.action_id)
+
+    async def greeting(self) -> str:
+        """The server's first line. Raises _TalkError."""
+        missed = "it says nothing: is this the manager's port (port in manager.conf), and TLS or not as configured?"
+        with _told_in_words(missed):
+            with trio.fail_after(ANSWERS_WITHIN):
+                while not self.connection.banner:
+                    await self._receive()
+        return self.connection.banner
+
+    async def listen(self, seconds: float) -> None:
+        """Raises _TalkError."""
+        with trio.move_on_after(seconds), _told_in_words(""):
+            while True:
+                await self._receive()
+
+    async def _receive(self) -> None:
+        data = bytes(await self.stream.receive_some(65536))
+        if not data:
+            raise _TalkError("the server closes the connection")
+        self.connection.receive_data(data)
+        while (message := self.connection.next_message()) is not None:
+            if isinstance(message, Event) and "ActionID" not in message:
+                self.events.append(message)
+        self._answers |= {answer.sent.action_id: answer for answer in self.connection.take_answers()}
+
+
+class _told_in_words:  # noqa: N801  a context manager, used like a function
+    """Turns what a stream or the protocol raise into _TalkError."""
+
+    def __init__(self, too_slow: str) -> None:
+        self._too_slow = too_slow
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        match error:
+            case trio.TooSlowError():
+                raise _TalkError(self._too_slow) from error
+            case trio.BrokenResourceError():
+                raise _TalkError(f"the connection broke: {error.__cause__ or error}") from error
+            case RemoteProtocolError():
+                raise _TalkError(f"it does not speak AMI: {error}") from error
+            case _:
+                pass
+
+
+async def check_pbx(server: AMIServer, route: Route | None, now: Callable[[], float], findings: Findings) -> None:
+    """``route``: how clicks are dialled; None where they are turned off."""
+    stream = await _connected(server, findings)
+    if stream is None:
+        return
+    try:
+        talk = _Talk(stream)
+        try:
+            if not await _logged_in(talk, server, findings):
+                return
+            await _look(talk, server, route, now, findings)
+        except _TalkError as why:
+            findings.problem(f"{why}")
+    finally:
+        await trio.aclose_forcefully(stream)
+
+
+async def _connected(server: AMIServer, findings: Findings) -> trio.abc.Stream | None:
+    where = f"{server.host}:{server.port}"
+    within = min(server.connect_timeout, CONNECTS_WITHIN)
+    try:
+        with trio.fail_after(within):
+            return await open_stream(server)
+    except trio.TooSlowError:
+        findings.problem(
+            f"no answer from {where} within {within:g} s: is the host up, and does a firewall drop port {server.port}?"
+        )
+    except ssl.SSLError as why:
+        findings.problem(
+            f"TLS with {where} fails: {why}; is this the port of tlsbindaddr in manager.conf, is its certificate made "
+            f"out to {server.tls_name or server.host} (else set tls_name), and signed by an authority of tls_ca?"
+        )
+    except (OSError, UnicodeError) as why:
+        findings.problem(_unreachable(server, where, why))
+    return None
+
+
+def _unreachable(server: AMIServer, where: str, why: Exception) -> str:
+    reasons = {errno_ for error in _chain(why) if (errno_ := getattr(error, "errno", None)) is not None}
+    if errno.ECONNREFUSED in reasons:
+        return (
+            f"{where} refuses the connection: in manager.conf [general] needs enabled = yes and a bindaddr that "
+            f"{server.host} belongs to, port {server.port}; `asterisk -rx 'manager show settings'` tells what it has"
+        )
+    if reasons & {errno.EHOSTUNREACH, errno.ENETUNREACH}:
+        return f"there is no route to {where}: check host, network and VPN"
+    said = next((str(error) for error in reversed(list(_chain(why))) if str(error)), type(why).__name__)
+    if any("Name or service" in str(error) or "resolution" in str(error) for error in _chain(why)):
+        return f"the name {server.host} is not known to this machine's resolver: {said}"
+    return f"cannot connect to {where}: {said}"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what caused it: trio names the addresses' own errors in a group."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for one in error.exceptions:
+                yield from _chain(one)
+        error = error.__cause__
+
+
+async def _logged_in(talk: _Talk, server: AMIServer, findings: Findings) -> bool:
+    banner = await talk.greeting()
+    if not banner.startswith("Asterisk Call Manager"):
+        findings.warn(f"it greets with {banner[:60]!r}: a proxy, or not the manager's port at all")
+    if server.plaintext_login:
+        answer = await talk.ask(PlainLogin(username=server.username, secret=server.secret))
+        how = "the secret goes over the wire as it is"
+    else:
+        answer = await talk.ask(Challenge())
+        if answer.success:
+            key = md5_key(talk.connection.challenge, server.secret)
+            answer = await talk.ask(MD5Login(username=server.username, key=key))
+        how = "by MD5 challenge"
+    if answer.success:
+        how += ", over TLS" if server.tls else ""
+        findings.ok(f"connected to {server.host}:{server.port} and logged in as {server.username}, {how}")
+        return True
+    # Asterisk gives one answer to all of these, on purpose (main/manager.c, authenticate).
+    findings.problem(
+        f"login refused: {talk.connection.refused or answer.text}. Asterisk does not tell which: there is no section "
+        f"[{server.username}] in manager.conf, its secret differs from ours, its deny/permit/acl does not let this "
+        f"host in, or `manager reload` was not run; Asterisk's own log names it. {_LOG_IN.capitalize()}"
+    )
+    return False
+
+
+async def _look(
+    talk: _Talk, server: AMIServer, route: Route | None, now: Callable[[], float], findings: Findings
+) -> None:
+    asked_at = now()
+    ping = (await talk.ask(Ping())).response
+    _clock(ping, (asked_at + now()) / 2, findings)
+    allowed = {name for name, _ in (await talk.ask(ListCommands())).response.headers}
+    await _version(talk, findings)
+    await _rights(talk, server, route, allowed, findings)
+    file = await _file(talk, server.username, allowed)
+    if not file:
+        await talk.listen(LISTENS_FOR)
+    _hearing(talk, server, file, findings)
+    _timestamps(talk, file, findings)
+
+
+def _clock(ping: Response, at: float, findings: Findings) -> None:
+    try:
+        ahead = float(ping.get("Timestamp")) - at
+    except ValueError:
+        return  # a proxy's answer
+    if abs(ahead) > OFF_BY:
+        findings.warn(
+            f"its clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours; calls get the PBX's times "
+            "in the CRM: set up time synchronisation on both"
+        )
+    else:
+        findings.ok("its clock agrees with ours")
+
+
+async def _version(talk: _Talk, findings: Findings) -> None:
+    answer = await talk.ask(CoreSettings())
+    told = answer.response.get("AsteriskVersion")
+    found = _VERSION.search(told)
+    if not answer.success or not told:
+        findings.warn(
+            f"its version is not told ({answer.text or 'no AsteriskVersion'}); it should be {OLDEST} or later"
+        )
+    elif found and int(found[1]) < OLDEST:
+        findings.problem(f"Asterisk {told} is too old: its events do not tell which channels belong together; "
+                         f"version {OLDEST} is the least")  # fmt: skip
+    else:
+        findings.ok(f"Asterisk {told}")
+    if answer.response.get("CoreCDRenabled").lower() == "no":
+        findings.problem("call detail records are off (enable in cdr.conf), so no recording will be found")
+
+
+async def _rights(talk: _Talk, server: AMIServer, route: Route | None, allowed: set[str], findings: Findings) -> None:
+    """What our user may ask for: ``write=`` of his section."""
+    if "CoreShowChannels" in allowed:
+        shown = await talk.ask(CoreShowChannels())
+        channels = [item for item in shown.items if item.name == "CoreShowChannel"]
+        calls = {item.get("Linkedid") for item in channels}
+        findings.ok(f"{len(calls)} calls at this moment, of {len(channels)} channels")
+    else:
+        findings.problem(
+            f"user {server.username} may not list channels: add reporting to write= of his section in manager.conf; "
+            "without it calls that ended while the connection was away are never ended in the CRM"
+        )
+    if route is not None and "Originate" not in allowed:
+        findings.problem(
+            f"user {server.username} may not originate calls: add originate to write= of his section in manager.conf; "
+            "without it every click on a number fails ([click2call] enabled = false turns them off)"
+        )
+    elif route is not None and "ShowDialPlan" in allowed:
+        answer = await talk.ask(ShowDialPlan(context=route.context, exten=NOBODY))
+        if "context" in answer.text and not answer.success:
+            findings.problem(
+                f"the dialplan has no context {route.context}, into which clicks are to go: set originate_context"
+            )
+        else:
+            findings.ok(f"clicks may be dialled, and their context {route.context} exists")
+    if excess := [name for name in TOO_MUCH if name in allowed]:
+        findings.warn(
+            f"user {server.username} may do more than we need ({', '.join(excess)}), so whoever learns his secret can "
+            "take over the PBX: write = originate,reporting is enough"
+        )
+
+
+@attrs.frozen
+class _File:
+    """What manager.conf and cdr_manager.conf say, as far as our user may read them."""
+
+    general: dict[str, str]
+    section: dict[str, str]
+    cdr: dict[str, str] | None
+
+
+async def _file(talk: _Talk, username: str, allowed: set[str]) -> _File | None:
+    if "GetConfig" not in allowed:
+        return None
+    section = _settings(await talk.ask(GetConfig(filename="manager.conf", section=username)))
+    if not section:
+        return None  # he is kept elsewhere
+    general = await talk.ask(GetConfig(filename="manager.conf", section="general"))
+    cdr = await talk.ask(GetConfig(filename="cdr_manager.conf", section="general"))
+    return _File(_settings(general), section, _settings(cdr) if cdr.success else None)
+
+
+def _settings(answer: Answer) -> dict[str, str]:
+    lines = (value for name, value in answer.response.headers if name.startswith("Line-"))
+    return {name.strip().lower(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
+
+
+def _is_on(value: str) -> bool:
+    """As Asterisk reads a switch (main/utils.c, ast_true)."""
+    return value.lower() in ("yes", "true", "y", "t", "1", "on")
+
+
+def _hearing(talk: _Talk, server: AMIServer, file: _File | None, findings: Findings) -> None:
+    """What our user is told: ``read=`` of his section, and whether Cdr events are made at all."""
+    seen = {event.get("Privilege").partition(",")[0] for event in talk.events}
+    heard = seen if file is None else set(file.section.get("read", "").split(","))
+    wanted = {name: why for name, why in NEEDED_TO_HEAR.items() if name in server.events}
+    missing = {} if "all" in heard else {name: why for name, why in wanted.items() if name not in heard}
+    if not missing:
+        findings.ok(f"user {server.username} is told events of {', '.join(wanted)}")
+    elif file is not None:
+        for name, why in missing.items():
+            tell = findings.problem if name in CANNOT_DO_WITHOUT else findings.warn
+            tell(f"read= of [{server.username}] in manager.conf lacks {name} (no blanks after the commas): {why}")
+    elif "system" in missing:
+        # The login itself is followed by FullyBooted, if read= has system.
+        findings.warn(f"read= of [{server.username}] in manager.conf lacks system: {missing.pop('system')}")
+    if missing and file is None:
+        findings.warn(
+            f"whether read= of [{server.username}] has {', '.join(missing)} was not seen, as no such event came within "
+            f"{LISTENS_FOR:g} s: `asterisk -rx 'manager show user {server.username}'` tells"
+        )
+    if "cdr" in seen:
+        findings.ok("Cdr events come")
+    elif file is None:
+        findings.warn(
+            "whether Cdr events are made was not seen: they need enabled = yes in cdr_manager.conf; "
+            "`asterisk -rx 'cdr show status'` names cdr_manager among the backends, or make a call while "
+            "`uac-trio record` runs and look for Event: Cdr"
+        )
+    elif file.cdr is None or not _is_on(file.cdr.get("enabled", "no")):
+        findings.problem(
+            "Cdr events are not made: cdr_manager.conf needs [general] enabled = yes, then `module reload "
+            "cdr_manager.so`; without them recordings are not found"
+        )
+    else:
+        findings.ok("Cdr events are made (cdr_manager.conf)")
+
+
+def _timestamps(talk: _Talk, file: _File | None, findings: Findings) -> None:
+    advice = "timestampevents = yes belongs into [general] of manager.conf; without it times are when events arrived"
+    if any("Timestamp" in event for event in talk.events):
+        findings.ok("events carry their time (timestampevents)")
+    elif file is not None:
+        if _is_on(file.general.get("timestampevents", "no")):
+            findings.ok("events carry their time (timestampevents)")
+        else:
+            findings.warn(advice)
+    elif any(event.name != "FullyBooted" for event in talk.events):  # that one never has it
+        findings.warn(f"events carry no time: {advice}")
+    else:
+        findings.warn(f"whether events carry their time was not seen, as none came: {advice}")

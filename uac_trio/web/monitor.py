@@ -1,0 +1,142 @@
+"""``/live``, ``/live.json`` and ``/metrics``: for administrators and their monitoring, from allowed networks only.
+
+The page works without JavaScript (it reloads itself); with it, the part that changes is fetched every two seconds.
+Everything on it is escaped by the template, and nothing is loaded from anywhere.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from importlib import resources
+from typing import Any
+
+import attrs
+import jinja2
+import structlog
+import trio
+from quart import Response, jsonify, request
+from quart_trio import QuartTrio
+
+from uac_trio.vtiger.click2call import Network, is_allowed_address
+
+log = structlog.get_logger()
+
+FRESH = 1.0
+"""Seconds for which one look serves all who ask: each open page asks every two, and the AMI reader waits meanwhile."""
+
+_REFUSED = "Not from here: the address that this came from is not in monitor_networks of [http] in the configuration.\n"
+
+
+@attrs.frozen(kw_only=True)
+class Monitor:
+    """All that the pages of administrators need to know."""
+
+    live: Callable[[], Awaitable[Mapping[str, Any]]]
+    """What ``/live.json`` tells, JSON."""
+    metrics: Callable[[], Awaitable[bytes]]
+    metrics_type: str
+    """Content-Type of the figures."""
+    networks: Sequence[Network]
+    """Whom they are shown to: they tell who calls when."""
+
+
+@attrs.define(eq=False)
+class _Look:
+    """One look at what goes on, for all who ask within a second."""
+
+    live: Callable[[], Awaitable[Mapping[str, Any]]]
+    _seen: Mapping[str, Any] = attrs.field(factory=dict, init=False)
+    _until: float = attrs.field(default=float("-inf"), init=False)
+    _lock: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+
+    async def now(self) -> Mapping[str, Any]:
+        async with self._lock:
+            if trio.current_time() >= self._until:
+                self._seen = await self.live()
+                self._until = trio.current_time() + FRESH
+            return self._seen
+
+
+def add_monitor(app: QuartTrio, monitor: Monitor) -> None:
+    """Give ``app`` its ``/live``, ``/live.json`` and ``/metrics``."""
+    look = _Look(monitor.live)
+    template = page_template()
+    pen = trio.CapacityLimiter(1)
+
+    def refused() -> Response | None:
+        if is_allowed_address(request.remote_addr, monitor.networks):
+            return None
+        log.warning("monitor.refused", client=request.remote_addr, path=request.path)
+        return Response(_REFUSED, status=403, content_type="text/plain; charset=utf-8", headers=_HEADERS)
+
+    async def live() -> Response:
+        if (no := refused()) is not None:
+            return no
+        nonce = secrets.token_urlsafe(16)
+        # In a thread: a hundred calls take 30 ms, and the AMI reader has no 100 ms to wait.
+        render = partial(template.render, state=await look.now(), nonce=nonce)
+        page = await trio.to_thread.run_sync(render, limiter=pen)
+        reply = Response(page, content_type="text/html; charset=utf-8")
+        reply.headers.update(_HEADERS)
+        reply.headers["Content-Security-Policy"] = _POLICY.format(nonce=nonce)
+        return reply
+
+    async def live_json() -> Response:
+        if (no := refused()) is not None:
+            return no
+        reply = jsonify(await look.now())
+        reply.headers.update(_HEADERS)
+        return reply
+
+    async def metrics() -> Response:
+        if (no := refused()) is not None:
+            return no
+        return Response(await monitor.metrics(), content_type=monitor.metrics_type, headers=_HEADERS)
+
+    app.add_url_rule("/live", "live", live)
+    app.add_url_rule("/live.json", "live_json", live_json)
+    app.add_url_rule("/metrics", "metrics", metrics)
+
+
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
+_POLICY = (
+    "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def page_template() -> jinja2.Template:
+    """``state`` (as ``/live.json``) and ``nonce`` to HTML."""
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(clock=clock, span=span)
+    text = (resources.files("uac_trio.web") / "live.html").read_text(encoding="utf-8")
+    return environment.from_string(text)
+
+
+def clock(at: float | None, now: float) -> str:
+    """``18:04:11``, or with its date where that is another day; by this machine's zone."""
+    if at is None:
+        return "–"
+    then, today = (datetime.fromtimestamp(each).astimezone() for each in (at, now))
+    return f"{then:%H:%M:%S}" if then.date() == today.date() else f"{then:%d %b %H:%M:%S}"
+
+
+def span(seconds: float | None) -> str:
+    """``0.35 s``, ``12 s``, ``3:05 min``, ``2 h 05 min``, ``4 days``."""
+    if seconds is None:
+        return "–"
+    if seconds < 9.95:
+        return f"{max(0.0, seconds):.1f} s" if seconds >= 0.995 or seconds <= 0 else f"{seconds:.2f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02} min"
+    if whole < 2 * 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    return f"{whole // 86400} days"
