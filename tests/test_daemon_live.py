@@ -91,3 +91,15 @@ async def test_starting_over_leaves_no_ghosts(world: World, monkeypatch: pytest.
             state = await live(address)
     assert state["calls"] == []
     assert state["troubles"][0].startswith("Times that everything began anew: 1")
+
+
+async def test_page_after_a_restart(world: World) -> None:
+    """It shows the calls that go on, as before; what an earlier run counted is not counted again."""
+    async with running(world.config()):
+        await (await world.session()).say(part_of_call(None, ringing))
+        await world.until(lambda: world.crm.steps(CALL_ID) == ["DialBegin"])
+    async with running(world.config()) as address, httpx.AsyncClient() as client:
+        page = await client.get(f"{address}/live")
+        assert "101 rings" in " ".join(page.text.split())
+        figures = (await client.get(f"{address}/metrics")).text
+        assert 'uac_requests_sent_total{step="DialBegin",verdict="delivered"} 1.0' not in figures
