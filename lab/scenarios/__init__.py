@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab.scenarios import (
+    clicks,
     everyday,
     office_queues,
     office_rarely,
@@ -14,6 +15,7 @@ from lab.scenarios import (
 )
 
 __all__ = [
+    "clicks",
     "everyday",
     "office_queues",
     "office_rarely",

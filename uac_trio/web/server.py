@@ -47,6 +47,8 @@ class WebSettings:
     """A client that takes nothing of its reply for so long is cut off."""
     grace_seconds: float = 3.0
     """How long open replies may go on after a shutdown was asked for."""
+    wrong_secrets_per_minute: int = 20
+    """A client that gives so many wrong secrets in a minute is not listened to for the next one."""
 
 
 def parse_bind(bind: str) -> tuple[str, int]:
