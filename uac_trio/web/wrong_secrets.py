@@ -49,6 +49,7 @@ class WrongSecrets:
 
     def count(self, address: str | None) -> None:
         """This client gave a wrong secret."""
+        self.look()
         group = _group(address)
         window = self._windows.setdefault(group, _Window(self.now()))
         window.wrong += 1
