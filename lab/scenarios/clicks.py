@@ -8,6 +8,7 @@ from __future__ import annotations
 import trio
 
 from lab.phone import Call
+from lab.scenarios.moves import consult, join
 from lab.stage import Stage, scenario
 from lab.truth import CUSTOMER, Truth, internal, outbound, transfer
 
@@ -34,7 +35,7 @@ def sees(call: Call, number: str, *headers: str) -> None:
         assert found == value, f"{call.phone.user} gets {name}: {found!r}"
 
 
-@scenario(live_only=True)
+@scenario(everyday=True, live_only=True)
 async def click_who_sees_what(stage: Stage) -> list[Truth]:
     """The employee sees the customer and a header for auto answer, the customer the company's number."""
     stage.plan("101", answer_after=0)
@@ -87,6 +88,14 @@ async def click_employee_busy(stage: Stage) -> list[Truth]:
     await clicked(stage)
     await trio.sleep(1)
     return [outbound("busy", "101", first=DEVICE, recorded=False, parts={"101": "busy"})]
+
+
+@scenario(live_only=True)
+async def click_phone_off(stage: Stage) -> list[Truth]:
+    """104 is not registered: no channel is made, nobody's phone has a part in it, the log tells the rest."""
+    await clicked(stage, "104")
+    await stage.rec.wait_for("OriginateResponse")
+    return []
 
 
 @scenario(live_only=True)
@@ -202,6 +211,28 @@ async def click_then_blind_transfer(stage: Stage) -> list[Truth]:
     ]  # fmt: skip
 
 
+@scenario(live_only=True)
+async def click_then_attended_transfer(stage: Stage) -> list[Truth]:
+    """101 talks to the customer, asks 102 on a second line, joins the two by REFER with Replaces."""
+    stage.plan("101", answer_after=0.5)
+    stage.plan("trunk", answer_after=1)
+    await clicked(stage)
+    employee = await stage.taken("101")
+    customer = await stage.taken("trunk")
+    await trio.sleep(1.5)
+    second, _ = await consult(stage, employee, "102", "102")
+    await join(employee, "102", second)
+    await trio.sleep(1.5)
+    customer.bye()
+    return [
+        outbound("completed", "101", first=DEVICE, rang=["101", CUSTOMER, "102"], answered_by=CUSTOMER,
+                 final_agent="102", ring=1, talk=3, transfers=[transfer("attended", "101", "102")],
+                 parts={"101": "transferred", "102": "completed"}),
+        internal("completed", "101", "102", rang=["102"], answered_by="102", ring=1, talk=1, merged_into_first=True,
+                 note="the consultation"),
+    ]  # fmt: skip
+
+
 @scenario(profile="office", live_only=True)
 async def office_click_who_sees_what(stage: Stage) -> list[Truth]:
     """Both devices of Anna ring through a Local channel and show the customer; he sees the company's number."""
@@ -259,6 +290,49 @@ async def office_click_busy(stage: Stage) -> list[Truth]:
     await clicked(stage, "2003")
     await trio.sleep(1.5)
     return [outbound("busy", "2003", first=LOCAL, recorded=False, parts={"2003": "busy"})]
+
+
+@scenario(profile="office", live_only=True)
+async def office_click_cancelled(stage: Stage) -> list[Truth]:
+    """Vera's phone rings, she declines (603)."""
+    stage.plan("2003", reject=(603, "Decline"), reject_after=1.5)
+    await clicked(stage, "2003")
+    await stage.over(await stage.rung("2003"))
+    await trio.sleep(1)
+    return [
+        outbound("rejected", "2003", first=LOCAL, rang=["2003"], ring=1.5, recorded=False, parts={"2003": "rejected"})
+    ]
+
+
+@scenario(profile="office", live_only=True)
+async def office_click_gives_up(stage: Stage) -> list[Truth]:
+    """Vera answers, the customer's phone rings, she hangs up before he answers."""
+    stage.plan("2003", answer_after=0.5)
+    await clicked(stage, "2003")
+    employee = await stage.taken("2003")
+    await stage.rung("trunk")
+    await trio.sleep(2)
+    employee.bye()
+    await trio.sleep(1)
+    return [
+        outbound("cancelled", "2003", first=LOCAL, rang=["2003", CUSTOMER], ring=2, recorded=False,
+                 parts={"2003": "cancelled"})
+    ]  # fmt: skip
+
+
+@scenario(profile="office", live_only=True)
+async def office_click_customer_invalid(stage: Stage) -> list[Truth]:
+    """Vera answers; the provider knows no such number (404)."""
+    stage.plan("2003", answer_after=0.5)
+    stage.plan("trunk", reject=(404, "Not Found"), reject_after=0)
+    await clicked(stage, "2003")
+    employee = await stage.taken("2003")
+    with trio.move_on_after(4):
+        await employee.ended.wait()
+    if not employee.ended.is_set():
+        employee.bye()
+    await stage.over(employee)
+    return [outbound("failed", "2003", first=LOCAL, rang=["2003"], recorded=False, parts={"2003": "failed"})]
 
 
 @scenario(profile="office", live_only=True)

@@ -11,7 +11,7 @@ from tests.calls.scenes import event
 from tests.calls.streams import due, names, recorded, run, told
 from tests.recorded import NAMES
 from uac_trio.ami.message import Event
-from uac_trio.calls import CallTracker, TrackerRules
+from uac_trio.calls import CallTracker, Direction, Part, TrackerRules
 from uac_trio.calls.click import OUTCOMES
 from uac_trio.calls.fact import CallEnded, Fact, ParticipationBegan
 
@@ -20,6 +20,11 @@ SAID = {
     "click_as_if_dialled": ("completed", "the customer answered; they talked 1 s"),
     "click_colleague": ("completed", "the colleague answered; they talked 1 s"),
     "click_then_blind_transfer": ("transferred", "the customer answered and was transferred; 3 s of talk in all"),
+    "click_then_attended_transfer": ("transferred", "the customer answered and was transferred; 3 s of talk in all"),
+    "click_phone_off": (
+        "employee-unreachable",
+        "the employee's phone could not be called; is it registered, and is there such a device?",
+    ),
     "click_employee_no_answer": ("employee-no-answer", "the employee did not answer within 5 s"),
     "click_employee_busy": ("employee-busy", "the employee's phone was busy"),
     "click_employee_cancels": ("employee-rejected", "the employee rejected the call"),
@@ -35,6 +40,12 @@ SAID = {
     "office_click_answered_at_once": ("completed", "the customer answered; they talked 1 s"),
     "office_click_nobody": ("employee-no-answer", "the employee did not answer within 5 s"),
     "office_click_busy": ("employee-busy", "the employee's phone was busy"),
+    "office_click_cancelled": ("employee-rejected", "the employee rejected the call"),
+    "office_click_gives_up": ("employee-hung-up", "the employee hung up before the customer answered"),
+    "office_click_customer_invalid": (
+        "customer-invalid-number",
+        "the customer could not be reached: the number does not exist (cause 1)",
+    ),
     "office_click_customer_busy": ("customer-busy", "the customer was busy"),
     "office_click_then_blind_transfer": (
         "transferred",
@@ -61,11 +72,15 @@ def test_every_end_is_recorded_from_both() -> None:
 def test_recorded_end(name: str) -> None:
     """A click is one call, announced once to the employee who clicked, and its record says what became of it."""
     facts = run(recorded(name), RULES)
-    click = ended(facts)["click2call"]
+    (record,) = [one for one in told(facts).values() if "click2call" in one]
+    click = record["click2call"]
     assert (click["outcome"], click["words"]) == SAID[name.rpartition("/")[2]]
     assert json.dumps(click)
-    callers = [fact for fact in facts if isinstance(fact, ParticipationBegan) and fact.part.value == "caller"]
-    assert len(callers) == 1
+    began = [fact for fact in facts if isinstance(fact, ParticipationBegan) and fact.call_id == record["call_id"]]
+    assert [fact.extension for fact in began if fact.part is Part.CALLER] == (
+        [] if click["outcome"] == "employee-unreachable" else [record["caller"]]
+    )
+    assert [fact.direction for fact in began if fact.direction is Direction.INBOUND] == []
 
 
 @pytest.mark.parametrize("name", CLICKS)
