@@ -143,6 +143,17 @@ def test_response_before_the_channel() -> None:
     assert record["click2call"]["outcome"] == "employee-busy"
 
 
+def test_failure_beside_another_click() -> None:
+    """An order that fails while another click rings the same phone says nothing of that one."""
+    tracker = CallTracker("main")
+    for at, one in employee(answers=False):
+        tracker.process(one, at)
+    tracker.process(failed("5", uniqueid="uac-1764000001-00000000"), 2.0)
+    (ringing,) = tracker.live_calls()
+    assert (ringing.linkedid, ringing.originate_reason) == (ID, None)
+    assert ended(due(tracker, 10.0))["linkedid"] == "uac-1764000001-00000000"
+
+
 def test_failures_of_others() -> None:
     """Somebody else's Originate without a channel is no call of ours."""
     tracker = CallTracker("main")

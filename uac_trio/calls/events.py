@@ -101,13 +101,14 @@ def _originate_response(book: CallBook, event: Event, at: float) -> None:
     if event.get("Response") != "Failure":
         return
     uniqueid, asked = event.get("Uniqueid"), event.get("Channel").removesuffix("/n") + "-"
-    named = [channel for channel in book.board.channels.values() if channel.full_name.startswith(asked)]
-    source = book.board.channels.get(uniqueid) or next(
-        (channel for channel in reversed(named) if channel.originated), None
-    )
+    is_ours = uniqueid.startswith(CHANNEL_ID_PREFIX)
+    source = book.board.channels.get(uniqueid)
+    if source is None and not is_ours:
+        named = [channel for channel in book.board.channels.values() if channel.full_name.startswith(asked)]
+        source = next((channel for channel in reversed(named) if channel.originated), None)
     if source is not None:
         call = source.call
-    elif uniqueid.startswith(CHANNEL_ID_PREFIX) and not book.board.is_gone(uniqueid):
+    elif is_ours and not book.board.is_gone(uniqueid):
         # No channel could be made, or its Newchannel is still on its way.
         call = book.board.call_of(uniqueid, uniqueid, at)
         book.end(call, at)

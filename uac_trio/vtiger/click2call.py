@@ -90,7 +90,7 @@ class Click2CallRules:
     """The same click again within this time makes no second call."""
     per_minute: int = 10
     """Calls one employee may start in a minute."""
-    total_per_minute: int = 60
+    total_per_minute: int = 120
     """Calls all employees together may start in a minute."""
 
 
