@@ -11,6 +11,7 @@ from lab.scenarios import (
     office_services,
     office_tangled,
     office_transfers,
+    routing,
     sessions,
 )
 
@@ -23,5 +24,6 @@ __all__ = [
     "office_services",
     "office_tangled",
     "office_transfers",
+    "routing",
     "sessions",
 ]

@@ -19,6 +19,7 @@ from uac_trio.config.values import (
     member,
     networks,
     one_of,
+    or_none,
     patterns,
     prefix,
     seconds,
@@ -29,6 +30,7 @@ from uac_trio.config.values import (
     text_table,
     texts,
     time_zone,
+    variable,
     web_address,
     whole,
     word,
@@ -112,6 +114,16 @@ CLICK2CALL: Keys = {
     "total_per_minute": Key(read=whole(1, 10_000)),
 }
 
+RESPONSIBLE: Keys = {
+    "bind": Key(read=or_none(bind)),
+    "networks": Key(read=networks),
+    "variable": Key(read=variable),
+    "deadline_seconds": Key(read=seconds(0.1, 5)),
+    "cache_seconds": Key(read=seconds(0, 3600)),
+    "url": Key(read=or_none(web_address("http://crm.example/modules/PBXManager/callbacks/SPAgi.php"))),
+}
+"""``[route]``: its secret may be missing, or empty."""
+
 HTTP: Keys = {
     "bind": Key(read=bind),
     "public_url": Key(read=web_address("http://172.16.1.1:5000")),
@@ -131,7 +143,7 @@ RECORDINGS: Keys = {
     "converter": Key(read=converter),
     "convert_seconds": Key(read=seconds(1, 3600)),
     "conversions": Key(read=whole(1, 64)),
-    "cache": Key(read=lambda value: absolute_path(value) if value != "" else ""),
+    "cache": Key(read=or_none(absolute_path)),
     "cache_mb": Key(read=whole(1, 1_000_000)),
 }
 
@@ -165,6 +177,7 @@ TABLES: Mapping[str, Keys] = {
     "calls": CALLS,
     "vtiger": {**VTIGER, **SECRET},
     "click2call": CLICK2CALL,
+    "route": {**RESPONSIBLE, "secret": Key(read=text, secret=True), "secret_file": Key(read=filled)},
     "http": HTTP,
     "recordings": RECORDINGS,
     "store": STORE,
@@ -172,3 +185,5 @@ TABLES: Mapping[str, Keys] = {
     "log": LOG,
 }
 """Every table there is, with every key."""
+
+MAY_LACK_SECRET = frozenset({"route"})

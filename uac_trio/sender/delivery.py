@@ -9,37 +9,28 @@ import os
 import platform
 import random
 import secrets
-import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from collections.abc import Callable
 from typing import assert_never
-from urllib.parse import urlencode
 
 import attrs
-import httpx
 import structlog
 import trio
 
-from uac_trio import __version__
 from uac_trio.outbox import Delivered, Outbox, OutboxError, OutboxRow, Outcome, Parked, Retry, Unknown
+from uac_trio.sender.client import CRMClient, open_client
 from uac_trio.sender.gate import Gate, SenderSettings, backoff
 from uac_trio.vtiger.account import VtigerAccount
-from uac_trio.vtiger.reply import Failure, NoReply, Reply, Ruling, Verdict, judge, repeatable, retry_after_seconds
+from uac_trio.vtiger.reply import Ruling, Verdict, judge, repeatable
 from uac_trio.vtiger.request import Step
 
 log = structlog.get_logger()
 
-MAX_BODY = 64 * 1024
-"""Bytes of a reply that are read. vTiger's own are below 1 KiB; an error page is known by its beginning."""
-
 _IDLE_POLL = 5.0  # seconds; another connector may have put or left something
-_KEEP_ALIVE = 2.0  # seconds; below the 5 s after which Apache closes, or a request meets a closing connection
 _LEAST_PAUSE = 0.02
 _MOST_BEGUN = 32  # popups of new calls go before them, so they may pile up
 
 # No secret is this one, so vTiger answers Authentication Failure and does nothing.
-_PROBE = b"vtigersignature=uac-trio-is-anybody-there"
+_PROBE = {"vtigersignature": "uac-trio-is-anybody-there"}
 
 
 @attrs.frozen(kw_only=True)
@@ -100,7 +91,7 @@ class Sender:
         )
 
     async def run(self, *, task_status: trio.TaskStatus[Sender] = trio.TASK_STATUS_IGNORED) -> None:
-        async with _open_client(self.settings) as client, trio.open_nursery() as deliveries:
+        async with open_client(self.account, self.settings, now=self.now) as client, trio.open_nursery() as deliveries:
             task_status.started(self)
             try:
                 while True:
@@ -112,7 +103,7 @@ class Sender:
                 for scope in self._scopes.values():
                     scope.deadline = trio.current_time() + self.settings.shutdown_grace
 
-    async def _begin_deliveries(self, client: httpx.AsyncClient, deliveries: trio.Nursery) -> float:
+    async def _begin_deliveries(self, client: CRMClient, deliveries: trio.Nursery) -> float:
         """Lease what may be sent now and start sending it; seconds until it makes sense to look again."""
         now = self.now()
         free = self._gate.slots(now) - len(self._scopes)
@@ -137,7 +128,7 @@ class Sender:
         self._outbox_works()
         return _IDLE_POLL if wake is None else min(wake - now, _IDLE_POLL)
 
-    async def _deliver(self, client: httpx.AsyncClient, row: OutboxRow, scope: trio.CancelScope) -> None:
+    async def _deliver(self, client: CRMClient, row: OutboxRow, scope: trio.CancelScope) -> None:
         try:
             with scope:
                 if self.now() + self.settings.answer_within > row.leased_until:
@@ -156,29 +147,15 @@ class Sender:
                 del self._begun[next(iter(self._begun))]
             self.wake_nowait()
 
-    async def _send(self, client: httpx.AsyncClient, row: OutboxRow) -> Verdict:
+    async def _send(self, client: CRMClient, row: OutboxRow) -> Verdict:
         trouble = self._gate.trouble
         if trouble is not None and trouble.ruling is Ruling.AWAY and not repeatable(row.step):
             # This one has only one chance: see whether anybody is there by a request that changes nothing.
-            there = judge(Step.HANGUP, await self._post(client, _PROBE), attempt=1)
+            there = judge(Step.HANGUP, await client.post(_PROBE), attempt=1)
             if there.ruling not in (Ruling.AUTH_FAILED, Ruling.DELIVERED):
                 return attrs.evolve(there, ruling=Ruling.AWAY)
-        form = {**row.form, "vtigersignature": self.account.secret}
-        answer = await self._post(client, urlencode(form, encoding="utf-8", errors="replace").encode())
+        answer = await client.post({**row.form, "vtigersignature": self.account.secret})
         return judge(row.step, answer, attempt=row.attempt, usual_500=self._usual_500)
-
-    async def _post(self, client: httpx.AsyncClient, body: bytes) -> Reply | NoReply:
-        try:
-            with trio.fail_after(self.settings.answer_within):
-                return await _posted(client, self.account, body, self.now())
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
-            detail = str(error) or "no connection in time"
-            return NoReply(failure=Failure.NOT_SENT, detail=f"{self.account.host}: {detail}")
-        except (httpx.TimeoutException, trio.TooSlowError):
-            return NoReply(failure=Failure.UNKNOWN, detail=f"{self.account.host} gave no complete reply in time")
-        except httpx.TransportError as error:
-            detail = str(error) or type(error).__name__
-            return NoReply(failure=Failure.UNKNOWN, detail=f"{self.account.host} broke the connection: {detail}")
 
     def _outcome(self, row: OutboxRow, verdict: Verdict, took: float) -> Outcome:
         """What the verdict, after ``took`` seconds, means for the row; what it means for all is told to the gate and
@@ -256,60 +233,3 @@ class Sender:
         if self._outbox_fails:
             log.info("sender.outbox_works_again")
         self._outbox_fails = 0
-
-
-@asynccontextmanager
-async def _open_client(settings: SenderSettings) -> AsyncIterator[httpx.AsyncClient]:
-    """Proxies named in the environment are not used; redirects are not followed, for a redirected POST loses its form;
-    cookies are not kept, for PHP lets the requests of one session in one at a time."""
-    async with httpx.AsyncClient(
-        verify=ssl.create_default_context(cafile=settings.ca_file),
-        trust_env=False,
-        follow_redirects=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        timeout=httpx.Timeout(settings.reply_timeout, connect=settings.connect_timeout),
-        limits=httpx.Limits(max_connections=settings.in_flight, keepalive_expiry=_KEEP_ALIVE),
-        headers={"User-Agent": f"uac-trio/{__version__}", "Accept-Encoding": "identity"},
-    ) as client:
-        yield client
-
-
-async def _posted(client: httpx.AsyncClient, account: VtigerAccount, body: bytes, now: float) -> Reply:
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    request = client.build_request("POST", account.url, content=body, headers=headers)
-    request.stream = _Body(body)
-    reply = await client.send(request, stream=True)
-    try:
-        read = bytearray()
-        # Cancelled and not left by ``break``: httpx's nested generators end only if something is raised innermost.
-        with trio.CancelScope() as enough:
-            async for chunk in reply.aiter_raw():
-                read += chunk
-                if len(read) >= MAX_BODY:
-                    enough.cancel()
-    finally:
-        await reply.aclose()
-    text = bytes(read[:MAX_BODY]).decode("utf-8", errors="replace")
-    return Reply(
-        status=reply.status_code,
-        content_type=reply.headers.get("content-type", ""),
-        text=text.replace(account.secret, "***"),  # an error page may quote what it was sent
-        location=reply.headers.get("location", "").replace(account.secret, "***"),
-        retry_after=retry_after_seconds(reply.headers.get("retry-after", ""), now),
-    )
-
-
-@attrs.define(eq=False)
-class _Body(httpx.AsyncByteStream):
-    """A body in one piece. httpx's own is a generator, which a cancelled write leaves behind unfinished."""
-
-    _rest: bytes
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if not self._rest:
-            raise StopAsyncIteration
-        piece, self._rest = self._rest, b""
-        return piece

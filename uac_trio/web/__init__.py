@@ -3,6 +3,7 @@
 from uac_trio.web.app import Health, create_app
 from uac_trio.web.click2call import Click2Call, Originate
 from uac_trio.web.recordings import Playback
+from uac_trio.web.route import Routing
 from uac_trio.web.server import CannotListenError, WebSettings, parse_bind, serve_web
 from uac_trio.web.wrong_secrets import WrongSecrets
 
@@ -12,6 +13,7 @@ __all__ = [
     "Health",
     "Originate",
     "Playback",
+    "Routing",
     "WebSettings",
     "WrongSecrets",
     "create_app",

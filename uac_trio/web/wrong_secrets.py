@@ -1,4 +1,4 @@
-"""Who gives wrong secrets is not listened to for a minute. One count for everything that a secret opens."""
+"""Who gives wrong secrets is not listened to for a minute. One count for all that the secret of the CRM opens."""
 
 from __future__ import annotations
 
