@@ -30,6 +30,15 @@ SETTLE_LIMIT = 15.0
 STOP_LIMIT = 20.0
 
 _EXTENSIONS = {"plain": r"^1\d{2}$", "office": r"^2\d{3}$"}
+# how the phones of an employee are called, what tells them to answer, and what leads outside
+_CLICKS = {
+    "plain": {"channel": "PJSIP/{extension}", "header": "PJSIP_HEADER(add,Alert-Info)", "dial_prefix": ""},
+    "office": {
+        "channel": "Local/{extension}@from-internal",
+        "header": "HASH(__SIPHEADERS,Alert-Info)",
+        "dial_prefix": "9",
+    },
+}
 _CONFIGURATION = """
 [[pbx]]
 name = "lab{version}"
@@ -37,14 +46,21 @@ host = "{host}"
 port = {ami_port}
 username = "crm"
 secret = "crmsecret"
-originate_channel = "{originate_channel}"
+originate_channel = "{channel}"
 originate_context = "from-internal"
+originate_variables = {{ "{header}" = "<http://lab.invalid>;info=auto-answer, {{extension}}" }}
 recordings = ["{monitor}"]
 
 [calls]
 extensions = '{extensions}'
 internal = "ignore"
 region = "RU"
+
+[click2call]
+dial_prefix = "{dial_prefix}"
+ring_seconds = 5
+guard_seconds = 0
+per_minute = 100
 
 [vtiger]
 url = "{crm_url}{callback}"
@@ -100,7 +116,7 @@ def configuration(server: Server, crm_url: str, store: Path) -> str:
         version=server.version,
         host=server.host,
         ami_port=AMI_PORT,
-        originate_channel="PJSIP/{extension}",
+        **_CLICKS[server.profile],
         monitor=f"{server.root}{server.path('spool')}/monitor",
         extensions=_EXTENSIONS[server.profile],
         crm_url=crm_url,

@@ -73,7 +73,8 @@ REACTIONS: dict[str, Reaction] = {
 
 @attrs.define(eq=False)
 class FakeSession:
-    """One connection, from the PBX's side. ``actions`` are all that were heard, in order."""
+    """One connection, from the PBX's side. ``actions`` are all that were heard, in order; a header that an action has
+    several times has a line for each."""
 
     pbx: FakeAsterisk
     stream: trio.abc.Stream
@@ -94,7 +95,9 @@ class FakeSession:
             while not self.closing and (data := await self.stream.receive_some(65536)):
                 *blocks, heard = (heard + data).split(b"\r\n\r\n")
                 for each in blocks:
-                    action = dict(line.split(": ", 1) for line in each.decode().split("\r\n"))
+                    action: Headers = {}
+                    for name, value in (line.split(": ", 1) for line in each.decode().split("\r\n")):
+                        action[name] = f"{action[name]}\n{value}" if name in action else value
                     self.actions.append(action)
                     reply = self.pbx.reactions[action["Action"]](self, action)
                     if reply is not None:

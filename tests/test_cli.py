@@ -111,6 +111,19 @@ def test_check_of_other_choices(config: Path) -> None:
     assert "Warning:" in output
 
 
+def test_check_of_how_clicks_call(config: Path) -> None:
+    """check says whose clicks a PBX calls, who calls then, and what is set on the channel."""
+    more = """originate_extensions = ["101", "102"]
+originate_caller_id = "Office <4951234567>"
+originate_variables = { "PJSIP_HEADER(add,Alert-Info)" = "x" }
+[vtiger]"""
+    config.write_text(config.read_text().replace("[vtiger]", more))
+    output = invoked("check", "--config", config).output
+    assert "A click of the numbers 101, 102 calls PJSIP/{extension} and goes on" in output
+    assert "There the caller is Office <4951234567>." in output
+    assert "On its channel are set: PJSIP_HEADER(add,Alert-Info)." in output
+
+
 @pytest.mark.parametrize("command", ["run", "check", "record"])
 def test_wrong_configuration(config: Path, command: str) -> None:
     """A wrong configuration is exit code 2 and every problem on stderr, with file and line; no traceback."""

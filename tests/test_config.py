@@ -118,6 +118,23 @@ url = "sqlite:///other.db"
     assert config.store.url == "sqlite:///other.db"
 
 
+def test_how_a_pbx_calls(tmp_path: Path) -> None:
+    """Each PBX has its own employees, caller and variables for clicks; by default all, himself and none."""
+    content = (
+        PBX
+        + """
+originate_extensions = '^1\\d\\d$'
+originate_caller_id = "Office <4951234567>"
+originate_variables = { "PJSIP_HEADER(add,Alert-Info)" = "<http://x>;info=answer", __WHO = "{extension}" }
+"""
+    )
+    city, village = loaded(tmp_path, content + PBX.replace("main", "village") + VTIGER).routes
+    assert (city.has("101"), city.has("201"), city.has("1011")) == (True, False, False)
+    assert city.caller_id == "Office <4951234567>"
+    assert city.variables == {"PJSIP_HEADER(add,Alert-Info)": "<http://x>;info=answer", "__WHO": "{extension}"}
+    assert (village.has("201"), village.caller_id, village.variables) == (True, "{extension}", {})
+
+
 def test_extensions_as_a_list(tmp_path: Path) -> None:
     """Instead of a pattern the extensions may be listed."""
     config = loaded(tmp_path, PBX + VTIGER + '[calls]\nextensions = ["101", "205"]')
@@ -181,6 +198,25 @@ def test_extensions_as_a_list(tmp_path: Path) -> None:
             PBX + 'originate_contexts = ["a,b"]\n' + VTIGER,
             "[pbx] originate_contexts: context must be the name of a context",
         ),
+        (PBX + "originate_extensions = 1\n" + VTIGER, "[pbx] originate_extensions: expected a pattern such as"),
+        (PBX + "originate_extensions = '('\n" + VTIGER, "[pbx] originate_extensions: expected a regular expression"),
+        (
+            PBX + 'originate_caller_id = "{number}"\n' + VTIGER,
+            "[pbx] originate_caller_id: expected a text with {extension} in it",
+        ),
+        (PBX + 'originate_variables = "A=1"\n' + VTIGER, "[pbx] originate_variables: expected a table"),
+        (
+            PBX + 'originate_variables = { A = "{number}" }\n' + VTIGER,
+            "[pbx] originate_variables: expected a text with {extension} in it",
+        ),
+        (
+            PBX + 'originate_variables = { "SHELL(reboot)" = "1" }\n' + VTIGER,
+            "found SHELL(reboot) = '1'",
+        ),
+        (
+            PBX + 'originate_variables = { A = "' + "x" * 2000 + '" }\n' + VTIGER,
+            "[pbx] originate_variables: Variable makes a line of",
+        ),
         (
             FULL + '[click2call]\ncaller_id = "{number.__class__}"',
             "expected a text with {number} and {extension} in it",
@@ -202,7 +238,7 @@ def test_extensions_as_a_list(tmp_path: Path) -> None:
 )
 def test_mistake(tmp_path: Path, content: str, said: str) -> None:
     """Each mistake is told with file, line, table and key, what was expected and what was found."""
-    (problem,) = [one for one in problems(tmp_path, content) if "secret" not in one]
+    (problem,) = [one for one in problems(tmp_path, content) if "secret or secret_file" not in one]
     assert said in problem
 
 
@@ -339,7 +375,7 @@ def test_lines_are_found() -> None:
     assert lines["calls.devices", 0, "x"] == 7
 
 
-WITHOUT_DEFAULT = ("secret_file", "ca_file", "tls_ca", "tls_name")
+WITHOUT_DEFAULT = ("secret_file", "ca_file", "tls_ca", "tls_name", "originate_extensions")
 
 
 def without_comments() -> str:

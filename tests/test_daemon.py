@@ -298,8 +298,41 @@ async def test_click_reaches_the_pbx(world: World) -> None:
         assert await asked(address, CLICK.replace("123-45-67", "123-45-68")) == (200, "Error")
     assert order["Channel"] == "PJSIP/101"
     assert (order["Context"], order["Exten"], order["Async"]) == ("from-internal", "+79161234567", "true")
-    assert order["CallerID"] == "+79161234567 <+79161234567>"
+    assert order["Variable"] == "CONNECTEDLINE(all,i)=+79161234567 <+79161234567>\nCALLERID(all)=101"
     assert order["ChannelId"].startswith("uac-")
+
+
+async def test_click_for_one_of_several_pbxes(world: World) -> None:
+    """The order goes to the PBX that has the extension, though another is connected as well; none has 301."""
+    config = world.config()
+    first, route = config.pbx[0], config.routes[0]
+    config = attrs.evolve(
+        config,
+        pbx=(first, attrs.evolve(first, name="village")),
+        routes=(
+            attrs.evolve(route, extensions=frozenset({"101"})),
+            attrs.evolve(route, pbx="village", extensions=frozenset({"201"}), channel="SIP/{extension}"),
+        ),
+    )
+    async with running(config) as address:
+        await world.session(2)
+        assert await asked(address, CLICK.replace("from=101", "from=201")) == (200, "Success")
+        assert await asked(address, CLICK.replace("from=101", "from=301")) == (200, "Error")
+        assert await asked(address, CLICK) == (200, "Success")
+        orders = [one["Channel"] for session in world.pbx.sessions for one in session.actions if "Channel" in one]
+    assert sorted(orders) == ["PJSIP/101", "SIP/201"]
+
+
+async def test_click_goes_to_the_pbx_that_is_there(world: World) -> None:
+    """Of two PBXes that have the extension the one that is connected is told to call."""
+    config = world.config()
+    away = attrs.evolve(config.pbx[0], name="away", port=1)
+    route = config.routes[0]
+    config = attrs.evolve(config, pbx=(away, *config.pbx), routes=(attrs.evolve(route, pbx="away"), route))
+    async with running(config) as address:
+        session = await world.session()
+        assert await asked(address, CLICK) == (200, "Success")
+    assert "Originate" in session.names()
 
 
 async def test_click_as_vtiger_sends_it(world: World) -> None:

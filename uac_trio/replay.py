@@ -171,7 +171,8 @@ def fact_words(fact: Fact) -> str:
         case CallEnded():
             record = fact.record
             talked = f", talked {record['talk_secs']:.1f} s" if record["talk_secs"] else ""
-            return f"told: {record['direction']}, {record['status']}{talked}"
+            click = f"; a click: {record['click2call']['words']}" if "click2call" in record else ""
+            return f"told: {record['direction']}, {record['status']}{talked}{click}"
         case Oddity():
             return "odd"
         case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab.scenarios import (
+    clicks,
     everyday,
     office_queues,
     office_rarely,
@@ -15,6 +16,7 @@ from lab.scenarios import (
 )
 
 __all__ = [
+    "clicks",
     "everyday",
     "office_queues",
     "office_rarely",

@@ -138,6 +138,28 @@ CASES: list[tuple[Action, list[Header]]] = [
             ("Async", "true"),
         ],
     ),
+    (
+        order(
+            caller_id="Office <101>",
+            shown='"Ivan, P." <84951234567>',
+            variables=(("PJSIP_HEADER(add,Alert-Info)", "<http://x>;info=answer, 0"), ("CDR(who)", "crm")),
+        ),
+        [
+            ("Action", "Originate"),
+            ("ActionID", "a-1"),
+            ("Channel", "PJSIP/101"),
+            ("Context", "from-internal"),
+            ("Exten", "+79161234567"),
+            ("Priority", "1"),
+            ("Timeout", "30000"),
+            ("Variable", r"CONNECTEDLINE(all,i)=\"Ivan\, P.\" <84951234567>"),
+            ("Variable", "CALLERID(all)=Office <101>"),
+            ("ChannelId", "crm-1"),
+            ("Variable", r"PJSIP_HEADER(add,Alert-Info)=<http://x>;info=answer\, 0"),
+            ("Variable", "CDR(who)=crm"),
+            ("Async", "true"),
+        ],
+    ),
 ]
 
 
@@ -162,6 +184,7 @@ FIELDS: dict[str, Callable[[str], Action]] = {
     "exten": lambda text: order(exten=text),
     "channel id": lambda text: order(channel_id=text),
     "caller id": lambda text: order(caller_id=text),
+    "shown": lambda text: order(caller_id="101", shown=text),
     "account": lambda text: order(account=text),
     "variable's name": lambda text: order(variables=((text, "1"),)),
     "variable": lambda text: order(variables=(("X", text),)),
@@ -207,7 +230,22 @@ def test_no_line_end_gets_in(field: str, character: str) -> None:
         {"caller_id": "x" * 1013},
         {"caller_id": "\ud800"},
         {"account": "ж" * 600},
-        {"variables": (("SHELL(id)", "1"),)},
+        *(
+            {"variables": ((name, "1"),)}
+            for name in (
+                "SHELL(id)",
+                "FILE(/etc/x)",
+                "DB(x/y)",
+                "PJSIP_HEADER(remove,From)",
+                "PJSIP_HEADER(add,A b)",
+                "PJSIP_HEADER(add,A),B",
+                "HASH(a,${b})",
+                "CDR(a,b)",
+                "CHANNEL(hangup_handler_push)",
+                "CALLERID(num)",
+            )
+        ),
+        {"caller_id": "101", "shown": "x" * 1000},
         {"variables": (("", "1"),)},
         {"variables": (("1X", "1"),)},
         {"variables": (("X", "\ud800"),)},

@@ -302,8 +302,8 @@ async def test_click(outcome: Originated, words: str) -> None:
 
 
 DIAL = Dial(
-    pbx="main", channel="PJSIP/101", context="from-internal", exten="+79161234567", caller_id="", channel_id="uac-1",
-    ring_seconds=30, extension="101", number="+79161234567",
+    pbx="main", channel="PJSIP/101", context="from-internal", exten="+79161234567", shown="", caller_id="",
+    channel_id="uac-1", ring_seconds=30, extension="101", number="+79161234567",
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from ipaddress import ip_network
 
 import attrs
@@ -32,7 +33,11 @@ def is_extension(number: str) -> bool:
 
 
 def click(
-    rules: Click2CallRules | None = None, routes: tuple[Route, ...] = (ROUTE,), /, **changed: str | None
+    rules: Click2CallRules | None = None,
+    routes: tuple[Route, ...] = (ROUTE,),
+    connected: Collection[str] = ("main", "a"),
+    /,
+    **changed: str | None,
 ) -> Dial | Refusal:
     """What comes of vTiger's request with some parameters changed; None leaves one out."""
     parameters = {
@@ -51,6 +56,7 @@ def click(
         is_extension=is_extension,
         region="RU",
         token="1764000000-3f9a2b7c",
+        is_connected=connected.__contains__,
     )
 
 
@@ -73,7 +79,8 @@ def test_click_becomes_an_order() -> None:
         channel="PJSIP/101",
         context="from-internal",
         exten="+79161234567",
-        caller_id="+79161234567 <+79161234567>",
+        shown="+79161234567 <+79161234567>",
+        caller_id="101",
         channel_id="uac-1764000000-3f9a2b7c",
         ring_seconds=30,
         extension="101",
@@ -213,7 +220,7 @@ def test_dial_rules() -> None:
     rules = Click2CallRules(dial_prefix="9", strip_plus=True, caller_id='"{extension}" <{number}>')
     outside = dialled(rules)
     assert outside.exten == "979161234567"
-    assert outside.caller_id == '"101" <+79161234567>'
+    assert outside.shown == '"101" <+79161234567>'
     assert dialled(rules, to="102").exten == "102"
 
 
@@ -230,14 +237,54 @@ def test_turned_off_and_without_a_pbx() -> None:
     assert "turned off" in refused(Click2CallRules(enabled=False)).reason
     nowhere = click(None, ())
     assert isinstance(nowhere, Refusal)
-    assert "no PBX" in nowhere.reason
+    assert "no [[pbx]] has this extension" in nowhere.reason
 
 
-def test_first_route_is_taken() -> None:
-    """With several PBXes the first configured one places the call."""
-    dial = click(None, (Route(pbx="a", channel="SIP/{extension}"), Route(pbx="b")))
+SEVERAL = (
+    Route(pbx="city", channel="SIP/{extension}", extensions=frozenset({"101", "102"})),
+    Route(pbx="village", extensions=re.compile(r"[23]\d\d")),
+    Route(pbx="spare", extensions=re.compile(r"[12]\d\d")),
+)
+
+
+@pytest.mark.parametrize(
+    ("extension", "connected", "pbx"),
+    [
+        ("101", {"city", "village", "spare"}, "city"),
+        ("102", {"village", "spare"}, "spare"),
+        ("103", {"city", "village", "spare"}, "spare"),
+        ("201", {"spare"}, "spare"),
+        ("301", {"spare"}, "village"),
+        ("101", set(), "city"),
+        ("401", {"city", "village", "spare"}, None),
+        ("1013", {"city", "village", "spare"}, None),
+    ],
+)
+def test_which_pbx_calls(extension: str, connected: set[str], pbx: str | None) -> None:
+    """The first PBX that has the extension, a connected one before others; none is a refusal that says what to set."""
+    order = click(None, SEVERAL, connected, from_=extension)
+    if pbx is None:
+        assert isinstance(order, Refusal)
+        assert (order.answer, "originate_extensions" in order.reason) == (Answer.ERROR, True)
+    else:
+        assert isinstance(order, Dial)
+        assert order.pbx == pbx
+
+
+def test_every_pbx_by_default() -> None:
+    """Without originate_extensions the first PBX calls everybody, by its own template."""
+    dial = click(None, (Route(pbx="a", channel="Local/{extension}@from-internal"), Route(pbx="b")))
     assert isinstance(dial, Dial)
-    assert (dial.pbx, dial.channel) == ("a", "SIP/101")
+    assert (dial.pbx, dial.channel) == ("a", "Local/101@from-internal")
+
+
+def test_what_the_dialplan_and_the_phone_are_told() -> None:
+    """Caller and variables come from the route's templates, and from the extension alone."""
+    route = Route(pbx="a", caller_id="Office {extension} <4951234567>", variables={"__WHO": "user {extension}"})
+    dial = click(None, (route,))
+    assert isinstance(dial, Dial)
+    assert (dial.caller_id, dial.variables) == ("Office 101 <4951234567>", (("__WHO", "user 101"),))
+    assert dial.shown == "+79161234567 <+79161234567>"
 
 
 @given(st.fixed_dictionaries({"from_": st.text(), "to": st.text(), "context": st.text()}))
@@ -247,7 +294,8 @@ def test_nothing_strange_gets_near_the_pbx(parameters: dict[str, str]) -> None:
     if isinstance(result, Dial):
         assert re.fullmatch(r"PJSIP/\d{2,5}", result.channel)
         assert re.fullmatch(r"\+?[0-9]{2,20}", result.exten)
-        assert re.fullmatch(r"\+?[0-9]+ <\+?[0-9]+>", result.caller_id)
+        assert re.fullmatch(r"\+?[0-9]+ <\+?[0-9]+>", result.shown)
+        assert re.fullmatch(r"\d{2,5}", result.caller_id)
         assert result.context in ("from-internal", "from-crm")
 
 
@@ -287,7 +335,7 @@ def test_one_network() -> None:
 
 
 def guard() -> ClickGuard:
-    return ClickGuard(guard_seconds=5, per_minute=3)
+    return ClickGuard(guard_seconds=5, per_minute=3, total_per_minute=4)
 
 
 def test_double_click_makes_one_call() -> None:
@@ -337,6 +385,18 @@ def test_limit_per_employee() -> None:
     ]
     assert clicks.admit(attrs.evolve(numbers[4], extension="102"), at=105) is Verdict.NEW
     assert clicks.admit(numbers[4], at=160) is Verdict.NEW
+
+
+def test_limit_of_all_employees() -> None:
+    """All together start so many calls a minute, whoever they are; what was refused does not count."""
+    clicks, dial = guard(), dialled()
+    who = [attrs.evolve(dial, extension=str(number)) for number in range(101, 107)]
+    assert [clicks.admit(one, at=100 + i) for i, one in enumerate(who)] == [
+        *[Verdict.NEW] * 4,
+        *[Verdict.TOO_MANY_IN_ALL] * 2,
+    ]
+    assert clicks.admit(who[4], at=160) is Verdict.NEW
+    assert clicks.admit(who[5], at=160.5) is Verdict.TOO_MANY_IN_ALL
 
 
 def test_guard_forgets() -> None:

@@ -1,61 +1,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from ipaddress import ip_network
 from typing import Any
 
-import attrs
 import pytest
 import structlog.testing
 import trio
-from quart_trio import QuartTrio
 
-from uac_trio.vtiger.click2call import Click2CallRules, Dial, Originated, Route
-from uac_trio.web import Click2Call, Health, create_app
-
-SECRET = "labsecret123"
-CLICK = f"/makecall?event=OutgoingCall&secret={SECRET}&from=101&to=%2B7+%28916%29+123-45-67&context=from-internal"
-
-
-@attrs.define
-class FakePBX:
-    """Takes orders and answers as told."""
-
-    answer: Originated = Originated.QUEUED
-    delay: float = 0
-    orders: list[Dial] = attrs.field(factory=list)
-
-    async def originate(self, dial: Dial) -> Originated:
-        self.orders.append(dial)
-        await trio.sleep(self.delay)
-        return self.answer
-
-
-def healthy() -> Health:
-    return Health(works=True, ready=True, details={"pbx": {"main": "ready"}})
-
-
-def app_with(pbx: FakePBX, rules: Click2CallRules | None = None, health: Callable[[], Health] = healthy) -> QuartTrio:
-    return create_app(
-        click2call=Click2Call(
-            originate=pbx.originate,
-            secret=SECRET,
-            rules=rules or Click2CallRules(),
-            routes=[Route(pbx="main")],
-            is_extension=lambda number: re.fullmatch(r"\d{2,5}", number) is not None,
-            region="RU",
-            now=lambda: 1764000000.5,
-        ),
-        health=health,
-    )
-
-
-async def ask(
-    app: QuartTrio, url: str, method: str = "POST", client: str = "127.0.0.1", **more: Any
-) -> tuple[int, str]:
-    reply = await app.test_client().open(url, method=method, scope_base={"client": (client, 40000)}, **more)
-    return reply.status_code, (await reply.get_data(as_text=True))
+from tests.web.clicking import CLICK, SECRET, FakePBX, app_with, ask
+from uac_trio.vtiger.click2call import Click2CallRules, Dial, Originated
+from uac_trio.web import Health
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])
@@ -131,6 +86,17 @@ async def test_too_many_calls_of_one_employee() -> None:
     app = app_with(pbx, Click2CallRules(per_minute=1))
     assert await ask(app, CLICK) == (200, "Success")
     assert await ask(app, CLICK.replace("123-45-67", "123-45-68")) == (200, "Error")
+    assert len(pbx.orders) == 1
+
+
+async def test_too_many_calls_in_all() -> None:
+    """Over the limit of all employees a colleague's click gets Error and dials nothing."""
+    pbx = FakePBX()
+    app = app_with(pbx, Click2CallRules(total_per_minute=1))
+    assert await ask(app, CLICK) == (200, "Success")
+    with structlog.testing.capture_logs() as logs:
+        assert await ask(app, CLICK.replace("from=101", "from=102")) == (200, "Error")
+    assert [line["event"] for line in logs] == ["click2call.too_many_in_all"]
     assert len(pbx.orders) == 1
 
 

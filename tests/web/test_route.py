@@ -11,7 +11,7 @@ import trio
 from quart_trio import QuartTrio
 
 from tests.test_agi_server import FakeLookup
-from tests.web.test_app import FakePBX, ask, healthy
+from tests.web.clicking import FakePBX, ask, healthy
 from uac_trio.vtiger.click2call import Click2CallRules
 from uac_trio.vtiger.responsible import Finding, Responsible, ResponsibleRules
 from uac_trio.web import Click2Call, Routing, create_app

@@ -36,7 +36,13 @@ _CHANNEL_ID = re.compile(r"[A-Za-z0-9._:-]{1,149}")
 _UNIQUEID = re.compile(r"[A-Za-z0-9._:;-]{1,150}")
 _CONTEXT = re.compile(r"[A-Za-z0-9_.-]{1,79}")
 _EXTEN = re.compile(r"[0-9A-Za-z*#+._-]{1,40}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,79}")
+_VARIABLE = re.compile(
+    r"[A-Za-z_][A-Za-z0-9_]{0,79}"
+    r"|PJSIP_HEADER\(add,[A-Za-z0-9-]{1,64}\)"
+    r"|HASH\([A-Za-z_][A-Za-z0-9_]{0,39},[A-Za-z0-9_-]{1,64}\)"
+    r"|CDR\([A-Za-z_][A-Za-z0-9_]{0,39}\)"
+    r"|CHANNEL\((?:language|musicclass|accountcode|userfield)\)"
+)
 _ESCAPED = re.compile(r'([\\",()\[\]])')
 
 
@@ -284,7 +290,10 @@ class Originate(Action):
     timeout: float = attrs.field(default=30.0)
     """Seconds that ``channel`` may ring."""
     caller_id: str | None = None
-    """``"Name" <number>``"""
+    """``"Name" <number>``: who calls, to the dialplan that runs when the phone is answered; and what the phone shows,
+    unless ``shown`` says something else."""
+    shown: str | None = None
+    """What the phone shows while it rings, in the same form. Needs ``caller_id``."""
     account: str | None = None
     variables: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
 
@@ -307,10 +316,13 @@ class Originate(Action):
             raise LocalProtocolError("timeout must be 1 to 3600 seconds")
 
     @variables.validator
-    def _plain_names(self, _: object, variables: tuple[tuple[str, str], ...]) -> None:
-        # A name that ends in ) would be a dialplan function: FILE(), SHELL(), DB().
+    def _harmless_names(self, _: object, variables: tuple[tuple[str, str], ...]) -> None:
+        # A name that ends in ) is a dialplan function: FILE(), SHELL() and DB() would be as welcome as PJSIP_HEADER().
         if not all(_VARIABLE.fullmatch(name) for name, _ in variables):
-            raise LocalProtocolError("a variable's name is letters, digits and _")
+            raise LocalProtocolError(
+                "a variable's name is letters, digits and _, or PJSIP_HEADER(add,...), HASH(...,...), CDR(...), "
+                "CHANNEL(language), (musicclass), (accountcode) or (userfield)"
+            )
 
     def headers(self) -> Headers:
         return (
@@ -319,12 +331,20 @@ class Originate(Action):
             ("Exten", self.exten),
             ("Priority", str(self.priority)),
             ("Timeout", str(round(self.timeout * 1000))),
-            *((("CallerID", self.caller_id),) if self.caller_id else ()),
+            *self._who_calls(),
             *((("Account", self.account),) if self.account else ()),
             ("ChannelId", self.channel_id),
             *(("Variable", f"{name}={escape_variable(value)}") for name, value in self.variables),
             ("Async", "true"),
         )
+
+    def _who_calls(self) -> Headers:
+        """The header CallerID sets caller and connected line alike (main/pbx.c, ``pbx_outgoing_attempt``), after the
+        variables; so where the two differ, both are set as variables, and before the phone is called."""
+        if not self.caller_id or self.shown is None:
+            return (("CallerID", self.caller_id),) if self.caller_id else ()
+        names = ("CONNECTEDLINE(all,i)", self.shown), ("CALLERID(all)", self.caller_id)
+        return tuple(("Variable", f"{name}={escape_variable(value)}") for name, value in names)
 
 
 def escape_variable(value: str) -> str:

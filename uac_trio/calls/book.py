@@ -12,6 +12,7 @@ import attrs
 from uac_trio.ami.message import Event, unescape_c
 from uac_trio.calls.call import Call, Direction, Part, Transfer, TransferType
 from uac_trio.calls.channel import Channel, ChannelState, Leg
+from uac_trio.calls.click import is_click
 from uac_trio.calls.fact import (
     CallBegan,
     CallEnded,
@@ -66,6 +67,7 @@ class CallBook:
         number = known(event.get(prefix + "CallerIDNum"))
         if number:
             channel.number = number
+        channel.connected = known(event.get(prefix + "ConnectedLineNum")) or channel.connected
         linkedid = event.get(prefix + "Linkedid")
         if linkedid and linkedid != channel.linkedid:
             channel.linkedid = linkedid
@@ -100,6 +102,7 @@ class CallBook:
             context=context,
             exten=event.get(prefix + "Exten"),
             number=number,
+            connected=known(event.get(prefix + "ConnectedLineNum")),
             caller_name=known(unescape_c(event.get(prefix + "CallerIDName"))),
             seen_at=at,
         )
@@ -239,8 +242,10 @@ class CallBook:
         call.operator = call.operator or leg.channel.extension
         if leg not in call.operator_legs:
             call.operator_legs.append(leg)
-        if not call.customer and not self.rules.is_extension(source.number):
-            call.customer = source.number  # the CallerID that was asked for: the customer's, shown to the employee
+        # What the employee's phone shows is the customer: of ours the connected line, of others' orders the CallerID.
+        shown = source.connected if is_click(call) else source.number
+        if not call.customer and not self.rules.is_extension(shown):
+            call.customer = shown
 
     def _orient(self, call: Call, direction: Direction, at: float, because: str) -> None:
         if call.direction is direction:
@@ -298,9 +303,13 @@ class CallBook:
         self.facts += advance(call, self.board.audible, at, because)
         call.seen_at = at
         if call.ended_at is None and not call.live:
-            call.ended_at = max((channel.hungup_at or at for channel in call.channels.values()), default=at)
-            call.finish_at = at + self.rules.linger
-            self.ending[call.id] = call
+            self.end(call, at)
+
+    def end(self, call: Call, at: float) -> None:
+        """It has no channel any more; what may still be said of it is waited for."""
+        call.ended_at = max((channel.hungup_at or at for channel in call.channels.values()), default=at)
+        call.finish_at = at + self.rules.linger
+        self.ending[call.id] = call
 
     def merge(self, one: Call, other: Call, at: float, because: str) -> Call:
         """Two calls are one. The absorbed one ends here and is told as it was, if it was one that people made."""
@@ -334,13 +343,15 @@ class CallBook:
                     self.facts += end_participation(call, participation, at, because)
         # What was never a call of its own: a pickup, the retrieval of a parked call, the recall after a transfer.
         is_part = call.merged_into and not call.outward_legs and not any(part.announced for part in call.participations)
-        told = any(channel.is_person for channel in call.channels.values()) and not is_part
+        told = (is_click(call) or any(channel.is_person for channel in call.channels.values())) and not is_part
         if told and call.direction is None:
             source = call.source
             if source is not None and source.is_line and not source.originated:
                 self._take_inbound(call, source, at if call.ended_at is None else call.ended_at)
             elif source is not None and source.extension:
                 call.direction, call.operator, call.called = Direction.INTERNAL, source.extension, known(source.exten)
+            elif is_click(call):
+                self._take_failed_click(call)
         if told:
             self._own_unreached(call, at)
             self._tell_recordings(call, at, because)
@@ -348,6 +359,14 @@ class CallBook:
             record = call_record(call, at)
             self.facts.append(CallEnded(call_id=call.id, at=at, because=because, ended_at=ended_at, record=record))
         self.board.forget(call)
+
+    def _take_failed_click(self, call: Call) -> None:
+        """No phone was ever called for it: all that is known is what was asked for."""
+        call.operator, number = call.asked_for
+        if self.rules.is_extension(number):
+            call.direction, call.called = Direction.INTERNAL, number
+        else:
+            call.direction, call.customer = Direction.OUTBOUND, call.customer or number
 
     def _tell_recordings(self, call: Call, at: float, because: str) -> None:
         """One to an employee who talked: a row of the CRM holds one link."""

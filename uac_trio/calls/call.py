@@ -166,6 +166,10 @@ class Call:
     """It is older than our connection: what was before the snapshot is not known."""
     inferred: bool = False
     """Its end, or part of it, was not seen but concluded from a snapshot."""
+    originate_reason: int | None = None
+    """Reason of an OriginateResponse that tells of a failure: 0 to 8 (main/pbx.c)."""
+    asked_for: tuple[str, str] = ("", "")
+    """Employee and number of a click that failed before any channel was made."""
     merged_into: str = ""
     seen_at: float = 0.0
     """When an event last spoke of it."""

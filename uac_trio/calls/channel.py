@@ -113,6 +113,8 @@ class Channel:
     """The employee whose device this is; "" for lines and helpers."""
     number: str = ""
     """CallerIDNum now."""
+    connected: str = ""
+    """ConnectedLineNum: what its phone shows as the other side."""
     caller_name: str = ""
     leg: Leg | None = None
     half: Channel | None = None

@@ -8,8 +8,9 @@ from uac_trio.ami.message import Event, unescape_c
 from uac_trio.calls.book import CallBook
 from uac_trio.calls.call import Direction, Recording
 from uac_trio.calls.channel import Channel
+from uac_trio.calls.click import CHANNEL_ID_PREFIX
 from uac_trio.calls.fact import QueueJoined
-from uac_trio.calls.rules import known, parse_channel_name, whole
+from uac_trio.calls.rules import extension_by_name, known, parse_channel_name, whole
 
 PARKING_ORDER = 2.0
 """Seconds within which ParkedCall and the BlindTransfer to the parking extension are one deed; either may be first."""
@@ -94,18 +95,33 @@ def _follow(book: CallBook, channel: Channel, at: float, because: str) -> None:
 def _originate_response(book: CallBook, event: Event, at: float) -> None:
     """A failed one tells what would have been dialled: the customer of a click whose CallerID was not the customer's.
 
-    It has no Uniqueid, only the channel that was asked for (main/pbx.c); its call is just ending.
+    Without a ChannelId of the client's it has no Uniqueid, only the channel that was asked for (main/pbx.c); its call
+    is just ending.
     """
     if event.get("Response") != "Failure":
         return
-    asked = event.get("Channel").removesuffix("/n") + "-"
-    named = [channel for channel in book.board.channels.values() if channel.full_name.startswith(asked)]
-    source = next((channel for channel in reversed(named) if channel.originated), None)
-    exten = known(event.get("Exten"))
-    if source is None or source.call.customer or not exten or book.rules.is_extension(exten):
+    uniqueid, asked = event.get("Uniqueid"), event.get("Channel").removesuffix("/n") + "-"
+    is_ours = uniqueid.startswith(CHANNEL_ID_PREFIX)
+    source = book.board.channels.get(uniqueid)
+    if source is None and not is_ours:
+        named = [channel for channel in book.board.channels.values() if channel.full_name.startswith(asked)]
+        source = next((channel for channel in reversed(named) if channel.originated), None)
+    if source is not None:
+        call = source.call
+    elif is_ours and not book.board.is_gone(uniqueid):
+        # No channel could be made, or its Newchannel is still on its way.
+        call = book.board.call_of(uniqueid, uniqueid, at)
+        book.end(call, at)
+    else:
         return
-    source.call.customer = exten.removeprefix(book.rules.outside_prefix)
-    book.advance(source.call, at, "OriginateResponse Failure")
+    exten, name = known(event.get("Exten")), parse_channel_name(asked)
+    is_internal = book.rules.is_extension(exten)
+    number = exten if is_internal else exten.removeprefix(book.rules.outside_prefix)
+    by_name = extension_by_name(book.rules, name) or (name.endpoint if book.rules.is_extension(name.endpoint) else "")
+    call.originate_reason, call.asked_for = whole(event.get("Reason"), 0), (by_name, number)
+    if source is not None and not call.customer and number and not is_internal:
+        call.customer = number
+        book.advance(call, at, "OriginateResponse Failure")
 
 
 def _hangup_request(book: CallBook, event: Event, at: float) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from uac_trio.calls.call import Call, Direction, Participation, Recording
 from uac_trio.calls.channel import Leg
+from uac_trio.calls.click import click_outcome
 from uac_trio.calls.outcome import TALKED, Outcome
 from uac_trio.calls.progress import outward_outcome
 
@@ -14,6 +15,7 @@ def call_record(call: Call, at: float) -> dict[str, Any]:
     """The keys of the transcripts' ground truth, with the same meaning. Durations in seconds."""
     own = [leg for leg in call.outward_legs if leg.rang_at is not None and leg.began_at >= call.started_at]
     ring_legs = own or [leg for leg in call.operator_legs if leg.rang_at is not None]
+    click = click_outcome(call, at)
     return {
         "call_id": call.id,
         "linkedid": call.linkedid,
@@ -39,6 +41,7 @@ def call_record(call: Call, at: float) -> dict[str, Any]:
         "merged_into_first": bool(call.merged_into),
         "ended": call.ended_at is not None,
         "participations": _participations(call, at),
+        **({"click2call": click} if click else {}),
     }
 
 

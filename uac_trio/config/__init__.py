@@ -209,6 +209,12 @@ def _check_route(reader: Reader, index: int, route: Route) -> None:
         except LocalProtocolError as why:
             key = "originate_context" if context == route.context else "originate_contexts"
             reader.wrong("pbx", key, f"{why}, found {context!r}", index)
+    for name, value in route.variables.items():
+        told = ((name, value.format(extension="101")),)
+        try:
+            Originate(channel="PJSIP/101", context="default", exten="101", channel_id="uac-1", variables=told)
+        except LocalProtocolError as why:
+            reader.wrong("pbx", "originate_variables", f"{why}, found {name} = {value!r}", index)
 
 
 def _check_store(reader: Reader, store: OutboxSettings) -> None:

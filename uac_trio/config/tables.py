@@ -24,6 +24,7 @@ from uac_trio.config.values import (
     prefix,
     seconds,
     template,
+    templates,
     text,
     text_set,
     text_table,
@@ -67,9 +68,12 @@ SERVER: Keys = {
 """``[[pbx]]``: how its manager interface is reached."""
 
 ROUTE: Keys = {
+    "originate_extensions": Key(read=extensions, attribute="extensions"),
     "originate_channel": Key(read=template("extension", needs=("extension",)), attribute="channel"),
     "originate_context": Key(read=filled, attribute="context"),
     "originate_contexts": Key(read=text_set, attribute="contexts"),
+    "originate_caller_id": Key(read=template("extension"), attribute="caller_id"),
+    "originate_variables": Key(read=templates("extension"), attribute="variables"),
 }
 """``[[pbx]]``: how it is told to call an employee."""
 
@@ -107,6 +111,7 @@ CLICK2CALL: Keys = {
     "answer_seconds": Key(read=seconds(0.1, 3)),
     "guard_seconds": Key(read=seconds(0, 60)),
     "per_minute": Key(read=whole(1, 1000)),
+    "total_per_minute": Key(read=whole(1, 10_000)),
 }
 
 RESPONSIBLE: Keys = {
@@ -126,6 +131,7 @@ HTTP: Keys = {
     "stall_seconds": Key(read=seconds(1, 3600)),
     "grace_seconds": Key(read=seconds(0, 10)),
     "monitor_networks": Key(read=networks),
+    "wrong_secrets_per_minute": Key(read=whole(1, 10_000)),
 }
 
 RECORDINGS: Keys = {

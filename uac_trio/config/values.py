@@ -244,6 +244,18 @@ def template(*places: str, needs: Sequence[str] = ()) -> Read:
     return read
 
 
+def templates(*places: str) -> Read:
+    """A table of such texts."""
+    read_one = template(*places)
+
+    def read(value: object) -> Mapping[str, str]:
+        if not isinstance(value, dict):
+            raise WrongValueError('a table, { "..." = "..." }')
+        return {str(name): read_one(one) for name, one in value.items()}
+
+    return read
+
+
 def prefix(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[0-9*#]{0,8}", value):
         raise WrongValueError('what is dialled before a number, such as "9"')

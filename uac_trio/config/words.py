@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -19,15 +20,16 @@ def describe(config: Config, at: float) -> Iterator[str]:
     for server, route in zip(config.pbx, config.routes, strict=True):
         how = "encrypted" if server.tls else "not encrypted"
         yield f"  PBX {server.name}: {server.username} at {server.host}:{server.port}, {how}."
-        yield f"    A click calls {route.channel} and goes on in context {route.context}."
+        whose = f" of {_numbers(route.extensions)}" if route.extensions is not None else ""
+        yield f"    A click{whose} calls {route.channel} and goes on in context {route.context}."
+        if route.caller_id != "{extension}":
+            yield f"    There the caller is {route.caller_id}."
+        if route.variables:
+            yield f"    On its channel are set: {_some(route.variables)}."
         if roots := config.recordings.get(server.name):
             yield f"    Its recordings are beneath {_some(roots)}."
     rules = config.calls
-    who = (
-        f"the numbers {_some(sorted(rules.extensions))}"
-        if isinstance(rules.extensions, frozenset)
-        else f"numbers that match {rules.extensions.pattern}"
-    )
+    who = _numbers(rules.extensions)
     told = "told" if rules.internal == "report" else "not told"
     yield f"  Employees: {who}. Calls between them are {told} to the CRM."
     if rules.unreached:
@@ -52,6 +54,12 @@ def describe(config: Config, at: float) -> Iterator[str]:
     yield f"  Requests wait in {shown(parse_url(config.store.url))}."
     for warning in config.warnings:
         yield f"  Warning: {warning}"
+
+
+def _numbers(extensions: re.Pattern[str] | frozenset[str]) -> str:
+    if isinstance(extensions, frozenset):
+        return f"the numbers {_some(sorted(extensions))}"
+    return f"numbers that match {extensions.pattern}"
 
 
 def _some(items: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ from uac_trio.ami_client import AMIClient, run_ami_client
 from uac_trio.calls import WANTED_EVENTS
 from uac_trio.calls.fact import CallEnded, Fact, Oddity, ParticipationBegan, ParticipationEnded
 from uac_trio.config import Config
+from uac_trio.daemon.clicks import log_click
 from uac_trio.daemon.storing import Storing
 from uac_trio.daemon.systemd import tell_systemd, watchdog_seconds
 from uac_trio.daemon.watching import Watching
@@ -243,6 +244,7 @@ def log_fact(fact: Fact, _requests: Sequence[CallbackRequest]) -> None:
         case CallEnded():
             told = {name: fact.record.get(name) for name in ("direction", "status", "customer")}
             log.info("calls.ended", call=fact.call_id, **told)
+            log_click(fact)
         case Oddity():
             log.warning("calls.odd", call=fact.call_id, because=fact.because)
         case _:

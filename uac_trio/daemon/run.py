@@ -40,7 +40,7 @@ from uac_trio.recordings import Archive, AwaitedRecordings, open_archive
 from uac_trio.sender import Lookup, Sender, open_lookup, run_sender
 from uac_trio.vtiger.account import Flavour
 from uac_trio.vtiger.click2call import Dial, Originated
-from uac_trio.web import Click2Call, Health, Monitor, Playback, Routing, create_app, serve_web
+from uac_trio.web import Click2Call, Health, Monitor, Playback, Routing, WrongSecrets, create_app, serve_web
 
 log = structlog.get_logger()
 
@@ -93,6 +93,7 @@ class _Daemon:
     sender: Sender = attrs.field(init=False)
     storing: Storing = attrs.field(init=False)
     intake: Intake = attrs.field(init=False)
+    wrong_secrets: WrongSecrets = attrs.field(init=False)
     watching: Watching = attrs.field(init=False)
     playback: Playback = attrs.field(init=False)
     started_at: float = attrs.field(default=attrs.Factory(lambda self: self.now(), takes_self=True), init=False)
@@ -136,6 +137,7 @@ class _Daemon:
                     recordings_stored=lambda: self.awaited.wake_nowait(),
                     statistics=await self.outbox.statistics(),
                 )
+                self.wrong_secrets = WrongSecrets(config.http.wrong_secrets_per_minute)
                 self.intake = Intake(config=config, storing=self.storing, now=self.now, watching=self.watching)
                 addresses = await web.start(partial(serve_web, self._app(), config.http, shutdown=web_stop))
                 if self.lookup is not None and config.responsible.bind:
@@ -150,6 +152,7 @@ class _Daemon:
                         intake.start_soon(self.intake.run)
                         intake.start_soon(self.storing.look_after_store)
                         intake.start_soon(self.awaited.run)
+                        intake.start_soon(self.wrong_secrets.run)
                         log.info("daemon.ready", http=addresses, pbx=[server.name for server in config.pbx])
                         tell_systemd("READY=1")
                         task_status.started(addresses)
@@ -177,6 +180,8 @@ class _Daemon:
                 channel_id=dial.channel_id,
                 timeout=dial.ring_seconds,
                 caller_id=dial.caller_id,
+                shown=dial.shown,
+                variables=dial.variables,
             )
         except LocalProtocolError as why:
             log.error("click2call.impossible", pbx=dial.pbx, reason=str(why))
@@ -185,6 +190,10 @@ class _Daemon:
         if told.reason:
             log.warning("click2call.not_queued", pbx=dial.pbx, reason=told.reason)
         return Originated(told.outcome.value)
+
+    def _is_connected(self, pbx: str) -> bool:
+        client = self.intake.clients.get(pbx)
+        return client is not None and client.status.state == "connected"
 
     def _app(self) -> Any:  # noqa: ANN401 - QuartTrio, which only the web room may name
         config = self.config
@@ -196,11 +205,14 @@ class _Daemon:
             is_extension=config.calls.is_extension,
             region=config.calls.region,
             now=self.now,
+            is_connected=self._is_connected,
+            wrong_secrets=self.wrong_secrets,
         )
         self.playback = Playback(
             archive=self.archive,
             secret=config.vtiger.secret,
             needs_secret=config.vtiger.flavour is Flavour.SALESPLATFORM,
+            wrong_secrets=self.wrong_secrets,
         )
         routing = None
         if self.lookup is not None and config.responsible.secret:

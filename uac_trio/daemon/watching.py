@@ -187,7 +187,7 @@ class Watching:
     def recall(self, fact: Fact, requests: Sequence[CallbackRequest]) -> None:
         """The same for what an earlier run observed and counted."""
         with _harmless():
-            self._observe(fact, requests, self.now())
+            self._observe(fact, requests, fact.at)
 
     def _observe(self, fact: Fact, requests: Sequence[CallbackRequest], at: float) -> None:
         if isinstance(fact, Oddity):

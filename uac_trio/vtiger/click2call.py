@@ -25,8 +25,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 import attrs
 import phonenumbers
 
-CHANNEL_ID_PREFIX = "uac-"
-"""How the calls we originate can be told from all others: their first channel's Uniqueid begins so."""
+from uac_trio.calls.click import CHANNEL_ID_PREFIX
 
 # The longest thing vTiger sends is a displayed number with a note; a secret is 32 characters or less.
 MAX_PARAMETER = 256
@@ -91,6 +90,8 @@ class Click2CallRules:
     """The same click again within this time makes no second call."""
     per_minute: int = 10
     """Calls one employee may start in a minute."""
+    total_per_minute: int = 120
+    """Calls all employees together may start in a minute."""
 
 
 @attrs.frozen(kw_only=True)
@@ -98,10 +99,26 @@ class Route:
     """How one PBX is told to call an employee: ``originate_*`` of ``[[pbx]]``."""
 
     pbx: str
+    extensions: re.Pattern[str] | frozenset[str] | None = None
+    """Whose phones are on this PBX: a pattern the whole extension must match, or a list. None: everybody's."""
     channel: str = "PJSIP/{extension}"
     context: str = "from-internal"
     contexts: frozenset[str] = frozenset()
     """Contexts a request may ask for. Any other, which vTiger sends from its own settings, is passed over."""
+    caller_id: str = "{extension}"
+    """Who calls, to the dialplan that then calls the customer. With ``{extension}`` that sees the call as if the
+    employee had dialled himself, and sets the company's number as it does then."""
+    variables: Mapping[str, str] = attrs.field(factory=dict)
+    """Variables and functions to set on the employee's channel before it rings, such as a header for auto answer."""
+
+    def has(self, extension: str) -> bool:
+        match self.extensions:
+            case None:
+                return True
+            case re.Pattern() as pattern:
+                return pattern.fullmatch(extension) is not None
+            case listed:
+                return extension in listed
 
 
 @attrs.frozen(kw_only=True)
@@ -112,13 +129,17 @@ class Dial:
     channel: str
     context: str
     exten: str
+    shown: str
+    """What the employee's phone shows: the customer."""
     caller_id: str
+    """Who calls, to the dialplan."""
     channel_id: str
     """Becomes Uniqueid and Linkedid of the employee's channel, and so part of the call's identity."""
     ring_seconds: int
     extension: str
     number: str
     """The customer's number less its formatting, as it was typed otherwise."""
+    variables: tuple[tuple[str, str], ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -138,11 +159,13 @@ def read_click(
     is_extension: Callable[[str], bool],
     region: str,
     token: str,
+    is_connected: Callable[[str], bool] = lambda _: True,
 ) -> Dial | Refusal:
     """What a request to ``/makecall`` asks for, or why it is refused.
 
     ``parameters`` are all pairs of the query and of a form body. ``token`` makes the channel's id unique: letters,
-    digits, dots and dashes. The secret is compared in constant time, before anything else is looked at.
+    digits, dots and dashes. ``is_connected`` tells by a PBX's name whether orders reach it now. The secret is compared
+    in constant time, before anything else is looked at.
     """
     given = _parameters(parameters)
     if isinstance(given, Refusal):
@@ -156,8 +179,9 @@ def read_click(
     extension = given["from"].strip()
     if not _EXTENSION.fullmatch(extension) or not is_extension(extension):
         return _error("the parameter from is no extension by [calls] extensions; it comes from the CRM user's settings")
-    if not routes:
-        return _error("no PBX is configured for click2call")
+    route = _route(routes, extension, is_connected)
+    if route is None:
+        return _error("no [[pbx]] has this extension: originate_extensions of each names others")
     try:
         number = normalise(given["to"], is_extension=is_extension, region=region)
     except ValueError as why:
@@ -168,7 +192,7 @@ def read_click(
         return _error("no pattern of [click2call] allow permits this number")
     if any(pattern.search(number) for pattern in rules.deny):
         return _error("a pattern of [click2call] deny forbids this number")
-    return _dial(extension, number, given["context"], rules, routes[0], is_extension, token)
+    return _dial(extension, number, given["context"], rules, route, is_extension, token)
 
 
 def normalise(shown: str, *, is_extension: Callable[[str], bool], region: str) -> str:
@@ -220,6 +244,12 @@ def _parameters(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str] | Refusal
     return given
 
 
+def _route(routes: Sequence[Route], extension: str, is_connected: Callable[[str], bool]) -> Route | None:
+    """The first PBX that has this extension, one that is connected before one that is not."""
+    having = [route for route in routes if route.has(extension)]
+    return next((route for route in having if is_connected(route.pbx)), having[0] if having else None)
+
+
 def _dial(
     extension: str,
     number: str,
@@ -237,11 +267,13 @@ def _dial(
         channel=route.channel.format(extension=extension),
         context=context if context in route.contexts else route.context,
         exten=exten,
-        caller_id=rules.caller_id.format(number=number, extension=extension),
+        shown=rules.caller_id.format(number=number, extension=extension),
+        caller_id=route.caller_id.format(extension=extension),
         channel_id=CHANNEL_ID_PREFIX + token,
         ring_seconds=rules.ring_seconds,
         extension=extension,
         number=number,
+        variables=tuple((name, value.format(extension=extension)) for name, value in route.variables.items()),
     )
 
 
@@ -261,6 +293,8 @@ class Verdict(enum.Enum):
     NEW = "new"
     DOUBLE = "double"
     TOO_MANY = "too many"
+    """Of this employee."""
+    TOO_MANY_IN_ALL = "too many in all"
 
 
 @attrs.define
@@ -269,6 +303,7 @@ class ClickGuard:
 
     guard_seconds: float
     per_minute: int
+    total_per_minute: int
     _recent: dict[tuple[str, str], tuple[float, Answer]] = attrs.field(factory=dict, init=False)
     _starts: dict[str, deque[float]] = attrs.field(factory=dict, init=False)
 
@@ -280,6 +315,8 @@ class ClickGuard:
         starts = self._starts.setdefault(dial.extension, deque())
         if len(starts) >= self.per_minute:
             return Verdict.TOO_MANY
+        if sum(map(len, self._starts.values())) >= self.total_per_minute:
+            return Verdict.TOO_MANY_IN_ALL
         starts.append(at)
         # Until the PBX has answered, the double of a click is told what is likely.
         self._recent[dial.extension, dial.number] = (at, Answer.SUCCESS)

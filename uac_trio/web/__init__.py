@@ -6,6 +6,7 @@ from uac_trio.web.monitor import Monitor
 from uac_trio.web.recordings import Playback
 from uac_trio.web.route import Routing
 from uac_trio.web.server import CannotListenError, WebSettings, parse_bind, serve_web
+from uac_trio.web.wrong_secrets import WrongSecrets
 
 __all__ = [
     "CannotListenError",
@@ -16,6 +17,7 @@ __all__ = [
     "Playback",
     "Routing",
     "WebSettings",
+    "WrongSecrets",
     "create_app",
     "parse_bind",
     "serve_web",

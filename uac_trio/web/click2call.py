@@ -23,6 +23,7 @@ from uac_trio.vtiger.click2call import (
     is_allowed_address,
     read_click,
 )
+from uac_trio.web.wrong_secrets import WrongSecrets
 
 log = structlog.get_logger()
 
@@ -42,12 +43,17 @@ class Click2Call:
     region: str
     now: Callable[[], float]
     """Seconds since the epoch; part of the call's identity."""
+    is_connected: Callable[[str], bool] = lambda _: True
+    """Whether the PBX of this name takes orders now."""
+    wrong_secrets: WrongSecrets = attrs.field(factory=WrongSecrets)
 
 
 def add_click2call(app: QuartTrio, click2call: Click2Call) -> None:
     """Give ``app`` its ``/makecall``."""
     rules = click2call.rules
-    guard = ClickGuard(guard_seconds=rules.guard_seconds, per_minute=rules.per_minute)
+    guard = ClickGuard(
+        guard_seconds=rules.guard_seconds, per_minute=rules.per_minute, total_per_minute=rules.total_per_minute
+    )
 
     async def makecall() -> Response:
         # werkzeug lets HEAD in where GET is allowed; asking for the headers of a call must not make one.
@@ -56,6 +62,8 @@ def add_click2call(app: QuartTrio, click2call: Click2Call) -> None:
         if not is_allowed_address(request.remote_addr, rules.networks):
             log.warning("click2call.refused", client=request.remote_addr, reason="not in [click2call] networks")
             return _reply(Answer.ERROR)
+        if click2call.wrong_secrets.refuses(request.remote_addr):
+            return _reply(Answer.AUTHENTICATION_FAILURE)
         pairs = [*request.args.items(multi=True), *(await request.form).items(multi=True)]
         click = read_click(
             pairs,
@@ -65,9 +73,12 @@ def add_click2call(app: QuartTrio, click2call: Click2Call) -> None:
             is_extension=click2call.is_extension,
             region=click2call.region,
             token=f"{int(click2call.now())}-{secrets.token_hex(4)}",
+            is_connected=click2call.is_connected,
         )
         if isinstance(click, Refusal):
             log.warning("click2call.refused", client=request.remote_addr, reason=click.reason)
+            if click.answer is Answer.AUTHENTICATION_FAILURE:
+                click2call.wrong_secrets.count(request.remote_addr)
             return _reply(click.answer)
         return _reply(await _place(click, click2call, guard))
 
@@ -84,6 +95,9 @@ async def _place(dial: Dial, click2call: Click2Call, guard: ClickGuard) -> Answe
             return guard.answer_to_double(dial)
         case Verdict.TOO_MANY:
             said.warning("click2call.too_many", per_minute=click2call.rules.per_minute)
+            return Answer.ERROR
+        case Verdict.TOO_MANY_IN_ALL:
+            said.warning("click2call.too_many_in_all", total_per_minute=click2call.rules.total_per_minute)
             return Answer.ERROR
         case Verdict.NEW:
             pass

@@ -30,6 +30,7 @@ from uac_trio.outbox import OutboxError, RecordingRow
 from uac_trio.recordings import Archive, Playable, RecordingMissingError, RecordingsBusyError
 from uac_trio.vtiger.recording import TOKEN
 from uac_trio.web.partial import Selection, Version, select
+from uac_trio.web.wrong_secrets import WrongSecrets
 
 log = structlog.get_logger()
 
@@ -61,6 +62,7 @@ class Playback:
     downloads: Downloads = attrs.field(
         default=attrs.Factory(lambda self: Downloads(self.archive.settings.max_downloads), takes_self=True), init=False
     )
+    wrong_secrets: WrongSecrets = attrs.field(factory=WrongSecrets)
 
 
 def add_recordings(app: QuartTrio, playback: Playback) -> None:
@@ -93,12 +95,16 @@ def add_recordings(app: QuartTrio, playback: Playback) -> None:
 
 async def _look_up(playback: Playback) -> RecordingRow | HTTPStatus:
     """The row that the request may hear, or why not. Raises OutboxError."""
+    if playback.wrong_secrets.refuses(request.remote_addr):
+        return HTTPStatus.FORBIDDEN
     tokens, given = request.args.getlist("id"), request.args.getlist("secret")
     is_trusted = len(given) == 1 and hmac.compare_digest(
         given[0].encode(errors="replace"), playback.secret.encode(errors="replace")
     )
     if not is_trusted and (given or playback.needs_secret):
         log.warning("recordings.refused", client=request.remote_addr, reason="wrong secret" if given else "no secret")
+        if given:
+            playback.wrong_secrets.count(request.remote_addr)
         return HTTPStatus.FORBIDDEN
     token = tokens[0] if len(tokens) == 1 else ""
     row = await playback.archive.look_up(token) if TOKEN.fullmatch(token) else None

@@ -52,6 +52,8 @@ class WebSettings:
     monitor_networks: tuple[Network, ...] = PRIVATE_NETWORKS
     """Who may see ``/live`` and ``/metrics``, which tell who calls when. Default: private networks. Behind a proxy on
     this host everybody seems to come from this host: the proxy must not pass these paths on."""
+    wrong_secrets_per_minute: int = 20
+    """A client that gives so many wrong secrets in a minute is not listened to for the next one."""
 
 
 def parse_bind(bind: str) -> tuple[str, int]:

@@ -1,0 +1,259 @@
+"""What became of a click, in a word and in words: every recorded end, and those that no recording shows."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.calls.scenes import event
+from tests.calls.streams import due, names, recorded, run, told
+from tests.recorded import NAMES
+from uac_trio.ami.message import Event
+from uac_trio.calls import CallTracker, Direction, Part, TrackerRules
+from uac_trio.calls.click import OUTCOMES
+from uac_trio.calls.fact import CallEnded, Fact, ParticipationBegan
+
+SAID = {
+    "click_who_sees_what": ("completed", "the customer answered; they talked 1 s"),
+    "click_as_if_dialled": ("completed", "the customer answered; they talked 1 s"),
+    "click_colleague": ("completed", "the colleague answered; they talked 1 s"),
+    "click_then_blind_transfer": ("transferred", "the customer answered and was transferred; 3 s of talk in all"),
+    "click_then_attended_transfer": ("transferred", "the customer answered and was transferred; 3 s of talk in all"),
+    "click_phone_off": (
+        "employee-unreachable",
+        "the employee's phone could not be called; is it registered, and is there such a device?",
+    ),
+    "click_employee_no_answer": ("employee-no-answer", "the employee did not answer within 5 s"),
+    "click_employee_busy": ("employee-busy", "the employee's phone was busy"),
+    "click_employee_cancels": ("employee-rejected", "the employee rejected the call"),
+    "click_employee_gives_up": ("employee-hung-up", "the employee hung up before the customer answered"),
+    "click_customer_busy": ("customer-busy", "the customer was busy"),
+    "click_customer_rejects": ("customer-rejected", "the customer rejected the call"),
+    "click_customer_no_answer": ("customer-no-answer", "the customer did not answer within 8 s"),
+    "click_customer_invalid": (
+        "customer-invalid-number",
+        "the customer could not be reached: the number does not exist (cause 1)",
+    ),
+    "office_click_who_sees_what": ("completed", "the customer answered; they talked 2 s"),
+    "office_click_answered_at_once": ("completed", "the customer answered; they talked 1 s"),
+    "office_click_nobody": ("employee-no-answer", "the employee did not answer within 5 s"),
+    "office_click_busy": ("employee-busy", "the employee's phone was busy"),
+    "office_click_cancelled": ("employee-rejected", "the employee rejected the call"),
+    "office_click_gives_up": ("employee-hung-up", "the employee hung up before the customer answered"),
+    "office_click_customer_invalid": (
+        "customer-invalid-number",
+        "the customer could not be reached: the number does not exist (cause 1)",
+    ),
+    "office_click_customer_busy": ("customer-busy", "the customer was busy"),
+    "office_click_then_blind_transfer": (
+        "transferred",
+        "the customer answered and was transferred; 3 s of talk in all",
+    ),
+}
+CLICKS = [name for name in NAMES if name.rpartition("/")[2] in SAID]
+ID = "uac-1764000000-3f9a2b7c"
+RULES = TrackerRules(outside_prefix="9")
+
+
+def ended(facts: list[Fact]) -> dict[str, Any]:
+    """The record of the one call there was."""
+    (record,) = [fact.record for fact in facts if isinstance(fact, CallEnded)]
+    return dict(record)
+
+
+def test_every_end_is_recorded_from_both() -> None:
+    """Each scenario of clicks was recorded from Asterisk 16 and 22."""
+    assert sorted(name.rpartition("/")[2] for name in CLICKS) == sorted([*SAID, *SAID])
+
+
+@pytest.mark.parametrize("name", CLICKS)
+def test_recorded_end(name: str) -> None:
+    """A click is one call, announced once to the employee who clicked, and its record says what became of it."""
+    facts = run(recorded(name), RULES)
+    (record,) = [one for one in told(facts).values() if "click2call" in one]
+    click = record["click2call"]
+    assert (click["outcome"], click["words"]) == SAID[name.rpartition("/")[2]]
+    assert json.dumps(click)
+    began = [fact for fact in facts if isinstance(fact, ParticipationBegan) and fact.call_id == record["call_id"]]
+    assert [fact.extension for fact in began if fact.part is Part.CALLER] == (
+        [] if click["outcome"] == "employee-unreachable" else [record["caller"]]
+    )
+    assert [fact.direction for fact in began if fact.direction is Direction.INBOUND] == []
+
+
+@pytest.mark.parametrize("name", CLICKS)
+def test_popup_before_the_employee_answers(name: str) -> None:
+    """The customer is known, and the CRM told, as soon as the employee's phone rings: from what it shows."""
+    events = recorded(name)
+    rung = next((at for at, one in events if one.name == "Newstate" and one.get("ChannelState") == "5"), None)
+    began = [fact for fact in run(events, RULES) if isinstance(fact, ParticipationBegan)]
+    if rung is not None and "colleague" not in name:
+        assert began[0].at - rung < 0.2
+
+
+@pytest.mark.parametrize("name", [*names("asterisk22", "click2call"), *names("asterisk22", "inbound_answered")])
+def test_calls_of_others_have_none(name: str) -> None:
+    """Only calls that we originated say what became of a click."""
+    assert all("click2call" not in record for record in told(run(recorded(name))).values())
+
+
+def failed(reason: str, channel: str = "PJSIP/101", exten: str = "9+79161234567", uniqueid: str = ID) -> Event:
+    return event(
+        "OriginateResponse", Response="Failure", Channel=channel, Exten=exten, Reason=reason, Uniqueid=uniqueid
+    )
+
+
+@pytest.mark.parametrize(
+    ("response", "direction", "caller", "other", "words"),
+    [
+        (failed("0"), "outbound", "101", "+79161234567", "; is it registered, and is there such a device?"),
+        (failed("8"), "outbound", "101", "+79161234567", ": congestion, or refused"),
+        (failed("0", "SIP/sip-anna"), "outbound", "2001", "+79161234567", "; is it registered, and is there"),
+        (failed("0", "Local/101@from-internal/n"), "outbound", "101", "+79161234567", "; is it registered"),
+        (failed("0", exten="102"), "internal", "101", "102", "; is it registered"),
+        (failed("0", "DAHDI/g1"), "outbound", None, "+79161234567", "; is it registered"),
+    ],
+)
+def test_no_channel_was_ever_made(response: Event, direction: str, caller: str | None, other: str, words: str) -> None:
+    """An unregistered phone makes no channel: OriginateResponse is all there is, and the click is told from it."""
+    tracker = CallTracker("main", TrackerRules(outside_prefix="9", devices={"sip-anna": "2001"}))
+    assert tracker.process(response, 100.0) == []
+    assert tracker.next_deadline == 102.0
+    record = ended(due(tracker, 102.0))
+    assert (record["call_id"], record["direction"], record["status"]) == (f"main-{ID}", direction, "failed")
+    assert (record["caller"], record["customer"] or record["called"]) == (caller, other)
+    assert record["click2call"]["outcome"] == "employee-unreachable"
+    assert record["click2call"]["words"].startswith(f"the employee's phone could not be called{words}")
+    assert tracker.board.calls == {}
+    assert tracker.process(response, 103.0) == []  # a second connection's copy
+    assert due(tracker, 200.0) == []
+
+
+def test_response_before_the_channel() -> None:
+    """OriginateResponse goes past the other events and may come first: it is one call all the same."""
+    busy = list(recorded("asterisk16/click_employee_busy"))
+    response = next(one for one in busy if one[1].name == "OriginateResponse")
+    first = next(i for i, one in enumerate(busy) if one[1].name == "Newchannel")
+    busy.remove(response)
+    busy.insert(first, (busy[first][0], response[1]))
+    record = ended(run(busy))
+    assert (record["status"], record["customer"]) == ("busy", "+79161234567")
+    assert record["click2call"]["outcome"] == "employee-busy"
+
+
+def test_failure_beside_another_click() -> None:
+    """An order that fails while another click rings the same phone says nothing of that one."""
+    tracker = CallTracker("main")
+    for at, one in employee(answers=False):
+        tracker.process(one, at)
+    tracker.process(failed("5", uniqueid="uac-1764000001-00000000"), 2.0)
+    (ringing,) = tracker.live_calls()
+    assert (ringing.linkedid, ringing.originate_reason) == (ID, None)
+    assert ended(due(tracker, 10.0))["linkedid"] == "uac-1764000001-00000000"
+
+
+def test_failures_of_others() -> None:
+    """Somebody else's Originate without a channel is no call of ours."""
+    tracker = CallTracker("main")
+    assert tracker.process(failed("0", uniqueid="<unknown>"), 1.0) == []
+    assert tracker.process(failed("0", uniqueid="crm-1"), 1.0) == []
+    assert tracker.next_deadline is None
+
+
+def channel(state: int, **more: str) -> dict[str, str]:
+    return {
+        "Channel": "PJSIP/101-00000001", "Uniqueid": ID, "Linkedid": ID, "ChannelState": str(state),
+        "CallerIDNum": "101", "ConnectedLineNum": "+79161234567", "Exten": "s", **more,
+    }  # fmt: skip
+
+
+def dest(state: int, **more: str) -> dict[str, str]:
+    return {f"Dest{name}": value for name, value in channel(state).items()} | more
+
+
+def employee(*, answers: bool) -> list[tuple[float, Event]]:
+    """His phone is called and rings; he answers, if he does."""
+    events = [
+        (1.0, event("Newchannel", **channel(0))),
+        (1.1, event("DialBegin", **dest(0, DialString="101"))),
+        (1.2, event("Newstate", **channel(5))),
+    ]
+    if answers:
+        events += [(3.0, event("Newstate", **channel(6))), (3.1, event("DialEnd", **dest(6, DialStatus="ANSWER")))]
+    return events
+
+
+def click_of(events: list[tuple[float, Event]]) -> dict[str, Any]:
+    click: dict[str, Any] = ended(run(events))["click2call"]
+    assert click["outcome"] in OUTCOMES
+    return click
+
+
+def test_dialplan_that_dials_nothing() -> None:
+    """The employee answered and the dialplan ended: the words say where to look."""
+    click = click_of([*employee(answers=True), (4.0, event("Hangup", **channel(6, Cause="16")))])
+    assert click["outcome"] == "not-dialled"
+    assert "dialplan" in click["words"]
+
+
+def test_employee_who_answers_and_hangs_up() -> None:
+    """He hung up himself before anything was dialled."""
+    bye = (4.0, event("HangupRequest", **channel(6, Cause="16")))
+    assert click_of([*employee(answers=True), bye, (4.1, event("Hangup", **channel(6, Cause="16")))]) == {
+        "outcome": "employee-hung-up",
+        "words": "the employee hung up before the number was dialled",
+    }
+
+
+def test_end_that_was_not_seen() -> None:
+    """After a lost connection the click's call is not in the list of channels: what became of it is not claimed."""
+    tracker = CallTracker("main")
+    for at, one in employee(answers=True):
+        tracker.process(one, at)
+    tracker.lost(4.0)
+    tracker.connected(10.0)
+    tracker.resync([], 10.5)
+    record = ended(due(tracker, 20.0))
+    assert record["click2call"]["outcome"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("cause", "outcome", "words"),
+    [
+        ("20", "employee-unreachable", "the phone is not registered (cause 20)"),
+        ("34", "employee-unreachable", "no line is free (cause 34)"),
+        ("99", "employee-no-answer", "the employee did not answer"),
+    ],
+)
+def test_phone_that_cannot_be_reached(cause: str, outcome: str, words: str) -> None:
+    """The cause of the hangup is told in words where it means that the phone was not there."""
+    events = employee(answers=False)[:2]
+    events += [
+        (1.3, event("HangupRequest", **channel(0, Cause=cause))),
+        (1.3, event("DialEnd", **dest(0, DialStatus="NOANSWER"))),
+        (1.4, event("Hangup", **channel(0, Cause=cause))),
+    ]
+    click = click_of(events)
+    assert (click["outcome"], words in click["words"]) == (outcome, True)
+
+
+def test_local_channel_that_leads_to_no_phone() -> None:
+    """Originate of a Local channel whose dialplan calls nobody: the click is told, by what was asked for."""
+    half = {"Channel": "Local/101@from-internal-00000001;1", "Uniqueid": ID, "Linkedid": ID, "ChannelState": "0"}
+    other = {**half, "Channel": "Local/101@from-internal-00000001;2", "Uniqueid": f"{ID};2"}
+    events = [
+        (1.0, event("Newchannel", **half)),
+        (1.0, event("Newchannel", **other)),
+        (1.1, event("DialBegin", **{f"Dest{name}": value for name, value in half.items()}, DialString="101")),
+        (1.2, event("Hangup", **other, Cause="20")),
+        (1.2, failed("0", "Local/101@from-internal")),
+        (1.3, event("Hangup", **half, Cause="20")),
+    ]
+    record = ended(run(events, RULES))
+    assert (record["direction"], record["caller"], record["customer"]) == ("outbound", "101", "+79161234567")
+    assert record["click2call"] == {
+        "outcome": "employee-unreachable",
+        "words": "the employee's phone could not be called: the phone is not registered (cause 20)",
+    }

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import attrs
+import pytest
+import structlog.testing
+import trio
+import trio.testing
+
+from uac_trio.web import WrongSecrets, wrong_secrets
+
+CRM, STRANGER = "10.0.0.5", "10.0.0.66"
+
+
+@attrs.define
+class Clock:
+    at: float = 100.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def counter(clock: Clock) -> WrongSecrets:
+    return WrongSecrets(3, clock)
+
+
+def count(counter: WrongSecrets, address: str | None, times: int) -> None:
+    for _ in range(times):
+        counter.count(address)
+
+
+def test_shut_out_for_a_minute(counter: WrongSecrets, clock: Clock) -> None:
+    """After so many in a minute an address is refused for the next one, another is not; then it is let in again."""
+    count(counter, STRANGER, 2)
+    assert not counter.refuses(STRANGER)
+    clock.at += 59
+    count(counter, STRANGER, 1)
+    assert counter.refuses(STRANGER)
+    assert not counter.refuses(CRM)
+    clock.at += 59.9
+    assert counter.refuses(STRANGER)
+    clock.at += 0.2
+    assert not counter.refuses(STRANGER)
+    count(counter, STRANGER, 2)
+    assert not counter.refuses(STRANGER)
+
+
+def test_rarely_wrong_is_not_shut_out(counter: WrongSecrets, clock: Clock) -> None:
+    """Fewer than that in a minute are forgiven, for ever."""
+    for _ in range(20):
+        count(counter, STRANGER, 2)
+        assert not counter.refuses(STRANGER)
+        clock.at += 60
+
+
+def test_one_line_when_it_begins_and_one_when_it_ends(counter: WrongSecrets, clock: Clock) -> None:
+    """However much is refused, the log has two lines of it, the second with the count."""
+    with structlog.testing.capture_logs() as logs:
+        count(counter, STRANGER, 3)
+        for _ in range(100):
+            assert counter.refuses(STRANGER)
+        clock.at += 60
+        assert not counter.refuses(CRM)
+    assert [(line["event"], line["client"]) for line in logs] == [
+        ("web.shut_out", STRANGER),
+        ("web.shut_out_ended", STRANGER),
+    ]
+    assert logs[1]["refused"] == 100
+
+
+async def test_end_without_another_request(autojump_clock: trio.testing.MockClock) -> None:
+    """The end is told though nobody asks for anything any more."""
+    counter = WrongSecrets(1)
+    counter.count(STRANGER)
+    with structlog.testing.capture_logs() as logs:
+        with trio.move_on_after(75):
+            await counter.run()
+    assert [line["event"] for line in logs] == ["web.shut_out_ended"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:10.0.0.66", "10.0.0.66", True),
+        ("::ffff:10.0.0.66", "::ffff:10.0.0.67", False),
+        (None, "<local>", True),
+    ],
+)
+def test_what_counts_as_one_client(counter: WrongSecrets, one: str | None, other: str | None, same: bool) -> None:
+    """A machine has a /64 of IPv6 to itself; an IPv4 address in IPv6 form is that address."""
+    count(counter, one, 3)
+    assert counter.refuses(other) is same
+
+
+def test_memory_is_bounded(counter: WrongSecrets, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood from more addresses than are kept makes the oldest forgotten."""
+    monkeypatch.setattr(wrong_secrets, "MAX_ADDRESSES", 50)
+    for number in range(300):
+        count(counter, f"10.1.{number // 250}.{number % 250}", 3)
+    assert len(counter._windows) == 50
+    assert not counter.refuses("10.1.0.0")
+    assert counter.refuses("10.1.1.49")
