@@ -9,19 +9,15 @@ import os
 import platform
 import random
 import secrets
-import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from collections.abc import Callable
 from typing import assert_never
 from urllib.parse import urlencode
 
 import attrs
-import httpx
 import structlog
 import trio
 
-from uac_trio import __version__
+from uac_trio.http_client import HTTPClient, NoReplyError, NotSentError, open_http_client
 from uac_trio.outbox import Delivered, Outbox, OutboxError, OutboxRow, Outcome, Parked, Retry, Unknown
 from uac_trio.sender.gate import Gate, SenderSettings, backoff
 from uac_trio.vtiger.account import VtigerAccount
@@ -34,9 +30,10 @@ MAX_BODY = 64 * 1024
 """Bytes of a reply that are read. vTiger's own are below 1 KiB; an error page is known by its beginning."""
 
 _IDLE_POLL = 5.0  # seconds; another connector may have put or left something
-_KEEP_ALIVE = 2.0  # seconds; below the 5 s after which Apache closes, or a request meets a closing connection
 _LEAST_PAUSE = 0.02
 _MOST_BEGUN = 32  # popups of new calls go before them, so they may pile up
+
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 # No secret is this one, so vTiger answers Authentication Failure and does nothing.
 _PROBE = b"vtigersignature=uac-trio-is-anybody-there"
@@ -100,19 +97,25 @@ class Sender:
         )
 
     async def run(self, *, task_status: trio.TaskStatus[Sender] = trio.TASK_STATUS_IGNORED) -> None:
-        async with _open_client(self.settings) as client, trio.open_nursery() as deliveries:
+        client = open_http_client(
+            connect_timeout=self.settings.connect_timeout,
+            reply_timeout=self.settings.reply_timeout,
+            connections=self.settings.in_flight,
+            ca_file=self.settings.ca_file,
+        )
+        async with client as http, trio.open_nursery() as deliveries:
             task_status.started(self)
             try:
                 while True:
                     self._woken = trio.Event()  # before we look: what is put while we look wakes us again
-                    pause = await self._begin_deliveries(client, deliveries)
+                    pause = await self._begin_deliveries(http, deliveries)
                     with trio.move_on_after(max(pause, _LEAST_PAUSE)):
                         await self._woken.wait()
             finally:
                 for scope in self._scopes.values():
                     scope.deadline = trio.current_time() + self.settings.shutdown_grace
 
-    async def _begin_deliveries(self, client: httpx.AsyncClient, deliveries: trio.Nursery) -> float:
+    async def _begin_deliveries(self, client: HTTPClient, deliveries: trio.Nursery) -> float:
         """Lease what may be sent now and start sending it; seconds until it makes sense to look again."""
         now = self.now()
         free = self._gate.slots(now) - len(self._scopes)
@@ -137,7 +140,7 @@ class Sender:
         self._outbox_works()
         return _IDLE_POLL if wake is None else min(wake - now, _IDLE_POLL)
 
-    async def _deliver(self, client: httpx.AsyncClient, row: OutboxRow, scope: trio.CancelScope) -> None:
+    async def _deliver(self, client: HTTPClient, row: OutboxRow, scope: trio.CancelScope) -> None:
         try:
             with scope:
                 if self.now() + self.settings.answer_within > row.leased_until:
@@ -156,7 +159,7 @@ class Sender:
                 del self._begun[next(iter(self._begun))]
             self.wake_nowait()
 
-    async def _send(self, client: httpx.AsyncClient, row: OutboxRow) -> Verdict:
+    async def _send(self, client: HTTPClient, row: OutboxRow) -> Verdict:
         trouble = self._gate.trouble
         if trouble is not None and trouble.ruling is Ruling.AWAY and not repeatable(row.step):
             # This one has only one chance: see whether anybody is there by a request that changes nothing.
@@ -167,18 +170,22 @@ class Sender:
         answer = await self._post(client, urlencode(form, encoding="utf-8", errors="replace").encode())
         return judge(row.step, answer, attempt=row.attempt, usual_500=self._usual_500)
 
-    async def _post(self, client: httpx.AsyncClient, body: bytes) -> Reply | NoReply:
+    async def _post(self, client: HTTPClient, body: bytes) -> Reply | NoReply:
+        account = self.account
         try:
-            with trio.fail_after(self.settings.answer_within):
-                return await _posted(client, self.account, body, self.now())
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
-            detail = str(error) or "no connection in time"
-            return NoReply(failure=Failure.NOT_SENT, detail=f"{self.account.host}: {detail}")
-        except (httpx.TimeoutException, trio.TooSlowError):
-            return NoReply(failure=Failure.UNKNOWN, detail=f"{self.account.host} gave no complete reply in time")
-        except httpx.TransportError as error:
-            detail = str(error) or type(error).__name__
-            return NoReply(failure=Failure.UNKNOWN, detail=f"{self.account.host} broke the connection: {detail}")
+            reply = await client.post(account.url, body, _FORM, most=MAX_BODY, within=self.settings.answer_within)
+        except NotSentError as why:
+            return NoReply(failure=Failure.NOT_SENT, detail=f"{account.host}: {why}")
+        except NoReplyError as why:
+            return NoReply(failure=Failure.UNKNOWN, detail=f"{account.host} {why}")
+        text = reply.body.decode("utf-8", errors="replace")
+        return Reply(
+            status=reply.status,
+            content_type=reply.headers.get("content-type", ""),
+            text=text.replace(account.secret, "***"),  # an error page may quote what it was sent
+            location=reply.headers.get("location", "").replace(account.secret, "***"),
+            retry_after=retry_after_seconds(reply.headers.get("retry-after", ""), self.now()),
+        )
 
     def _outcome(self, row: OutboxRow, verdict: Verdict, took: float) -> Outcome:
         """What the verdict, after ``took`` seconds, means for the row; what it means for all is told to the gate and
@@ -256,60 +263,3 @@ class Sender:
         if self._outbox_fails:
             log.info("sender.outbox_works_again")
         self._outbox_fails = 0
-
-
-@asynccontextmanager
-async def _open_client(settings: SenderSettings) -> AsyncIterator[httpx.AsyncClient]:
-    """Proxies named in the environment are not used; redirects are not followed, for a redirected POST loses its form;
-    cookies are not kept, for PHP lets the requests of one session in one at a time."""
-    async with httpx.AsyncClient(
-        verify=ssl.create_default_context(cafile=settings.ca_file),
-        trust_env=False,
-        follow_redirects=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        timeout=httpx.Timeout(settings.reply_timeout, connect=settings.connect_timeout),
-        limits=httpx.Limits(max_connections=settings.in_flight, keepalive_expiry=_KEEP_ALIVE),
-        headers={"User-Agent": f"uac-trio/{__version__}", "Accept-Encoding": "identity"},
-    ) as client:
-        yield client
-
-
-async def _posted(client: httpx.AsyncClient, account: VtigerAccount, body: bytes, now: float) -> Reply:
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    request = client.build_request("POST", account.url, content=body, headers=headers)
-    request.stream = _Body(body)
-    reply = await client.send(request, stream=True)
-    try:
-        read = bytearray()
-        # Cancelled and not left by ``break``: httpx's nested generators end only if something is raised innermost.
-        with trio.CancelScope() as enough:
-            async for chunk in reply.aiter_raw():
-                read += chunk
-                if len(read) >= MAX_BODY:
-                    enough.cancel()
-    finally:
-        await reply.aclose()
-    text = bytes(read[:MAX_BODY]).decode("utf-8", errors="replace")
-    return Reply(
-        status=reply.status_code,
-        content_type=reply.headers.get("content-type", ""),
-        text=text.replace(account.secret, "***"),  # an error page may quote what it was sent
-        location=reply.headers.get("location", "").replace(account.secret, "***"),
-        retry_after=retry_after_seconds(reply.headers.get("retry-after", ""), now),
-    )
-
-
-@attrs.define(eq=False)
-class _Body(httpx.AsyncByteStream):
-    """A body in one piece. httpx's own is a generator, which a cancelled write leaves behind unfinished."""
-
-    _rest: bytes
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if not self._rest:
-            raise StopAsyncIteration
-        piece, self._rest = self._rest, b""
-        return piece
