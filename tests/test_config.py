@@ -310,7 +310,7 @@ def test_lines_are_found() -> None:
     assert lines["calls.devices", 0, "x"] == 7
 
 
-WITHOUT_DEFAULT = ("secret_file", "ca_file", "tls_ca", "tls_name")
+WITHOUT_DEFAULT = ("secret_file", "ca_file", "tls_ca", "tls_name", "recordings_")
 
 
 def without_comments() -> str:

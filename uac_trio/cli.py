@@ -17,9 +17,9 @@ import trio
 
 from uac_trio import __version__
 from uac_trio.calls.rules import TrackerRules
-from uac_trio.config import Config, ConfigError, load_config, load_rules
+from uac_trio.config import Config, ConfigError, load_config, load_rules, load_serve_config
 from uac_trio.config.words import describe
-from uac_trio.daemon import now, open_recordings, run_daemon
+from uac_trio.daemon import now, open_recordings, run_daemon, run_recordings_host
 from uac_trio.logs import LogSettings, configure_logging, mask_number, mask_text
 from uac_trio.outbox import Forgotten, Outbox, OutboxError, OutboxStatistics, ParkedRow, open_outbox
 from uac_trio.recorder import RecordError, record
@@ -51,9 +51,21 @@ def run(config_path: Path) -> None:
     config = _load(config_path)
     configure_logging(config.log)
     try:
-        trio.run(_run_until_signal, config)
+        trio.run(_until_signal, partial(run_daemon, config))
     except* (OutboxError, CannotListenError) as group:
         _fail(*(f"uac-trio: {why}" for why in _leaves(group)))
+
+
+@main.command(name="serve-recordings")
+@config_option
+def serve_recordings_command(config_path: Path) -> None:
+    """On the machine that has the recordings: give them to connectors on other machines, until SIGTERM or SIGINT."""
+    config = _usable(lambda: load_serve_config(config_path))
+    configure_logging(config.log)
+    try:
+        trio.run(_until_signal, partial(run_recordings_host, config))
+    except* CannotListenError as group:
+        _fail(*(f"uac-trio: {why}".replace("[http]", "[serve]") for why in _leaves(group)))
 
 
 @main.command()
@@ -286,11 +298,11 @@ def forget_command(config_path: Path, number: str, files: bool) -> None:
         _fail(f"uac-trio: {forgotten.left} calls go on or are not told to the CRM yet, and stay; run this again later")
 
 
-async def _run_until_signal(config: Config) -> None:
+async def _until_signal(program: Callable[..., Awaitable[None]]) -> None:
     async with trio.open_nursery() as nursery:
         stop = trio.Event()
         await nursery.start(_set_on_signal, stop)
-        await nursery.start(partial(run_daemon, config))
+        await nursery.start(program)
         await stop.wait()
         nursery.cancel_scope.cancel()
 

@@ -22,6 +22,9 @@ def describe(config: Config, at: float) -> Iterator[str]:
         yield f"    A click calls {route.channel} and goes on in context {route.context}."
         if roots := config.recordings.get(server.name):
             yield f"    Its recordings are beneath {_some(roots)}."
+        for host in config.hosts:
+            if host.pbx == server.name:
+                yield f"    Its recordings are asked for at {host.url}."
     rules = config.calls
     who = (
         f"the numbers {_some(sorted(rules.extensions))}"

@@ -110,7 +110,7 @@ class _Daemon:
                 )
                 self.storing = Storing(
                     outbox=self.outbox,
-                    roots=config.recordings,
+                    roots=self.archive.roots,
                     now=self.now,
                     requests_stored=self.sender.wake_nowait,
                     recordings_stored=lambda: self.awaited.wake_nowait(),
@@ -196,6 +196,7 @@ class _Daemon:
                 "in_memory": self.storing.in_memory,
                 "starts_over": self.intake.starts_over,
             },
+            "recordings": {"trouble": self.archive.troubles()},
             "outbox": attrs.asdict(self.storing.statistics) if self.storing.statistics else None,
             "crm": {"in_flight": sender.in_flight, "trouble": sender.trouble, "since": sender.trouble_since},
         }
@@ -210,6 +211,7 @@ def open_recordings(
     return open_archive(
         config.playback,
         roots=config.recordings,
+        hosts=config.hosts,
         cache=outbox.directory / "recordings-cache",
         find=outbox.recordings.find,
         now=now,

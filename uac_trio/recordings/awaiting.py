@@ -14,7 +14,8 @@ import structlog
 import trio
 
 from uac_trio.outbox import OutboxError, RecordingRow, RecordingRows
-from uac_trio.recordings.archive import DAY, Archive, Look, RecordingsBusyError
+from uac_trio.recordings.archive import DAY, Archive
+from uac_trio.recordings.place import Look, RecordingsBusyError
 from uac_trio.recordings.sound import WITHOUT_LENGTH
 
 log = structlog.get_logger()
@@ -23,6 +24,8 @@ SETTLE = 1.0
 """Seconds between the two looks that must show the same file."""
 LONGEST_PAUSE = 30.0
 """Seconds between two looks for a file that does not come; also how soon another connector's recordings are seen."""
+TELL_EVERY = 3600.0
+"""Seconds between two reports of a place that stays away."""
 FORGET_EVERY = 3600.0
 
 
@@ -46,6 +49,14 @@ class _Watched:
         return self.is_settled and not look.trouble
 
 
+@attrs.define
+class _Outage:
+    """A place does not answer. Its files are not given up meanwhile: nobody knows whether they are there."""
+
+    since: float
+    tell_at: float
+
+
 @attrs.define(eq=False)
 class AwaitedRecordings:
     """Puts the requests of recordings into the outbox when their files are complete."""
@@ -63,10 +74,10 @@ class AwaitedRecordings:
             woken.set()
 
     async def run(self) -> NoReturn:
-        """Watch every PBX that has directories, and forget what is old."""
+        """Watch every PBX whose files can be reached, and forget what is old."""
         async with trio.open_nursery() as nursery:
-            for pbx, roots in self.archive.roots.items():
-                if roots:
+            for pbx, places in self.archive.places.items():
+                if places:
                     nursery.start_soon(self._watch, pbx)
             nursery.start_soon(self._forget)
         raise AssertionError("the watch has no end")
@@ -74,16 +85,27 @@ class AwaitedRecordings:
     async def _watch(self, pbx: str) -> NoReturn:
         watched: dict[str, _Watched] = {}
         began = self.now()
+        outage: _Outage | None = None
         while True:
             self._woken[pbx] = woken = trio.Event()
             pause = LONGEST_PAUSE
             try:
+                if outage is not None:
+                    began = self.now()  # what waited meanwhile is looked for anew
                 pause = await self._look(pbx, watched, began)
+                outage = None
             except OutboxError as why:
                 log.debug("recordings.store_away", pbx=pbx, reason=str(why))  # the daemon tells it louder
                 pause = SETTLE
-            except RecordingsBusyError:
-                pass
+            except RecordingsBusyError as why:
+                now = self.now()
+                outage = outage or _Outage(now, now + self.archive.settings.wait_seconds)
+                if now >= outage.tell_at:
+                    outage.tell_at = now + TELL_EVERY
+                    seconds = round(now - outage.since)
+                    log.error(
+                        "recordings.out_of_reach", pbx=pbx, seconds=seconds, waiting=len(watched), reason=str(why)
+                    )
             with trio.move_on_after(pause):
                 await woken.wait()
 

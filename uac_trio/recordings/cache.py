@@ -15,6 +15,7 @@ from pathlib import Path
 import attrs
 
 from uac_trio.recordings.finding import OpenRecording
+from uac_trio.recordings.place import RecordingFile
 from uac_trio.recordings.sound import TARGETS
 
 _PART = ".part"
@@ -28,7 +29,7 @@ class Cache:
     limit: int
     """Bytes."""
 
-    def name_of(self, source: OpenRecording, suffix: str) -> str:
+    def name_of(self, source: RecordingFile, suffix: str) -> str:
         """What the conversion of ``source`` is called here: another name as soon as the source changes."""
         told = repr((source.name, *source.identity)).encode(errors="surrogateescape")
         return hashlib.sha256(told).hexdigest()[:32] + suffix
@@ -51,7 +52,7 @@ class Cache:
         status = os.fstat(fd)
         return OpenRecording(fd=fd, name=name, size=status.st_size, mtime_ns=0, inode=0)
 
-    def forget(self, source: OpenRecording) -> None:
+    def forget(self, source: RecordingFile) -> None:
         """Remove whatever ``source`` was converted to. Raises OSError."""
         for target in TARGETS.values():
             (self.directory / self.name_of(source, target.suffix)).unlink(missing_ok=True)

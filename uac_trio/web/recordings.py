@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 import math
-import os
 import re
 import secrets
 import weakref
@@ -27,7 +26,7 @@ from quart.wrappers.response import ResponseBody
 from quart_trio import QuartTrio
 
 from uac_trio.outbox import OutboxError, RecordingRow
-from uac_trio.recordings import Archive, Playable, RecordingMissingError, RecordingsBusyError
+from uac_trio.recordings import Archive, Playable, RecordingFile, RecordingMissingError, RecordingsBusyError
 from uac_trio.vtiger.recording import TOKEN
 from uac_trio.web.partial import Selection, Version, select
 
@@ -78,7 +77,7 @@ def add_recordings(app: QuartTrio, playback: Playback) -> None:
             return _empty(found)
         if playable is None:
             return _empty(HTTPStatus.NOT_FOUND)
-        download = _Download(playback.archive, found.pbx, playable, downloads)
+        download = _Download(playable, downloads)
         try:
             return _reply(download)
         except BaseException:
@@ -187,17 +186,15 @@ class _DownloadError(Exception):
 class _Download:
     """An open file that is being sent: one of those that are counted."""
 
-    def __init__(self, archive: Archive, pbx: str, playable: Playable, downloads: _Downloads) -> None:
-        self.archive = archive
-        self.pbx = pbx
+    def __init__(self, playable: Playable, downloads: _Downloads) -> None:
         self.playable = playable
         downloads.running += 1
         # Also when nobody ever sends what we return: the client may be gone by then.
-        self.close = weakref.finalize(self, _end_download, playable.file.fd, downloads)
+        self.close = weakref.finalize(self, _end_download, playable.file, downloads)
 
 
-def _end_download(fd: int, downloads: _Downloads) -> None:
-    os.close(fd)
+def _end_download(file: RecordingFile, downloads: _Downloads) -> None:
+    file.close()
     downloads.running -= 1
 
 
@@ -239,7 +236,7 @@ class _Body(ResponseBody):
     async def _read(self, at: int, length: int) -> bytes:
         file = self._download.playable.file
         try:
-            chunk = await self._download.archive.read(self._download.pbx, file, at, length)
+            chunk = await file.read(at, length)
         except (OSError, RecordingsBusyError) as why:
             raise _DownloadError(f"{file.name}: {why}") from why
         if not chunk:
