@@ -129,6 +129,7 @@ RECORDINGS: Keys = {
     "keep_days": Key(read=whole(0, 36500)),
     "delete_files": Key(read=flag),
     "max_downloads": Key(read=whole(1, 1000)),
+    "max_downloads_per_client": Key(read=whole(1, 1000)),
     "format": Key(read=one_of(*TARGETS)),
     "converter": Key(read=converter),
     "convert_seconds": Key(read=seconds(1, 3600)),

@@ -12,6 +12,7 @@ import math
 import re
 import secrets
 import weakref
+from collections import Counter
 from collections.abc import Sequence
 from http import HTTPStatus
 from types import TracebackType
@@ -56,19 +57,44 @@ class Playback:
 @attrs.define(eq=False)
 class _Downloads:
     limit: int
+    limit_per_client: int
     running: int = 0
+    by_client: Counter[str] = attrs.field(factory=Counter)
+    """By address; "" is the CRM, whose one address serves all of its users."""
+
+    def has_room(self, client: str) -> bool:
+        """If not, the log says so."""
+        if self.running >= self.limit:
+            log.warning("recordings.too_many_downloads", limit=self.limit)
+        elif client and self.by_client[client] >= self.limit_per_client:
+            log.warning("recordings.too_many_downloads", client=client, limit=self.limit_per_client)
+        else:
+            return True
+        return False
+
+    def begin(self, client: str) -> None:
+        self.running += 1
+        self.by_client[client] += 1
+
+    def end(self, client: str) -> None:
+        self.running -= 1
+        self.by_client[client] -= 1
+        if not self.by_client[client]:
+            del self.by_client[client]
 
 
 def add_recordings(app: QuartTrio, playback: Playback) -> None:
     """Give ``app`` its ``/recording``."""
-    downloads = _Downloads(playback.archive.settings.max_downloads)
+    settings = playback.archive.settings
+    downloads = _Downloads(settings.max_downloads, settings.max_downloads_per_client)
 
     async def recording() -> Response:
-        if downloads.running >= downloads.limit:
-            log.warning("recordings.too_many_downloads", limit=downloads.limit)
+        is_crm = _knows_secret(playback)
+        client = "" if is_crm else request.remote_addr or "?"
+        if not downloads.has_room(client):
             return _busy()
         try:
-            found = await _look_up(playback)
+            found = await _look_up(playback, is_crm=is_crm)
             playable = await _open(playback, found) if isinstance(found, RecordingRow) else None
         except (OutboxError, RecordingsBusyError) as why:
             log.error("recordings.unavailable", reason=str(why))
@@ -77,7 +103,10 @@ def add_recordings(app: QuartTrio, playback: Playback) -> None:
             return _empty(found)
         if playable is None:
             return _empty(HTTPStatus.NOT_FOUND)
-        download = _Download(playable, downloads)
+        if not downloads.has_room(client):  # others came while we looked
+            playable.file.close()
+            return _busy()
+        download = _Download(playable, downloads, client)
         try:
             return _reply(download)
         except BaseException:
@@ -87,20 +116,24 @@ def add_recordings(app: QuartTrio, playback: Playback) -> None:
     app.add_url_rule("/recording", "recording", recording, methods=["GET"])
 
 
-async def _look_up(playback: Playback) -> RecordingRow | HTTPStatus:
-    """The row that the request may hear, or why not. Raises OutboxError."""
-    tokens, given = request.args.getlist("id"), request.args.getlist("secret")
-    is_trusted = len(given) == 1 and hmac.compare_digest(
+def _knows_secret(playback: Playback) -> bool:
+    given = request.args.getlist("secret")
+    return len(given) == 1 and hmac.compare_digest(
         given[0].encode(errors="replace"), playback.secret.encode(errors="replace")
     )
-    if not is_trusted and (given or playback.needs_secret):
+
+
+async def _look_up(playback: Playback, *, is_crm: bool) -> RecordingRow | HTTPStatus:
+    """The row that the request may hear, or why not. Raises OutboxError."""
+    tokens, given = request.args.getlist("id"), request.args.getlist("secret")
+    if not is_crm and (given or playback.needs_secret):
         log.warning("recordings.refused", client=request.remote_addr, reason="wrong secret" if given else "no secret")
         return HTTPStatus.FORBIDDEN
     token = tokens[0] if len(tokens) == 1 else ""
     row = await playback.archive.look_up(token) if TOKEN.fullmatch(token) else None
     if row is None:
         log.warning("recordings.refused", client=request.remote_addr, reason="unknown or expired link")
-        return HTTPStatus.NOT_FOUND if is_trusted else HTTPStatus.FORBIDDEN
+        return HTTPStatus.NOT_FOUND if is_crm else HTTPStatus.FORBIDDEN
     return row
 
 
@@ -186,16 +219,16 @@ class _DownloadError(Exception):
 class _Download:
     """An open file that is being sent: one of those that are counted."""
 
-    def __init__(self, playable: Playable, downloads: _Downloads) -> None:
+    def __init__(self, playable: Playable, downloads: _Downloads, client: str) -> None:
         self.playable = playable
-        downloads.running += 1
+        downloads.begin(client)
         # Also when nobody ever sends what we return: the client may be gone by then.
-        self.close = weakref.finalize(self, _end_download, playable.file, downloads)
+        self.close = weakref.finalize(self, _end_download, playable.file, downloads, client)
 
 
-def _end_download(file: RecordingFile, downloads: _Downloads) -> None:
+def _end_download(file: RecordingFile, downloads: _Downloads, client: str) -> None:
     file.close()
-    downloads.running -= 1
+    downloads.end(client)
 
 
 class _Body(ResponseBody):
