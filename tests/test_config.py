@@ -14,9 +14,10 @@ from uac_trio.calls.rules import TrackerRules
 from uac_trio.config import Config, ConfigError, load_config, load_rules
 from uac_trio.config.reader import find_lines
 from uac_trio.config.tables import SERVER, TABLES
+from uac_trio.config.words import describe
 from uac_trio.logs import LogSettings
 from uac_trio.outbox import OutboxSettings
-from uac_trio.recordings import RecordingsSettings
+from uac_trio.recordings import HostSettings, RecordingsSettings
 from uac_trio.sender import SenderSettings
 from uac_trio.vtiger.account import Flavour
 from uac_trio.vtiger.click2call import Click2CallRules
@@ -115,6 +116,42 @@ url = "sqlite:///other.db"
     assert (config.vtiger.flavour, config.vtiger.timezone) == (Flavour.STOCK, "UTC")
     assert (config.http.bind, config.http.public_url) == ("0.0.0.0:5000", "http://172.16.1.1:5000")
     assert config.store.url == "sqlite:///other.db"
+
+
+FAR = PBX + 'recordings_url = "http://pbx-host:5001/"\n' + 'recordings_secret = "far-s3cret"\n' + VTIGER
+
+
+def test_recordings_of_another_machine(tmp_path: Path) -> None:
+    """A PBX's recordings may be asked for at another machine, with a secret of their own, from a file too."""
+    host = HostSettings(pbx="main", url="http://pbx-host:5001", secret="far-s3cret")
+    config = loaded(tmp_path, FAR)
+    assert config.hosts == (host,)
+    assert "s3cret" not in repr(config.hosts)
+    assert any("asked for at http://pbx-host:5001" in line for line in describe(config, 0))
+    (tmp_path / "word").write_text("far-s3cret\n")
+    assert loaded(tmp_path, FAR.replace('secret = "far-s3cret"', 'secret_file = "word"')).hosts == (host,)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (FAR.replace("http://pbx", "pbx"), "[pbx] recordings_url: expected an address such as http://pbx-host:5001"),
+        (FAR.replace('recordings_secret = "far-s3cret"\n', ""),
+         "[pbx] recordings_secret: expected either recordings_secret or recordings_secret_file"),
+        (FAR.replace('recordings_url = "http://pbx-host:5001/"\n', ""),
+         "[pbx] recordings_secret: belongs to a recordings_url, which is not there"),
+        (FAR.replace('secret = "far-s3cret"', 'secret_file = "none"'), "none: No such file or directory"),
+        (FAR.replace("[vtiger]", 'recordings_ca = "/none.pem"\n[vtiger]'),
+         "[pbx] recordings_ca: /none.pem: No such file or directory"),
+        (FAR.replace("[vtiger]", 'recordings_ca = "/dev/null"\n[vtiger]'),
+         "[pbx] recordings_ca: /dev/null: holds no certificate"),
+    ],
+)  # fmt: skip
+def test_mistakes_about_another_machine(tmp_path: Path, content: str, said: str) -> None:
+    """What is wrong with it is told by its key, and nothing more."""
+    told = problems(tmp_path, content)
+    assert len(told) == 1
+    assert said in told[0]
 
 
 def test_extensions_as_a_list(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from ipaddress import ip_network
@@ -70,6 +70,7 @@ async def asking(
     roots: Sequence[str] = (),
     rows: dict[str, RecordingRow] | None = None,
     settings: RecordingsSettings | None = None,
+    now: Callable[[], float] = lambda: NOW,
 ) -> AsyncIterator[Archive]:
     """The archive of a connector whose clock stands at ``NOW``."""
     known = rows if rows is not None else {}
@@ -84,6 +85,6 @@ async def asking(
         hosts=[host],
         cache=tmp_path / "cache",
         find=find,
-        now=lambda: NOW,
+        now=now,
     ) as archive:
         yield archive
