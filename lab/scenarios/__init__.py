@@ -10,6 +10,7 @@ from lab.scenarios import (
     office_services,
     office_tangled,
     office_transfers,
+    recorded,
     sessions,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "office_services",
     "office_tangled",
     "office_transfers",
+    "recorded",
     "sessions",
 ]
