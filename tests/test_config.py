@@ -154,6 +154,17 @@ def test_mistakes_about_another_machine(tmp_path: Path, content: str, said: str)
     assert said in told[0]
 
 
+def test_public_url_that_is_too_long(tmp_path: Path) -> None:
+    """vTiger cuts links to 200 characters, so an address that makes longer ones is refused."""
+    address = "http://c/" + "x" * 145
+    assert loaded(tmp_path, FULL + f'[http]\npublic_url = "{address}"').http.public_url == address
+    (told,) = problems(tmp_path, FULL + f'[http]\npublic_url = "{address}x"')
+    assert (
+        told
+        == "c.toml:11: [http] public_url: expected 154 characters at most: vTiger keeps 200 of a link to a recording"
+    )
+
+
 def test_extensions_as_a_list(tmp_path: Path) -> None:
     """Instead of a pattern the extensions may be listed."""
     config = loaded(tmp_path, PBX + VTIGER + '[calls]\nextensions = ["101", "205"]')

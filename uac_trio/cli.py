@@ -23,6 +23,7 @@ from uac_trio.daemon import now, open_recordings, run_daemon, run_recordings_hos
 from uac_trio.logs import LogSettings, configure_logging, mask_number, mask_text
 from uac_trio.outbox import Forgotten, Outbox, OutboxError, OutboxStatistics, ParkedRow, open_outbox
 from uac_trio.recorder import RecordError, record
+from uac_trio.recordings import RecordingsBusyError
 from uac_trio.replay import Replay, call_lines, replay, request_lines, timeline_lines
 from uac_trio.transcript import TranscriptError, read_transcript
 from uac_trio.vtiger.account import Flavour, VtigerAccount
@@ -284,18 +285,35 @@ def forget_command(config_path: Path, number: str, files: bool) -> None:
         raise click.UsageError(f"{number} is an employee's extension; customers are forgotten, not employees")
     configure_logging(config.log)
 
-    async def forget(outbox: Outbox) -> tuple[Forgotten, int]:
+    async def forget(outbox: Outbox) -> tuple[Forgotten, int, list[str]]:
+        deleted, kept = 0, []
         forgotten = await outbox.forget(number)
-        if not files:
-            return forgotten, 0
         async with open_recordings(config, outbox) as archive:
-            return forgotten, sum([await archive.delete(row) for row in forgotten.recordings])
+            for row in forgotten.recordings:
+                try:
+                    if files:
+                        deleted += await archive.delete(row)
+                    else:
+                        await archive.forget_converted(row)
+                except RecordingsBusyError as why:
+                    kept.append(f"{row.path}: {why}")
+        return forgotten, deleted, kept
 
-    forgotten, deleted = _with_outbox(config_path, forget)
+    forgotten, deleted, kept = _with_outbox(config_path, forget)
     rows = f"{forgotten.requests} requests and {len(forgotten.recordings)} recordings"
     click.echo(f"removed: {rows} of {forgotten.calls} calls, {deleted} files")
+    problems = []
+    if kept and files:
+        problems += ["uac-trio: these files are still there, and nothing here knows of them now; delete them by hand:"]
+    elif kept:
+        problems += ["uac-trio: of these there may be converted copies, kept until nobody asks for them any more:"]
+    problems += kept
     if forgotten.left:
-        _fail(f"uac-trio: {forgotten.left} calls go on or are not told to the CRM yet, and stay; run this again later")
+        problems += [
+            f"uac-trio: {forgotten.left} calls go on or are not told to the CRM yet, and stay; run this again later"
+        ]
+    if problems:
+        _fail(*problems)
 
 
 async def _until_signal(program: Callable[..., Awaitable[None]]) -> None:

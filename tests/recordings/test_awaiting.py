@@ -410,3 +410,39 @@ async def test_far_machine_that_is_away(tmp_path: Path) -> None:
     assert [entry["event"] for entry in errors] == ["recordings.out_of_reach", "recordings.missing"]
     assert (errors[0]["pbx"], errors[0]["waiting"]) == ("far", 2)
     assert f"[[pbx]] far: recordings_url: http://{address}: no connection" in errors[0]["reason"]
+
+
+async def test_forgetting_what_another_machine_has(tmp_path: Path) -> None:
+    """With delete_files a recording is remembered until its file could be deleted; other PBXes' go meanwhile."""
+    host = HostSettings(pbx="far", url="http://127.0.0.1:9", secret=SECRET)
+    settings = {"watching": False, "keep_days": 30, "delete_files": True}
+    with structlog.testing.capture_logs() as logs:
+        async with running(tmp_path, hosts=[host], **settings) as here:  # type: ignore[arg-type]
+            (here.root / "a.wav").write_bytes(wav(0.1))
+            await here.put(record_request("f.wav", "f" * 32, "far-1.0"), record_request("a.wav"))
+            here.clock[0] = T0 + 31 * 86400
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(here.awaited.run)
+                while await here.outbox.recordings.find("a" * 32):  # noqa: ASYNC110 - a row
+                    await trio.sleep(0.01)
+                nursery.cancel_scope.cancel()
+            assert await here.outbox.recordings.find("f" * 32)
+    assert not list(here.root.iterdir())
+    (kept,) = [entry for entry in logs if entry["event"] == "recordings.not_forgotten"]
+    assert "no connection" in kept["reason"]
+
+
+async def test_converted_copies_are_forgotten(tmp_path: Path) -> None:
+    """What was converted and is no longer asked for is removed after keep_days, whatever became of its source."""
+    async with running(tmp_path, watching=False, keep_days=30) as here:
+        cache = here.awaited.archive.converter.cache
+        cache.prepare()
+        for name, age in (("old.mp3", 31), ("used.mp3", 29), ("at work.mp3.part", 40)):
+            (cache.directory / name).write_bytes(b"mp3")
+            os.utime(cache.directory / name, (T0 - age * 86400, T0 - age * 86400))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(here.awaited.run)
+            while (cache.directory / "old.mp3").exists():  # noqa: ASYNC110 - a file
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+        assert sorted(path.name for path in cache.directory.iterdir()) == ["at work.mp3.part", "used.mp3"]

@@ -27,6 +27,7 @@ from uac_trio.recordings import HostSettings, RecordingsSettings
 from uac_trio.sender import SenderSettings
 from uac_trio.vtiger.account import VtigerAccount
 from uac_trio.vtiger.click2call import Click2CallRules, Route
+from uac_trio.vtiger.recording import LONGEST_PUBLIC_URL
 from uac_trio.web import ServeSettings, WebSettings
 
 __all__ = ["Config", "ConfigError", "ServeConfig", "load_config", "load_rules", "load_serve_config"]
@@ -84,6 +85,9 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     log = _read(reader, "log", LogSettings)
     if store:
         _check_store(reader, store)
+    if http and len(http.public_url) > LONGEST_PUBLIC_URL:
+        what = f"expected {LONGEST_PUBLIC_URL} characters at most: vTiger keeps 200 of a link to a recording"
+        reader.wrong("http", "public_url", what)
     if reader.problems or not (calls and vtiger and click2call and http and playback and store and sender and log):
         raise ConfigError(reader.problems)
     return Config(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,7 +19,7 @@ from uac_trio.recordings.converting import Converter, find_tool
 from uac_trio.recordings.directories import Directories
 from uac_trio.recordings.finding import RecordingMissingError
 from uac_trio.recordings.host import ANSWER_WITHIN, CONNECT_WITHIN, CONNECTIONS, HostSettings, RecordingsHost
-from uac_trio.recordings.place import Look, Place, RecordingFile, Wanted
+from uac_trio.recordings.place import Look, Place, RecordingFile, RecordingsBusyError, Wanted
 from uac_trio.recordings.settings import RecordingsSettings
 from uac_trio.recordings.sound import sound_of
 from uac_trio.vtiger.recording import token_of
@@ -146,6 +147,39 @@ class Archive:
             except OSError as why:
                 log.error("recordings.file_not_deleted", path=row.path, reason=why.strerror or str(why))
         return deleted
+
+    async def forget_converted(self, row: RecordingRow) -> None:
+        """Remove what a recording's file was converted to, which is our copy; the file itself stays.
+
+        Raises RecordingsBusyError.
+        """
+        for place in self.places.get(row.pbx, ()):
+            try:
+                source, _ = await place.open(_wanted(row))
+                source.close()
+                await trio.to_thread.run_sync(self.converter.cache.forget, source)
+            except RecordingMissingError:
+                continue
+            except OSError as why:
+                log.error("recordings.file_not_deleted", path=row.path, reason=why.strerror or str(why))
+
+    async def forget_unused(self, before: float) -> None:
+        """Remove converted files that nobody has asked for since ``before``: their recordings may be gone."""
+        try:
+            removed = await trio.to_thread.run_sync(self.converter.cache.forget_unused, before)
+        except OSError as why:
+            log.error("recordings.no_cache", reason=why.strerror or str(why))
+        else:
+            log.debug("recordings.unused_removed", files=removed)
+
+    async def greet(self) -> dict[str, str]:
+        """Ask the other machines whether they would answer; ``troubles`` then."""
+        for places in self.places.values():
+            for place in places:
+                if isinstance(place, RecordingsHost):
+                    with contextlib.suppress(RecordingsBusyError):
+                        await place.greet()
+        return self.troubles()
 
     def troubles(self) -> dict[str, str]:
         """Why another machine gives us no recordings now, by the PBX's name."""

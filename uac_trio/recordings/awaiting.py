@@ -6,7 +6,7 @@ has a task of its own. Requests of a call whose recording is awaited are not hel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NoReturn
 
 import attrs
@@ -154,24 +154,37 @@ class AwaitedRecordings:
     async def _forget(self) -> NoReturn:
         while True:
             if self.archive.settings.keep_days:
+                before = self.now() - self.archive.settings.keep_days * DAY
                 try:
-                    await self._forget_old(self.now() - self.archive.settings.keep_days * DAY)
+                    await self._forget_old(before)
                 except OutboxError as why:
                     log.debug("recordings.store_away", reason=str(why))
+                await self.archive.forget_unused(before)
             await trio.sleep(FORGET_EVERY)
 
     async def _forget_old(self, before: float) -> None:
+        away: set[str] = set()
         while rows := await self.rows.older(before):
-            # Files first: what a stop interrupts is done again.
-            deleted = await self._delete_files(rows) if self.archive.settings.delete_files else 0
-            await self.rows.delete(rows)
-            log.info("recordings.forgotten", recordings=len(rows), files=deleted)
+            # Files first: what a stop interrupts is done again, and what cannot be done now is tried in an hour.
+            done: list[RecordingRow] = []
+            deleted = 0
+            for row in rows:
+                if row.pbx in away:
+                    continue
+                try:
+                    deleted += await self._forget_file(row)
+                    done.append(row)
+                except RecordingsBusyError as why:
+                    away.add(row.pbx)
+                    log.error("recordings.not_forgotten", pbx=row.pbx, reason=str(why))
+            await self.rows.delete(done)
+            if done:
+                log.info("recordings.forgotten", recordings=len(done), files=deleted)
+            if len(done) < len(rows):
+                return
 
-    async def _delete_files(self, rows: Sequence[RecordingRow]) -> int:
-        deleted = 0
-        for row in rows:
-            try:
-                deleted += await self.archive.delete(row)
-            except RecordingsBusyError:
-                log.error("recordings.file_not_deleted", path=row.path, reason="its directory does not answer")
-        return deleted
+    async def _forget_file(self, row: RecordingRow) -> bool:
+        if self.archive.settings.delete_files:
+            return await self.archive.delete(row)
+        await self.archive.forget_converted(row)
+        return False

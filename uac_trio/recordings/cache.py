@@ -57,6 +57,17 @@ class Cache:
         for target in TARGETS.values():
             (self.directory / self.name_of(source, target.suffix)).unlink(missing_ok=True)
 
+    def forget_unused(self, before: float) -> int:
+        """Remove what nobody has asked for since ``before``, seconds since the epoch; how many. Raises OSError."""
+        removed = 0
+        with contextlib.suppress(FileNotFoundError):  # nothing was ever converted
+            for entry in os.scandir(self.directory):
+                with contextlib.suppress(FileNotFoundError):
+                    if not entry.name.endswith(_PART) and entry.stat(follow_symlinks=False).st_mtime < before:
+                        os.unlink(entry.path)
+                        removed += 1
+        return removed
+
     def part(self, name: str) -> Path:
         """Where a conversion is written until it is whole."""
         return self.directory / (name + _PART)

@@ -121,6 +121,10 @@ class RecordingsHost:
             for look in looks
         ]
 
+    async def greet(self) -> None:
+        """See whether it would answer. Raises RecordingsBusyError."""
+        await self._told(wire.LOOK, {"recordings": []})
+
     async def delete(self, wanted: Wanted) -> bool:
         if len(wanted.path) > wire.LONGEST:
             return False
