@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import trio
 from tests.recordings.far import NOW, asking, serving
 from tests.recordings.sounds import fake_converter, row, wav
 from uac_trio.outbox import RecordingRow
-from uac_trio.recordings import Archive, RecordingMissingError, RecordingsBusyError, RecordingsSettings
+from uac_trio.recordings import Archive, Look, RecordingMissingError, RecordingsBusyError, RecordingsSettings
 
 SOUND = wav(0.5)
 ROW = row("/var/spool/asterisk/monitor/2026/11/23/call.wav")
@@ -35,6 +35,12 @@ async def heard(archive: Archive, what: RecordingRow = ROW) -> bytes:
         content += piece
     playable.file.close()
     return content
+
+
+async def seen(archive: Archive, rows: Sequence[RecordingRow]) -> list[Look]:
+    looks, trouble = await archive.look("main", rows)
+    assert not trouble
+    return [look for look in looks if look is not None]
 
 
 async def test_a_file_over_there(tmp_path: Path) -> None:
@@ -60,7 +66,7 @@ async def test_looks(tmp_path: Path) -> None:
         (far.root / "a.wav").write_bytes(SOUND)
         (far.root / "empty.wav").write_bytes(wav(0))
         rows = [row(name) for name in ("a.wav", "empty.wav", "../a.wav", "none.wav", *(["a.wav"] * 230))]
-        looks = await archive.look("main", rows)
+        looks = await seen(archive, rows)
     assert [look.size for look in looks] == [len(SOUND), 44, 0, 0, *([len(SOUND)] * 230)]
     assert [look.trouble for look in looks[:2]] == ["", "the file of 44 bytes is a header without sound"]
     host = far.address.removeprefix("http://")
@@ -82,7 +88,7 @@ async def test_no_file_elsewhere(tmp_path: Path, path: str) -> None:
         what = row(path.format(root=far.root))
         with pytest.raises(RecordingMissingError):
             await archive.open(what)
-        assert [look.identity for look in await archive.look("main", [what])] == [None]
+        assert [look.identity for look in await seen(archive, [what])] == [None]
         assert await archive.delete(what) is False
 
 
@@ -95,10 +101,22 @@ async def test_here_before_there(tmp_path: Path) -> None:
         (far.root / "a.wav").write_bytes(b"there")
         (far.root / "b.wav").write_bytes(SOUND)
         assert [await heard(archive, row(name)) for name in ("a.wav", "b.wav")] == [b"here", SOUND]
-        looks = await archive.look("main", [row("a.wav"), row("b.wav"), row("c.wav")])
+        looks = await seen(archive, [row("a.wav"), row("b.wav"), row("c.wav")])
         assert [look.size for look in looks] == [4, len(SOUND), 0]
         with pytest.raises(RecordingMissingError, match=r"beneath .*/here; 127.0.0.1:\d+: no file c.wav beneath"):
             await archive.open(row("c.wav"))
+
+
+async def test_here_while_there_is_away(tmp_path: Path) -> None:
+    """A machine that is away does not hide what is in the directories here."""
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "a.wav").write_bytes(SOUND)
+    async with serving(tmp_path) as far, asking(tmp_path, far.host(secret="x"), roots=[str(here)]) as archive:
+        assert await heard(archive, row("a.wav")) == SOUND
+        looks, trouble = await archive.look("main", [row("a.wav"), row("b.wav")])
+        assert (looks[0] is not None, looks[1], "refuses us" in trouble) == (True, None, True)
+        assert "refuses us" in (await archive.greet())["main"]
 
 
 async def test_replaced_while_it_is_read(tmp_path: Path) -> None:
@@ -231,8 +249,8 @@ async def test_something_else_answers(tmp_path: Path, answer: bytes) -> None:
         async with serving(tmp_path) as far, asking(tmp_path, attrs.evolve(far.host(), url=url)) as archive:
             with pytest.raises(RecordingsBusyError, match="recordings_url"):
                 await archive.open(ROW)
-            with pytest.raises(RecordingsBusyError, match="recordings_url"):
-                await archive.look("main", [ROW])
+            looks, trouble = await archive.look("main", [ROW])
+            assert (looks, "recordings_url" in trouble) == ([None], True)
         nursery.cancel_scope.cancel()
 
 

@@ -5,7 +5,7 @@ from uac_trio.recordings.awaiting import AwaitedRecordings
 from uac_trio.recordings.directories import Directories
 from uac_trio.recordings.finding import RecordingMissingError
 from uac_trio.recordings.host import HostSettings
-from uac_trio.recordings.place import RecordingFile, RecordingsBusyError
+from uac_trio.recordings.place import Look, RecordingFile, RecordingsBusyError
 from uac_trio.recordings.settings import RecordingsSettings
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "AwaitedRecordings",
     "Directories",
     "HostSettings",
+    "Look",
     "Playable",
     "RecordingFile",
     "RecordingMissingError",

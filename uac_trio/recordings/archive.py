@@ -115,20 +115,24 @@ class Archive:
             file.close()
             raise
 
-    async def look(self, pbx: str, rows: Sequence[RecordingRow]) -> list[Look]:
-        """What is to be seen of the files now. Raises RecordingsBusyError."""
-        looks: dict[int, Look] = {}
+    async def look(self, pbx: str, rows: Sequence[RecordingRow]) -> tuple[list[Look | None], str]:
+        """What is to be seen of each file now; None: nobody can tell, since a place does not answer. And why not."""
+        looks: list[Look | None] = [Look(identity=None, size=0, trouble="") for _ in rows]
         left = list(range(len(rows)))
+        trouble = ""
         for place in self.places.get(pbx, ()):
-            for index, look in zip(left, await place.look([_wanted(rows[index]) for index in left]), strict=True):
-                if index in looks and look.identity is None:
-                    look = attrs.evolve(look, trouble=f"{looks[index].trouble}; {look.trouble}")
-                looks[index] = look
-            left = [index for index in left if looks[index].identity is None]
+            found: Sequence[Look | None]
+            try:
+                found = await place.look([_wanted(rows[index]) for index in left])
+            except RecordingsBusyError as why:
+                trouble = str(why)
+                found = [None] * len(left)
+            for index, new in zip(left, found, strict=True):
+                looks[index] = _both(looks[index], new)
+            left = [index for index in left if (look := looks[index]) is None or look.identity is None]
             if not left:
                 break
-        nowhere = Look(identity=None, size=0, trouble=_NOWHERE)
-        return [looks.get(index, nowhere) for index in range(len(rows))]
+        return looks, trouble
 
     async def delete(self, row: RecordingRow) -> bool:
         """Delete a recording's file and what it was converted to. False: there was none, or it may not be deleted.
@@ -250,6 +254,15 @@ _NOWHERE = "the configuration does not say where the recordings of this PBX are"
 
 def _wanted(row: RecordingRow) -> Wanted:
     return Wanted(path=row.path, at=row.at)
+
+
+def _both(here: Look | None, there: Look | None) -> Look | None:
+    """What two places say together, of which the first has no such file or does not answer."""
+    if there is not None and there.identity is not None:
+        return there
+    if here is None or there is None:
+        return None
+    return attrs.evolve(there, trouble="; ".join(filter(None, (here.trouble, there.trouble))))
 
 
 def _etag(file: RecordingFile, content_type: str) -> str:

@@ -50,11 +50,15 @@ class _Watched:
 
 
 @attrs.define
-class _Outage:
-    """A place does not answer. Its files are not given up meanwhile: nobody knows whether they are there."""
+class _Watch:
+    """What waits of one PBX."""
 
-    since: float
-    tell_at: float
+    began: float
+    """Since when its files can be seen. Before, nobody knew whether they were there: the wait does not count."""
+    recordings: dict[str, _Watched] = attrs.field(factory=dict)
+    away_since: float | None = None
+    """A place does not answer."""
+    tell_at: float = 0.0
 
 
 @attrs.define(eq=False)
@@ -83,50 +87,58 @@ class AwaitedRecordings:
         raise AssertionError("the watch has no end")
 
     async def _watch(self, pbx: str) -> NoReturn:
-        watched: dict[str, _Watched] = {}
-        began = self.now()
-        outage: _Outage | None = None
+        watch = _Watch(self.now())
         while True:
             self._woken[pbx] = woken = trio.Event()
-            pause = LONGEST_PAUSE
             try:
-                if outage is not None:
-                    began = self.now()  # what waited meanwhile is looked for anew
-                pause = await self._look(pbx, watched, began)
-                outage = None
+                pause = await self._look(pbx, watch)
             except OutboxError as why:
                 log.debug("recordings.store_away", pbx=pbx, reason=str(why))  # the daemon tells it louder
                 pause = SETTLE
-            except RecordingsBusyError as why:
-                now = self.now()
-                outage = outage or _Outage(now, now + self.archive.settings.wait_seconds)
-                if now >= outage.tell_at:
-                    outage.tell_at = now + TELL_EVERY
-                    seconds = round(now - outage.since)
-                    log.error(
-                        "recordings.out_of_reach", pbx=pbx, seconds=seconds, waiting=len(watched), reason=str(why)
-                    )
             with trio.move_on_after(pause):
                 await woken.wait()
 
-    async def _look(self, pbx: str, watched: dict[str, _Watched], began: float) -> float:
+    async def _look(self, pbx: str, watch: _Watch) -> float:
         """One look at all whose time has come; how long to pause."""
+        watched = watch.recordings
         rows = {row.token: row for row in await self.rows.awaited(pbx)}
         for gone in watched.keys() - rows.keys():
             del watched[gone]
         for token in rows:
             watched.setdefault(token, _Watched(due=trio.current_time()))
         due = [row for row in rows.values() if watched[row.token].due <= trio.current_time()]
-        looks = await self.archive.look(pbx, due) if due else []
-        for row, look in zip(due, looks, strict=True):
-            if watched[row.token].note(look, trio.current_time()):
-                await self._release(row, look)
-                del watched[row.token]
-            # What waited while we were away is looked for anew.
-            elif self.now() - max(row.created_at, began) > self.archive.settings.wait_seconds:
-                await self._end_wait(row, watched.pop(row.token), look)
+        if due:
+            looks, trouble = await self.archive.look(pbx, due)
+            self._note_place(pbx, watch, trouble)
+            for row, look in zip(due, looks, strict=True):
+                await self._note_look(watch, row, look)
         next_due = min((each.due for each in watched.values()), default=trio.current_time() + LONGEST_PAUSE)
         return max(0.05, next_due - trio.current_time())
+
+    def _note_place(self, pbx: str, watch: _Watch, trouble: str) -> None:
+        now = self.now()
+        if not trouble:
+            if watch.away_since is not None:
+                watch.began, watch.away_since = now, None
+            return
+        if watch.away_since is None:
+            watch.away_since, watch.tell_at = now, now + self.archive.settings.wait_seconds
+        if now >= watch.tell_at:
+            watch.tell_at = now + TELL_EVERY
+            seconds = round(now - watch.away_since)
+            log.error(
+                "recordings.out_of_reach", pbx=pbx, seconds=seconds, waiting=len(watch.recordings), reason=trouble
+            )
+
+    async def _note_look(self, watch: _Watch, row: RecordingRow, look: Look | None) -> None:
+        watched = watch.recordings[row.token]
+        if look is None:
+            watched.due = trio.current_time() + LONGEST_PAUSE
+        elif watched.note(look, trio.current_time()):
+            await self._release(row, look)
+            del watch.recordings[row.token]
+        elif self.now() - max(row.created_at, watch.began) > self.archive.settings.wait_seconds:
+            await self._end_wait(row, watch.recordings.pop(row.token), look)
 
     async def _release(self, row: RecordingRow, look: Look) -> None:
         if await self.rows.release(row.token, look.size, self.now()):

@@ -67,7 +67,7 @@ class Place(Protocol):
     async def open(self, wanted: Wanted) -> tuple[RecordingFile, bytes]:
         """The file and its beginning (``HEAD`` bytes). Raises RecordingMissingError."""
 
-    async def look(self, wanted: Sequence[Wanted]) -> list[Look]:
+    async def look(self, wanted: Sequence[Wanted]) -> Sequence[Look]:
         """What is to be seen of each now."""
 
     async def delete(self, wanted: Wanted) -> bool:
