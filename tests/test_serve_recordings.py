@@ -18,7 +18,7 @@ import trio
 from tests.recordings.far import asking
 from tests.recordings.sounds import row, wav
 from uac_trio.config import ConfigError, load_serve_config
-from uac_trio.config.tables import SERVE_TABLES
+from uac_trio.config.tables import SERVE_TABLES, TABLES
 from uac_trio.recordings import HostSettings
 from uac_trio.web import ServeSettings
 
@@ -69,6 +69,21 @@ def test_example() -> None:
     assert {name: set(table) for name, table in tables.items()} == known
     given = tables["serve"] | {"networks": plain.serve.networks, "recordings": plain.serve.recordings}
     assert ServeSettings(**given) == plain.serve
+
+
+def test_what_the_pages_say() -> None:
+    """The page's configurations have keys that are known, and the unit starts the page's command."""
+    root = EXAMPLE.parent.parent
+    page = (root / "docs" / "recordings.md").read_text()
+    blocks = [tomllib.loads(block) for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL)]
+    assert [set(block) for block in blocks] == [{"pbx"}, {"serve"}, {"pbx"}]
+    for block in blocks:
+        (given,) = block.values()
+        table = given[0] if isinstance(given, list) else given
+        assert set(table) <= set({**TABLES, **SERVE_TABLES}[next(iter(block))])
+    command = "uac-trio serve-recordings --config /etc/uac-trio/recordings.toml"
+    assert command in page
+    assert command in (EXAMPLE.parent / "uac-trio-recordings.service").read_text()
 
 
 def test_the_program(tmp_path: Path) -> None:
