@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
@@ -22,6 +23,8 @@ from uac_trio.recordings.finding import NO_FILE, RecordingMissingError
 from uac_trio.recordings.place import Look, RecordingsBusyError, Wanted
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 CONNECT_WITHIN = 5.0
 ANSWER_WITHIN = 30.0
@@ -95,26 +98,17 @@ class RecordingsHost:
     async def open(self, wanted: Wanted) -> tuple[FarFile, bytes]:
         if len(wanted.path) > wire.LONGEST:
             raise RecordingMissingError(NO_FILE)
-        answer = await self._told(wire.OPEN, wire.told_wanted(wanted))
-        if answer.get("missing"):
-            raise RecordingMissingError(f"{self._name()}: {answer['missing']}")
-        try:
-            handle = wire.read_handle(answer)
-        except ValueError as why:
-            raise self._failed(f"tells what {why}") from why
+        handle = await self._told(wire.OPEN, wire.told_wanted(wanted), _handle_or_reason)
+        if isinstance(handle, str):
+            raise RecordingMissingError(f"{self._name()}: {handle}")
         return FarFile(wanted, handle, self), handle.head
 
     async def look(self, wanted: Sequence[Wanted]) -> list[Look]:
         looks: list[Look] = []
         wanted = [attrs.evolve(one, path="") if len(one.path) > wire.LONGEST else one for one in wanted]
         for start in range(0, len(wanted), wire.MOST_LOOKS):
-            some = wanted[start : start + wire.MOST_LOOKS]
-            answer = await self._told(wire.LOOK, {"recordings": [wire.told_wanted(one) for one in some]})
-            try:
-                told = [wire.read_look(one) for one in answer["looks"]]
-                looks += [look for look, _ in zip(told, some, strict=True)]
-            except (KeyError, TypeError, ValueError) as why:
-                raise self._failed(f"tells what is no answer ({why})") from why
+            some = [wire.told_wanted(one) for one in wanted[start : start + wire.MOST_LOOKS]]
+            looks += await self._told(wire.LOOK, {"recordings": some}, partial(_looks, len(some)))
         # What is wrong with a file that is there is known by its words.
         return [
             attrs.evolve(look, trouble=f"{self._name()}: {look.trouble}") if look.identity is None else look
@@ -123,15 +117,15 @@ class RecordingsHost:
 
     async def greet(self) -> None:
         """See whether it would answer. Raises RecordingsBusyError."""
-        await self._told(wire.LOOK, {"recordings": []})
+        await self._told(wire.LOOK, {"recordings": []}, partial(_looks, 0))
 
     async def delete(self, wanted: Wanted) -> bool:
         if len(wanted.path) > wire.LONGEST:
             return False
-        answer = await self._told(wire.DELETE, wire.told_wanted(wanted))
-        if answer.get("refused"):
-            raise OSError(errno.EACCES, f"{self._name()}: {answer['refused']}")
-        return answer.get("deleted") is True
+        deleted = await self._told(wire.DELETE, wire.told_wanted(wanted), _deleted_or_reason)
+        if isinstance(deleted, str):
+            raise OSError(errno.EACCES, f"{self._name()}: {deleted}")
+        return deleted
 
     async def read(self, file: FarFile, start: int, length: int) -> bytes:
         """For ``FarFile``."""
@@ -149,16 +143,17 @@ class RecordingsHost:
         self._works()
         return reply.body
 
-    async def _told(self, path: str, asked: Mapping[str, object]) -> dict[str, Any]:
+    async def _told(self, path: str, asked: Mapping[str, object], read: Callable[[dict[str, Any]], T]) -> T:
+        """What ``read`` makes of the answer; it raises ValueError or KeyError for what is none."""
         reply = await self._ask(path, asked, most=wire.MOST_TOLD)
         if reply.status != HTTPStatus.OK:
             raise self._failed(f"answers {reply.status}")
         try:
-            answer = wire.from_json(reply.body)
-        except ValueError as why:
+            told = read(wire.from_json(reply.body))
+        except (ValueError, KeyError) as why:
             raise self._failed("does not answer as uac-trio serve-recordings does; what else is there?") from why
         self._works()
-        return answer
+        return told
 
     async def _ask(self, path: str, asked: Mapping[str, object], *, most: int) -> HTTPReply:
         body = wire.as_json(asked)
@@ -194,6 +189,21 @@ class RecordingsHost:
         if self.trouble:
             log.info("recordings.host_works_again", pbx=self.settings.pbx, host=self._name())
         self.trouble = ""
+
+
+def _handle_or_reason(answer: dict[str, Any]) -> wire.FarHandle | str:
+    return str(answer["missing"]) if "missing" in answer else wire.read_handle(answer)
+
+
+def _looks(number: int, answer: dict[str, Any]) -> list[Look]:
+    told = answer["looks"]
+    if not isinstance(told, list) or len(told) != number:
+        raise ValueError("has another number of looks")
+    return [wire.read_look(one) for one in told]
+
+
+def _deleted_or_reason(answer: dict[str, Any]) -> bool | str:
+    return str(answer["refused"]) if "refused" in answer else answer["deleted"] is True
 
 
 def _refusal(reply: HTTPReply) -> str:
