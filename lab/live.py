@@ -57,6 +57,10 @@ secret = "{secret}"
 flavour = "salesplatform"
 timezone = "{zone}"
 
+[route]
+bind = "{host}:4573"
+secret = "lab-route"
+
 [http]
 bind = "{host}:{http_port}"
 public_url = "http://{host}:{http_port}"
@@ -97,10 +101,13 @@ def _now() -> float:
 
 
 def new_crm(profile: str) -> AttentiveCRM:
-    """A CRM whose users are the people of this profile; one customer is known by name."""
+    """A CRM whose users are the people of this profile; two customers are known by name, and have their employees."""
     users = [CRMUser(id=5 + n, name=f"User {number}", extension=number) for n, number in enumerate(USERS[profile])]
-    known = CRMContact(id=100, name="Ivan Petrov", phones=("+7 916 123-45-67",))
-    return AttentiveCRM(users=users, contacts=[known], secret=SECRET, timezone=ZONE)
+    known = [
+        CRMContact(id=100, name="Ivan Petrov", owner=users[1].id, phones=("+7 916 123-45-67",)),
+        CRMContact(id=101, name="Olga Sergeeva", owner=users[2].id, phones=("8 903 111-22-33",)),
+    ]
+    return AttentiveCRM(users=users, contacts=known, secret=SECRET, timezone=ZONE)
 
 
 def monitor(server: Server) -> str:
@@ -281,6 +288,7 @@ async def run_live(server: Server, scenes: list[Scenario], out: Path, report: Ca
         stage = await stack.enter_async_context(open_stage(server))
         stage.connector_url = f"http://{server.host}:{HTTP_PORT}"
         stage.connector_secret = SECRET
+        stage.crm = crm
         for scene in scenes:
             report(await judge(stage, crm, scene, out))
         nursery.cancel_scope.cancel()

@@ -17,6 +17,7 @@ from lab.phone import Call, Phone, Plan, open_phone
 from lab.recorder import Recorder, open_recorder
 from lab.sound import ulaw_packet
 from lab.truth import CUSTOMER, Truth, fill_in
+from uac_trio.demo.crm import StandInCRM
 
 SCENARIO_LIMIT = 90.0
 # phone -> the last number of its address; "trunk" stands for the provider
@@ -106,6 +107,7 @@ class Stage:
         self.user = "crm"
         self.connector_url: str | None = None
         self.connector_secret = ""
+        self.crm: StandInCRM | None = None
 
     @property
     def rec(self) -> Recorder:

@@ -91,11 +91,12 @@ def test_check_in_words(config: Path) -> None:
 
 
 def test_check_of_other_choices(config: Path) -> None:
-    """check names what is unusual: listed extensions, internal calls, clicks turned off, warnings."""
+    """check names what is unusual: listed extensions, internal calls, clicks off, routing on, warnings."""
     numbers = ", ".join(f'"{number}"' for number in range(100, 115))
     config.write_text(
         config.read_text()
         + f'[calls]\nextensions = [{numbers}]\ninternal = "report"\nunreached = "100"\n[click2call]\nenabled = false\n'
+        + '[route]\nbind = "127.0.0.1:4573"\nsecret = "hush"\n'
     )
     config.chmod(0o644)
     output = invoked("check", "--config", config).output
@@ -103,6 +104,8 @@ def test_check_of_other_choices(config: Path) -> None:
     assert "Calls between them are told to the CRM" in output
     assert "Calls for which no phone rang belong to 100." in output
     assert "Clicks on numbers are turned off." in output
+    assert "is told at agi://127.0.0.1:4573/route, http://127.0.0.1:0/route, and asked of http://" in output
+    assert "hush" not in output
     assert "Warning:" in output
 
 

@@ -9,7 +9,7 @@ import trio
 from click.testing import CliRunner, Result
 
 from uac_trio.cli import main
-from uac_trio.outbox import Delivered, Outbox, OutboxSettings, OutboxStatistics, Parked, open_outbox
+from uac_trio.outbox import Delivered, Outbox, OutboxSettings, OutboxStatistics, Parked, open_outbox, parking
 from uac_trio.vtiger.request import CallbackRequest, Step
 
 AT = 1_790_000_000.0
@@ -162,7 +162,7 @@ def test_more_than_are_shown(filled: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """A list that is cut says so."""
 
     async def first(outbox: Outbox, limit: int = 1) -> object:
-        return await outbox._read(outbox._parked, 1)
+        return await outbox._read(parking.parked, 1)
 
     monkeypatch.setattr(Outbox, "parked", first)
     assert invoked("list", filled).output.endswith("... and 1 more\n")

@@ -21,6 +21,7 @@ from uac_trio.recordings import HostSettings, RecordingsSettings
 from uac_trio.sender import SenderSettings
 from uac_trio.vtiger.account import Flavour
 from uac_trio.vtiger.click2call import Click2CallRules
+from uac_trio.vtiger.responsible import ResponsibleRules
 from uac_trio.web import WebSettings
 
 EXAMPLE = Path(__file__).parent.parent / "deploy" / "uac-trio.example.toml"
@@ -236,6 +237,11 @@ def test_extensions_as_a_list(tmp_path: Path) -> None:
         (FULL + '[click2call]\nnetworks = "10.0.0.1"', "[click2call] networks: expected a list of networks"),
         (FULL + '[click2call]\ndeny = ["["]', "[click2call] deny: expected a regular expression"),
         (FULL + '[click2call]\ndial_prefix = "9,"', 'expected what is dialled before a number, such as "9"'),
+        (FULL + '[route]\nbind = "4573"', "c.toml:11: [route] bind: expected an address and a port, such as"),
+        (FULL + '[route]\nvariable = "A B"', "[route] variable: expected the name of a channel variable: letters,"),
+        (FULL + "[route]\ndeadline_seconds = 60", "[route] deadline_seconds: expected seconds, a number from 0.1 to 5"),
+        (FULL + '[route]\nurl = "SPAgi.php"', "[route] url: expected an address such as http://crm.example/modules/"),
+        (FULL + "[[route]]\n", "[route]: expected one table [route]"),
         (FULL + '[store]\nurl = "mysql://u:s3cret@h/db"', "[store] url: mysql://u:***@h/db: mysql is not supported"),
         (FULL + '[store]\nurl = ""', "c.toml:11: [store] url: expected text that is not empty"),
         (FULL + "[sender]\nin_flight = 0", "[sender] in_flight: expected a whole number from 1 to 16"),
@@ -350,6 +356,29 @@ def test_warnings(tmp_path: Path) -> None:
     assert load_config(path, {}).warnings == ()
 
 
+def test_route_is_off_until_one_line_is_there(tmp_path: Path) -> None:
+    """[route] needs no secret; bind alone turns FastAGI on, a secret (or a file with it) HTTP."""
+    assert not loaded(tmp_path, FULL).responsible.is_on
+    assert not loaded(tmp_path, FULL + '[route]\nsecret = ""').responsible.is_on
+    on = loaded(tmp_path, FULL + '[route]\nbind = "0.0.0.0:4573"').responsible
+    assert (on.bind, on.secret, on.is_on) == ("0.0.0.0:4573", "", True)
+    (tmp_path / "route-secret").write_text("hush\n")
+    assert loaded(tmp_path, FULL + '[route]\nsecret_file = "route-secret"').responsible.secret == "hush"
+    (both,) = problems(tmp_path, FULL + '[route]\nsecret = "s3cret-a"\nsecret_file = "b"')
+    assert both.endswith("[route] secret: expected either secret or secret_file")
+
+
+def test_route_warnings(tmp_path: Path) -> None:
+    """A vTiger without the script, and its own secret in the dialplan, are worth a warning."""
+    stock = loaded(tmp_path, FULL + 'flavour = "stock"\n[route]\nbind = "127.0.0.1:4573"')
+    assert any("a stock vTiger has no SPAgi.php" in one for one in stock.warnings)
+    patched = loaded(tmp_path, FULL + 'flavour = "stock"\n[route]\nbind = "127.0.0.1:4573"\nurl = "http://crm/agi.php"')
+    assert not any("SPAgi" in one for one in patched.warnings)
+    same = loaded(tmp_path, FULL + '[route]\nsecret = "crm-s3cret"')
+    assert any("should be another one" in one for one in same.warnings)
+    assert "s3cret" not in str(same.warnings)
+
+
 def test_lines_are_found() -> None:
     """Keys are found in their table, headers by their number, quoted keys too."""
     lines = find_lines('a = 1\n[[pbx]]\nname = 1\n[[pbx]] # two\n"name" = 2\n [calls.devices]\nx = 1')
@@ -379,7 +408,7 @@ def test_example_has_every_key() -> None:
     tables = {name: table[0] if isinstance(table, list) else table for name, table in example.items()}
     known = {name: set(keys) - {"secret_file"} for name, keys in TABLES.items()}
     assert {name: set(table) for name, table in tables.items()} == known
-    assert EXAMPLE.read_text().count("# secret_file = ") == 2
+    assert EXAMPLE.read_text().count("# secret_file = ") == 3
 
 
 def test_example_shows_the_real_defaults(tmp_path: Path) -> None:
@@ -397,6 +426,7 @@ def test_every_setting_is_described() -> None:
     classes: dict[str, Any] = {
         "calls": TrackerRules,
         "click2call": Click2CallRules,
+        "route": ResponsibleRules,
         "http": WebSettings,
         "recordings": RecordingsSettings,
         "store": OutboxSettings,
@@ -404,5 +434,5 @@ def test_every_setting_is_described() -> None:
         "log": LogSettings,
     }
     for table, settings in classes.items():
-        attributes = {key.attribute or name for name, key in TABLES[table].items()}
+        attributes = {key.attribute or name for name, key in TABLES[table].items()} - {"secret_file"}
         assert attributes == set(attrs.fields_dict(settings)), table

@@ -14,6 +14,7 @@ from uac_trio.calls.call import Direction, Part, Remembered
 from uac_trio.calls.fact import Fact, OfParticipation
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.calls.tracker import CallTracker
+from uac_trio.journal import Heard
 from uac_trio.vtiger.account import VtigerAccount
 from uac_trio.vtiger.request import CallbackRequest, Step
 from uac_trio.vtiger.translate import Link, Translator, occurrence_of
@@ -106,6 +107,13 @@ class Pipeline:
             requests += self._tell(exchange, exchange.tracker.finish(end), end)
         return requests
 
+    def finish_ended(self) -> list[CallbackRequest]:
+        """Nothing more will come of calls that are over: what is left to be told of them."""
+        requests: list[CallbackRequest] = []
+        for exchange in self._exchanges.values():
+            requests += self._translate(exchange.tracker.finish_ended(exchange.last_at))
+        return requests
+
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do, by our clock."""
@@ -116,14 +124,46 @@ class Pipeline:
     def live_calls(self) -> int:
         return sum(len(exchange.tracker.live_calls()) for exchange in self._exchanges.values())
 
-    def restore(self, pbx: str, left_open: Iterable[Begun]) -> None:
-        """Tell what an earlier run began on this PBX and did not end.
+    def unfinished_since(self, pbx: str) -> float | None:
+        """When its oldest call that is not over began, by our clock; None if all are over."""
+        exchange = self._exchange(pbx)
+        since = exchange.tracker.unfinished_since
+        return None if since is None else since - exchange.ahead
 
-        With the first snapshot those still in progress are carried on, the others ended at its time.
+    def restore(self, pbx: str, left_open: Iterable[Begun], heard: Iterable[Heard] = ()) -> None:
+        """Go on where an earlier run was.
+
+        ``heard`` is what it was told of the calls in progress, in order, and is told again; the requests that follow
+        from it are in the outbox. ``left_open`` is what it began on this PBX and did not end, of calls too that are
+        older than ``heard``: with the first snapshot those still in progress are carried on, the others ended at its
+        time.
         """
         exchange = self._exchange(pbx)
-        exchange.left_open = {(begun.request.call_id, begun.request.extension): begun for begun in left_open}
-        exchange.tracker.remember(_remembered(begun, self.rules) for begun in exchange.left_open.values())
+        begun = {(one.request.call_id, one.request.extension): one for one in left_open}
+        again = list(heard)
+        if again:
+            older = [one for one in begun.values() if one.request.at < again[0].at]
+            exchange.tracker.remember(_remembered(one, self.rules) for one in older)
+            observe, self.observe = self.observe, _ignore
+            for one in again:
+                self._hear_again(pbx, one)
+            self.observe = observe
+            exchange.tracker.lost(exchange.last_at)
+        taking_part = exchange.tracker.taking_part()
+        exchange.left_open = {who: one for who, one in begun.items() if who not in taking_part}
+        unknown = [
+            one for one in exchange.left_open.values() if one.request.call_id not in exchange.tracker.board.calls
+        ]
+        exchange.tracker.remember(_remembered(one, self.rules) for one in unknown)
+
+    def _hear_again(self, pbx: str, heard: Heard) -> None:
+        match heard.kind:
+            case "connected":
+                self.connected(pbx, heard.at)
+            case "received":
+                self.received(pbx, heard.events, heard.at)
+            case "lost":
+                self.lost(pbx, heard.at)
 
     def _exchange(self, pbx: str) -> _Exchange:
         exchange = self._exchanges.get(pbx)

@@ -11,6 +11,7 @@ from lab.scenarios import (
     office_tangled,
     office_transfers,
     recorded,
+    routing,
     sessions,
 )
 
@@ -23,5 +24,6 @@ __all__ = [
     "office_tangled",
     "office_transfers",
     "recorded",
+    "routing",
     "sessions",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 
 import attrs
@@ -19,8 +19,9 @@ from tests.calls.streams import due
 from uac_trio.ami.message import Event
 from uac_trio.calls import CallTracker, TrackerRules
 from uac_trio.calls.fact import CallEnded, Fact, ParticipationBegan, ParticipationEnded, RecordingKnown
-from uac_trio.pipeline import Pipeline
-from uac_trio.vtiger.request import Step
+from uac_trio.journal import Heard, read_line, write_line
+from uac_trio.pipeline import Begun, Pipeline
+from uac_trio.vtiger.request import CallbackRequest, Step
 
 LIKELY = {
     "answers": 8, "rings": 8, "attended transfer": 8, "attended transfer by feature": 6, "blind transfer": 3,
@@ -61,9 +62,39 @@ class Witness:
             self.facts += self.tracker.process(event, pbx.now)
 
 
+@attrs.define
+class Journaled:
+    """A connector that writes down what it hears, and no more than it needs."""
+
+    pipeline: Pipeline = attrs.field(factory=lambda: Pipeline(CONNECTOR_RULES, account(), link))
+    journal: list[str] = attrs.field(factory=list)
+
+    def connected(self, pbx: str, at: float) -> list[CallbackRequest]:
+        return self._noted(Heard("connected", at), self.pipeline.connected(pbx, at))
+
+    def lost(self, pbx: str, at: float) -> list[CallbackRequest]:
+        return self._noted(Heard("lost", at), self.pipeline.lost(pbx, at))
+
+    def received(self, pbx: str, events: Sequence[Event], at: float) -> list[CallbackRequest]:
+        return self._noted(Heard("received", at, tuple(events)), self.pipeline.received(pbx, events, at))
+
+    def tick(self, at: float) -> list[CallbackRequest]:
+        return self.pipeline.tick(at)
+
+    def restart(self, left_open: Sequence[Begun]) -> None:
+        self.pipeline = Pipeline(CONNECTOR_RULES, account(), link)
+        self.pipeline.restore("main", left_open, [read_line(line) for line in self.journal])
+
+    def _noted(self, heard: Heard, requests: list[CallbackRequest]) -> list[CallbackRequest]:
+        since = self.pipeline.unfinished_since("main")
+        self.journal = [line for line in self.journal if since is not None and read_line(line).at >= since]
+        self.journal.append(write_line(heard))
+        return requests
+
+
 class Calls(RuleBasedStateMachine):
-    """Four observers of one PBX: one sees all; one also doubles and snapshots; one misses events, and whole stretches;
-    one is a connector that gets restarted."""
+    """Five observers of one PBX: one sees all; one also doubles and snapshots; one misses events, and whole stretches;
+    two are connectors that get restarted, one of them with a journal."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,18 +103,26 @@ class Calls(RuleBasedStateMachine):
         self.delivered = 0
         self.cut_off_at: int | None = None
         self.plain, self.doubled, self.lossy = Witness(), Witness(), Witness()
-        self.office, self.uncut_office = Office(), Office()
+        self.office, self.uncut_office, self.journaled_office = Office(), Office(), Office()
         self.connector = Pipeline(CONNECTOR_RULES, account(), link)
+        self.journaled = Journaled()
         self.uncut_connector = Pipeline(CONNECTOR_RULES, account(), link)
         self.whole: list[Fact] = []
 
     @initialize(seed=st.integers(0, 2**32))
     def start(self, seed: int) -> None:
         self.pbx = Asterisk(Random(seed).randrange)
-        for pipeline in (self.connector, self.uncut_connector):
+        for _, pipeline in self.connectors():
             pipeline.connected("main", self.pbx.now)
             pipeline.received("main", self.pbx.listing(), self.pbx.now)
         self.restarts = 0
+
+    def connectors(self) -> list[tuple[Office, Pipeline | Journaled]]:
+        return [
+            (self.office, self.connector),
+            (self.uncut_office, self.uncut_connector),
+            (self.journaled_office, self.journaled),
+        ]
 
     # -- what happens --------------------------------------------------------------------------------------------------
 
@@ -117,11 +156,14 @@ class Calls(RuleBasedStateMachine):
     @rule()
     def the_connector_is_restarted(self) -> None:
         now = self.pbx.now
-        self.office.put(self.connector.tick(now))
+        for office, pipeline in self.connectors():
+            office.put(pipeline.tick(now))
         self.connector = Pipeline(CONNECTOR_RULES, account(), link)
         self.connector.restore("main", self.office.left_open("main"))
-        self.office.put(self.connector.connected("main", now))
-        self.office.put(self.connector.received("main", self.pbx.listing(), now))
+        self.journaled.restart(self.journaled_office.left_open("main"))
+        for office, pipeline in ((self.office, self.connector), (self.journaled_office, self.journaled)):
+            office.put(pipeline.connected("main", now))
+            office.put(pipeline.received("main", self.pbx.listing(), now))
         self.restarts += 1
 
     @rule()
@@ -135,7 +177,7 @@ class Calls(RuleBasedStateMachine):
             witness.see(Event((("Event", "FullyBooted"), ("Uptime", "3"))), self.pbx.now)
             for event in self.pbx.listing():
                 witness.see(event, self.pbx.now)
-        for office, pipeline in ((self.office, self.connector), (self.uncut_office, self.uncut_connector)):
+        for office, pipeline in self.connectors():
             office.put(pipeline.tick(self.pbx.now - 10.0))
             office.put(pipeline.lost("main", self.pbx.now - 10.0))
             office.put(pipeline.connected("main", self.pbx.now))
@@ -157,7 +199,7 @@ class Calls(RuleBasedStateMachine):
                 self.doubled.see(event, at)
             if self.cut_off_at is None and self.pbx.chance(12) != 0:
                 self.lossy.see(event, at)
-            for office, pipeline in ((self.office, self.connector), (self.uncut_office, self.uncut_connector)):
+            for office, pipeline in self.connectors():
                 office.put(pipeline.tick(at))
                 office.put(pipeline.received("main", [event], at))
         self.delivered = len(self.pbx.events)
@@ -199,10 +241,11 @@ class Calls(RuleBasedStateMachine):
 
     def check_rows(self) -> None:
         """The restarted connector's rows and those of one that was never restarted."""
-        for office, pipeline in ((self.office, self.connector), (self.uncut_office, self.uncut_connector)):
+        for office, pipeline in self.connectors():
             office.put(pipeline.tick(self.pbx.now + 120.0))
             assert not office.crm.stuck()
             assert not office.crm.doubles()
+        assert self.journaled_office.rows() == self.uncut_office.rows()
         rows, uncut = self.office.rows(), self.uncut_office.rows()
         assert rows.keys() == uncut.keys()
         begun = Counter(

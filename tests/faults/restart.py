@@ -12,6 +12,7 @@ from uac_trio.calls import WANTED_EVENTS
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.demo.recorded_pbx import RecordedPBX
 from uac_trio.demo.recording import Recording, TimedEvent
+from uac_trio.journal import Heard, read_line, write_line
 from uac_trio.pipeline import Begun, Pipeline
 from uac_trio.vtiger import VtigerAccount
 from uac_trio.vtiger.request import CallbackRequest, Step
@@ -32,24 +33,32 @@ class Host:
     )
     pipeline: Pipeline = attrs.field(init=False)
     rules: TrackerRules = attrs.field(factory=TrackerRules)
+    keeps_journal: bool = True
+    journal: list[str] = attrs.field(factory=list)
 
     def __attrs_post_init__(self) -> None:
         self.start(0.0)
 
     def start(self, at: float) -> None:
-        """Begin anew with what is in the outbox, and log in."""
+        """Begin anew with what is in the outbox and in the journal, and log in."""
         self.pipeline = Pipeline(rules=self.rules, account=ACCOUNT, link=lambda _: "http://connector.invalid/r?id=1")
-        self.pipeline.restore("main", self.left_open())
+        heard = [read_line(line) for line in self.journal]
+        self.pipeline.restore("main", self.left_open(), heard)
+        if heard:
+            self._note(Heard("lost", heard[-1].at))
         self.connect(at)
 
     def connect(self, at: float) -> None:
         """Log in, and take the snapshot in."""
+        self._note(Heard("connected", EPOCH + at))
         self._put(self.pipeline.connected("main", EPOCH + at))
         shown = [Event((("Event", "CoreShowChannel"), *one.items())) for one in self.pbx.channels()]
         end = Event((("Event", "CoreShowChannelsComplete"), ("ListItems", str(len(shown)))))
+        self._note(Heard("received", EPOCH + at, (*shown, end)))
         self._put(self.pipeline.received("main", [*shown, end], EPOCH + at))
 
     def lose(self, at: float) -> None:
+        self._note(Heard("lost", EPOCH + at))
         self._put(self.pipeline.lost("main", EPOCH + at))
 
     def hear(self, timed: TimedEvent, *, listening: bool = True) -> None:
@@ -59,6 +68,7 @@ class Host:
         if listening:
             self._put(self.pipeline.tick(EPOCH + timed.at))
             if timed.event.name in WANTED_EVENTS:
+                self._note(Heard("received", EPOCH + timed.at, (timed.event,)))
                 self._put(self.pipeline.received("main", [timed.event], EPOCH + timed.at))
 
     def finish(self, at: float) -> None:
@@ -88,6 +98,13 @@ class Host:
         assert crm.hazards == []
         return {of_call[0].sourceuuid: rows_of(of_call) for of_call in crm.tables.calls()}
 
+    def _note(self, heard: Heard) -> None:
+        """Into the journal, of which no more is kept than the calls in progress need."""
+        if self.keeps_journal:
+            since = self.pipeline.unfinished_since("main")
+            self.journal = [line for line in self.journal if since is not None and read_line(line).at >= since]
+            self.journal.append(write_line(heard))
+
     def _put(self, requests: Sequence[CallbackRequest]) -> None:
         for request in requests:
             self.outbox.setdefault(request.key, request)
@@ -101,28 +118,32 @@ def undisturbed(recording: Recording) -> dict[str, tuple[Row, ...]]:
     return host.rows()
 
 
-def restarted(recording: Recording, number: int) -> tuple[set[tuple[str, str]], dict[str, tuple[Row, ...]]]:
-    """With a restart right before event ``number``, of which nothing was missed.
+def restarted(
+    recording: Recording, number: int, *, keeps_journal: bool = True, missed: int = 0
+) -> tuple[set[tuple[str, str]], dict[str, tuple[Row, ...]]]:
+    """With a restart right before event ``number``, that one and ``missed`` - 1 more being missed.
 
     The calls and employees of which the CRM had been told by then; and the rows in the end.
     """
-    host, begun = Host(), set[tuple[str, str]]()
+    host, begun = Host(keeps_journal=keeps_journal), set[tuple[str, str]]()
     for position, timed in enumerate(recording.events):
         if position == number:
             begun = {(request.call_id, request.extension) for request in host.outbox.values()}
-            host.start(timed.at)
-        host.hear(timed)
+        if position == number + missed:
+            host.start(host.at if missed else timed.at)
+        host.hear(timed, listening=not number <= position < number + missed)
     host.finish(recording.events[-1].at)
     return begun, host.rows()
 
 
-def reconnected(recording: Recording, number: int) -> dict[str, tuple[Row, ...]]:
-    """With a broken connection right before event ``number``, of which nothing was missed."""
+def reconnected(recording: Recording, number: int, *, missed: int = 0) -> dict[str, tuple[Row, ...]]:
+    """With a broken connection right before event ``number``, that one and ``missed`` - 1 more being missed."""
     host = Host()
     for position, timed in enumerate(recording.events):
         if position == number:
-            host.lose(timed.at)
-            host.connect(timed.at)
-        host.hear(timed)
+            host.lose(host.at if missed else timed.at)
+        if position == number + missed:
+            host.connect(host.at if missed else timed.at)
+        host.hear(timed, listening=not number <= position < number + missed)
     host.finish(recording.events[-1].at)
     return host.rows()

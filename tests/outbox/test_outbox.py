@@ -24,7 +24,7 @@ from uac_trio.outbox import (
     Unknown,
     open_outbox,
 )
-from uac_trio.outbox.outbox import _heads
+from uac_trio.outbox.leasing import _heads
 from uac_trio.outbox.tables import metadata, request
 from uac_trio.vtiger.request import CallbackRequest, Step
 
@@ -162,7 +162,7 @@ async def test_a_moot_request_is_left_out(store_url: str) -> None:
 
 async def test_more_moot_requests_than_one_statement_takes(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """After an outage thousands are moot at once; none of them is sent."""
-    monkeypatch.setattr("uac_trio.outbox.outbox._CHUNK", 10)
+    monkeypatch.setattr("uac_trio.outbox.leasing.CHUNK", 10)
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:
         await outbox.put([each for n in range(30) for each in a_call(str(n), [Step.DIAL_ANSWER, Step.HANGUP])], NOW)
         rows = await lease(outbox, limit=60)
@@ -351,7 +351,7 @@ async def test_purge_takes_whole_calls_that_are_over(store_url: str) -> None:
 
 async def test_purge_of_more_calls_than_one_statement_takes(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """All go, in several short transactions."""
-    monkeypatch.setattr("uac_trio.outbox.outbox._CHUNK", 10)
+    monkeypatch.setattr("uac_trio.outbox.requests.CHUNK", 10)
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:
         await outbox.put([a_request(str(n), Step.HANGUP) for n in range(25)], NOW)
         for row in await lease(outbox, limit=25):

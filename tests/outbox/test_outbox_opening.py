@@ -85,7 +85,7 @@ async def test_a_newer_schema_is_refused(store_url: str) -> None:
 
     words = await refused(OutboxSettings(url=store_url))
 
-    assert "newer uac-trio (schema 9999; this one knows up to 0002)" in words
+    assert "newer uac-trio (schema 9999; this one knows up to 0003)" in words
     assert "install that version again" in words
 
 

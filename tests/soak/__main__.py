@@ -66,6 +66,7 @@ def report(figures: Figures, seconds: float) -> list[str]:
         ("rows of calls nobody was told all of: as far as seen", verdict.inferred),
         ("  which lack the recording alone", verdict.unrecorded),
         ("rows of calls nobody was told all of: not seen", verdict.unseen),
+        ("rows that went with what a killed process had just heard", verdict.forgotten),
         ("rows that differ, told by the one that knew less", verdict.outdone),
         *((f"logged {name}", count) for name, count in sorted(figures.logged.items())),
         ("rows wrong", len(figures.wrong)),

@@ -17,7 +17,7 @@ import trio
 from tests.faults.proxy import Proxy
 from uac_trio.transcript import Chunk, epoch_note, format_chunk
 
-MARGIN = 1.5
+MARGIN = 1.0
 """Seconds before a kill of which the events may not have been committed."""
 WIRE = 0.3
 """Seconds for which an event may be on its way when a connection breaks."""
@@ -63,14 +63,16 @@ json = true
 
 @attrs.define(eq=False)
 class Connector:
-    """``blind``: from when to when it was not there to see, ``starts``: when it began; seconds since the epoch."""
+    """Times are seconds since the epoch."""
 
     name: str
     folder: Path
     proxy: Proxy
     now: Callable[[], float]
     blind: list[tuple[float, float]] = attrs.field(factory=list)
-    starts: list[float] = attrs.field(factory=list)
+    """From when to when it was not there to see, or was killed before it had written down what it saw."""
+    forgot: list[tuple[float, float]] = attrs.field(factory=list)
+    """The latter alone."""
     blind_since: float | None = 0.0
     kills: int = 0
     _process: trio.Process | None = None
@@ -90,7 +92,6 @@ class Connector:
 
     async def start(self) -> None:
         """Start it. ``watching`` waits until it sees the PBX."""
-        self.starts.append(self.now())
         with self._log.open("ab") as log:
             self._process = await trio.lowlevel.open_process(
                 [sys.executable, "-m", "uac_trio", "run", "--config", str(self.folder / f"{self.name}.toml")],
@@ -112,6 +113,7 @@ class Connector:
         if process is None or process.returncode is not None:
             return
         before = MARGIN if how is signal.SIGKILL else WIRE
+        self.forgot.append((min(self.now() - before, committed_since), self.now() + WIRE))
         self.blind_since = min(self.now() - before, committed_since, self.blind_since or self.now())
         process.send_signal(how)
         await process.wait()
@@ -140,9 +142,19 @@ class Connector:
         if self.proxy.stall():
             self._lose_sight(WIRE)
 
-    def knows(self, began: float, ended: float, times: Iterable[float]) -> bool:
-        """Did it live as long as a call did, and see what happened at these ``times``?"""
-        return not any(began <= start <= ended for start in self.starts) and all(map(self._saw, times))
+    def knows(self, times: Iterable[float]) -> bool:
+        """Did it see what happened at these ``times``, in one life or in several?"""
+        return all(map(self._saw, times))
+
+    def may_have_forgotten(self, times: Iterable[float]) -> bool:
+        """Was it killed right after it had seen something of these ``times``?"""
+        return any(since <= at <= until for at in times for since, until in self.forgot)
+
+    def heard(self) -> list[Path]:
+        """Transcripts of its connections."""
+        if self._heard is not None:
+            self._heard.close()
+        return sorted(self.folder.glob(f"{self.name}-[0-9]*.jsonl"))
 
     def _saw(self, at: float) -> bool:
         if self.blind_since is not None and at >= self.blind_since:

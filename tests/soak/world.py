@@ -18,7 +18,7 @@ import trio
 from tests.faults.crm import Fault, FaultyCRM, faulty_crm
 from tests.faults.proxy import Proxy, open_proxy
 from tests.postgres import restart_postgresql
-from tests.soak.calls import Piece, Verdict, judge, new_crm, repertoire
+from tests.soak.calls import Piece, Verdict, Witness, judge, new_crm, repertoire, rows_as_told
 from tests.soak.connector import Connector
 from uac_trio.calls import WANTED_EVENTS
 from uac_trio.daemon import now
@@ -29,8 +29,6 @@ FAULT_EVERY = 1.6
 """Seconds between two faults, on average."""
 KILL_EVERY = 14.0
 SETTLES_WITHIN = 120.0
-AFTERWARDS = 4.0
-"""Seconds after its last event in which a call is still of interest: then its recording is told."""
 STAYS_SETTLED = 3.0
 
 ONE_ANSWER = (
@@ -240,12 +238,16 @@ class World:
 
     # -- The end ------------------------------------------------------------------------------------------------------
 
-    def knowing(self, played: Played) -> int:
-        """How many connectors lived as long as the call, and were told all of it."""
-        events = [timed for timed in played.recording.events if timed.event.name in WANTED_EVENTS]
-        times = [played.began_at + timed.at - played.recording.began for timed in events]
-        ended = played.began_at + played.recording.seconds + AFTERWARDS
-        return sum(connector.knows(played.began_at - 1, ended, times) for connector in self.connectors)
+    def witnesses(self) -> list[Witness]:
+        """What each connector knew."""
+        return [
+            Witness(
+                rows=rows_as_told(connector.heard()),
+                knows=partial(_knows, connector),
+                may_have_forgotten=partial(_may_have_forgotten, connector),
+            )
+            for connector in self.connectors
+        ]
 
     async def settle(self) -> None:
         """Wait until the CRM is asked nothing more."""
@@ -289,7 +291,7 @@ async def soak(plan: Plan, folder: Path) -> Figures:
             await world.settle()
             for connector in connectors:
                 await connector.stop(signal.SIGTERM, math.inf)
-            verdict = judge(crm.crm, pieces, played, world.knowing, plan.connectors)
+            verdict = judge(crm.crm, pieces, played, world.witnesses())
         nursery.cancel_scope.cancel()
     faults = world.faults + Counter({f"CRM: {fault.value}": count for fault, count in crm.struck.items()})
     return Figures(
@@ -301,6 +303,19 @@ async def soak(plan: Plan, folder: Path) -> Figures:
         overlaps=crm.http.overlaps,
         logged=sum((connector.logged() for connector in connectors), Counter()),
     )
+
+
+def _times(played: Played) -> list[float]:
+    events = [timed for timed in played.recording.events if timed.event.name in WANTED_EVENTS]
+    return [played.began_at + timed.at - played.recording.began for timed in events]
+
+
+def _knows(connector: Connector, played: Played) -> bool:
+    return connector.knows(_times(played))
+
+
+def _may_have_forgotten(connector: Connector, played: Played) -> bool:
+    return connector.may_have_forgotten(_times(played))
 
 
 async def _proxy(to: int, task_status: trio.TaskStatus[Proxy] = trio.TASK_STATUS_IGNORED) -> None:

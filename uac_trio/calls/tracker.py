@@ -76,6 +76,7 @@ class CallTracker:
     def lost(self, at: float) -> None:
         """The connection is gone. Calls go on until a snapshot of the next one tells."""
         self._book.lost_at = at
+        self.is_synced = False
 
     @property
     def next_deadline(self) -> float | None:
@@ -99,6 +100,12 @@ class CallTracker:
             self._book.finish(call, at)
         return self._take()
 
+    def finish_ended(self, at: float) -> list[Fact]:
+        """Wait no longer for the Cdr of calls that are over."""
+        for call in list(self._book.ending.values()):
+            self._book.finish(call, at)
+        return self._take()
+
     def finish(self, at: float) -> list[Fact]:
         """There will be no more events (the end of a replay): tell every call, those still up as they stand."""
         for call in list(self.board.calls.values()):
@@ -107,6 +114,12 @@ class CallTracker:
 
     def live_calls(self) -> list[Call]:
         return [call for call in self.board.calls.values() if call.ended_at is None]
+
+    @property
+    def unfinished_since(self) -> float | None:
+        """When the oldest channel was made of all calls that are not told yet; None if there is none."""
+        calls = self.board.calls.values()
+        return min((channel.created_at for call in calls for channel in call.channels.values()), default=None)
 
     def taking_part(self) -> set[tuple[str, str]]:
         """(call id, extension) of everybody who rings or talks."""

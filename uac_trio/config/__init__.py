@@ -19,15 +19,16 @@ from uac_trio.ami.message import LocalProtocolError
 from uac_trio.ami_client import AMIServer
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.config.reader import ConfigError, Keys, Reader
-from uac_trio.config.tables import HOST, ROUTE, SECRET, SERVE_TABLES, SERVER, TABLES
+from uac_trio.config.tables import HOST, MAY_LACK_SECRET, ROUTE, SECRET, SERVE_TABLES, SERVER, TABLES
 from uac_trio.logs import LogSettings
 from uac_trio.outbox import OutboxError, OutboxSettings
 from uac_trio.outbox.opening import parse_url
 from uac_trio.recordings import HostSettings, RecordingsSettings
 from uac_trio.sender import SenderSettings
-from uac_trio.vtiger.account import VtigerAccount
+from uac_trio.vtiger.account import Flavour, VtigerAccount
 from uac_trio.vtiger.click2call import Click2CallRules, Route
 from uac_trio.vtiger.recording import LONGEST_PUBLIC_URL
+from uac_trio.vtiger.responsible import ResponsibleRules
 from uac_trio.web import ServeSettings, WebSettings
 
 __all__ = ["Config", "ConfigError", "ServeConfig", "load_config", "load_rules", "load_serve_config"]
@@ -50,6 +51,8 @@ class Config:
     calls: TrackerRules
     vtiger: VtigerAccount
     click2call: Click2CallRules
+    responsible: ResponsibleRules
+    """``[route]``."""
     http: WebSettings
     playback: RecordingsSettings
     """``[recordings]``."""
@@ -78,6 +81,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     calls = _read(reader, "calls", TrackerRules)
     vtiger = _read(reader, "vtiger", VtigerAccount)
     click2call = _read(reader, "click2call", Click2CallRules)
+    responsible = _read(reader, "route", ResponsibleRules)
     http = _read(reader, "http", WebSettings)
     playback = _read(reader, "recordings", RecordingsSettings)
     store = _read(reader, "store", OutboxSettings)
@@ -88,7 +92,9 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     if http and len(http.public_url) > LONGEST_PUBLIC_URL:
         what = f"expected {LONGEST_PUBLIC_URL} characters at most: vTiger keeps 200 of a link to a recording"
         reader.wrong("http", "public_url", what)
-    if reader.problems or not (calls and vtiger and click2call and http and playback and store and sender and log):
+    if reader.problems or not (
+        calls and vtiger and click2call and responsible and http and playback and store and sender and log
+    ):
         raise ConfigError(reader.problems)
     return Config(
         path=path,
@@ -99,12 +105,13 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         calls=calls,
         vtiger=vtiger,
         click2call=click2call,
+        responsible=responsible,
         http=http,
         playback=playback,
         store=store,
         sender=sender,
         log=log,
-        warnings=tuple(_warnings(path, reader.data)),
+        warnings=(*_warnings(path, reader.data), *_route_warnings(path, responsible, vtiger)),
     )
 
 
@@ -190,7 +197,10 @@ def _read(reader: Reader, table: str, settings: type[T], tables: Mapping[str, Ke
     values = reader.table(table, keys)
     if "secret" in keys:
         values = {name: value for name, value in values.items() if name not in SECRET}
-        if table in reader.data:
+        given = reader.data.get(table)
+        if table in MAY_LACK_SECRET and not (isinstance(given, dict) and any(given.get(name) for name in SECRET)):
+            pass
+        elif given is not None:
             values["secret"] = reader.secret(table)
         else:
             reader.wrong(table, "secret", "expected either secret or secret_file")
@@ -267,9 +277,20 @@ def _of(keys: Keys, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _warnings(path: Path, data: Mapping[str, Any]) -> list[str]:
     warnings: list[str] = []
-    tables = [data.get("vtiger", {}), *data.get("pbx", [])]
+    tables = [data.get("vtiger", {}), data.get("route", {}), *data.get("pbx", [])]
     if any("secret" in table for table in tables) and path.stat().st_mode & stat.S_IROTH:
         warnings.append(f"{path}: holds a secret and every user of this machine may read it; chmod 640 would stop that")
     if not data.get("http", {}).get("public_url"):
         warnings.append(f"{path}: [http] public_url is not set, so vTiger is told no links to recordings")
+    return warnings
+
+
+def _route_warnings(path: Path, responsible: ResponsibleRules, vtiger: VtigerAccount) -> list[str]:
+    warnings: list[str] = []
+    if responsible.is_on and vtiger.flavour is Flavour.STOCK and not responsible.url:
+        warnings.append(f"{path}: [route] is on, but a stock vTiger has no SPAgi.php to ask who is responsible")
+    if responsible.secret and responsible.secret == vtiger.secret:
+        warnings.append(
+            f"{path}: [route] secret is that of [vtiger]; it stands in the dialplan, so it should be another one"
+        )
     return warnings

@@ -19,6 +19,7 @@ from uac_trio.config.values import (
     member,
     networks,
     one_of,
+    or_none,
     patterns,
     prefix,
     seconds,
@@ -28,6 +29,7 @@ from uac_trio.config.values import (
     text_table,
     texts,
     time_zone,
+    variable,
     web_address,
     whole,
     word,
@@ -115,6 +117,16 @@ CLICK2CALL: Keys = {
     "per_minute": Key(read=whole(1, 1000)),
 }
 
+RESPONSIBLE: Keys = {
+    "bind": Key(read=or_none(bind)),
+    "networks": Key(read=networks),
+    "variable": Key(read=variable),
+    "deadline_seconds": Key(read=seconds(0.1, 5)),
+    "cache_seconds": Key(read=seconds(0, 3600)),
+    "url": Key(read=or_none(web_address("http://crm.example/modules/PBXManager/callbacks/SPAgi.php"))),
+}
+"""``[route]``: its secret may be missing, or empty."""
+
 HTTP: Keys = {
     "bind": Key(read=bind),
     "public_url": Key(read=web_address("http://172.16.1.1:5000")),
@@ -134,7 +146,7 @@ RECORDINGS: Keys = {
     "converter": Key(read=converter),
     "convert_seconds": Key(read=seconds(1, 3600)),
     "conversions": Key(read=whole(1, 64)),
-    "cache": Key(read=lambda value: absolute_path(value) if value != "" else ""),
+    "cache": Key(read=or_none(absolute_path)),
     "cache_mb": Key(read=whole(1, 1_000_000)),
 }
 
@@ -168,6 +180,7 @@ TABLES: Mapping[str, Keys] = {
     "calls": CALLS,
     "vtiger": {**VTIGER, **SECRET},
     "click2call": CLICK2CALL,
+    "route": {**RESPONSIBLE, "secret": Key(read=text, secret=True), "secret_file": Key(read=filled)},
     "http": HTTP,
     "recordings": RECORDINGS,
     "store": STORE,
@@ -187,3 +200,5 @@ SERVE: Keys = {
 
 SERVE_TABLES: Mapping[str, Keys] = {"serve": {**SERVE, **SECRET}, "log": LOG}
 """The tables of the configuration of ``uac-trio serve-recordings``."""
+
+MAY_LACK_SECRET = frozenset({"route"})

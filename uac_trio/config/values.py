@@ -176,6 +176,18 @@ def bind(value: object) -> str:
     return text(value)
 
 
+def or_none(read: Read) -> Read:
+    """The same, or "" for none."""
+    return lambda value: "" if value == "" else read(value)
+
+
+def variable(value: object) -> str:
+    """A channel variable; one or two _ in front let it be inherited."""
+    if not isinstance(value, str) or not re.fullmatch(r"_{0,2}[A-Za-z][A-Za-z0-9_]{0,63}", value):
+        raise WrongValueError("the name of a channel variable: letters, digits and _")
+    return value
+
+
 def web_address(example: str) -> Read:
     def read(value: object) -> str:
         wrong = WrongValueError(f"an address such as {example}")

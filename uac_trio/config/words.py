@@ -48,6 +48,10 @@ def describe(config: Config, at: float) -> Iterator[str]:
         yield f"  Clicks come to http://{config.http.bind}/makecall from {networks}."
     else:
         yield "  Clicks on numbers are turned off."
+    asked = config.responsible
+    ways = [f"agi://{asked.bind}/route"] * bool(asked.bind) + [f"http://{config.http.bind}/route"] * bool(asked.secret)
+    if ways:
+        yield f"  Who is responsible for a caller is told at {_some(ways)}, and asked of {asked.address(crm.url)}."
     yield f"  Requests wait in {shown(parse_url(config.store.url))}."
     for warning in config.warnings:
         yield f"  Warning: {warning}"

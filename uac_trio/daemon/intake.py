@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import attrs
@@ -18,7 +19,8 @@ from uac_trio.calls.fact import CallEnded, Fact, Oddity, ParticipationBegan, Par
 from uac_trio.config import Config
 from uac_trio.daemon.storing import Storing
 from uac_trio.daemon.systemd import tell_systemd, watchdog_seconds
-from uac_trio.outbox import OpenParticipation
+from uac_trio.journal import Heard, read_line, received
+from uac_trio.outbox import OpenParticipation, OutboxError
 from uac_trio.pipeline import Begun, Pipeline
 from uac_trio.vtiger.recording import recording_link
 from uac_trio.vtiger.request import CallbackRequest
@@ -26,6 +28,11 @@ from uac_trio.vtiger.request import CallbackRequest
 log = structlog.get_logger()
 
 START_OVER_PAUSE = 5.0
+PRUNE_EVERY = 10.0
+SILENT = 1.0
+"""Seconds after which a journal without news is that of a connector that died, or of one with nothing to say."""
+JOURNAL_SLACK = 10.0
+"""Seconds by which the clocks of a PBX and of ours may be thought to differ too little."""
 LONGEST_SLEEP = 10.0
 """Seconds between two looks at the clock, which may be set; also how often systemd's watchdog is fed at least."""
 
@@ -39,34 +46,38 @@ class _Listener:
     now: Callable[[], float]
     useless: trio.Event = attrs.field(factory=trio.Event)
     """Set when what the pipeline believes and what the outbox has differ: start over."""
+    failed: bool = False
+    """It is the pipeline that is at fault."""
     dropped: int = 0
+    """Requests that nobody had room for."""
     sleeps_until: float = math.inf
     woken: trio.Event = attrs.field(factory=trio.Event)
 
     def connected(self, pbx: str, at: float) -> None:
-        self._digest(partial(self.pipeline.connected, pbx, at), pbx)
+        self._digest(partial(self.pipeline.connected, pbx, at), pbx, Heard("connected", at))
 
     def received(self, pbx: str, messages: Sequence[Message], at: float) -> None:
-        self._digest(partial(self.pipeline.received, pbx, messages, at), pbx)
+        self._digest(partial(self.pipeline.received, pbx, messages, at), pbx, received(messages, at))
 
     def lost(self, pbx: str, reason: str, at: float) -> None:
-        self._digest(partial(self.pipeline.lost, pbx, at), pbx)
+        self._digest(partial(self.pipeline.lost, pbx, at), pbx, Heard("lost", at))
 
     def tick(self) -> None:
-        self._digest(partial(self.pipeline.tick, self.now()), "")
+        self._digest(partial(self.pipeline.tick, self.now()))
 
-    def _digest(self, step: Callable[[], list[CallbackRequest]], pbx: str) -> None:
+    def _digest(self, step: Callable[[], list[CallbackRequest]], pbx: str = "", heard: Heard | None = None) -> None:
         if self.useless.is_set():
             return
         try:
             requests = step()
         except Exception:
             # A fault of ours over one event must not end everybody's calls. What the pipeline knows is not to be
-            # trusted any more; the outbox and a snapshot of the PBX are.
+            # trusted any more, nor the journal that led to it; the outbox and a snapshot of the PBX are.
             log.exception("daemon.digest_failed", pbx=pbx)
+            self.failed = True
             self.useless.set()
             return
-        self.dropped = self.storing.hand_over_nowait(requests)
+        self.dropped = self.storing.hand_over_nowait(requests, pbx, heard)
         if self.dropped:
             self.useless.set()
             return
@@ -93,32 +104,86 @@ class Intake:
 
     async def run(self) -> None:
         """Follow all PBXes; start over, as after a restart, when the pipeline can no longer be trusted."""
+        with_journal = True
         while True:
-            listener = _Listener(await self._restored_pipeline(), self.storing, self.now)
+            listener = _Listener(await self._restored_pipeline(with_journal), self.storing, self.now)
             self.pipeline = listener.pipeline
             async with trio.open_nursery() as nursery:
                 for server in self.config.pbx:
                     run = partial(run_ami_client, server, listener, now=self.now, wanted=WANTED_EVENTS.__contains__)
                     self.clients[server.name] = await nursery.start(run)
                 nursery.start_soon(self._tick, listener)
+                nursery.start_soon(self._prune_journal, listener.pipeline)
                 await listener.useless.wait()
                 self.starts_over += 1
                 log.error("daemon.starting_over", dropped=listener.dropped, times=self.starts_over)
                 await self.storing.all_committed()
                 await trio.sleep(START_OVER_PAUSE)
                 nursery.cancel_scope.cancel()
+            with_journal = not listener.failed
 
-    async def _restored_pipeline(self) -> Pipeline:
+    async def _restored_pipeline(self, with_journal: bool) -> Pipeline:
+        self.storing.run = secrets.token_hex(8)
+        outbox = self.storing.outbox
+        left_open: dict[str, list[Begun]] = {}
+        journals: dict[str, list[list[Heard]]] = {}
+        for pbx in [server.name for server in self.config.pbx]:
+            begun = await self.storing.keep_asking(partial(outbox.open_participations, f"{pbx}-"))
+            left_open[pbx] = [_begun(one) for one in begun]
+            journals[pbx] = await self._journals(pbx) if with_journal else []
+            heard = len(journals[pbx][0]) if journals[pbx] else 0
+            if begun or heard:
+                log.info("daemon.calls_restored", pbx=pbx, participations=len(begun), heard=heard)
+        try:
+            self._tell_last_words(journals)
+            return self._new_pipeline(left_open, {pbx: found[0] for pbx, found in journals.items() if found})
+        except Exception:
+            # As in _digest; and the same would lead to the same again.
+            log.exception("daemon.restore_failed")
+            for pbx in journals:
+                await self.storing.keep_asking(partial(outbox.journal.prune, pbx, self.storing.run, math.inf))
+            return self._new_pipeline(left_open, {})
+
+    def _new_pipeline(self, left_open: Mapping[str, list[Begun]], heard: Mapping[str, list[Heard]]) -> Pipeline:
         config = self.config
         link = recording_link(config.http.public_url, config.vtiger.secret)
         pipeline = Pipeline(rules=config.calls, account=config.vtiger, link=link, observe=log_fact)
-        for server in config.pbx:
-            ask = partial(self.storing.outbox.open_participations, f"{server.name}-")
-            left_open = await self.storing.keep_asking(ask)
-            if left_open:
-                log.info("daemon.calls_restored", pbx=server.name, participations=len(left_open))
-            pipeline.restore(server.name, map(_begun, left_open))
+        for pbx, begun in left_open.items():
+            pipeline.restore(pbx, begun, heard.get(pbx, []))
         return pipeline
+
+    async def _journals(self, pbx: str) -> list[list[Heard]]:
+        """What the journals of ``pbx`` hold, the freshest first; our own goes on from that one."""
+        try:
+            found = await self.storing.keep_asking(partial(self.storing.outbox.journal.begin, pbx, self.storing.run))
+            journals = [[read_line(line) for page in pages for line in page.lines] for pages in found]
+        except ValueError as why:
+            log.error("daemon.journal_unreadable", pbx=pbx, reason=str(why))
+            return []
+        if journals:
+            self.storing.hand_over_nowait([], pbx, Heard("lost", journals[0][-1].at))
+        return journals
+
+    def _tell_last_words(self, journals: Mapping[str, list[list[Heard]]]) -> None:
+        """A connector that died may have known of a call that was over what the freshest journal lacks: where its
+        recording is."""
+        for pbx, (_, *others) in ((pbx, found) for pbx, found in journals.items() if found):
+            for heard in others:
+                if heard[-1].at < self.now() - SILENT:
+                    requests = self._new_pipeline({pbx: []}, {pbx: heard}).finish_ended()
+                    self.storing.hand_over_nowait(requests)
+
+    async def _prune_journal(self, pipeline: Pipeline) -> None:
+        """What is needed of the journals is what was heard since the oldest call that goes on began."""
+        while True:
+            await trio.sleep(PRUNE_EVERY)
+            for server in self.config.pbx:
+                since = pipeline.unfinished_since(server.name)
+                before = (self.now() if since is None else since) - JOURNAL_SLACK
+                try:
+                    await self.storing.outbox.journal.prune(server.name, self.storing.run, before)
+                except OutboxError as why:
+                    self.storing.fails(why)
 
     async def _tick(self, listener: _Listener) -> None:
         """Do what is due by the clock, and tell systemd that events are being digested."""

@@ -2,6 +2,7 @@
 
     PBX --AMI--> listener (digests at once, never waits) --> hand-over --> outbox --> sender --> CRM
     CRM --HTTP--> /makecall --> the PBX's client
+    PBX --FastAGI or HTTP--> who is responsible? --> CRM
     CRM --HTTP--> /recording --> the file; the CRM is told of a recording when its file is complete
 
 The nurseries in ``_Daemon.run`` are nested in the order of a shutdown: the web stops accepting, the AMI intake stops,
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ import structlog
 import trio
 
 from uac_trio import __version__
+from uac_trio.agi_server import serve_agi
 from uac_trio.ami import LocalProtocolError, Originate
 from uac_trio.config import Config
 from uac_trio.daemon.intake import Intake
@@ -29,10 +31,10 @@ from uac_trio.daemon.storing import Storing
 from uac_trio.daemon.systemd import tell_systemd
 from uac_trio.outbox import Outbox, open_outbox
 from uac_trio.recordings import Archive, AwaitedRecordings, open_archive
-from uac_trio.sender import Sender, run_sender
+from uac_trio.sender import Lookup, Sender, open_lookup, run_sender
 from uac_trio.vtiger.account import Flavour
 from uac_trio.vtiger.click2call import Dial, Originated
-from uac_trio.web import Click2Call, Health, Playback, create_app, serve_web
+from uac_trio.web import Click2Call, Health, Playback, Routing, create_app, serve_web
 
 log = structlog.get_logger()
 
@@ -79,6 +81,7 @@ class _Daemon:
     outbox: Outbox = attrs.field(init=False)
     archive: Archive = attrs.field(init=False)
     awaited: AwaitedRecordings = attrs.field(init=False)
+    lookup: Lookup | None = attrs.field(init=False)
     sender: Sender = attrs.field(init=False)
     storing: Storing = attrs.field(init=False)
     intake: Intake = attrs.field(init=False)
@@ -102,6 +105,7 @@ class _Daemon:
         async with (
             open_outbox(config.store) as self.outbox,
             open_recordings(config, self.outbox, self.now) as self.archive,
+            open_questions(config, self.now) as self.lookup,
             trio.open_nursery() as web,
         ):
             async with trio.open_nursery() as sending:
@@ -118,11 +122,14 @@ class _Daemon:
                 )
                 self.intake = Intake(config=config, storing=self.storing, now=self.now)
                 addresses = await web.start(partial(serve_web, self._app(), config.http, shutdown=web_stop))
+                if self.lookup is not None and config.responsible.bind:
+                    serve = partial(serve_agi, self.lookup.ask, config.responsible, shutdown=web_stop)
+                    log.info("route.ready", agi=await web.start(serve))
                 self.awaited = AwaitedRecordings(
                     self.archive, self.outbox.recordings, self.now, self.sender.wake_nowait
                 )
                 async with trio.open_nursery() as storing:
-                    storing.start_soon(self.storing.run)
+                    storing.start_soon(self.storing.store)
                     async with trio.open_nursery() as intake:
                         intake.start_soon(self.intake.run)
                         intake.start_soon(self.storing.look_after_store)
@@ -179,7 +186,10 @@ class _Daemon:
             secret=config.vtiger.secret,
             needs_secret=config.vtiger.flavour is Flavour.SALESPLATFORM,
         )
-        return create_app(click2call=click2call, health=self._health, playback=playback)
+        routing = None
+        if self.lookup is not None and config.responsible.secret:
+            routing = Routing(ask=self.lookup.ask, rules=config.responsible)
+        return create_app(click2call=click2call, health=self._health, playback=playback, routing=routing)
 
     def _health(self) -> Health:
         states = {name: client.status for name, client in self.intake.clients.items()}
@@ -200,6 +210,8 @@ class _Daemon:
             "outbox": attrs.asdict(self.storing.statistics) if self.storing.statistics else None,
             "crm": {"in_flight": sender.in_flight, "trouble": sender.trouble, "since": sender.trouble_since},
         }
+        if self.lookup is not None:
+            details["route"] = {"trouble": self.lookup.trouble}
         connected = [name for name, status in states.items() if status.state == "connected"]
         return Health(works=not self.storing.trouble, ready=len(connected) == len(self.config.pbx), details=details)
 
@@ -215,4 +227,15 @@ def open_recordings(
         cache=outbox.directory / "recordings-cache",
         find=outbox.recordings.find,
         now=now,
+    )
+
+
+def open_questions(
+    config: Config, now: Callable[[], float] = now
+) -> AbstractAsyncContextManager[Lookup] | AbstractAsyncContextManager[None]:
+    """Who is responsible for a caller, asked of the CRM; None where ``[route]`` is off."""
+    if not config.responsible.is_on:
+        return nullcontext()
+    return open_lookup(
+        config.vtiger, config.responsible, config.sender, is_extension=config.calls.is_extension, now=now
     )

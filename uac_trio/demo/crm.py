@@ -120,6 +120,8 @@ class StandInCRM:
     fresh_install: bool = False
     trunk: str = "mytrunk"
     """Stock's ``outboundtrunk``, for the answer to StartApp."""
+    owners_hang: bool = False
+    """SPAgi.php never answers."""
     tables: CRMTables = attrs.field(init=False)
     poisoned: bool = attrs.field(default=False, init=False)
     """A JSON value killed PHP inside a transaction: its locks stay and no row can be created until php-fpm restarts."""
@@ -176,6 +178,8 @@ class StandInCRM:
         """SPAgi.php of SalesPlatform: the extension of the employee who owns the caller's contact."""
         if self.flavour is not Flavour.SALESPLATFORM:
             return CRMReply(status=404)
+        if self.owners_hang:
+            return NO_ANSWER
         number = form.get("callerNumber", "")
         answer: dict[str, object] = {
             "success": False,

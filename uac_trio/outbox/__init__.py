@@ -5,6 +5,7 @@ leases keep the order within a call, states and times in the row survive whateve
 """
 
 from uac_trio.outbox.forgetting import Forgotten
+from uac_trio.outbox.journal import JournalRows, Page
 from uac_trio.outbox.opening import OutboxError, OutboxSettings
 from uac_trio.outbox.outbox import Outbox, open_outbox
 from uac_trio.outbox.recordings import NewRecording, RecordingRow, RecordingRows, RecordingState
@@ -23,6 +24,7 @@ from uac_trio.outbox.rows import (
 __all__ = [
     "Delivered",
     "Forgotten",
+    "JournalRows",
     "NewRecording",
     "OpenParticipation",
     "Outbox",
@@ -31,6 +33,7 @@ __all__ = [
     "OutboxSettings",
     "OutboxStatistics",
     "Outcome",
+    "Page",
     "Parked",
     "ParkedRow",
     "RecordingRow",

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 import sqlalchemy as sa
 
+from uac_trio.outbox.dialect import CHUNK
 from uac_trio.outbox.recordings import RecordingRow, RecordingState, as_value
-from uac_trio.outbox.tables import UNSETTLED, recording, request
+from uac_trio.outbox.requests import unended
+from uac_trio.outbox.tables import UNSETTLED, journal, recording, request
 
 SAME_DIGITS = 10
 """Numbers whose last ten digits agree are one number, as vTiger sees it; shorter ones must be the same."""
 
 _NUMBERS = ("callerIdNumber", "callerIdName", "callerId", "dialString", "callerid1", "callerid2")
 """Fields of a request that may hold an outside number."""
-
-_CHUNK = 500
 
 
 @attrs.frozen(kw_only=True)
@@ -37,18 +37,16 @@ def significant(number: str) -> str:
     return re.sub(r"[^0-9]", "", number)[-SAME_DIGITS:]
 
 
-def forget(
-    connection: sa.Connection, number: str, unended: Callable[[sa.FromClause], sa.ColumnElement[bool]]
-) -> Forgotten:
+def forget(connection: sa.Connection, number: str) -> Forgotten:
     """In the caller's transaction: delete all rows of the calls with ``number``, what the CRM was not told excepted.
 
-    ``unended`` makes the condition that a request began what is not over.
+    The journal goes as a whole: calls that go on now are told all the same, only a restart would know less of them.
     """
     wanted = significant(number)
     if not wanted:
         return Forgotten(calls=0, requests=0, recordings=(), left=0)
     calls = sorted({*_calls_of_requests(connection, wanted), *_calls_of_recordings(connection, wanted)})
-    busy = {call for some in _chunks(calls) for call in _busy(connection, some, unended(request))}
+    busy = {call for some in _chunks(calls) for call in _busy(connection, some)}
     gone = [call for call in calls if call not in busy]
     requests = 0
     recordings: list[RecordingRow] = []
@@ -57,6 +55,7 @@ def forget(
         recordings += [as_value(row) for row in rows]
         connection.execute(sa.delete(recording).where(recording.c.call_id.in_(some)))
         requests += connection.execute(sa.delete(request).where(request.c.call_id.in_(some))).rowcount
+    connection.execute(sa.delete(journal))
     return Forgotten(calls=len(gone), requests=requests, recordings=recordings, left=len(busy))
 
 
@@ -78,9 +77,9 @@ def _calls_of_recordings(connection: sa.Connection, wanted: str) -> set[str]:
     return {row.call_id for row in rows if significant(row.customer) == wanted}
 
 
-def _busy(connection: sa.Connection, calls: Sequence[str], unended: sa.ColumnElement[bool]) -> set[str]:
+def _busy(connection: sa.Connection, calls: Sequence[str]) -> set[str]:
     unsettled = sa.select(request.c.call_id).where(
-        request.c.call_id.in_(calls), sa.or_(request.c.state.in_(UNSETTLED), unended)
+        request.c.call_id.in_(calls), sa.or_(request.c.state.in_(UNSETTLED), unended(request))
     )
     awaited = sa.select(recording.c.call_id).where(
         recording.c.call_id.in_(calls), recording.c.state == RecordingState.WAITING
@@ -89,4 +88,4 @@ def _busy(connection: sa.Connection, calls: Sequence[str], unended: sa.ColumnEle
 
 
 def _chunks(calls: Sequence[str]) -> list[Sequence[str]]:
-    return [calls[start : start + _CHUNK] for start in range(0, len(calls), _CHUNK)]
+    return [calls[start : start + CHUNK] for start in range(0, len(calls), CHUNK)]

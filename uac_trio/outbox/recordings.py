@@ -14,6 +14,8 @@ from typing import Any
 import attrs
 import sqlalchemy as sa
 
+from uac_trio.outbox import requests
+from uac_trio.outbox.dialect import PUT_LOCK, insert_new, lock
 from uac_trio.outbox.tables import recording
 from uac_trio.vtiger.request import CallbackRequest, Step
 
@@ -67,11 +69,9 @@ Work = Callable[..., Awaitable[Any]]
 class RecordingRows:
     """``Outbox.recordings``. Every method may raise OutboxError; what it was to do is then not done at all."""
 
-    def __init__(self, read: Work, write: Work, insert: Callable[..., Any], put: Callable[..., int]) -> None:
+    def __init__(self, read: Work, write: Work) -> None:
         self._read = read
         self._write = write
-        self._insert = insert
-        self._put_requests = put
 
     async def find(self, token: str) -> RecordingRow | None:
         """The recording that a link's token means."""
@@ -104,7 +104,8 @@ class RecordingRows:
 
     def put(self, connection: sa.Connection, recordings: Sequence[NewRecording], now: float) -> None:
         """In the caller's transaction. One that is known already, by its token, is dropped."""
-        statement = self._insert(recording).on_conflict_do_nothing(index_elements=[recording.c.token])
+        lock(connection, PUT_LOCK)
+        statement = insert_new(connection, recording, "token")
         connection.execute(statement, [_as_row(each, now) for each in recordings])
 
     # -- In worker threads ------------------------------------------------------------------------------------------
@@ -128,7 +129,7 @@ class RecordingRows:
             .where(waits)
             .values(state=RecordingState.READY, size=size, reason="", request=None, settled_at=now)
         )
-        self._put_requests(connection, [_read_request(held)], now)
+        requests.put(connection, [_read_request(held)], now)
         return True
 
     def _give_up(self, connection: sa.Connection, token: str, reason: str, now: float) -> bool:

@@ -69,3 +69,16 @@ recording = sa.Table(
     sa.Index("recording_call", "call_id"),
     sa.Index("recording_age", "at"),
 )
+
+journal = sa.Table(
+    "journal",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
+    sa.Column("pbx", sa.Text, nullable=False),
+    sa.Column("run", sa.Text, nullable=False),
+    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("until", sa.Double, nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),  # zlib; events with telephone numbers, gone with their calls
+    sa.Index("journal_run", "pbx", "run", "id"),
+)

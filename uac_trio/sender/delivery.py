@@ -11,32 +11,26 @@ import random
 import secrets
 from collections.abc import Callable
 from typing import assert_never
-from urllib.parse import urlencode
 
 import attrs
 import structlog
 import trio
 
-from uac_trio.http_client import HTTPClient, NoReplyError, NotSentError, open_http_client
 from uac_trio.outbox import Delivered, Outbox, OutboxError, OutboxRow, Outcome, Parked, Retry, Unknown
+from uac_trio.sender.client import CRMClient, open_client
 from uac_trio.sender.gate import Gate, SenderSettings, backoff
 from uac_trio.vtiger.account import VtigerAccount
-from uac_trio.vtiger.reply import Failure, NoReply, Reply, Ruling, Verdict, judge, repeatable, retry_after_seconds
+from uac_trio.vtiger.reply import Ruling, Verdict, judge, repeatable
 from uac_trio.vtiger.request import Step
 
 log = structlog.get_logger()
-
-MAX_BODY = 64 * 1024
-"""Bytes of a reply that are read. vTiger's own are below 1 KiB; an error page is known by its beginning."""
 
 _IDLE_POLL = 5.0  # seconds; another connector may have put or left something
 _LEAST_PAUSE = 0.02
 _MOST_BEGUN = 32  # popups of new calls go before them, so they may pile up
 
-_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-
 # No secret is this one, so vTiger answers Authentication Failure and does nothing.
-_PROBE = b"vtigersignature=uac-trio-is-anybody-there"
+_PROBE = {"vtigersignature": "uac-trio-is-anybody-there"}
 
 
 @attrs.frozen(kw_only=True)
@@ -97,25 +91,19 @@ class Sender:
         )
 
     async def run(self, *, task_status: trio.TaskStatus[Sender] = trio.TASK_STATUS_IGNORED) -> None:
-        client = open_http_client(
-            connect_timeout=self.settings.connect_timeout,
-            reply_timeout=self.settings.reply_timeout,
-            connections=self.settings.in_flight,
-            ca_file=self.settings.ca_file,
-        )
-        async with client as http, trio.open_nursery() as deliveries:
+        async with open_client(self.account, self.settings, now=self.now) as client, trio.open_nursery() as deliveries:
             task_status.started(self)
             try:
                 while True:
                     self._woken = trio.Event()  # before we look: what is put while we look wakes us again
-                    pause = await self._begin_deliveries(http, deliveries)
+                    pause = await self._begin_deliveries(client, deliveries)
                     with trio.move_on_after(max(pause, _LEAST_PAUSE)):
                         await self._woken.wait()
             finally:
                 for scope in self._scopes.values():
                     scope.deadline = trio.current_time() + self.settings.shutdown_grace
 
-    async def _begin_deliveries(self, client: HTTPClient, deliveries: trio.Nursery) -> float:
+    async def _begin_deliveries(self, client: CRMClient, deliveries: trio.Nursery) -> float:
         """Lease what may be sent now and start sending it; seconds until it makes sense to look again."""
         now = self.now()
         free = self._gate.slots(now) - len(self._scopes)
@@ -140,7 +128,7 @@ class Sender:
         self._outbox_works()
         return _IDLE_POLL if wake is None else min(wake - now, _IDLE_POLL)
 
-    async def _deliver(self, client: HTTPClient, row: OutboxRow, scope: trio.CancelScope) -> None:
+    async def _deliver(self, client: CRMClient, row: OutboxRow, scope: trio.CancelScope) -> None:
         try:
             with scope:
                 if self.now() + self.settings.answer_within > row.leased_until:
@@ -159,33 +147,15 @@ class Sender:
                 del self._begun[next(iter(self._begun))]
             self.wake_nowait()
 
-    async def _send(self, client: HTTPClient, row: OutboxRow) -> Verdict:
+    async def _send(self, client: CRMClient, row: OutboxRow) -> Verdict:
         trouble = self._gate.trouble
         if trouble is not None and trouble.ruling is Ruling.AWAY and not repeatable(row.step):
             # This one has only one chance: see whether anybody is there by a request that changes nothing.
-            there = judge(Step.HANGUP, await self._post(client, _PROBE), attempt=1)
+            there = judge(Step.HANGUP, await client.post(_PROBE), attempt=1)
             if there.ruling not in (Ruling.AUTH_FAILED, Ruling.DELIVERED):
                 return attrs.evolve(there, ruling=Ruling.AWAY)
-        form = {**row.form, "vtigersignature": self.account.secret}
-        answer = await self._post(client, urlencode(form, encoding="utf-8", errors="replace").encode())
+        answer = await client.post({**row.form, "vtigersignature": self.account.secret})
         return judge(row.step, answer, attempt=row.attempt, usual_500=self._usual_500)
-
-    async def _post(self, client: HTTPClient, body: bytes) -> Reply | NoReply:
-        account = self.account
-        try:
-            reply = await client.post(account.url, body, _FORM, most=MAX_BODY, within=self.settings.answer_within)
-        except NotSentError as why:
-            return NoReply(failure=Failure.NOT_SENT, detail=f"{account.host}: {why}")
-        except NoReplyError as why:
-            return NoReply(failure=Failure.UNKNOWN, detail=f"{account.host} {why}")
-        text = reply.body.decode("utf-8", errors="replace")
-        return Reply(
-            status=reply.status,
-            content_type=reply.headers.get("content-type", ""),
-            text=text.replace(account.secret, "***"),  # an error page may quote what it was sent
-            location=reply.headers.get("location", "").replace(account.secret, "***"),
-            retry_after=retry_after_seconds(reply.headers.get("retry-after", ""), self.now()),
-        )
 
     def _outcome(self, row: OutboxRow, verdict: Verdict, took: float) -> Outcome:
         """What the verdict, after ``took`` seconds, means for the row; what it means for all is told to the gate and

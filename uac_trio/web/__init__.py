@@ -4,6 +4,7 @@ from uac_trio.web.app import Health, create_app
 from uac_trio.web.click2call import Click2Call, Originate
 from uac_trio.web.recordings import Playback
 from uac_trio.web.recordings_host import ServeSettings, create_recordings_app
+from uac_trio.web.route import Routing
 from uac_trio.web.server import CannotListenError, WebSettings, parse_bind, serve_web
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Health",
     "Originate",
     "Playback",
+    "Routing",
     "ServeSettings",
     "WebSettings",
     "create_app",

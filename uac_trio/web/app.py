@@ -1,4 +1,4 @@
-"""The HTTP application: ``/makecall``, ``/recording``, ``/healthz``, ``/readyz``.
+"""The HTTP application: ``/makecall``, ``/recording``, ``/route``, ``/healthz``, ``/readyz``.
 
 What it needs of other rooms is handed to it.
 """
@@ -15,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from uac_trio.web.click2call import Click2Call, add_click2call
 from uac_trio.web.recordings import Playback, add_recordings
+from uac_trio.web.route import Routing, add_route
 
 log = structlog.get_logger()
 
@@ -35,7 +36,13 @@ class Health:
     """JSON: the state of each part. No numbers, no secrets: anybody who reaches the port may read it."""
 
 
-def create_app(*, click2call: Click2Call, health: Callable[[], Health], playback: Playback | None = None) -> QuartTrio:
+def create_app(
+    *,
+    click2call: Click2Call,
+    health: Callable[[], Health],
+    playback: Playback | None = None,
+    routing: Routing | None = None,
+) -> QuartTrio:
     """The application. Every failed request gets the body ``Error``: vTiger takes any other text for success."""
     app = QuartTrio("uac_trio.web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
@@ -46,6 +53,8 @@ def create_app(*, click2call: Click2Call, health: Callable[[], Health], playback
     add_click2call(app, click2call)
     if playback is not None:
         add_recordings(app, playback)
+    if routing is not None:
+        add_route(app, routing)
 
     async def healthz() -> tuple[Response, int]:
         now = health()

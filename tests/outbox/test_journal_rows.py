@@ -1,0 +1,112 @@
+"""The journal beside the requests: written with them, read by the next run, never longer than needed."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+import sqlalchemy as sa
+
+from uac_trio.outbox import OutboxError, OutboxSettings, Page, open_outbox
+from uac_trio.outbox.journal import KEPT_RUNS, JournalRows
+from uac_trio.outbox.outbox import Outbox
+from uac_trio.outbox.tables import journal
+from uac_trio.vtiger.request import CallbackRequest, Step
+
+REQUEST = CallbackRequest(
+    key="main-1.1/101/DialBegin/1.2", call_id="main-1.1", extension="101", step=Step.DIAL_BEGIN, form={}, at=1.0
+)
+
+
+def page(*lines: str, run: str = "one", at: float = 1.0, pbx: str = "main", is_first: bool = False) -> Page:
+    return Page(pbx=pbx, run=run, at=at, until=at, lines=lines, is_first=is_first)
+
+
+async def lines_of(outbox: Outbox, run: str, pbx: str = "main") -> list[str]:
+    """Of the freshest journal, with which ``run`` begins."""
+    journals = await outbox.journal.begin(pbx, run)
+    return [line for page in journals[0] for line in page.lines] if journals else []
+
+
+async def runs_of(outbox: Outbox) -> set[str]:
+    return await outbox._read(lambda connection: set(connection.scalars(sa.select(journal.c.run))))
+
+
+async def test_next_run(store_url: str) -> None:
+    """It reads what the one before wrote, in order, of the same PBX; and so does the run after it."""
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        assert await lines_of(outbox, "one") == []
+        await outbox.put([], 1.0, (), [page("a", "b"), page("x", pbx="other")])
+        await outbox.put([], 2.0, (), [page("c", at=2.0)])
+        assert await lines_of(outbox, "two") == ["a", "b", "c"]
+        await outbox.put([], 3.0, (), [page("d", run="two", at=3.0)])
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        assert await lines_of(outbox, "three") == ["a", "b", "c", "d"]
+        assert await lines_of(outbox, "three", "other") == ["x"]
+
+
+async def test_freshest(store_url: str) -> None:
+    """Of two connectors the one that heard the latest event is believed; few journals are kept."""
+    shared = store_url.startswith("postgresql")
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        await outbox.put([], 1.0, (), [page("old", run="a", at=5.0), page("new", run="b", at=6.0)])
+        await outbox.put([], 1.0, (), [page("older", run="a", at=4.0)])
+        assert [[page.lines for page in pages] for pages in await outbox.journal.begin("main", "c")] == [
+            [["new"]],
+            [["old"], ["older"]],
+        ]
+        assert await runs_of(outbox) == ({"a", "b", "c"} if shared else {"c"})
+        for run in "defgh":
+            await lines_of(outbox, run)
+        assert len(await runs_of(outbox)) == (KEPT_RUNS if shared else 1)
+
+
+async def test_with_the_requests(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both are stored, or none."""
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+
+        def fails(*_: object) -> None:
+            raise OutboxError("no room")
+
+        with monkeypatch.context() as patched, suppress(OutboxError):
+            patched.setattr(JournalRows, "write", fails)
+            await outbox.put([REQUEST], 1.0, (), [page("a")])
+        assert (await outbox.statistics()).waiting == 0
+        assert await outbox.put([REQUEST], 1.0, (), [page("a")]) == 1
+        assert await lines_of(outbox, "two") == ["a"]
+
+
+async def test_what_is_before_a_gap(store_url: str) -> None:
+    """A journal with a hole in it would lead to a state that never was: it begins after the hole."""
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        await outbox.put([], 1.0, (), [page("a"), page("b")])
+        await outbox.put([], 1.0, (), [page("d", is_first=True), page("e")])
+        assert await lines_of(outbox, "two") == ["d", "e"]
+
+
+async def test_prune(store_url: str) -> None:
+    """What was heard before the oldest call in progress goes; other runs' pages stay."""
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        await outbox.put([], 1.0, (), [page(str(at), at=at) for at in (1.0, 2.0, 3.0)])
+        await outbox.journal.prune("main", "another", 9.0)
+        await outbox.journal.prune("main", "one", 2.0)
+        assert await lines_of(outbox, "two") == ["2.0", "3.0"]
+
+
+async def test_too_much(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a call that lasts for days the oldest pages go, one by one, not the newest."""
+    monkeypatch.setattr("uac_trio.outbox.journal.MAX_BYTES", 40)
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        await outbox.put([], 1.0, (), [page(f"line {number}") for number in range(9)])
+        await outbox.journal.prune("main", "one", 0.0)
+        kept = await lines_of(outbox, "two")
+        assert kept == [f"line {number}" for number in range(9)][-len(kept) :]
+        assert 0 < len(kept) < 9
+
+
+async def test_forget(store_url: str) -> None:
+    """Who is forgotten is in no journal."""
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        await outbox.put([], 1.0, (), [page("79161234567")])
+        await outbox.forget("79161234567")
+        assert await lines_of(outbox, "two") == []

@@ -1,0 +1,38 @@
+"""Lines of the journal: whatever was heard is read as it was."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from uac_trio.ami.message import Event, Response
+from uac_trio.journal import Heard, read_line, received, write_line
+
+TEXT = st.text(st.characters(), max_size=20)  # halves of surrogates too: bytes that are no UTF-8
+EVENTS = st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=5).map(lambda headers: Event(tuple(headers)))
+TIMES = st.floats(0, 4e9)
+
+
+@given(st.sampled_from(["connected", "received", "lost"]), TIMES, st.lists(EVENTS, max_size=3).map(tuple))
+def test_line(kind: str, at: float, events: tuple[Event, ...]) -> None:
+    """A line of ASCII that tells all, repeated headers and their order included."""
+    heard = Heard(kind, at, events)  # type: ignore[arg-type]
+    line = write_line(heard)
+    assert line.isascii()
+    assert "\n" not in line
+    assert read_line(line) == heard
+
+
+@pytest.mark.parametrize("line", ["", "x", "[]", '["said",1.0,[]]', '["lost","1",[]]', '["lost",1.0]', "{}", "7"])
+def test_no_line(line: str) -> None:
+    """What is damaged is an error, not a guess."""
+    with pytest.raises(ValueError, match=r"."):
+        read_line(line)
+
+
+def test_what_is_written_down() -> None:
+    """Events, not the answers to what we asked."""
+    event = Event((("Event", "Hangup"),))
+    assert received([Response((("Response", "Success"),)), event], 5.0) == Heard("received", 5.0, (event,))
+    assert received([Response((("Response", "Success"),))], 5.0) is None

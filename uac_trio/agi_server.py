@@ -1,0 +1,141 @@
+"""FastAGI: Asterisk asks, while a caller waits, which employee is to be rung first.
+
+    AGI(agi://connector:4573/route)                     asks for CALLERID(num)
+    AGI(agi://connector:4573/route,${NUMBER})           or for another number
+    AGI(agi://connector:4573/route?number=${NUMBER})    the same
+
+One variable is set, to an extension or to nothing, and the connection closed, within ``[route] deadline_seconds``
+whatever happens: Asterisk itself waits for a script without a limit (res/res_agi.c, ``run_agi``).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import attrs
+import structlog
+import trio
+
+from uac_trio.agi import AGIConnection, AGIError, AGIRequest, set_variable
+from uac_trio.vtiger.click2call import is_allowed_address
+from uac_trio.vtiger.responsible import ASKING, Ask, ResponsibleRules
+from uac_trio.web import CannotListenError, parse_bind
+
+log = structlog.get_logger()
+
+SCRIPT = "route"
+MAX_CONNECTIONS = 100
+"""Callers that wait at once; of one more the connection is closed, and his call goes on."""
+
+
+async def serve_agi(
+    ask: Ask,
+    rules: ResponsibleRules,
+    *,
+    shutdown: trio.Event,
+    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Answer until ``shutdown`` is set; ``task_status`` gets the addresses listened on.
+
+    After ``shutdown`` nobody is accepted any more; who is connected gets his answer within the deadline. Raises
+    CannotListenError.
+    """
+    host, port = parse_bind(rules.bind)
+    try:
+        listeners = await trio.open_tcp_listeners(port, host=host)
+    except OSError as why:
+        raise CannotListenError(f"[route] bind = {rules.bind!r}: {why.strerror or why}") from why
+    server = _Server(ask, rules)
+    async with trio.open_nursery() as conversations, trio.open_nursery() as accepting:
+        accepting.start_soon(partial(trio.serve_listeners, server.serve, listeners, handler_nursery=conversations))
+        task_status.started([_address(listener) for listener in listeners])
+        await shutdown.wait()
+        accepting.cancel_scope.cancel()
+
+
+def _address(listener: trio.SocketListener) -> str:
+    host, port = listener.socket.getsockname()[:2]
+    return f"agi://[{host}]:{port}/{SCRIPT}" if ":" in host else f"agi://{host}:{port}/{SCRIPT}"
+
+
+@attrs.define(eq=False)
+class _Server:
+    ask: Ask
+    rules: ResponsibleRules
+    _open: int = attrs.field(default=0, init=False)
+
+    async def serve(self, stream: trio.SocketStream) -> None:
+        try:
+            client = str(stream.socket.getpeername()[0])
+        except OSError:  # gone already
+            client = ""
+        refusal = self._refusal(client)
+        if refusal:
+            log.warning("route.refused", client=client, reason=refusal)
+            await trio.aclose_forcefully(stream)
+            return
+        self._open += 1
+        try:
+            await self._within_deadline(stream, client)
+        finally:
+            self._open -= 1
+            await trio.aclose_forcefully(stream)
+
+    def _refusal(self, client: str) -> str:
+        if not is_allowed_address(client, self.rules.networks):
+            return "not in [route] networks"
+        return f"more than {MAX_CONNECTIONS} connections" if self._open >= MAX_CONNECTIONS else ""
+
+    async def _within_deadline(self, stream: trio.SocketStream, client: str) -> None:
+        connection = AGIConnection()
+        seconds = self.rules.deadline_seconds
+        try:
+            with trio.move_on_after(seconds) as deadline:
+                await self._converse(stream, connection, client, deadline.deadline)
+            if deadline.cancelled_caught:
+                log.warning("route.cut_off", client=client, reason=f"Asterisk did not do its part within {seconds:g} s")
+        except AGIError as why:
+            log.warning("route.refused", client=client, reason=str(why))
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            log.info("route.hung_up", client=client)
+
+    async def _converse(
+        self, stream: trio.SocketStream, connection: AGIConnection, client: str, deadline: float
+    ) -> None:
+        began = trio.current_time()
+        while (request := connection.request()) is None:
+            await _receive(stream, connection)
+        if request.script not in (SCRIPT, ""):
+            log.warning("route.refused", client=client, reason=f"asked for another script than {SCRIPT}")
+            return
+        number = _number(request)
+        answer = await self.ask(number, (deadline - trio.current_time()) * ASKING)
+        await stream.send_all(set_variable(self.rules.variable, answer.extension))
+        log.info(
+            "route.answered",
+            via="agi",
+            client=client,
+            number=number,
+            extension=answer.extension,
+            seconds=round(trio.current_time() - began, 3),
+            reason=answer.reason,
+        )
+        # Closed before Asterisk has read it, the connection would take the command with it.
+        while (result := connection.result()) is None:
+            await _receive(stream, connection)
+        if result.code != 200:
+            log.warning("route.not_set", client=client, code=result.code, reason=result.text)
+
+
+def _number(request: AGIRequest) -> str:
+    """What is asked for: an argument, a parameter of the address, or else the caller."""
+    argument = request.arguments[0] if request.arguments else ""
+    return argument or request.parameters.get("number", "") or request.caller
+
+
+async def _receive(stream: trio.SocketStream, connection: AGIConnection) -> None:
+    """Raises AGIError and what trio raises for a connection that broke or ended."""
+    data = await stream.receive_some(4096)
+    if not data:
+        raise trio.BrokenResourceError
+    connection.receive_data(data)

@@ -1,0 +1,47 @@
+"""What PBXes told us, written down for our next run: fed into its pipeline, it leads to the state this run was in.
+
+The alternative, a list of channels after each start, tells who talks now; not who rang before, who transferred, which
+file is recorded, since when.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Literal
+
+import attrs
+
+from uac_trio.ami.message import Event, Message
+
+Kind = Literal["connected", "received", "lost"]
+
+
+@attrs.frozen
+class Heard:
+    """One thing that a pipeline was told: as its method of that name."""
+
+    kind: Kind
+    at: float
+    """Seconds since the epoch, by our clock."""
+    events: tuple[Event, ...] = ()
+
+
+def received(messages: Iterable[Message], at: float) -> Heard | None:
+    """What the events among ``messages`` are written down as; None if there is none."""
+    events = tuple(message for message in messages if isinstance(message, Event))
+    return Heard("received", at, events) if events else None
+
+
+def write_line(heard: Heard) -> str:
+    """One line of ASCII."""
+    return json.dumps([heard.kind, heard.at, [event.headers for event in heard.events]], separators=(",", ":"))
+
+
+def read_line(line: str) -> Heard:
+    """The reverse of ``write_line``. Raises ValueError for anything else."""
+    match json.loads(line):
+        case ["connected" | "received" | "lost" as kind, float(at), [*events]]:
+            return Heard(kind, at, tuple(Event(tuple((name, value) for name, value in headers)) for headers in events))
+        case _:
+            raise ValueError(f"no line of a journal: {line[:60]}")

@@ -1,0 +1,64 @@
+"""One POST of a form to the CRM and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from urllib.parse import urlencode
+
+import attrs
+
+from uac_trio.http_client import HTTPClient, NoReplyError, NotSentError, open_http_client
+from uac_trio.sender.gate import SenderSettings
+from uac_trio.vtiger.account import VtigerAccount
+from uac_trio.vtiger.reply import Failure, NoReply, Reply, retry_after_seconds
+
+MAX_BODY = 64 * 1024
+"""Bytes of a reply that are read. vTiger's own are below 1 KiB; an error page is known by its beginning."""
+
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+@attrs.frozen(eq=False)
+class CRMClient:
+    """Posts forms to one address of the CRM. Made by ``open_client``."""
+
+    _client: HTTPClient
+    _account: VtigerAccount
+    _url: str
+    _within: float
+    _now: Callable[[], float]
+
+    async def post(self, form: Mapping[str, str]) -> Reply | NoReply:
+        """Its reply, or why there is none, after ``answer_within`` of the settings at the latest."""
+        body = urlencode(form, encoding="utf-8", errors="replace").encode()
+        host, secret = self._account.host, self._account.secret
+        try:
+            reply = await self._client.post(self._url, body, _FORM, most=MAX_BODY, within=self._within)
+        except NotSentError as why:
+            return NoReply(failure=Failure.NOT_SENT, detail=f"{host}: {why}")
+        except NoReplyError as why:
+            return NoReply(failure=Failure.UNKNOWN, detail=f"{host} {why}")
+        text = reply.body.decode("utf-8", errors="replace")
+        return Reply(
+            status=reply.status,
+            content_type=reply.headers.get("content-type", ""),
+            text=text.replace(secret, "***"),  # an error page may quote what it was sent
+            location=reply.headers.get("location", "").replace(secret, "***"),
+            retry_after=retry_after_seconds(reply.headers.get("retry-after", ""), self._now()),
+        )
+
+
+@asynccontextmanager
+async def open_client(
+    account: VtigerAccount, settings: SenderSettings, *, now: Callable[[], float], url: str = ""
+) -> AsyncIterator[CRMClient]:
+    """A client for ``url``, or for the account's own; ``in_flight`` connections of its own at most."""
+    client = open_http_client(
+        connect_timeout=settings.connect_timeout,
+        reply_timeout=settings.reply_timeout,
+        connections=settings.in_flight,
+        ca_file=settings.ca_file,
+    )
+    async with client as http:
+        yield CRMClient(http, account, url or account.url, settings.answer_within, now)
