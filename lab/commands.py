@@ -174,6 +174,8 @@ async def run_all(cache: Path, versions: tuple[int, ...], scenes: list[Scenario]
     def report(verdict: Verdict) -> None:
         verdicts.append(verdict)
         result = "ok" if not verdict.wrong else "WRONG"
+        if verdict.played:
+            result += f"; plays {', '.join(verdict.played)}"
         click.echo(
             f"asterisk{verdict.version} {verdict.scenario:44} {verdict.rows:2} rows {verdict.seconds:5.1f} s  {result}"
         )

@@ -1,6 +1,8 @@
 """The whole chain, live: phones, Asterisk, `uac-trio run` as a user would start it, and a stand-in CRM.
 
-For each scenario the rows that the CRM then has are held against what the people on the phones did.
+For each scenario the rows that the CRM then has are held against what the people on the phones did, and every recording
+is listened to. In the profile *office* the daemon gets the recordings from `uac-trio serve-recordings`, as if the PBX
+were another machine; in *plain* it reads the directory itself.
 """
 
 from __future__ import annotations
@@ -16,15 +18,18 @@ import httpx
 import trio
 
 from lab.asterisk import AMI_PORT, Server, end_process, open_asterisk, start_process
+from lab.listening import AttentiveCRM, complaints_about, recordings_of
 from lab.rows import Heard, complaints, expected_rows
 from lab.stage import USERS, Scenario, Stage, open_stage
-from uac_trio.demo.crm import CRMContact, CRMUser, StandInCRM
+from uac_trio.demo.crm import CRMContact, CRMUser
 from uac_trio.demo.crm_app import CALLBACK_PATH, serve_crm_app
 
 SECRET = "lab secret"  # the CRM's vtigersecretkey
 ZONE = "Europe/Moscow"
 CRM_PORT = 8080
 HTTP_PORT = 5000
+SERVE_PORT = 5001
+SERVE_SECRET = "lab recordings"
 READY_LIMIT = 30.0
 SETTLE_LIMIT = 15.0
 STOP_LIMIT = 20.0
@@ -49,7 +54,7 @@ secret = "crmsecret"
 originate_channel = "{channel}"
 originate_context = "from-internal"
 originate_variables = {{ "{header}" = "<http://lab.invalid>;info=auto-answer, {{extension}}" }}
-recordings = ["{monitor}"]
+{recordings}
 
 [calls]
 extensions = '{extensions}'
@@ -81,6 +86,15 @@ url = "sqlite:///{store}"
 """
 
 
+_SERVE_CONFIGURATION = """
+[serve]
+bind = "{host}:{port}"
+recordings = ["{monitor}"]
+networks = ["127.0.0.0/8"]
+secret = "{secret}"
+"""
+
+
 class DaemonError(Exception):
     """`uac-trio run` did not do what it should: come up, or end with code 0. The text has its last words."""
 
@@ -92,6 +106,8 @@ class Verdict:
     scenario: str
     version: int
     rows: int
+    played: tuple[str, ...]
+    """The recordings that the rows have, with their lengths."""
     wrong: tuple[str, ...]
     seconds: float
 
@@ -100,14 +116,24 @@ def _now() -> float:
     return datetime.now(UTC).timestamp()
 
 
-def new_crm(profile: str) -> StandInCRM:
+def new_crm(profile: str) -> AttentiveCRM:
     """A CRM whose users are the people of this profile; two customers are known by name, and have their employees."""
     users = [CRMUser(id=5 + n, name=f"User {number}", extension=number) for n, number in enumerate(USERS[profile])]
     known = [
         CRMContact(id=100, name="Ivan Petrov", owner=users[1].id, phones=("+7 916 123-45-67",)),
         CRMContact(id=101, name="Olga Sergeeva", owner=users[2].id, phones=("8 903 111-22-33",)),
     ]
-    return StandInCRM(users=users, contacts=known, secret=SECRET, timezone=ZONE)
+    return AttentiveCRM(users=users, contacts=known, secret=SECRET, timezone=ZONE)
+
+
+def monitor(server: Server) -> str:
+    """Where MixMonitor writes, as this machine sees it."""
+    return f"{server.root}{server.path('spool')}/monitor"
+
+
+def is_served(server: Server) -> bool:
+    """Whether the daemon asks `serve-recordings` for the recordings."""
+    return server.profile == "office"
 
 
 def configuration(server: Server, crm_url: str, store: Path) -> str:
@@ -117,7 +143,11 @@ def configuration(server: Server, crm_url: str, store: Path) -> str:
         host=server.host,
         ami_port=AMI_PORT,
         **_CLICKS[server.profile],
-        monitor=f"{server.root}{server.path('spool')}/monitor",
+        recordings=(
+            f'recordings_url = "http://{server.host}:{SERVE_PORT}"\nrecordings_secret = "{SERVE_SECRET}"'
+            if is_served(server)
+            else f'recordings = ["{monitor(server)}"]'
+        ),
         extensions=_EXTENSIONS[server.profile],
         crm_url=crm_url,
         callback=CALLBACK_PATH,
@@ -141,14 +171,33 @@ async def open_daemon(server: Server, crm_url: str, out: Path) -> AsyncIterator[
     Raises DaemonError when it does not become ready, or ends with a code.
     """
     config, log = _write_configuration(server, crm_url, out), out / "daemon.log"
-    process = await start_process([*command_line(), "run", "--config", str(config)], log)
-    try:
+    async with AsyncExitStack() as stack:
+        if is_served(server):
+            await stack.enter_async_context(_program("serve-recordings", _write_serve_configuration(server, out), out))
+        process = await stack.enter_async_context(_program("run", config, out, log))
         await _ready(server, process, log)
+        yield process
+
+
+@asynccontextmanager
+async def _program(name: str, config: Path, out: Path, log: Path | None = None) -> AsyncIterator[trio.Process]:
+    """`uac-trio NAME` for the length of the block. Raises DaemonError when it ends with a code."""
+    log = log or out / f"{name}.log"
+    process = await start_process([*command_line(), name, "--config", str(config)], log)
+    try:
         yield process
     finally:
         code = await end_process(process, STOP_LIMIT)
     if code:
-        raise DaemonError(f"uac-trio run ended with code {code}: {_last_words(log)}")
+        raise DaemonError(f"uac-trio {name} ended with code {code}: {_last_words(log)}")
+
+
+def _write_serve_configuration(server: Server, out: Path) -> Path:
+    config = out / "serve.toml"
+    text = _SERVE_CONFIGURATION.format(host=server.host, port=SERVE_PORT, monitor=monitor(server), secret=SERVE_SECRET)
+    config.write_text(text, encoding="utf-8")
+    config.chmod(0o600)
+    return config
 
 
 def _write_configuration(server: Server, crm_url: str, out: Path) -> Path:
@@ -199,7 +248,7 @@ def heard(stage: Stage) -> list[Heard]:
     return parts
 
 
-async def judge(stage: Stage, crm: StandInCRM, scene: Scenario, out: Path) -> Verdict:
+async def judge(stage: Stage, crm: AttentiveCRM, scene: Scenario, out: Path) -> Verdict:
     """Play one scenario, wait until the CRM has settled, compare."""
     before = len(crm.rows)
     hazards = len(crm.hazards)
@@ -222,12 +271,15 @@ async def judge(stage: Stage, crm: StandInCRM, scene: Scenario, out: Path) -> Ve
         await trio.sleep(0.1)
     await trio.sleep(0.3)  # for what should not come
     wrong = [*([problem] if problem else []), *faults()]
+    heard_of, silent = await recordings_of(crm.rows[before:], extension_of, SECRET, Path(monitor(stage.server)))
+    wrong += silent + complaints_about(heard_of, calls, crm.linked_at, stage.tone_of)
     if wrong:  # for whoever looks at it later
         _write_lines(out / f"{scene.name}.rows.txt", [*wanted, *crm.rows[before:]])
     return Verdict(
         scenario=scene.name,
         version=stage.server.version,
         rows=len(crm.rows) - before,
+        played=tuple(f"{one.extension} {one.secs:.1f} s" for one in heard_of),
         wrong=tuple(wrong),
         seconds=trio.current_time() - begin,
     )

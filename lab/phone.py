@@ -1,4 +1,4 @@
-"""A scripted SIP phone for loopback labs: UDP, no authentication, PCMU silence.
+"""A scripted SIP phone for loopback labs: UDP, no authentication, PCMU silence or a tone.
 
 Only what driving a PBX in tests takes: calls in and out, CANCEL, BYE, hold, DTMF by INFO, 302, REFER with and
 without Replaces. It does not retransmit: on a loopback nothing is lost.
@@ -21,6 +21,7 @@ import attrs
 import trio
 
 from lab.sip import SipMessage, media_address, session_description, tag_of, uri_of
+from lab.sound import ulaw_packet
 
 ALLOW = "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, REFER, NOTIFY, UPDATE"
 _ids = itertools.count(random.randrange(10**6, 10**7))
@@ -106,7 +107,7 @@ class Call:
             # BlockingIOError: nothing (more) to read; ConnectionError: the peer's port has just closed
             with contextlib.suppress(BlockingIOError, ConnectionError):
                 if self.rtp_peer and self.media != "inactive":
-                    self.rtp_socket.sendto(head + ssrc + b"\xff" * 160, self.rtp_peer)
+                    self.rtp_socket.sendto(head + ssrc + self.phone.voice, self.rtp_peer)
                 while True:
                     self.rtp_socket.recv(2048)
             await trio.sleep(0.02)
@@ -281,6 +282,7 @@ class Phone:
         self._udp = udp
         self.calls: dict[str, Call] = {}
         self.plan: Plan | Callable[[str], Plan] = Plan()
+        self.voice = ulaw_packet(0)  # 20 ms of what it sends all the time
         self._arrived, self._taken = trio.open_memory_channel[Call](math.inf)
 
     def forget(self) -> None:

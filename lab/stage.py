@@ -15,6 +15,7 @@ import trio
 from lab.asterisk import AMI_PORT, Server
 from lab.phone import Call, Phone, Plan, open_phone
 from lab.recorder import Recorder, open_recorder
+from lab.sound import ulaw_packet
 from lab.truth import CUSTOMER, Truth, fill_in
 from uac_trio.demo.crm import StandInCRM
 
@@ -120,10 +121,21 @@ class Stage:
         """What this phone does with calls from now on; see Plan."""
         self.phones[phone].plan = Plan(**plan)
 
+    @property
+    def tone_of(self) -> dict[str, int]:
+        """The tone, in Hz, of each phone that has one by `sound`."""
+        return {name: 400 + 100 * number for number, name in enumerate(self.phones)}
+
+    def sound(self) -> None:
+        """Every phone sends its tone, in all of its calls; without this they are silent."""
+        for name, tone in self.tone_of.items():
+            self.phones[name].voice = ulaw_packet(tone)
+
     def reset(self) -> None:
-        """All phones ring and do no more; what they did is forgotten."""
+        """All phones ring and do no more, silently; what they did is forgotten."""
         for phone in self.phones.values():
             phone.plan = Plan()
+            phone.voice = ulaw_packet(0)
             phone.forget()
             phone.calls.clear()
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 from click.testing import CliRunner, Result
 
 from tests.outbox.test_forgetting import NOW, deliver, recording_of, whole_call
+from tests.recordings.sounds import fake_converter, row
 from uac_trio import cli
 from uac_trio.cli import main
+from uac_trio.config import load_config
+from uac_trio.daemon import open_recordings
 from uac_trio.outbox import OutboxSettings, open_outbox
 
 CONFIG = """
@@ -70,6 +74,47 @@ def test_with_files(folder: Path) -> None:
     result = forget(folder, "89161234567", "--files")
     assert (result.exit_code, result.stdout) == (0, "removed: 3 requests and 1 recordings of 1 calls, 1 files\n")
     assert [path.name for path in (folder / "monitor").iterdir()] == ["79165556677.wav"]
+
+
+def test_converted_copies(folder: Path) -> None:
+    """What was converted of a recording is our copy: it goes with the rows, whether or not the file does."""
+    (folder / "monitor" / "79161234567.wav").rename(folder / "monitor" / "79161234567.gsm")
+    tool = fake_converter(folder, "open(out, 'wb').write(b'wav')")
+    content = (folder / "c.toml").read_text().replace('converter = ""', f'converter = "{tool}"')
+    (folder / "c.toml").write_text(content)
+    config = load_config(folder / "c.toml", {})
+
+    async def listen() -> None:
+        async with open_outbox(config.store) as outbox, open_recordings(config, outbox) as archive:
+            playable = await archive.open(row(f"{folder}/monitor/79161234567.gsm"))
+            assert await playable.file.read(0, 10) == b"wav"
+            playable.file.close()
+
+    async def rename() -> None:
+        async with open_outbox(config.store) as outbox:
+            told = recording_of("main-3", "79160000000")
+            path = f"{folder}/monitor/79161234567.gsm"
+            await outbox.put(whole_call("main-3", "79160000000"), NOW, [attrs.evolve(told, path=path)])
+            await deliver(outbox)
+
+    trio.run(rename)
+    trio.run(listen)
+    assert len(list((folder / "recordings-cache").iterdir())) == 1
+    assert forget(folder, "79160000000").exit_code == 0
+    assert list((folder / "recordings-cache").iterdir()) == []
+    assert (folder / "monitor" / "79161234567.gsm").exists()
+
+
+def test_machine_away(folder: Path) -> None:
+    """Files that another machine has and does not answer for are named, since nothing here knows of them afterwards."""
+    content = (folder / "c.toml").read_text()
+    far = 'recordings_url = "http://127.0.0.1:9"\nrecordings_secret = "s"'
+    (folder / "c.toml").write_text(content.replace(f'recordings = ["{folder}/monitor"]', far))
+    result = forget(folder, "89161234567", "--files")
+    assert result.exit_code == 1
+    assert result.stdout.endswith("removed: 3 requests and 1 recordings of 1 calls, 0 files\n")
+    assert "delete them by hand" in result.stderr
+    assert "79161234567.wav: [[pbx]] main: recordings_url: http://127.0.0.1:9: no connection" in result.stderr
 
 
 def test_what_stays(folder: Path) -> None:

@@ -14,9 +14,10 @@ from uac_trio.calls.rules import TrackerRules
 from uac_trio.config import Config, ConfigError, load_config, load_rules
 from uac_trio.config.reader import find_lines
 from uac_trio.config.tables import SERVER, TABLES
+from uac_trio.config.words import describe
 from uac_trio.logs import LogSettings
 from uac_trio.outbox import OutboxSettings
-from uac_trio.recordings import RecordingsSettings
+from uac_trio.recordings import HostSettings, RecordingsSettings
 from uac_trio.sender import SenderSettings
 from uac_trio.vtiger.account import Flavour
 from uac_trio.vtiger.click2call import Click2CallRules
@@ -133,6 +134,53 @@ originate_variables = { "PJSIP_HEADER(add,Alert-Info)" = "<http://x>;info=answer
     assert city.caller_id == "Office <4951234567>"
     assert city.variables == {"PJSIP_HEADER(add,Alert-Info)": "<http://x>;info=answer", "__WHO": "{extension}"}
     assert (village.has("201"), village.caller_id, village.variables) == (True, "{extension}", {})
+
+
+FAR = PBX + 'recordings_url = "http://pbx-host:5001/"\n' + 'recordings_secret = "far-s3cret"\n' + VTIGER
+
+
+def test_recordings_of_another_machine(tmp_path: Path) -> None:
+    """A PBX's recordings may be asked for at another machine, with a secret of their own, from a file too."""
+    host = HostSettings(pbx="main", url="http://pbx-host:5001", secret="far-s3cret")
+    config = loaded(tmp_path, FAR)
+    assert config.hosts == (host,)
+    assert "s3cret" not in repr(config.hosts)
+    assert any("asked for at http://pbx-host:5001" in line for line in describe(config, 0))
+    (tmp_path / "word").write_text("far-s3cret\n")
+    assert loaded(tmp_path, FAR.replace('secret = "far-s3cret"', 'secret_file = "word"')).hosts == (host,)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (FAR.replace("http://pbx", "pbx"), "[pbx] recordings_url: expected an address such as http://pbx-host:5001"),
+        (FAR.replace('recordings_secret = "far-s3cret"\n', ""),
+         "[pbx] recordings_secret: expected either recordings_secret or recordings_secret_file"),
+        (FAR.replace('recordings_url = "http://pbx-host:5001/"\n', ""),
+         "[pbx] recordings_secret: belongs to a recordings_url, which is not there"),
+        (FAR.replace('secret = "far-s3cret"', 'secret_file = "none"'), "none: No such file or directory"),
+        (FAR.replace("[vtiger]", 'recordings_ca = "/none.pem"\n[vtiger]'),
+         "[pbx] recordings_ca: /none.pem: No such file or directory"),
+        (FAR.replace("[vtiger]", 'recordings_ca = "/dev/null"\n[vtiger]'),
+         "[pbx] recordings_ca: /dev/null: holds no certificate"),
+    ],
+)  # fmt: skip
+def test_mistakes_about_another_machine(tmp_path: Path, content: str, said: str) -> None:
+    """What is wrong with it is told by its key, and nothing more."""
+    told = problems(tmp_path, content)
+    assert len(told) == 1
+    assert said in told[0]
+
+
+def test_public_url_that_is_too_long(tmp_path: Path) -> None:
+    """vTiger cuts links to 200 characters, so an address that makes longer ones is refused."""
+    address = "http://c/" + "x" * 145
+    assert loaded(tmp_path, FULL + f'[http]\npublic_url = "{address}"').http.public_url == address
+    (told,) = problems(tmp_path, FULL + f'[http]\npublic_url = "{address}x"')
+    assert (
+        told
+        == "c.toml:11: [http] public_url: expected 154 characters at most: vTiger keeps 200 of a link to a recording"
+    )
 
 
 def test_extensions_as_a_list(tmp_path: Path) -> None:
@@ -375,7 +423,7 @@ def test_lines_are_found() -> None:
     assert lines["calls.devices", 0, "x"] == 7
 
 
-WITHOUT_DEFAULT = ("secret_file", "ca_file", "tls_ca", "tls_name", "originate_extensions")
+WITHOUT_DEFAULT = ("secret_file", "ca_file", "tls_ca", "tls_name", "originate_extensions", "recordings_")
 
 
 def without_comments() -> str:

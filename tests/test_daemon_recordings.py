@@ -10,9 +10,13 @@ import attrs
 import httpx
 import trio
 
+from tests.recordings.far import SECRET as FAR_SECRET
+from tests.recordings.far import serving
 from tests.recordings.sounds import wav
 from tests.test_daemon import CALL_ID, World, part_of_call, running, world
 from uac_trio.config import Config
+from uac_trio.daemon import now
+from uac_trio.recordings import HostSettings
 
 __all__ = ["world"]  # the fixture
 
@@ -63,6 +67,28 @@ async def test_recording_is_told_when_it_is_complete(world: World) -> None:
     assert [one.status_code for one in refused] == [403] * 3
     path = json.dumps(f"/var/spool/asterisk-lab/monitor/{NAME}")
     assert table(world) == [("ready", "main", CALL_ID, "101", len(SOUND), path)]
+
+
+async def test_recording_of_another_machine(world: World) -> None:
+    """The same where another machine has the file: told when it is complete there, then fetched through us."""
+    config = config_of(world)
+    async with serving(world.tmp_path) as far:
+        far.clock[0] = now()
+        host = HostSettings(pbx="main", url=far.address, secret=FAR_SECRET)
+        async with running(attrs.evolve(config, recordings={"main": ()}, hosts=(host,))) as address:
+            await (await world.session()).say(part_of_call(None, None))
+            await world.until(lambda: "EndCall" in world.crm.steps(CALL_ID) and table(world))
+            assert table(world)[0][0] == "waiting"
+            (far.root / NAME).write_bytes(SOUND)
+            await world.until(lambda: world.crm.steps(CALL_ID)[-2:] == ["EndCall", "Record"], 8)
+            reply = await asked(address, world.crm.seen[-1].form["recordinglink"], "&secret=crm-secret")
+            assert (reply.status_code, reply.content) == (200, SOUND)
+            far.clock[0] += 1000
+            reply = await asked(address, world.crm.seen[-1].form["recordinglink"], "&secret=crm-secret")
+            assert reply.status_code == 503
+            async with httpx.AsyncClient() as client:
+                health = (await client.get(f"{address}/healthz")).json()
+    assert "the clocks of the two machines differ by" in health["recordings"]["trouble"]["main"]
 
 
 async def test_recording_that_waits_over_a_restart(world: World) -> None:

@@ -17,13 +17,14 @@ import trio
 
 from uac_trio import __version__
 from uac_trio.calls.rules import TrackerRules
-from uac_trio.config import Config, ConfigError, load_config, load_rules
+from uac_trio.config import Config, ConfigError, load_config, load_rules, load_serve_config
 from uac_trio.config.words import describe
-from uac_trio.daemon import now, open_recordings, run_daemon
+from uac_trio.daemon import now, open_recordings, run_daemon, run_recordings_host
 from uac_trio.live_check import Level, finding_lines, look
 from uac_trio.logs import LogSettings, configure_logging, mask_number, mask_text
 from uac_trio.outbox import Forgotten, Outbox, OutboxError, OutboxStatistics, ParkedRow, open_outbox
 from uac_trio.recorder import RecordError, record
+from uac_trio.recordings import RecordingsBusyError
 from uac_trio.replay import Replay, call_lines, replay, request_lines, timeline_lines
 from uac_trio.transcript import TranscriptError, read_transcript
 from uac_trio.vtiger.account import Flavour, VtigerAccount
@@ -52,9 +53,21 @@ def run(config_path: Path) -> None:
     config = _load(config_path)
     configure_logging(config.log)
     try:
-        trio.run(_run_until_signal, config)
+        trio.run(_until_signal, partial(run_daemon, config))
     except* (OutboxError, CannotListenError) as group:
         _fail(*(f"uac-trio: {why}" for why in _leaves(group)))
+
+
+@main.command(name="serve-recordings")
+@config_option
+def serve_recordings_command(config_path: Path) -> None:
+    """On the machine that has the recordings: give them to connectors on other machines, until SIGTERM or SIGINT."""
+    config = _usable(lambda: load_serve_config(config_path))
+    configure_logging(config.log)
+    try:
+        trio.run(_until_signal, partial(run_recordings_host, config))
+    except* CannotListenError as group:
+        _fail(*(f"uac-trio: {why}".replace("[http]", "[serve]") for why in _leaves(group)))
 
 
 @main.command()
@@ -282,25 +295,42 @@ def forget_command(config_path: Path, number: str, files: bool) -> None:
         raise click.UsageError(f"{number} is an employee's extension; customers are forgotten, not employees")
     configure_logging(config.log)
 
-    async def forget(outbox: Outbox) -> tuple[Forgotten, int]:
+    async def forget(outbox: Outbox) -> tuple[Forgotten, int, list[str]]:
+        deleted, kept = 0, []
         forgotten = await outbox.forget(number)
-        if not files:
-            return forgotten, 0
         async with open_recordings(config, outbox) as archive:
-            return forgotten, sum([await archive.delete(row) for row in forgotten.recordings])
+            for row in forgotten.recordings:
+                try:
+                    if files:
+                        deleted += await archive.delete(row)
+                    else:
+                        await archive.forget_converted(row)
+                except RecordingsBusyError as why:
+                    kept.append(f"{row.path}: {why}")
+        return forgotten, deleted, kept
 
-    forgotten, deleted = _with_outbox(config_path, forget)
+    forgotten, deleted, kept = _with_outbox(config_path, forget)
     rows = f"{forgotten.requests} requests and {len(forgotten.recordings)} recordings"
     click.echo(f"removed: {rows} of {forgotten.calls} calls, {deleted} files")
+    problems = []
+    if kept and files:
+        problems += ["uac-trio: these files are still there, and nothing here knows of them now; delete them by hand:"]
+    elif kept:
+        problems += ["uac-trio: of these there may be converted copies, kept until nobody asks for them any more:"]
+    problems += kept
     if forgotten.left:
-        _fail(f"uac-trio: {forgotten.left} calls go on or are not told to the CRM yet, and stay; run this again later")
+        problems += [
+            f"uac-trio: {forgotten.left} calls go on or are not told to the CRM yet, and stay; run this again later"
+        ]
+    if problems:
+        _fail(*problems)
 
 
-async def _run_until_signal(config: Config) -> None:
+async def _until_signal(program: Callable[..., Awaitable[None]]) -> None:
     async with trio.open_nursery() as nursery:
         stop = trio.Event()
         await nursery.start(_set_on_signal, stop)
-        await nursery.start(partial(run_daemon, config))
+        await nursery.start(program)
         await stop.wait()
         nursery.cancel_scope.cancel()
 

@@ -11,6 +11,7 @@ from lab.scenarios import (
     office_services,
     office_tangled,
     office_transfers,
+    recorded,
     routing,
     sessions,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "office_services",
     "office_tangled",
     "office_transfers",
+    "recorded",
     "routing",
     "sessions",
 ]

@@ -10,6 +10,8 @@ import attrs
 import pytest
 import trio
 
+from tests.recordings.far import NOW as FAR_NOW
+from tests.recordings.far import serving
 from tests.test_daemon import World, running, world
 from uac_trio.config import Config
 from uac_trio.live_check import Finding, Level, finding_lines, look
@@ -158,7 +160,7 @@ async def recordings_of(config: Config, roots: list[Path], **changed: Any) -> Fi
     findings = Findings("recordings")
     listed = {"main": tuple(map(str, roots))}
     playback = attrs.evolve(config.playback, **changed) if changed else config.playback
-    await check_recordings(attrs.evolve(config, recordings=listed, playback=playback), findings)
+    await check_recordings(attrs.evolve(config, recordings=listed, playback=playback), lambda: FAR_NOW, findings)
     return findings
 
 
@@ -209,6 +211,25 @@ async def test_files_of_another_user(config: Config, tmp_path: Path, monkeypatch
     monkeypatch.setattr(os, "access", lambda path, _: not str(path).endswith("a.wav"))
     findings = await recordings_of(config, [tmp_path])
     assert f"{tmp_path}/a.wav and 0 of " in said(findings, Level.PROBLEM)
+
+
+@pytest.mark.parametrize(
+    ("changed", "level", "words"),
+    [
+        ({}, Level.OK, "gives the recordings of PBX main"),
+        ({"secret": "another"}, Level.PROBLEM, "recordings_secret must be the [serve] secret there"),
+        ({"url": "http://127.0.0.1:9"}, Level.PROBLEM, "does uac-trio serve-recordings run there?"),
+        ({"ca_file": "/none.pem"}, Level.PROBLEM, "recordings_ca: /none.pem: No such file"),
+    ],
+)
+async def test_recordings_of_another_machine(
+    config: Config, tmp_path: Path, changed: dict[str, str], level: Level, words: str
+) -> None:
+    """It is asked whether it would give them; if not, the line says what is to be done."""
+    async with serving(tmp_path) as far:
+        findings = await recordings_of(attrs.evolve(config, hosts=(far.host(**changed),)), [])
+    assert words in said(findings, level)
+    assert not any("no directory is configured" in finding.words for finding in findings.found)
 
 
 # -- HTTP

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,9 +14,17 @@ import pytest
 import structlog.testing
 import trio
 
+from tests.recordings.far import SECRET, serving
 from tests.recordings.sounds import wav
 from uac_trio.outbox import Delivered, Outbox, OutboxError, OutboxSettings, RecordingState, open_outbox
-from uac_trio.recordings import AwaitedRecordings, RecordingsSettings, awaiting, open_archive, split_told
+from uac_trio.recordings import (
+    AwaitedRecordings,
+    HostSettings,
+    RecordingsSettings,
+    awaiting,
+    open_archive,
+    split_told,
+)
 from uac_trio.recordings.finding import find_recording
 from uac_trio.vtiger.request import CallbackRequest, Step
 
@@ -51,7 +60,7 @@ def end_of_call(call_id: str = "main-1.0") -> CallbackRequest:
 @attrs.define
 class Running:
     outbox: Outbox
-    roots: dict[str, tuple[str, ...]]
+    roots: Mapping[str, Sequence[str]]
     root: Path
     clock: list[float]
     awaited: AwaitedRecordings
@@ -86,7 +95,9 @@ class Running:
 
 
 @asynccontextmanager
-async def running(tmp_path: Path, *, watching: bool = True, **settings: object) -> AsyncIterator[Running]:
+async def running(
+    tmp_path: Path, *, watching: bool = True, hosts: Sequence[HostSettings] = (), **settings: object
+) -> AsyncIterator[Running]:
     root = tmp_path / "root"
     root.mkdir(exist_ok=True)
     times = [T0]
@@ -97,14 +108,19 @@ async def running(tmp_path: Path, *, watching: bool = True, **settings: object) 
         async with (
             open_outbox(OutboxSettings(url=f"sqlite:///{tmp_path}/c.db")) as outbox,
             open_archive(
-                chosen, roots=roots, cache=tmp_path / "cache", find=outbox.recordings.find, now=lambda: times[0]
+                chosen,
+                roots=roots,
+                hosts=hosts,
+                cache=tmp_path / "cache",
+                find=outbox.recordings.find,
+                now=lambda: times[0],
             ) as shelf,
             trio.open_nursery() as nursery,
         ):
             awaited = AwaitedRecordings(shelf, outbox.recordings, lambda: times[0], lambda: released.append(times[0]))
             if watching:
                 nursery.start_soon(awaited.run)
-            yield Running(outbox, roots, root, times, awaited, released)
+            yield Running(outbox, shelf.roots, root, times, awaited, released)
             nursery.cancel_scope.cancel()
 
 
@@ -320,7 +336,7 @@ async def test_store_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 async def test_directory_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A mount that does not answer is left alone for a while, and asked again."""
-    monkeypatch.setattr("uac_trio.recordings.archive.OPEN_WITHIN", 0.05)
+    monkeypatch.setattr("uac_trio.recordings.directories.OPEN_WITHIN", 0.05)
     answers = threading.Event()
     really = find_recording
 
@@ -328,7 +344,7 @@ async def test_directory_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         answers.wait(5)
         return really(*told)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("uac_trio.recordings.archive.find_recording", hangs)
+    monkeypatch.setattr("uac_trio.recordings.directories.find_recording", hangs)
     with structlog.testing.capture_logs() as logs:
         async with running(tmp_path) as here:
             (here.root / "a.wav").write_bytes(wav(0.1))
@@ -338,3 +354,97 @@ async def test_directory_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             answers.set()
             await here.until(RecordingState.READY)
     assert logs[0]["event"] == "recordings.directory_hangs"
+
+
+# -- files of another machine -----------------------------------------------------------------------------------------
+
+
+async def test_far_file_is_told_when_it_is_complete(tmp_path: Path) -> None:
+    """A file of another machine is told by the same rule: not while it grows or has no sound."""
+    async with serving(tmp_path) as there, running(tmp_path, hosts=[there.host(pbx="far")]) as here:
+        path = there.root / "a.wav"
+        sound = wav(0.2, size=0)
+        path.write_bytes(wav(0))
+        await here.put(record_request("a.wav", call_id="far-1.0"), end_of_call("far-1.0"))
+        await trio.sleep(3 * SETTLE)
+        path.write_bytes(sound[:44])
+        with path.open("ab") as file:
+            for start in range(44, len(sound), 320):
+                file.write(sound[start : start + 320])
+                file.flush()
+                await trio.sleep(0.02)
+        assert (await here.state())[0] is RecordingState.WAITING
+        assert await here.steps() == ["EndCall"]
+        path.write_bytes(wav(0.2))
+        await here.until(RecordingState.READY)
+        assert await here.steps() == ["Record"]
+
+
+async def test_far_machine_that_is_away(tmp_path: Path) -> None:
+    """While the machine is away nothing is given up and the log says so after wait_seconds; when it is back, the file
+    is told, and one that is not there has its whole wait again."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    host = HostSettings(pbx="far", url=f"http://{address}", secret=SECRET)
+    with structlog.testing.capture_logs() as logs:
+        async with running(tmp_path, hosts=[host], wait_seconds=60) as here:
+            await here.put(record_request("a.wav", call_id="far-1.0"))
+            await here.put(record_request("b.wav", "b" * 32, call_id="far-2.0"))
+            await trio.sleep(2 * SETTLE)
+            assert not [entry for entry in logs if entry["log_level"] == "error"]
+            here.clock[0] += 61
+            await trio.sleep(0.25)
+            here.clock[0] += 600
+            for _ in range(5):  # other PBXes' recordings come meanwhile
+                here.awaited.wake_nowait()
+                await trio.sleep(0.05)
+            assert [(await here.state(token * 32))[0] for token in "ab"] == [RecordingState.WAITING] * 2
+            async with serving(tmp_path, bind=address) as there:
+                there.clock[0] = here.clock[0]
+                (there.root / "a.wav").write_bytes(wav(0.1))
+                await here.until(RecordingState.READY)
+                assert (await here.state("b" * 32))[0] is RecordingState.WAITING
+                here.clock[0] += 61
+                reason = await here.until(RecordingState.MISSING, "b" * 32)
+    assert reason == f"{address}: no file b.wav beneath {there.root}"
+    errors = [entry for entry in logs if entry["log_level"] == "error"]
+    assert [entry["event"] for entry in errors] == ["recordings.out_of_reach", "recordings.missing"]
+    assert (errors[0]["pbx"], errors[0]["waiting"]) == ("far", 2)
+    assert f"[[pbx]] far: recordings_url: http://{address}: no connection" in errors[0]["reason"]
+
+
+async def test_forgetting_what_another_machine_has(tmp_path: Path) -> None:
+    """With delete_files a recording is remembered until its file could be deleted; other PBXes' go meanwhile."""
+    host = HostSettings(pbx="far", url="http://127.0.0.1:9", secret=SECRET)
+    settings = {"watching": False, "keep_days": 30, "delete_files": True}
+    with structlog.testing.capture_logs() as logs:
+        async with running(tmp_path, hosts=[host], **settings) as here:  # type: ignore[arg-type]
+            (here.root / "a.wav").write_bytes(wav(0.1))
+            await here.put(record_request("f.wav", "f" * 32, "far-1.0"), record_request("a.wav"))
+            here.clock[0] = T0 + 31 * 86400
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(here.awaited.run)
+                while await here.outbox.recordings.find("a" * 32):  # noqa: ASYNC110 - a row
+                    await trio.sleep(0.01)
+                nursery.cancel_scope.cancel()
+            assert await here.outbox.recordings.find("f" * 32)
+    assert not list(here.root.iterdir())
+    (kept,) = [entry for entry in logs if entry["event"] == "recordings.not_forgotten"]
+    assert "no connection" in kept["reason"]
+
+
+async def test_converted_copies_are_forgotten(tmp_path: Path) -> None:
+    """What was converted and is no longer asked for is removed after keep_days, whatever became of its source."""
+    async with running(tmp_path, watching=False, keep_days=30) as here:
+        cache = here.awaited.archive.converter.cache
+        cache.prepare()
+        for name, age in (("old.mp3", 31), ("used.mp3", 29), ("at work.mp3.part", 40)):
+            (cache.directory / name).write_bytes(b"mp3")
+            os.utime(cache.directory / name, (T0 - age * 86400, T0 - age * 86400))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(here.awaited.run)
+            while (cache.directory / "old.mp3").exists():  # noqa: ASYNC110 - a file
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+        assert sorted(path.name for path in cache.directory.iterdir()) == ["at work.mp3.part", "used.mp3"]

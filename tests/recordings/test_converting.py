@@ -39,8 +39,10 @@ async def archive(tmp_path: Path, script: str, **settings: object) -> AsyncItera
 
 async def heard(shelf: Archive, name: str) -> bytes:
     playable = await shelf.open(row(name))
-    with os.fdopen(playable.file.fd, "rb") as file:
-        return file.read()
+    try:
+        return await playable.file.read(0, 1 << 20)
+    finally:
+        playable.file.close()
 
 
 async def test_once_for_all_who_ask(tmp_path: Path) -> None:

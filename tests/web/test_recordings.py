@@ -46,9 +46,10 @@ class Served:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         return await self.client.request(method, self.address + path, headers=sent)
 
-    async def stalled(self, path: str = PROXY) -> trio.SocketStream:
+    async def stalled(self, path: str = PROXY, source: str = "127.0.0.1") -> trio.SocketStream:
         """A client that asks and reads next to nothing."""
-        stream = await trio.open_tcp_stream("127.0.0.1", int(self.address.rpartition(":")[2]))
+        port = int(self.address.rpartition(":")[2])
+        stream = await trio.open_tcp_stream("127.0.0.1", port, local_address=source)
         stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         await stream.send_all(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         await stream.receive_some(100)
@@ -449,6 +450,59 @@ async def test_one_download_too_many(tmp_path: Path) -> None:
         stream.socket.close()
         await trio.sleep(0.1)
         assert (await web.get(Range="bytes=0-9")).status_code == 206
+
+
+async def test_no_more_than_that_at_once(tmp_path: Path) -> None:
+    """Of many who come at the same moment no more than max_downloads are served."""
+    async with served(tmp_path, settings=attrs.evolve(PLAIN, max_downloads=3)) as web:
+        await huge(web)
+        async with trio.open_nursery() as nursery:
+            streams: list[trio.SocketStream] = []
+
+            async def stall() -> None:
+                streams.append(await web.stalled())
+
+            for _ in range(12):
+                nursery.start_soon(stall)
+        assert open_files() == 3
+        for stream in streams:
+            stream.socket.close()
+
+
+async def test_one_listener_s_downloads(tmp_path: Path) -> None:
+    """One address without the secret has max_downloads_per_client; another, and the CRM at any address, are served."""
+    settings = attrs.evolve(PLAIN, max_downloads=6, max_downloads_per_client=2)
+    async with served(tmp_path, needs_secret=False, settings=settings) as web:
+        await huge(web)
+        streams = [await web.stalled(LISTEN) for _ in range(4)]
+        assert open_files() == 2
+        assert (await web.get(LISTEN)).status_code == 503
+        assert (await web.get(Range="bytes=0-9")).status_code == 206
+        other = await web.stalled(LISTEN, source="127.0.0.7")
+        crm = [await web.stalled(PROXY) for _ in range(3)]
+        assert open_files() == 6
+        assert (await web.get(Range="bytes=0-9")).status_code == 503
+        for stream in (*streams, other, *crm):
+            stream.socket.close()
+        await trio.sleep(0.2)
+        assert (await web.get(LISTEN, Range="bytes=0-9")).status_code == 206
+
+
+async def test_several_stalled_clients(tmp_path: Path) -> None:
+    """Many clients that take nothing keep nobody else waiting, and are all cut off."""
+    files = {NAME: SOUND, "other.wav": SOUND}
+    async with served(tmp_path, stall_seconds=0.5, files=files, settings=attrs.evolve(PLAIN, max_downloads=20)) as web:
+        web.rows["a" * 32] = row("other.wav", "a" * 32)
+        await huge(web)
+        streams = [await web.stalled() for _ in range(15)]
+        assert open_files() > 5
+        for _ in range(20):
+            assert (await web.get(f"/recording?id={'a' * 32}&secret={SECRET}")).content == SOUND
+        with trio.fail_after(3):
+            while open_files():  # noqa: ASYNC110 - of the system, which has no event for it
+                await trio.sleep(0.02)
+        for stream in streams:
+            stream.socket.close()
 
 
 # -- conversion -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ Every mistake of a file is reported at once, each with the line and the key, wha
 from __future__ import annotations
 
 import os
+import ssl
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,18 +19,19 @@ from uac_trio.ami.message import LocalProtocolError
 from uac_trio.ami_client import AMIServer
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.config.reader import ConfigError, Keys, Reader
-from uac_trio.config.tables import MAY_LACK_SECRET, ROUTE, SECRET, SERVER, TABLES
+from uac_trio.config.tables import HOST, MAY_LACK_SECRET, ROUTE, SECRET, SERVE_TABLES, SERVER, TABLES
 from uac_trio.logs import LogSettings
 from uac_trio.outbox import OutboxError, OutboxSettings
 from uac_trio.outbox.opening import parse_url
-from uac_trio.recordings import RecordingsSettings
+from uac_trio.recordings import HostSettings, RecordingsSettings
 from uac_trio.sender import SenderSettings
 from uac_trio.vtiger.account import Flavour, VtigerAccount
 from uac_trio.vtiger.click2call import Click2CallRules, Route
+from uac_trio.vtiger.recording import LONGEST_PUBLIC_URL
 from uac_trio.vtiger.responsible import ResponsibleRules
-from uac_trio.web import WebSettings
+from uac_trio.web import ServeSettings, WebSettings
 
-__all__ = ["Config", "ConfigError", "load_config", "load_rules"]
+__all__ = ["Config", "ConfigError", "ServeConfig", "load_config", "load_rules", "load_serve_config"]
 
 T = TypeVar("T")
 
@@ -44,6 +46,8 @@ class Config:
     """One a PBX, in the same order."""
     recordings: Mapping[str, tuple[str, ...]]
     """Directories of each PBX's recordings, by its name."""
+    hosts: tuple[HostSettings, ...]
+    """Other machines that have recordings."""
     calls: TrackerRules
     vtiger: VtigerAccount
     click2call: Click2CallRules
@@ -59,12 +63,21 @@ class Config:
     """What is allowed but not wise, for ``check`` and the start of the daemon."""
 
 
+@attrs.frozen(kw_only=True)
+class ServeConfig:
+    """The configuration of ``uac-trio serve-recordings``, read without a problem."""
+
+    path: Path
+    serve: ServeSettings
+    log: LogSettings
+
+
 def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     """Read the configuration at ``path``. ``environ`` is asked for CREDENTIALS_DIRECTORY. Raises ConfigError."""
     reader = Reader(path, environ)
     reader.load()
     reader.know_only(TABLES)
-    servers, routes, recordings = _read_pbxes(reader)
+    servers, routes, recordings, hosts = _read_pbxes(reader)
     calls = _read(reader, "calls", TrackerRules)
     vtiger = _read(reader, "vtiger", VtigerAccount)
     click2call = _read(reader, "click2call", Click2CallRules)
@@ -76,6 +89,9 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     log = _read(reader, "log", LogSettings)
     if store:
         _check_store(reader, store)
+    if http and len(http.public_url) > LONGEST_PUBLIC_URL:
+        what = f"expected {LONGEST_PUBLIC_URL} characters at most: vTiger keeps 200 of a link to a recording"
+        reader.wrong("http", "public_url", what)
     if reader.problems or not (
         calls and vtiger and click2call and responsible and http and playback and store and sender and log
     ):
@@ -85,6 +101,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         pbx=tuple(servers),
         routes=tuple(routes),
         recordings=recordings,
+        hosts=tuple(hosts),
         calls=calls,
         vtiger=vtiger,
         click2call=click2call,
@@ -111,10 +128,25 @@ def load_rules(path: Path) -> TrackerRules:
     return rules
 
 
-def _read_pbxes(reader: Reader) -> tuple[list[AMIServer], list[Route], dict[str, tuple[str, ...]]]:
+def load_serve_config(path: Path, environ: Mapping[str, str] = os.environ) -> ServeConfig:
+    """As ``load_config``, for ``uac-trio serve-recordings``. Raises ConfigError."""
+    reader = Reader(path, environ)
+    reader.load()
+    reader.know_only(SERVE_TABLES)
+    serve = _read(reader, "serve", ServeSettings, SERVE_TABLES)
+    log = _read(reader, "log", LogSettings, SERVE_TABLES)
+    if reader.problems or not (serve and log):
+        raise ConfigError(reader.problems)
+    return ServeConfig(path=path, serve=serve, log=log)
+
+
+def _read_pbxes(
+    reader: Reader,
+) -> tuple[list[AMIServer], list[Route], dict[str, tuple[str, ...]], list[HostSettings]]:
     servers: list[AMIServer] = []
     routes: list[Route] = []
     recordings: dict[str, tuple[str, ...]] = {}
+    hosts: list[HostSettings] = []
     names: set[str] = set()
     before = len(reader.problems)
     given = reader.tables("pbx", TABLES["pbx"])
@@ -125,6 +157,7 @@ def _read_pbxes(reader: Reader) -> tuple[list[AMIServer], list[Route], dict[str,
         name = values.get("name")
         if name is None or secret is None:
             continue
+        hosts += _read_host(reader, index, name, values)
         _check_name(reader, index, name, names)
         names.add(name)
         server = _build(reader, "pbx", index, AMIServer, {**_of(SERVER, values), "secret": secret}, SERVER)
@@ -135,12 +168,31 @@ def _read_pbxes(reader: Reader) -> tuple[list[AMIServer], list[Route], dict[str,
             servers.append(server)
             routes.append(route)
             recordings[name] = values.get("recordings", ())
-    return servers, routes, recordings
+    return servers, routes, recordings, hosts
 
 
-def _read(reader: Reader, table: str, settings: type[T]) -> T | None:
+def _read_host(reader: Reader, index: int, pbx: str, values: Mapping[str, Any]) -> list[HostSettings]:
+    """The machine that has this PBX's recordings, if one is named."""
+    given = reader.data["pbx"][index]
+    if "recordings_url" not in given:
+        for key in sorted(given.keys() & HOST.keys()):
+            reader.wrong("pbx", key, "belongs to a recordings_url, which is not there", index)
+        return []
+    secret = reader.secret("pbx", index, "recordings_secret")
+    ca_file = values.get("ca_file")
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except OSError as why:
+        what = "holds no certificate" if isinstance(why, ssl.SSLError) else why.strerror or str(why)
+        reader.wrong("pbx", "recordings_ca", f"{ca_file}: {what}", index)
+    if secret is None or "url" not in values:
+        return []
+    return [HostSettings(pbx=pbx, url=values["url"], secret=secret, ca_file=ca_file)]
+
+
+def _read(reader: Reader, table: str, settings: type[T], tables: Mapping[str, Keys] = TABLES) -> T | None:
     """One table as its settings class; None after a problem, which the reader has."""
-    keys = TABLES[table]
+    keys = tables[table]
     before = len(reader.problems)
     values = reader.table(table, keys)
     if "secret" in keys:

@@ -89,21 +89,22 @@ class Reader:
             return []
         return [self._values(name, index, one, keys) for index, one in enumerate(given)]
 
-    def secret(self, table: str, index: int = 0) -> str | None:
-        """``secret``, or what is in ``secret_file``, of a table; None after a problem.
+    def secret(self, table: str, index: int = 0, key: str = "secret") -> str | None:
+        """``secret``, or what is in ``secret_file``, of a table; None after a problem. ``key``: its name in the file.
 
         A ``secret_file`` without a directory is looked for among systemd's credentials, then beside the configuration.
         """
         whole = self.data.get(table, {})
         given = whole[index] if isinstance(whole, list) else whole
-        if not isinstance(given, dict) or ("secret" in given) == ("secret_file" in given):
-            self._add(table, index, "secret", "expected either secret or secret_file")
+        if not isinstance(given, dict) or (key in given) == (f"{key}_file" in given):
+            self._add(table, index, key, f"expected either {key} or {key}_file")
             return None
-        if "secret" in given:
-            return given["secret"] if isinstance(given["secret"], str) and given["secret"] else None
-        secret = self._from_file(table, index, given["secret_file"])
+        if key in given:
+            return given[key] if isinstance(given[key], str) and given[key] else None
+        told = given[f"{key}_file"]
+        secret = self._from_file(table, index, f"{key}_file", told)
         if secret == "":
-            self._add(table, index, "secret_file", f"{given['secret_file']}: is empty")
+            self._add(table, index, f"{key}_file", f"{told}: is empty")
         return secret or None
 
     def wrong(self, table: str, key: str, what: str, index: int = 0) -> None:
@@ -127,14 +128,12 @@ class Reader:
                 self._add(table, index, name, f"expected {why.expected}{found}")
         return values
 
-    def _from_file(self, table: str, index: int, told: object) -> str | None:
+    def _from_file(self, table: str, index: int, key: str, told: object) -> str | None:
         if not isinstance(told, str):
             return None  # reported as a wrong value of its key
         directory = self.environ.get("CREDENTIALS_DIRECTORY", "")
         if told.startswith(CREDENTIALS) and not directory:
-            self._add(
-                table, index, "secret_file", f"{told}: systemd sets this variable for units with LoadCredential= only"
-            )
+            self._add(table, index, key, f"{told}: systemd sets this variable for units with LoadCredential= only")
             return None
         path = self._secret_path(told, directory)
         try:
@@ -142,7 +141,7 @@ class Reader:
             return path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
         except (OSError, UnicodeDecodeError) as why:
             reason = why.strerror if isinstance(why, OSError) else "is no UTF-8 text"
-            self._add(table, index, "secret_file", f"{path}: {reason}")
+            self._add(table, index, key, f"{path}: {reason}")
             return None
 
     def _secret_path(self, told: str, directory: str) -> Path:

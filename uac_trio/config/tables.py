@@ -80,6 +80,14 @@ ROUTE: Keys = {
 ROOTS: Keys = {"recordings": Key(read=absolute_paths)}
 """``[[pbx]]``: where its recordings are."""
 
+HOST: Keys = {
+    "recordings_url": Key(read=web_address("http://pbx-host:5001"), attribute="url"),
+    "recordings_secret": Key(read=filled, secret=True),
+    "recordings_secret_file": Key(read=filled),
+    "recordings_ca": Key(read=absolute_path, attribute="ca_file"),
+}
+"""``[[pbx]]``: the machine that has them."""
+
 CALLS: Keys = {
     "extensions": Key(read=extensions),
     "internal": Key(read=one_of("ignore", "report")),
@@ -140,6 +148,7 @@ RECORDINGS: Keys = {
     "keep_days": Key(read=whole(0, 36500)),
     "delete_files": Key(read=flag),
     "max_downloads": Key(read=whole(1, 1000)),
+    "max_downloads_per_client": Key(read=whole(1, 1000)),
     "format": Key(read=one_of(*TARGETS)),
     "converter": Key(read=converter),
     "convert_seconds": Key(read=seconds(1, 3600)),
@@ -174,7 +183,7 @@ LOG: Keys = {
 }
 
 TABLES: Mapping[str, Keys] = {
-    "pbx": {**SERVER, **SECRET, **ROUTE, **ROOTS},
+    "pbx": {**SERVER, **SECRET, **ROUTE, **ROOTS, **HOST},
     "calls": CALLS,
     "vtiger": {**VTIGER, **SECRET},
     "click2call": CLICK2CALL,
@@ -186,5 +195,17 @@ TABLES: Mapping[str, Keys] = {
     "log": LOG,
 }
 """Every table there is, with every key."""
+
+SERVE: Keys = {
+    "bind": Key(read=bind),
+    "recordings": Key(read=absolute_paths, required=True),
+    "networks": Key(read=networks, required=True),
+    "delete_files": Key(read=flag),
+    "stall_seconds": Key(read=seconds(1, 3600)),
+    "max_connections": Key(read=whole(1, 10_000)),
+}
+
+SERVE_TABLES: Mapping[str, Keys] = {"serve": {**SERVE, **SECRET}, "log": LOG}
+"""The tables of the configuration of ``uac-trio serve-recordings``."""
 
 MAY_LACK_SECRET = frozenset({"route"})

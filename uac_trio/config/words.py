@@ -28,6 +28,9 @@ def describe(config: Config, at: float) -> Iterator[str]:
             yield f"    On its channel are set: {_some(route.variables)}."
         if roots := config.recordings.get(server.name):
             yield f"    Its recordings are beneath {_some(roots)}."
+        for host in config.hosts:
+            if host.pbx == server.name:
+                yield f"    Its recordings are asked for at {host.url}."
     rules = config.calls
     who = _numbers(rules.extensions)
     told = "told" if rules.internal == "report" else "not told"

@@ -131,7 +131,7 @@ class _Daemon:
                 )
                 self.storing = Storing(
                     outbox=self.outbox,
-                    roots=config.recordings,
+                    roots=self.archive.roots,
                     now=self.now,
                     requests_stored=self.sender.wake_nowait,
                     recordings_stored=lambda: self.awaited.wake_nowait(),
@@ -239,6 +239,7 @@ class _Daemon:
                 "in_memory": self.storing.in_memory,
                 "starts_over": self.intake.starts_over,
             },
+            "recordings": {"trouble": self.archive.troubles()},
             "outbox": attrs.asdict(self.storing.statistics) if self.storing.statistics else None,
             "crm": {"in_flight": sender.in_flight, "trouble": sender.trouble, "since": sender.trouble_since},
         }
@@ -250,7 +251,7 @@ class _Daemon:
     # -- for administrators -------------------------------------------------------------------------------------------
 
     def _has_recordings(self, call_id: str) -> bool:
-        return any(roots and call_id.startswith(f"{pbx}-") for pbx, roots in self.config.recordings.items())
+        return any(roots and call_id.startswith(f"{pbx}-") for pbx, roots in self.archive.roots.items())
 
     def _statuses(self) -> dict[str, AMIStatus]:
         return {name: client.status for name, client in self.intake.clients.items()}
@@ -307,6 +308,7 @@ def open_recordings(
     return open_archive(
         config.playback,
         roots=config.recordings,
+        hosts=config.hosts,
         cache=outbox.directory / "recordings-cache",
         find=outbox.recordings.find,
         now=now,

@@ -20,6 +20,7 @@ from uac_trio.live_check.finding import Findings
 from uac_trio.logs import mask_text
 from uac_trio.outbox import OutboxError, OutboxSettings
 from uac_trio.outbox.inspecting import StoreLook, inspect_store
+from uac_trio.recordings import HostSettings, RecordingsBusyError, open_host
 from uac_trio.recordings.converting import find_tool
 from uac_trio.sender import SenderSettings, ask_once
 from uac_trio.vtiger.account import VtigerAccount
@@ -85,21 +86,36 @@ def _disk(directory: Path, findings: Findings) -> None:
 # -- recordings -------------------------------------------------------------------------------------------------------
 
 
-async def check_recordings(config: Config, findings: Findings) -> None:
+async def check_recordings(config: Config, now: Callable[[], float], findings: Findings) -> None:
     roots = [(name, root) for name, listed in config.recordings.items() for root in listed]
     for name, root in roots:
         # In a thread of its own: a directory that is mounted from a host which is away may hang for ever.
         await trio.to_thread.run_sync(_root, name, root, findings, abandon_on_cancel=True)
-    without = [name for name, listed in config.recordings.items() if not listed]
+    for host in config.hosts:
+        await _host(host, now, findings)
+    far = {host.pbx for host in config.hosts}
+    without = [name for name, listed in config.recordings.items() if not listed and name not in far]
     if without:
         findings.ok(
             f"no directory is configured for PBX {', '.join(without)}: this machine serves none of its recordings"
         )
-    if not roots:
+    if not (roots or far):
         return
     _converter(config, findings)
     store = Path(config.store.url.removeprefix("sqlite:///")) if config.store.url.startswith("sqlite") else Path()
     _cache(Path(config.playback.cache or store.parent / "recordings-cache"), findings)
+
+
+async def _host(host: HostSettings, now: Callable[[], float], findings: Findings) -> None:
+    try:
+        async with open_host(host, now) as there:
+            await there.greet()
+    except RecordingsBusyError as why:
+        findings.problem(str(why))
+    except OSError as why:
+        findings.problem(f"[[pbx]] {host.pbx}: recordings_ca: {host.ca_file}: {why.strerror or why}")
+    else:
+        findings.ok(f"{host.url} gives the recordings of PBX {host.pbx}")
 
 
 def _root(name: str, root: str, findings: Findings) -> None:

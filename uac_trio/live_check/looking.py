@@ -32,7 +32,7 @@ async def look(config: Config, *, now: Callable[[], float], within: float = WITH
     parts += [
         (Findings("CRM"), partial(check_crm, config.vtiger, config.sender, now)),
         (Findings("store"), partial(check_store, config.store, now)),
-        (Findings("recordings"), partial(check_recordings, config)),
+        (Findings("recordings"), partial(check_recordings, config, now)),
         (Findings("HTTP"), partial(check_http, config.http, now)),
         (Findings("user"), check_user),
     ]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Generic, TypeVar
 
 import attrs
 import structlog
@@ -17,45 +15,27 @@ import trio
 from uac_trio.outbox import NewRecording, RecordingRow
 from uac_trio.recordings.cache import Cache
 from uac_trio.recordings.converting import Converter, find_tool
-from uac_trio.recordings.finding import OpenRecording, RecordingMissingError, delete_recording, find_recording
+from uac_trio.recordings.directories import Directories
+from uac_trio.recordings.finding import RecordingMissingError
+from uac_trio.recordings.host import HostSettings, RecordingsHost, open_host
+from uac_trio.recordings.place import Look, Place, RecordingFile, RecordingsBusyError, Wanted
 from uac_trio.recordings.settings import RecordingsSettings
-from uac_trio.recordings.sound import HEAD, sound_of, what_is_missing
+from uac_trio.recordings.sound import sound_of
 from uac_trio.vtiger.recording import token_of
 from uac_trio.vtiger.request import CallbackRequest
 
 log = structlog.get_logger()
 
-T = TypeVar("T")
-
 DAY = 86400.0
-OPEN_WITHIN = 20.0
-"""Seconds that a directory may take, which may be mounted from a host that is away."""
-THREADS = 4
-"""For each PBX. A mount that hangs keeps these busy, and those of no other."""
-
-
-class RecordingsBusyError(Exception):
-    """The directory does not answer: ask again later."""
 
 
 @attrs.frozen(kw_only=True)
 class Playable:
-    """What a listener gets; whoever has it closes ``file.fd``."""
+    """What a listener gets; whoever has it closes ``file``."""
 
-    file: OpenRecording
+    file: RecordingFile
     content_type: str
     etag: str
-
-
-@attrs.frozen(kw_only=True)
-class Look:
-    """What was seen of a file at one moment."""
-
-    identity: tuple[int, int, int] | None
-    """None: there is no file."""
-    size: int
-    trouble: str
-    """Why it is no complete recording; "" = it may be one, if it does not grow."""
 
 
 def split_told(
@@ -63,8 +43,8 @@ def split_told(
 ) -> tuple[list[CallbackRequest], list[NewRecording]]:
     """What goes into the outbox now, and what is known of recordings from the Record requests among ``requests``.
 
-    ``roots``: each PBX's directories, by its name, which begins the identities of its calls. Where there are none the
-    files are out of reach and the CRM is told at once.
+    ``roots``: where each PBX's files are, by its name, which begins the identities of its calls. Where there is nothing
+    the files are out of reach and the CRM is told at once.
     """
     now: list[CallbackRequest] = []
     recordings: list[NewRecording] = []
@@ -97,13 +77,14 @@ class Archive:
     """Made by ``open_archive``."""
 
     settings: RecordingsSettings
+    places: Mapping[str, Sequence[Place]]
+    """Where each PBX's files are, by its name; the first that has a file gives it."""
     roots: Mapping[str, Sequence[str]]
+    """The same in words: directories, addresses."""
     find: Callable[[str], Awaitable[RecordingRow | None]]
     """The row of a token."""
     now: Callable[[], float]
     converter: Converter
-    _threads: dict[str, trio.CapacityLimiter] = attrs.field(factory=dict, init=False)
-    """By PBX."""
 
     async def look_up(self, token: str) -> RecordingRow | None:
         """What is known of a recording; None: nothing, or its link has expired. Raises OutboxError."""
@@ -115,85 +96,111 @@ class Archive:
     async def open(self, row: RecordingRow) -> Playable:
         """A recording's file, or what it was converted to.
 
-        Raises RecordingMissingError; RecordingsBusyError when its directory does not answer.
+        Raises RecordingMissingError; RecordingsBusyError when the place where it may be does not answer.
         """
-        source, head = await self._in_thread(row.pbx, lambda: self._open(row), lambda made: os.close(made[0].fd))
-        keeps = False
+        source, head = await self._find(row)
+        file = source
         try:
             sound = sound_of(source.name, head)
             content_type = sound.content_type
-            file = source
             target = self.converter.target(sound)
             if target is not None:
                 converted = await self.converter.convert(source, sound, target)
                 if converted is not None:
+                    source.close()
                     file, content_type = converted, target.content_type
-            keeps = file is source
             return Playable(file=file, content_type=content_type, etag=_etag(file, content_type))
-        finally:
-            if not keeps:
-                os.close(source.fd)
+        except BaseException:
+            file.close()
+            raise
 
-    async def look(self, pbx: str, rows: Sequence[RecordingRow]) -> list[Look]:
-        """What is to be seen of the files now. Raises RecordingsBusyError."""
-        return await self._in_thread(pbx, lambda: [self._look_at(row) for row in rows], lambda _: None)
+    async def look(self, pbx: str, rows: Sequence[RecordingRow]) -> tuple[list[Look | None], str]:
+        """What is to be seen of each file now; None: nobody can tell, since a place does not answer. And why not."""
+        looks: list[Look | None] = [Look(identity=None, size=0, trouble="") for _ in rows]
+        left = list(range(len(rows)))
+        trouble = ""
+        for place in self.places.get(pbx, ()):
+            found: Sequence[Look | None]
+            try:
+                found = await place.look([_wanted(rows[index]) for index in left])
+            except RecordingsBusyError as why:
+                trouble = str(why)
+                found = [None] * len(left)
+            for index, new in zip(left, found, strict=True):
+                looks[index] = _both(looks[index], new)
+            left = [index for index in left if (look := looks[index]) is None or look.identity is None]
+            if not left:
+                break
+        return looks, trouble
 
     async def delete(self, row: RecordingRow) -> bool:
         """Delete a recording's file and what it was converted to. False: there was none, or it may not be deleted.
 
         Raises RecordingsBusyError.
         """
-        return await self._in_thread(row.pbx, lambda: self._delete(row), lambda _: None)
-
-    async def read(self, pbx: str, file: OpenRecording, start: int, length: int) -> bytes:
-        """At most ``length`` bytes; b"" where the file ends. Raises RecordingsBusyError, OSError."""
-        return await self._in_thread(pbx, lambda: os.pread(file.fd, length, start), lambda _: None)
-
-    async def _in_thread(self, pbx: str, work: Callable[[], T], dispose: Callable[[T], None]) -> T:
-        """``work`` in a thread that is given up when it takes too long; what it brings then is disposed of."""
-        limiter = self._threads.setdefault(pbx, trio.CapacityLimiter(THREADS))
-        left = _Left(dispose)
-        with trio.move_on_after(OPEN_WITHIN):
+        deleted = False
+        for place in self.places.get(row.pbx, ()):
             try:
-                made = await trio.to_thread.run_sync(left.bring, work, limiter=limiter, abandon_on_cancel=True)
-            except trio.Cancelled:
-                left.abandon()
-                raise
-            left.made.clear()
-            return made
-        log.error("recordings.directory_hangs", pbx=pbx, directories=list(self.roots.get(pbx, ())), seconds=OPEN_WITHIN)
-        raise RecordingsBusyError(f"the directories of {pbx} do not answer")
+                source, _ = await place.open(_wanted(row))
+                source.close()
+                await trio.to_thread.run_sync(self.converter.cache.forget, source)
+                deleted = await place.delete(_wanted(row)) or deleted
+            except RecordingMissingError:
+                continue
+            except OSError as why:
+                log.error("recordings.file_not_deleted", path=row.path, reason=why.strerror or str(why))
+        return deleted
 
-    def _delete(self, row: RecordingRow) -> bool:
-        roots = self.roots.get(row.pbx, ())
+    async def forget_converted(self, row: RecordingRow) -> None:
+        """Remove what a recording's file was converted to, which is our copy; the file itself stays.
+
+        Raises RecordingsBusyError.
+        """
+        for place in self.places.get(row.pbx, ()):
+            try:
+                source, _ = await place.open(_wanted(row))
+                source.close()
+                await trio.to_thread.run_sync(self.converter.cache.forget, source)
+            except RecordingMissingError:
+                continue
+            except OSError as why:
+                log.error("recordings.file_not_deleted", path=row.path, reason=why.strerror or str(why))
+
+    async def forget_unused(self, before: float) -> None:
+        """Remove converted files that nobody has asked for since ``before``: their recordings may be gone."""
         try:
-            source = find_recording(row.path, roots, row.at)
-            os.close(source.fd)
-            self.converter.cache.forget(source)
-            return delete_recording(row.path, roots, row.at)
-        except RecordingMissingError:
-            return False
+            removed = await trio.to_thread.run_sync(self.converter.cache.forget_unused, before)
         except OSError as why:
-            log.error("recordings.file_not_deleted", path=row.path, reason=why.strerror or str(why))
-            return False
+            log.error("recordings.no_cache", reason=why.strerror or str(why))
+        else:
+            log.debug("recordings.unused_removed", files=removed)
 
-    def _open(self, row: RecordingRow) -> tuple[OpenRecording, bytes]:
-        source = find_recording(row.path, self.roots.get(row.pbx, ()), row.at)
-        try:
-            head = os.pread(source.fd, HEAD, 0)
-        except OSError as why:
-            os.close(source.fd)
-            raise RecordingMissingError(f"{source.name}: {why.strerror}") from why
-        return source, head
+    async def greet(self) -> dict[str, str]:
+        """Ask the other machines whether they would answer; ``troubles`` then."""
+        for places in self.places.values():
+            for place in places:
+                if isinstance(place, RecordingsHost):
+                    with contextlib.suppress(RecordingsBusyError):
+                        await place.greet()
+        return self.troubles()
 
-    def _look_at(self, row: RecordingRow) -> Look:
-        try:
-            source, head = self._open(row)
-        except RecordingMissingError as why:
-            return Look(identity=None, size=0, trouble=str(why))
-        os.close(source.fd)
-        trouble = what_is_missing(source.name, head, source.size)
-        return Look(identity=source.identity, size=source.size, trouble=trouble)
+    def troubles(self) -> dict[str, str]:
+        """Why another machine gives us no recordings now, by the PBX's name."""
+        return {
+            pbx: place.trouble
+            for pbx, places in self.places.items()
+            for place in places
+            if isinstance(place, RecordingsHost) and place.trouble
+        }
+
+    async def _find(self, row: RecordingRow) -> tuple[RecordingFile, bytes]:
+        missing: list[str] = []
+        for place in self.places.get(row.pbx, ()):
+            try:
+                return await place.open(_wanted(row))
+            except RecordingMissingError as why:
+                missing.append(str(why))
+        raise RecordingMissingError("; ".join(missing) or _NOWHERE)
 
 
 @asynccontextmanager
@@ -201,57 +208,56 @@ async def open_archive(
     settings: RecordingsSettings,
     *,
     roots: Mapping[str, Sequence[str]],
+    hosts: Sequence[HostSettings] = (),
     cache: Path,
     find: Callable[[str], Awaitable[RecordingRow | None]],
     now: Callable[[], float],
 ) -> AsyncIterator[Archive]:
     """The recordings; leaving the block ends the conversions. ``cache`` is where converted files go if not configured.
 
+    ``roots``: directories of this machine, ``hosts``: other machines, which are asked for what is not in the former.
     A cache that cannot be had is told to the log, and nothing is converted.
     """
+    where = {pbx: (*some, *(host.url for host in hosts if host.pbx == pbx)) for pbx, some in roots.items()}
     tool = find_tool(settings.converter)
     kept = Cache(directory=Path(settings.cache) if settings.cache else cache, limit=settings.cache_mb << 20)
-    if tool and any(roots.values()):
+    if tool and any(where.values()):
         try:
             await trio.to_thread.run_sync(kept.prepare)
         except OSError as why:
             log.error("recordings.no_cache", directory=str(kept.directory), reason=why.strerror or str(why))
             tool = ""
-    elif settings.converter and any(roots.values()):
+    elif settings.converter and any(where.values()):
         log.warning(
             "recordings.no_converter", reason="neither ffmpeg nor sox is installed", converter=settings.converter
         )
-    async with trio.open_nursery() as nursery:
+    async with AsyncExitStack() as stack:
+        places: dict[str, list[Place]] = {pbx: [Directories(pbx, some)] if some else [] for pbx, some in roots.items()}
+        for host in hosts:
+            places.setdefault(host.pbx, []).append(await stack.enter_async_context(open_host(host, now)))
+        nursery = await stack.enter_async_context(trio.open_nursery())
         converter = Converter(settings=settings, cache=kept, tool=tool, nursery=nursery)
-        yield Archive(settings=settings, roots=roots, find=find, now=now, converter=converter)
+        yield Archive(settings=settings, places=places, roots=where, find=find, now=now, converter=converter)
         nursery.cancel_scope.cancel()
 
 
-def _etag(file: OpenRecording, content_type: str) -> str:
+_NOWHERE = "the configuration does not say where the recordings of this PBX are"
+
+
+def _wanted(row: RecordingRow) -> Wanted:
+    return Wanted(path=row.path, at=row.at)
+
+
+def _both(here: Look | None, there: Look | None) -> Look | None:
+    """What two places say together, of which the first has no such file or does not answer."""
+    if there is not None and there.identity is not None:
+        return there
+    if here is None or there is None:
+        return None
+    return attrs.evolve(there, trouble="; ".join(filter(None, (here.trouble, there.trouble))))
+
+
+def _etag(file: RecordingFile, content_type: str) -> str:
     """Strong: other bytes, another tag."""
-    told = repr((file.identity, content_type)).encode()
+    told = repr((file.identity, content_type)).encode(errors="surrogateescape")
     return f'"{hashlib.sha256(told).hexdigest()[:24]}"'
-
-
-@attrs.define(eq=False)
-class _Left(Generic[T]):
-    """What a thread brings, until somebody has taken it: it may come when nobody waits for it any more."""
-
-    dispose: Callable[[T], None]
-    made: list[T] = attrs.field(factory=list)
-    lock: threading.Lock = attrs.field(factory=threading.Lock)
-    is_abandoned: bool = False
-
-    def bring(self, work: Callable[[], T]) -> T:
-        made = work()
-        with self.lock:
-            self.made.append(made)
-            if self.is_abandoned:
-                self.dispose(made)
-        return made
-
-    def abandon(self) -> None:
-        with self.lock:
-            self.is_abandoned = True
-            for made in self.made:
-                self.dispose(made)

@@ -6,7 +6,7 @@ has a task of its own. Requests of a call whose recording is awaited are not hel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NoReturn
 
 import attrs
@@ -14,7 +14,8 @@ import structlog
 import trio
 
 from uac_trio.outbox import OutboxError, RecordingRow, RecordingRows
-from uac_trio.recordings.archive import DAY, Archive, Look, RecordingsBusyError
+from uac_trio.recordings.archive import DAY, Archive
+from uac_trio.recordings.place import Look, RecordingsBusyError
 from uac_trio.recordings.sound import WITHOUT_LENGTH
 
 log = structlog.get_logger()
@@ -23,6 +24,8 @@ SETTLE = 1.0
 """Seconds between the two looks that must show the same file."""
 LONGEST_PAUSE = 30.0
 """Seconds between two looks for a file that does not come; also how soon another connector's recordings are seen."""
+TELL_EVERY = 3600.0
+"""Seconds between two reports of a place that stays away."""
 FORGET_EVERY = 3600.0
 
 
@@ -46,6 +49,18 @@ class _Watched:
         return self.is_settled and not look.trouble
 
 
+@attrs.define
+class _Watch:
+    """What waits of one PBX."""
+
+    began: float
+    """Since when its files can be seen. Before, nobody knew whether they were there: the wait does not count."""
+    recordings: dict[str, _Watched] = attrs.field(factory=dict)
+    away_since: float | None = None
+    """A place does not answer."""
+    tell_at: float = 0.0
+
+
 @attrs.define(eq=False)
 class AwaitedRecordings:
     """Puts the requests of recordings into the outbox when their files are complete."""
@@ -63,48 +78,67 @@ class AwaitedRecordings:
             woken.set()
 
     async def run(self) -> NoReturn:
-        """Watch every PBX that has directories, and forget what is old."""
+        """Watch every PBX whose files can be reached, and forget what is old."""
         async with trio.open_nursery() as nursery:
-            for pbx, roots in self.archive.roots.items():
-                if roots:
+            for pbx, places in self.archive.places.items():
+                if places:
                     nursery.start_soon(self._watch, pbx)
             nursery.start_soon(self._forget)
         raise AssertionError("the watch has no end")
 
     async def _watch(self, pbx: str) -> NoReturn:
-        watched: dict[str, _Watched] = {}
-        began = self.now()
+        watch = _Watch(self.now())
         while True:
             self._woken[pbx] = woken = trio.Event()
-            pause = LONGEST_PAUSE
             try:
-                pause = await self._look(pbx, watched, began)
+                pause = await self._look(pbx, watch)
             except OutboxError as why:
                 log.debug("recordings.store_away", pbx=pbx, reason=str(why))  # the daemon tells it louder
                 pause = SETTLE
-            except RecordingsBusyError:
-                pass
             with trio.move_on_after(pause):
                 await woken.wait()
 
-    async def _look(self, pbx: str, watched: dict[str, _Watched], began: float) -> float:
+    async def _look(self, pbx: str, watch: _Watch) -> float:
         """One look at all whose time has come; how long to pause."""
+        watched = watch.recordings
         rows = {row.token: row for row in await self.rows.awaited(pbx)}
         for gone in watched.keys() - rows.keys():
             del watched[gone]
         for token in rows:
             watched.setdefault(token, _Watched(due=trio.current_time()))
         due = [row for row in rows.values() if watched[row.token].due <= trio.current_time()]
-        looks = await self.archive.look(pbx, due) if due else []
-        for row, look in zip(due, looks, strict=True):
-            if watched[row.token].note(look, trio.current_time()):
-                await self._release(row, look)
-                del watched[row.token]
-            # What waited while we were away is looked for anew.
-            elif self.now() - max(row.created_at, began) > self.archive.settings.wait_seconds:
-                await self._end_wait(row, watched.pop(row.token), look)
+        if due:
+            looks, trouble = await self.archive.look(pbx, due)
+            self._note_place(pbx, watch, trouble)
+            for row, look in zip(due, looks, strict=True):
+                await self._note_look(watch, row, look)
         next_due = min((each.due for each in watched.values()), default=trio.current_time() + LONGEST_PAUSE)
         return max(0.05, next_due - trio.current_time())
+
+    def _note_place(self, pbx: str, watch: _Watch, trouble: str) -> None:
+        now = self.now()
+        if not trouble:
+            if watch.away_since is not None:
+                watch.began, watch.away_since = now, None
+            return
+        if watch.away_since is None:
+            watch.away_since, watch.tell_at = now, now + self.archive.settings.wait_seconds
+        if now >= watch.tell_at:
+            watch.tell_at = now + TELL_EVERY
+            seconds = round(now - watch.away_since)
+            log.error(
+                "recordings.out_of_reach", pbx=pbx, seconds=seconds, waiting=len(watch.recordings), reason=trouble
+            )
+
+    async def _note_look(self, watch: _Watch, row: RecordingRow, look: Look | None) -> None:
+        watched = watch.recordings[row.token]
+        if look is None:
+            watched.due = trio.current_time() + LONGEST_PAUSE
+        elif watched.note(look, trio.current_time()):
+            await self._release(row, look)
+            del watch.recordings[row.token]
+        elif self.now() - max(row.created_at, watch.began) > self.archive.settings.wait_seconds:
+            await self._end_wait(row, watch.recordings.pop(row.token), look)
 
     async def _release(self, row: RecordingRow, look: Look) -> None:
         if await self.rows.release(row.token, look.size, self.now()):
@@ -132,24 +166,37 @@ class AwaitedRecordings:
     async def _forget(self) -> NoReturn:
         while True:
             if self.archive.settings.keep_days:
+                before = self.now() - self.archive.settings.keep_days * DAY
                 try:
-                    await self._forget_old(self.now() - self.archive.settings.keep_days * DAY)
+                    await self._forget_old(before)
                 except OutboxError as why:
                     log.debug("recordings.store_away", reason=str(why))
+                await self.archive.forget_unused(before)
             await trio.sleep(FORGET_EVERY)
 
     async def _forget_old(self, before: float) -> None:
+        away: set[str] = set()
         while rows := await self.rows.older(before):
-            # Files first: what a stop interrupts is done again.
-            deleted = await self._delete_files(rows) if self.archive.settings.delete_files else 0
-            await self.rows.delete(rows)
-            log.info("recordings.forgotten", recordings=len(rows), files=deleted)
+            # Files first: what a stop interrupts is done again, and what cannot be done now is tried in an hour.
+            done: list[RecordingRow] = []
+            deleted = 0
+            for row in rows:
+                if row.pbx in away:
+                    continue
+                try:
+                    deleted += await self._forget_file(row)
+                    done.append(row)
+                except RecordingsBusyError as why:
+                    away.add(row.pbx)
+                    log.error("recordings.not_forgotten", pbx=row.pbx, reason=str(why))
+            await self.rows.delete(done)
+            if done:
+                log.info("recordings.forgotten", recordings=len(done), files=deleted)
+            if len(done) < len(rows):
+                return
 
-    async def _delete_files(self, rows: Sequence[RecordingRow]) -> int:
-        deleted = 0
-        for row in rows:
-            try:
-                deleted += await self.archive.delete(row)
-            except RecordingsBusyError:
-                log.error("recordings.file_not_deleted", path=row.path, reason="its directory does not answer")
-        return deleted
+    async def _forget_file(self, row: RecordingRow) -> bool:
+        if self.archive.settings.delete_files:
+            return await self.archive.delete(row)
+        await self.archive.forget_converted(row)
+        return False

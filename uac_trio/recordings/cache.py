@@ -15,6 +15,7 @@ from pathlib import Path
 import attrs
 
 from uac_trio.recordings.finding import OpenRecording
+from uac_trio.recordings.place import RecordingFile
 from uac_trio.recordings.sound import TARGETS
 
 _PART = ".part"
@@ -28,7 +29,7 @@ class Cache:
     limit: int
     """Bytes."""
 
-    def name_of(self, source: OpenRecording, suffix: str) -> str:
+    def name_of(self, source: RecordingFile, suffix: str) -> str:
         """What the conversion of ``source`` is called here: another name as soon as the source changes."""
         told = repr((source.name, *source.identity)).encode(errors="surrogateescape")
         return hashlib.sha256(told).hexdigest()[:32] + suffix
@@ -51,10 +52,21 @@ class Cache:
         status = os.fstat(fd)
         return OpenRecording(fd=fd, name=name, size=status.st_size, mtime_ns=0, inode=0)
 
-    def forget(self, source: OpenRecording) -> None:
+    def forget(self, source: RecordingFile) -> None:
         """Remove whatever ``source`` was converted to. Raises OSError."""
         for target in TARGETS.values():
             (self.directory / self.name_of(source, target.suffix)).unlink(missing_ok=True)
+
+    def forget_unused(self, before: float) -> int:
+        """Remove what nobody has asked for since ``before``, seconds since the epoch; how many. Raises OSError."""
+        removed = 0
+        with contextlib.suppress(FileNotFoundError):  # nothing was ever converted
+            for entry in os.scandir(self.directory):
+                with contextlib.suppress(FileNotFoundError):
+                    if not entry.name.endswith(_PART) and entry.stat(follow_symlinks=False).st_mtime < before:
+                        os.unlink(entry.path)
+                        removed += 1
+        return removed
 
     def part(self, name: str) -> Path:
         """Where a conversion is written until it is whole."""

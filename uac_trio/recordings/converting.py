@@ -10,19 +10,25 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import attrs
 import structlog
 import trio
 
 from uac_trio.recordings.cache import Cache
-from uac_trio.recordings.finding import OpenRecording
+from uac_trio.recordings.directories import Directories, NearFile
+from uac_trio.recordings.place import RecordingFile, RecordingsBusyError
 from uac_trio.recordings.settings import RecordingsSettings
 from uac_trio.recordings.sound import TARGETS, Sound, Target, command
 
 log = structlog.get_logger()
 
 TOOLS = ("ffmpeg", "sox")
+PIECE = 256 * 1024
+"""Bytes fetched at once from another machine."""
 MAX_SAID = 2000
 """Bytes of a converter's complaints that are kept."""
 
@@ -49,9 +55,11 @@ class Converter:
     """Owns the conversions: cancelling it ends their children."""
     _jobs: dict[str, _Job] = attrs.field(factory=dict, init=False)
     _slots: trio.CapacityLimiter = attrs.field(init=False)
+    _directory: Directories = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._slots = trio.CapacityLimiter(self.settings.conversions)
+        self._directory = Directories("cache", (str(self.cache.directory),))
 
     def target(self, sound: Sound) -> Target | None:
         """What a listener gets instead of ``sound``; None: the file as it is."""
@@ -61,32 +69,33 @@ class Converter:
             return None
         return target
 
-    async def convert(self, source: OpenRecording, sound: Sound, target: Target) -> OpenRecording | None:
-        """The converted file, open; None: it could not be made, and the log says why. ``source`` stays open."""
+    async def convert(self, source: RecordingFile, sound: Sound, target: Target) -> RecordingFile | None:
+        """The converted file; None: it could not be made, and the log says why. ``source`` stays open."""
         name = self.cache.name_of(source, target.suffix)
         found = await trio.to_thread.run_sync(self.cache.open, name)
         if found is None:
             job = self._jobs.get(name)
             if job is None:
                 job = self._jobs[name] = _Job()
-                self.nursery.start_soon(self._run, job, os.dup(source.fd), source.name, name, sound, target)
+                self.nursery.start_soon(self._run, job, source.again(), name, sound, target)
             await job.ended.wait()
             found = await trio.to_thread.run_sync(self.cache.open, name) if job.was_made else None
         if found is None:
             return None
         shown = source.name.rpartition(".")[0] + target.suffix
-        return attrs.evolve(found, name=shown, mtime_ns=source.mtime_ns, inode=source.inode)
+        made = attrs.evolve(found, name=shown, mtime_ns=source.mtime_ns, inode=source.inode)
+        return NearFile(made, self._directory)
 
-    async def _run(self, job: _Job, fd: int, told: str, name: str, sound: Sound, target: Target) -> None:
+    async def _run(self, job: _Job, source: RecordingFile, name: str, sound: Sound, target: Target) -> None:
         try:
             async with self._slots:
-                job.was_made = await self._make(fd, told, name, sound, target)
+                job.was_made = await self._make(source, name, sound, target)
         finally:
-            os.close(fd)
+            source.close()
             del self._jobs[name]
             job.ended.set()
 
-    async def _make(self, fd: int, told: str, name: str, sound: Sound, target: Target) -> bool:
+    async def _make(self, source: RecordingFile, name: str, sound: Sound, target: Target) -> bool:
         part = self.cache.part(name)
         arguments = command(self.tool, sound, target, str(part))
         began = trio.current_time()
@@ -94,19 +103,50 @@ class Converter:
         code: int | None = None
         try:
             with trio.move_on_after(self.settings.convert_seconds):
-                code = await _run_child(arguments or [], fd, said)
+                async with self._on_disk(source) as fd:
+                    code = await _run_child(arguments or [], fd, said)
             if code == 0:
                 await trio.to_thread.run_sync(self.cache.keep, name)
-                log.debug("recordings.converted", file=told, to=target.suffix, seconds=trio.current_time() - began)
+                seconds = trio.current_time() - began
+                log.debug("recordings.converted", file=source.name, to=target.suffix, seconds=seconds)
                 return True
-        except OSError as why:
-            said += str(why).encode()
+        except (OSError, RecordingsBusyError) as why:
+            said += str(why).encode(errors="replace")
         finally:
             part.unlink(missing_ok=True)
         reason = f"took longer than {self.settings.convert_seconds:g} s" if code is None and not said else ""
         words = said.decode(errors="replace").strip()
-        log.error("recordings.not_converted", file=told, by=self.tool, code=code, reason=reason or words)
+        log.error("recordings.not_converted", file=source.name, by=self.tool, code=code, reason=reason or words)
         return False
+
+    @asynccontextmanager
+    async def _on_disk(self, source: RecordingFile) -> AsyncIterator[int]:
+        """A descriptor at the beginning of the file; one of another machine is fetched, for as long as the block runs.
+
+        Raises OSError, RecordingsBusyError.
+        """
+        if isinstance(source, NearFile):
+            yield source.opened.fd
+            return
+        if source.size > self.cache.limit:
+            raise OSError(f"has {source.size} bytes, and cache_mb lets no more be fetched than {self.cache.limit}")
+        # Without a name, so nothing is left of it whatever happens to us.
+        with await trio.to_thread.run_sync(lambda: tempfile.TemporaryFile(dir=self.cache.directory)) as file:
+            at = 0
+            while at < source.size:
+                piece = await source.read(at, min(PIECE, source.size - at))
+                if not piece:
+                    raise OSError("became shorter while it was fetched")
+                await trio.to_thread.run_sync(_write_all, file.fileno(), piece)
+                at += len(piece)
+            os.lseek(file.fileno(), 0, os.SEEK_SET)
+            yield file.fileno()
+
+
+def _write_all(fd: int, piece: bytes) -> None:
+    view = memoryview(piece)
+    while view:
+        view = view[os.write(fd, view) :]
 
 
 async def _run_child(arguments: list[str], fd: int, said: bytearray) -> int:

@@ -22,6 +22,8 @@ import attrs
 DEEPEST = 6
 """Directories of a told path that are tried beneath a root which is not where the PBX has it."""
 
+NO_FILE = "the path that the PBX told is no file's"
+
 SUBSTITUTES = (".mp3", ".ogg", ".opus")
 """What a recording may have been turned into since."""
 
@@ -67,7 +69,7 @@ def split_path(told: str) -> list[str]:
     """The names of a told path. Raises RecordingMissingError for one that can be no recording's."""
     parts = [part for part in told.split("/") if part and part != "."]
     if not parts or ".." in parts or "\0" in told or not _is_encodable(told):
-        raise RecordingMissingError("the path that the PBX told is no file's")
+        raise RecordingMissingError(NO_FILE)
     return parts
 
 

@@ -17,6 +17,9 @@ class RecordingsSettings:
     """When a recording is forgotten, its file is deleted as well."""
     max_downloads: int = 20
     """Recordings sent at once; one more client is told to come again (503)."""
+    max_downloads_per_client: int = 8
+    """Of these, to one address that does not know the secret: a browser opens six connections. The CRM's proxy, one
+    address for all users, knows it and may have all."""
     format: str = "wav"
     """What listeners get. ``wav``: what browsers play goes out as it is, all else as wav; ``mp3``, ``opus``: all so."""
     converter: str = "auto"

@@ -1,18 +1,15 @@
-"""One POST to the CRM and what comes back. The only module that knows httpx."""
+"""One question to the CRM and what comes back."""
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import partial
 from urllib.parse import urlencode
 
 import attrs
-import httpx
-import trio
 
-from uac_trio import __version__
+from uac_trio.http_client import HTTPClient, HTTPReply, NoReplyError, NotSentError, open_http_client
 from uac_trio.sender.gate import SenderSettings
 from uac_trio.vtiger.account import VtigerAccount
 from uac_trio.vtiger.reply import Failure, NoReply, Reply, retry_after_seconds
@@ -20,14 +17,14 @@ from uac_trio.vtiger.reply import Failure, NoReply, Reply, retry_after_seconds
 MAX_BODY = 64 * 1024
 """Bytes of a reply that are read. vTiger's own are below 1 KiB; an error page is known by its beginning."""
 
-_KEEP_ALIVE = 2.0  # seconds; below the 5 s after which Apache closes, or a request meets a closing connection
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @attrs.frozen(eq=False)
 class CRMClient:
     """Posts forms to one address of the CRM. Made by ``open_client``."""
 
-    _client: httpx.AsyncClient
+    _client: HTTPClient
     _account: VtigerAccount
     _url: str
     _within: float
@@ -35,48 +32,24 @@ class CRMClient:
 
     async def post(self, form: Mapping[str, str]) -> Reply | NoReply:
         """Its reply, or why there is none, after ``answer_within`` of the settings at the latest."""
-        return await self._asked(urlencode(form, encoding="utf-8", errors="replace").encode())
+        body = urlencode(form, encoding="utf-8", errors="replace").encode()
+        return await self._asked(partial(self._client.post, self._url, body, _FORM))
 
     async def get(self) -> Reply | NoReply:
         """The same for the bare address."""
-        return await self._asked(None)
+        return await self._asked(partial(self._client.get, self._url))
 
-    async def _asked(self, body: bytes | None) -> Reply | NoReply:
-        host = self._account.host
+    async def _asked(self, ask: Callable[..., Awaitable[HTTPReply]]) -> Reply | NoReply:
+        host, secret = self._account.host, self._account.secret
         try:
-            with trio.fail_after(self._within):
-                return await self._sent(body)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as error:
-            detail = str(error) or "no connection in time"
-            return NoReply(failure=Failure.NOT_SENT, detail=f"{host}: {detail}")
-        except (httpx.TimeoutException, trio.TooSlowError):
-            return NoReply(failure=Failure.UNKNOWN, detail=f"{host} gave no complete reply in time")
-        except httpx.TransportError as error:
-            detail = str(error) or type(error).__name__
-            return NoReply(failure=Failure.UNKNOWN, detail=f"{host} broke the connection: {detail}")
-
-    async def _sent(self, body: bytes | None) -> Reply:
-        if body is None:
-            request = self._client.build_request("GET", self._url)
-        else:
-            headers = {"Content-Type": "application/x-www-form-urlencoded"}
-            request = self._client.build_request("POST", self._url, content=body, headers=headers)
-            request.stream = _Body(body)
-        reply = await self._client.send(request, stream=True)
-        try:
-            read = bytearray()
-            # Cancelled and not left by ``break``: httpx's nested generators end only if something is raised innermost.
-            with trio.CancelScope() as enough:
-                async for chunk in reply.aiter_raw():
-                    read += chunk
-                    if len(read) >= MAX_BODY:
-                        enough.cancel()
-        finally:
-            await reply.aclose()
-        text = bytes(read[:MAX_BODY]).decode("utf-8", errors="replace")
-        secret = self._account.secret
+            reply = await ask(most=MAX_BODY, within=self._within)
+        except NotSentError as why:
+            return NoReply(failure=Failure.NOT_SENT, detail=f"{host}: {why}")
+        except NoReplyError as why:
+            return NoReply(failure=Failure.UNKNOWN, detail=f"{host} {why}")
+        text = reply.body.decode("utf-8", errors="replace")
         return Reply(
-            status=reply.status_code,
+            status=reply.status,
             content_type=reply.headers.get("content-type", ""),
             text=text.replace(secret, "***"),  # an error page may quote what it was sent
             location=reply.headers.get("location", "").replace(secret, "***"),
@@ -89,21 +62,15 @@ class CRMClient:
 async def open_client(
     account: VtigerAccount, settings: SenderSettings, *, now: Callable[[], float], url: str = ""
 ) -> AsyncIterator[CRMClient]:
-    """A client for ``url``, or for the account's own; ``in_flight`` connections of its own at most.
-
-    Proxies named in the environment are not used; redirects are not followed, for a redirected POST loses its form;
-    cookies are not kept, for PHP lets the requests of one session in one at a time.
-    """
-    async with httpx.AsyncClient(
-        verify=ssl.create_default_context(cafile=settings.ca_file),
-        trust_env=False,
-        follow_redirects=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        timeout=httpx.Timeout(settings.reply_timeout, connect=settings.connect_timeout),
-        limits=httpx.Limits(max_connections=settings.in_flight, keepalive_expiry=_KEEP_ALIVE),
-        headers={"User-Agent": f"uac-trio/{__version__}", "Accept-Encoding": "identity"},
-    ) as client:
-        yield CRMClient(client, account, url or account.url, settings.answer_within, now)
+    """A client for ``url``, or for the account's own; ``in_flight`` connections of its own at most."""
+    client = open_http_client(
+        connect_timeout=settings.connect_timeout,
+        reply_timeout=settings.reply_timeout,
+        connections=settings.in_flight,
+        ca_file=settings.ca_file,
+    )
+    async with client as http:
+        yield CRMClient(http, account, url or account.url, settings.answer_within, now)
 
 
 async def ask_once(
@@ -116,19 +83,3 @@ async def ask_once(
             return await (client.get() if form is None else client.post(form))
     except OSError as error:  # ca_file cannot be read, or holds no certificate (ssl.SSLError)
         return NoReply(failure=Failure.NOT_SENT, detail=f"[sender] ca_file {settings.ca_file}: {error}")
-
-
-@attrs.define(eq=False)
-class _Body(httpx.AsyncByteStream):
-    """A body in one piece. httpx's own is a generator, which a cancelled write leaves behind unfinished."""
-
-    _rest: bytes
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if not self._rest:
-            raise StopAsyncIteration
-        piece, self._rest = self._rest, b""
-        return piece

@@ -11,12 +11,16 @@ import hmac
 import re
 
 from uac_trio.calls.fact import RecordingKnown
+from uac_trio.vtiger.field import MAX_LINK
 from uac_trio.vtiger.translate import Link
 
 TOKEN = re.compile(r"[0-9a-f]{32}")
 """What a link's one parameter looks like: 128 bits."""
 
 _BEFORE_TOKEN = "/recording?id="  # noqa: S105 - a piece of a path
+
+LONGEST_PUBLIC_URL = MAX_LINK - len(_BEFORE_TOKEN) - 32
+"""Characters; links below a longer one would be cut, so they are not told."""
 
 
 def recording_link(public_url: str, secret: str) -> Link:

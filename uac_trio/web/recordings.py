@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hmac
 import math
-import os
 import re
 import secrets
 import weakref
+from collections import Counter
 from collections.abc import Sequence
 from http import HTTPStatus
 from types import TracebackType
@@ -27,7 +27,14 @@ from quart.wrappers.response import ResponseBody
 from quart_trio import QuartTrio
 
 from uac_trio.outbox import OutboxError, RecordingRow
-from uac_trio.recordings import Archive, Playable, RecordingMissingError, RecordingsBusyError
+from uac_trio.recordings import (
+    Archive,
+    Playable,
+    RecordingFile,
+    RecordingMissingError,
+    RecordingsBusyError,
+    RecordingsSettings,
+)
 from uac_trio.vtiger.recording import TOKEN
 from uac_trio.web.partial import Selection, Version, select
 from uac_trio.web.wrong_secrets import WrongSecrets
@@ -46,8 +53,37 @@ Segments = Sequence[bytes | tuple[int, int]]
 
 @attrs.define(eq=False)
 class Downloads:
+    """The recordings that are being sent."""
+
     limit: int
+    limit_per_client: int
     running: int = 0
+    by_client: Counter[str] = attrs.field(factory=Counter)
+    """By address; "" is the CRM, whose one address serves all of its users."""
+
+    @classmethod
+    def limited_by(cls, settings: RecordingsSettings) -> Self:
+        return cls(settings.max_downloads, settings.max_downloads_per_client)
+
+    def has_room(self, client: str) -> bool:
+        """If not, the log says so."""
+        if self.running >= self.limit:
+            log.warning("recordings.too_many_downloads", limit=self.limit)
+        elif client and self.by_client[client] >= self.limit_per_client:
+            log.warning("recordings.too_many_downloads", client=client, limit=self.limit_per_client)
+        else:
+            return True
+        return False
+
+    def begin(self, client: str) -> None:
+        self.running += 1
+        self.by_client[client] += 1
+
+    def end(self, client: str) -> None:
+        self.running -= 1
+        self.by_client[client] -= 1
+        if not self.by_client[client]:
+            del self.by_client[client]
 
 
 @attrs.frozen(kw_only=True)
@@ -60,7 +96,7 @@ class Playback:
     needs_secret: bool
     """The CRM's proxy appends the secret (SalesPlatform); otherwise the token is enough."""
     downloads: Downloads = attrs.field(
-        default=attrs.Factory(lambda self: Downloads(self.archive.settings.max_downloads), takes_self=True), init=False
+        default=attrs.Factory(lambda self: Downloads.limited_by(self.archive.settings), takes_self=True), init=False
     )
     wrong_secrets: WrongSecrets = attrs.field(factory=WrongSecrets)
 
@@ -70,11 +106,12 @@ def add_recordings(app: QuartTrio, playback: Playback) -> None:
     downloads = playback.downloads
 
     async def recording() -> Response:
-        if downloads.running >= downloads.limit:
-            log.warning("recordings.too_many_downloads", limit=downloads.limit)
+        is_crm = _knows_secret(playback)
+        client = "" if is_crm else request.remote_addr or "?"
+        if not downloads.has_room(client):
             return _busy()
         try:
-            found = await _look_up(playback)
+            found = await _look_up(playback, is_crm=is_crm)
             playable = await _open(playback, found) if isinstance(found, RecordingRow) else None
         except (OutboxError, RecordingsBusyError) as why:
             log.error("recordings.unavailable", reason=str(why))
@@ -83,7 +120,10 @@ def add_recordings(app: QuartTrio, playback: Playback) -> None:
             return _empty(found)
         if playable is None:
             return _empty(HTTPStatus.NOT_FOUND)
-        download = _Download(playback.archive, found.pbx, playable, downloads)
+        if not downloads.has_room(client):  # others came while we looked
+            playable.file.close()
+            return _busy()
+        download = _Download(playable, downloads, client)
         try:
             return _reply(download)
         except BaseException:
@@ -93,15 +133,19 @@ def add_recordings(app: QuartTrio, playback: Playback) -> None:
     app.add_url_rule("/recording", "recording", recording, methods=["GET"])
 
 
-async def _look_up(playback: Playback) -> RecordingRow | HTTPStatus:
+def _knows_secret(playback: Playback) -> bool:
+    given = request.args.getlist("secret")
+    return len(given) == 1 and hmac.compare_digest(
+        given[0].encode(errors="replace"), playback.secret.encode(errors="replace")
+    )
+
+
+async def _look_up(playback: Playback, *, is_crm: bool) -> RecordingRow | HTTPStatus:
     """The row that the request may hear, or why not. Raises OutboxError."""
     if playback.wrong_secrets.refuses(request.remote_addr):
         return HTTPStatus.FORBIDDEN
     tokens, given = request.args.getlist("id"), request.args.getlist("secret")
-    is_trusted = len(given) == 1 and hmac.compare_digest(
-        given[0].encode(errors="replace"), playback.secret.encode(errors="replace")
-    )
-    if not is_trusted and (given or playback.needs_secret):
+    if not is_crm and (given or playback.needs_secret):
         log.warning("recordings.refused", client=request.remote_addr, reason="wrong secret" if given else "no secret")
         if given:
             playback.wrong_secrets.count(request.remote_addr)
@@ -110,7 +154,7 @@ async def _look_up(playback: Playback) -> RecordingRow | HTTPStatus:
     row = await playback.archive.look_up(token) if TOKEN.fullmatch(token) else None
     if row is None:
         log.warning("recordings.refused", client=request.remote_addr, reason="unknown or expired link")
-        return HTTPStatus.NOT_FOUND if is_trusted else HTTPStatus.FORBIDDEN
+        return HTTPStatus.NOT_FOUND if is_crm else HTTPStatus.FORBIDDEN
     return row
 
 
@@ -196,18 +240,16 @@ class _DownloadError(Exception):
 class _Download:
     """An open file that is being sent: one of those that are counted."""
 
-    def __init__(self, archive: Archive, pbx: str, playable: Playable, downloads: Downloads) -> None:
-        self.archive = archive
-        self.pbx = pbx
+    def __init__(self, playable: Playable, downloads: Downloads, client: str) -> None:
         self.playable = playable
-        downloads.running += 1
+        downloads.begin(client)
         # Also when nobody ever sends what we return: the client may be gone by then.
-        self.close = weakref.finalize(self, _end_download, playable.file.fd, downloads)
+        self.close = weakref.finalize(self, _end_download, playable.file, downloads, client)
 
 
-def _end_download(fd: int, downloads: Downloads) -> None:
-    os.close(fd)
-    downloads.running -= 1
+def _end_download(file: RecordingFile, downloads: Downloads, client: str) -> None:
+    file.close()
+    downloads.end(client)
 
 
 class _Body(ResponseBody):
@@ -248,7 +290,7 @@ class _Body(ResponseBody):
     async def _read(self, at: int, length: int) -> bytes:
         file = self._download.playable.file
         try:
-            chunk = await self._download.archive.read(self._download.pbx, file, at, length)
+            chunk = await file.read(at, length)
         except (OSError, RecordingsBusyError) as why:
             raise _DownloadError(f"{file.name}: {why}") from why
         if not chunk:

@@ -1,0 +1,64 @@
+"""``uac-trio serve-recordings``: the recordings of this machine, for connectors on others."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn
+
+import structlog
+import trio
+
+from uac_trio import __version__
+from uac_trio.config import ServeConfig
+from uac_trio.daemon.run import now
+from uac_trio.daemon.systemd import tell_systemd, watchdog_seconds
+from uac_trio.recordings import Directories
+from uac_trio.web import WebSettings, create_recordings_app, serve_web
+
+log = structlog.get_logger()
+
+
+async def run_recordings_host(
+    config: ServeConfig,
+    *,
+    now: Callable[[], float] = now,
+    task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until cancelled; answers on their way are cut then, and the connectors ask again.
+
+    ``task_status`` gets the addresses (``list[str]``). Raises, within an ExceptionGroup, CannotListenError.
+    """
+    serve = config.serve
+    log.info("recordings_host.starting", version=__version__, config=str(config.path), directories=serve.recordings)
+    for root in serve.recordings:
+        if why := await trio.to_thread.run_sync(_why_unreadable, root):
+            # It may be mounted later.
+            log.error("recordings_host.no_directory", directory=root, reason=why)
+    app = create_recordings_app(serve, Directories("this machine", serve.recordings), now=now)
+    web = WebSettings(bind=serve.bind, stall_seconds=serve.stall_seconds, max_connections=serve.max_connections)
+    async with trio.open_nursery() as nursery:
+        addresses = await nursery.start(partial(serve_web, app, web, shutdown=trio.Event()))
+        nursery.start_soon(_feed_watchdog)
+        log.info("recordings_host.ready", http=addresses)
+        tell_systemd("READY=1")
+        task_status.started(addresses)
+        try:
+            await trio.sleep_forever()
+        finally:
+            tell_systemd("STOPPING=1")
+
+
+async def _feed_watchdog() -> NoReturn:
+    while True:
+        await trio.sleep(watchdog_seconds(os.environ) / 3)
+        tell_systemd("WATCHDOG=1")
+
+
+def _why_unreadable(root: str) -> str:
+    try:
+        os.scandir(root).close()
+    except OSError as why:
+        return why.strerror or str(why)
+    return ""

@@ -1,0 +1,121 @@
+"""Asking over HTTP: the one module that knows httpx, so that its successor is a change of one module.
+
+Proxies named in the environment are not used; redirects are not followed, for a redirected POST loses its form; cookies
+are not kept, for PHP lets the requests of one session in one at a time.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+import attrs
+import httpx
+import trio
+
+from uac_trio import __version__
+
+_KEEP_ALIVE = 2.0  # seconds; below the 5 s after which Apache closes, or a request meets a closing connection
+
+
+class NotSentError(Exception):
+    """There was no connection: the server has seen nothing of the request. The text says why."""
+
+
+class NoReplyError(Exception):
+    """No whole reply came; what the server did is not known. The text says what happened."""
+
+
+@attrs.frozen(kw_only=True)
+class HTTPReply:
+    status: int
+    headers: Mapping[str, str]
+    """Names in small letters."""
+    body: bytes
+
+
+@attrs.define(eq=False)
+class HTTPClient:
+    """Made by ``open_http_client``."""
+
+    _client: httpx.AsyncClient
+
+    async def post(
+        self, url: str, body: bytes, headers: Mapping[str, str], *, most: int, within: float = float("inf")
+    ) -> HTTPReply:
+        """Post ``body``; of the reply's body ``most`` bytes are read. It takes ``within`` seconds at most.
+
+        Raises NotSentError, NoReplyError.
+        """
+        request = self._client.build_request("POST", url, content=body, headers=dict(headers))
+        request.stream = _Body(body)
+        return await self._asked(request, most, within)
+
+    async def get(self, url: str, *, most: int, within: float = float("inf")) -> HTTPReply:
+        """The same without a body."""
+        return await self._asked(self._client.build_request("GET", url), most, within)
+
+    async def _asked(self, request: httpx.Request, most: int, within: float) -> HTTPReply:
+        try:
+            with trio.fail_after(within):
+                return await self._sent(request, most)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as why:
+            raise NotSentError(str(why) or "no connection in time") from why
+        except (httpx.TimeoutException, trio.TooSlowError) as why:
+            raise NoReplyError("gave no complete reply in time") from why
+        except httpx.TransportError as why:
+            raise NoReplyError(f"broke the connection: {str(why) or type(why).__name__}") from why
+
+    async def _sent(self, request: httpx.Request, most: int) -> HTTPReply:
+        reply = await self._client.send(request, stream=True)
+        try:
+            read = bytearray()
+            # Cancelled and not left by ``break``: httpx's nested generators end only if something is raised innermost.
+            with trio.CancelScope() as enough:
+                async for chunk in reply.aiter_raw():
+                    read += chunk
+                    if len(read) >= most:
+                        enough.cancel()
+        finally:
+            await reply.aclose()
+        headers = {name.lower(): value for name, value in reply.headers.items()}
+        return HTTPReply(status=reply.status_code, headers=headers, body=bytes(read[:most]))
+
+
+@asynccontextmanager
+async def open_http_client(
+    *, connect_timeout: float, reply_timeout: float, connections: int, ca_file: str | None
+) -> AsyncIterator[HTTPClient]:
+    """A client that keeps ``connections`` at once at most. ``reply_timeout``: between two pieces of a reply, seconds.
+
+    ``ca_file``: authorities to trust for https (PEM), instead of the system's. Raises OSError (also ssl.SSLError) if
+    it cannot be read.
+    """
+    async with httpx.AsyncClient(
+        verify=ssl.create_default_context(cafile=ca_file),
+        trust_env=False,
+        follow_redirects=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        timeout=httpx.Timeout(reply_timeout, connect=connect_timeout),
+        limits=httpx.Limits(max_connections=connections, keepalive_expiry=_KEEP_ALIVE),
+        headers={"User-Agent": f"uac-trio/{__version__}", "Accept-Encoding": "identity"},
+    ) as client:
+        yield HTTPClient(client)
+
+
+@attrs.define(eq=False)
+class _Body(httpx.AsyncByteStream):
+    """A body in one piece. httpx's own is a generator, which a cancelled write leaves behind unfinished."""
+
+    _rest: bytes
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._rest:
+            raise StopAsyncIteration
+        piece, self._rest = self._rest, b""
+        return piece

@@ -1,0 +1,227 @@
+"""Recordings of another machine, where ``uac-trio serve-recordings`` runs: the side that asks.
+
+A file is read in pieces, each of them one question: nothing is held open over there, and a listener who stalls costs
+the other machine nothing. Between two pieces the file may have been replaced; then the reading ends, since the pieces
+would not fit.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import attrs
+import structlog
+
+from uac_trio.http_client import HTTPClient, HTTPReply, NoReplyError, NotSentError, open_http_client
+from uac_trio.recordings import wire
+from uac_trio.recordings.finding import NO_FILE, RecordingMissingError
+from uac_trio.recordings.place import Look, RecordingsBusyError, Wanted
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+CONNECT_WITHIN = 5.0
+ANSWER_WITHIN = 30.0
+"""Seconds; the other side gives its directories 20."""
+CONNECTIONS = 16
+"""At once."""
+
+
+@attrs.frozen(kw_only=True)
+class HostSettings:
+    """``recordings_url`` and what belongs to it of one ``[[pbx]]``."""
+
+    pbx: str
+    """The name of the PBX."""
+    url: str
+    """Where ``uac-trio serve-recordings`` answers."""
+    secret: str = attrs.field(repr=False)
+    """``[serve] secret`` over there."""
+    ca_file: str | None = None
+    """PEM file of the authorities to trust for https, instead of the system's."""
+
+
+@attrs.define(eq=False)
+class FarFile:
+    """A file of the other machine; nothing is open."""
+
+    wanted: Wanted
+    handle: wire.FarHandle
+    _host: RecordingsHost
+
+    @property
+    def name(self) -> str:
+        return self.handle.name
+
+    @property
+    def size(self) -> int:
+        return self.handle.size
+
+    @property
+    def mtime_ns(self) -> int:
+        return self.handle.mtime_ns
+
+    @property
+    def inode(self) -> int:
+        return self.handle.inode
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        return (self._host.settings.url, *self.handle.identity)
+
+    async def read(self, start: int, length: int) -> bytes:
+        return await self._host.read(self, start, min(length, wire.MOST_READ))
+
+    def again(self) -> FarFile:
+        return self
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+@attrs.define(eq=False)
+class RecordingsHost:
+    """The other machine, for one PBX."""
+
+    settings: HostSettings
+    now: Callable[[], float]
+    _client: HTTPClient
+    trouble: str = attrs.field(default="", init=False)
+    """Why it gives us nothing, for the administrator; "" = it works, as far as is known."""
+
+    async def open(self, wanted: Wanted) -> tuple[FarFile, bytes]:
+        if len(wanted.path) > wire.LONGEST:
+            raise RecordingMissingError(NO_FILE)
+        handle = await self._told(wire.OPEN, wire.told_wanted(wanted), _handle_or_reason)
+        if isinstance(handle, str):
+            raise RecordingMissingError(f"{self._name()}: {handle}")
+        return FarFile(wanted, handle, self), handle.head
+
+    async def look(self, wanted: Sequence[Wanted]) -> list[Look]:
+        looks: list[Look] = []
+        wanted = [attrs.evolve(one, path="") if len(one.path) > wire.LONGEST else one for one in wanted]
+        for start in range(0, len(wanted), wire.MOST_LOOKS):
+            some = [wire.told_wanted(one) for one in wanted[start : start + wire.MOST_LOOKS]]
+            looks += await self._told(wire.LOOK, {"recordings": some}, partial(_looks, len(some)))
+        # What is wrong with a file that is there is known by its words.
+        return [
+            attrs.evolve(look, trouble=f"{self._name()}: {look.trouble}") if look.identity is None else look
+            for look in looks
+        ]
+
+    async def greet(self) -> None:
+        """See whether it would answer. Raises RecordingsBusyError."""
+        await self._told(wire.LOOK, {"recordings": []}, partial(_looks, 0))
+
+    async def delete(self, wanted: Wanted) -> bool:
+        if len(wanted.path) > wire.LONGEST:
+            return False
+        deleted = await self._told(wire.DELETE, wire.told_wanted(wanted), _deleted_or_reason)
+        if isinstance(deleted, str):
+            raise OSError(errno.EACCES, f"{self._name()}: {deleted}")
+        return deleted
+
+    async def read(self, file: FarFile, start: int, length: int) -> bytes:
+        """For ``FarFile``."""
+        asked = {
+            **wire.told_wanted(file.wanted),
+            "identity": file.handle.identity,
+            "start": start,
+            "length": length,
+        }
+        reply = await self._ask(wire.READ, asked, most=wire.MOST_READ)
+        if reply.status == HTTPStatus.CONFLICT:
+            raise OSError(errno.ESTALE, "was replaced or removed while it was read")
+        if reply.status != HTTPStatus.OK or len(reply.body) > length:
+            raise self._failed(f"answers {reply.status}")
+        self._works()
+        return reply.body
+
+    async def _told(self, path: str, asked: Mapping[str, object], read: Callable[[dict[str, Any]], T]) -> T:
+        """What ``read`` makes of the answer; it raises ValueError or KeyError for what is none."""
+        reply = await self._ask(path, asked, most=wire.MOST_TOLD)
+        if reply.status != HTTPStatus.OK:
+            raise self._failed(f"answers {reply.status}")
+        try:
+            told = read(wire.from_json(reply.body))
+        except (ValueError, KeyError) as why:
+            raise self._failed("does not answer as uac-trio serve-recordings does; what else is there?") from why
+        self._works()
+        return told
+
+    async def _ask(self, path: str, asked: Mapping[str, object], *, most: int) -> HTTPReply:
+        body = wire.as_json(asked)
+        headers = {
+            "Content-Type": "application/json",
+            "Authorization": wire.signature(self.settings.secret, path, body, self.now()),
+        }
+        try:
+            reply = await self._client.post(
+                self.settings.url + path, body, headers, most=most, within=CONNECT_WITHIN + ANSWER_WITHIN
+            )
+        except NotSentError as why:
+            raise self._failed(f"no connection ({why}); does uac-trio serve-recordings run there?") from why
+        except NoReplyError as why:
+            raise self._failed(str(why)) from why
+        if reply.status == HTTPStatus.FORBIDDEN:
+            raise self._failed(_refusal(reply))
+        if reply.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            raise self._failed("its directories do not answer")
+        return reply
+
+    def _name(self) -> str:
+        return urlsplit(self.settings.url).netloc
+
+    def _failed(self, what: str) -> RecordingsBusyError:
+        trouble = f"[[pbx]] {self.settings.pbx}: recordings_url: {self.settings.url}: {what}"
+        if trouble != self.trouble:
+            log.warning("recordings.host_fails", pbx=self.settings.pbx, host=self._name(), reason=trouble)
+        self.trouble = trouble
+        return RecordingsBusyError(trouble)
+
+    def _works(self) -> None:
+        if self.trouble:
+            log.info("recordings.host_works_again", pbx=self.settings.pbx, host=self._name())
+        self.trouble = ""
+
+
+@asynccontextmanager
+async def open_host(settings: HostSettings, now: Callable[[], float]) -> AsyncIterator[RecordingsHost]:
+    """Raises OSError if ``ca_file`` cannot be read."""
+    client = open_http_client(
+        connect_timeout=CONNECT_WITHIN, reply_timeout=ANSWER_WITHIN, connections=CONNECTIONS, ca_file=settings.ca_file
+    )
+    async with client as http:
+        yield RecordingsHost(settings, now, http)
+
+
+def _handle_or_reason(answer: dict[str, Any]) -> wire.FarHandle | str:
+    return str(answer["missing"]) if "missing" in answer else wire.read_handle(answer)
+
+
+def _looks(number: int, answer: dict[str, Any]) -> list[Look]:
+    told = answer["looks"]
+    if not isinstance(told, list) or len(told) != number:
+        raise ValueError("has another number of looks")
+    return [wire.read_look(one) for one in told]
+
+
+def _deleted_or_reason(answer: dict[str, Any]) -> bool | str:
+    return str(answer["refused"]) if "refused" in answer else answer["deleted"] is True
+
+
+def _refusal(reply: HTTPReply) -> str:
+    try:
+        clock = wire.from_json(reply.body).get("clock")
+    except ValueError:
+        clock = None
+    if isinstance(clock, str) and clock:
+        return f"refuses us: {clock[:200]}"
+    return "refuses us: recordings_secret must be the [serve] secret there, and [serve] networks must have our address"
