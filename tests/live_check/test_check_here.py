@@ -313,7 +313,7 @@ async def test_everything(world: World) -> None:
 async def test_part_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A part that hangs is cut off, keeps what it found, and holds nobody up."""
 
-    async def hang(_: object, findings: Findings) -> None:
+    async def hang(_: object, __: object, findings: Findings) -> None:
         findings.ok("so far")
         await trio.sleep_forever()
 
