@@ -186,7 +186,7 @@ secret = "demo"
 async def test_burst_faster_than_the_store(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """More requests than the memory is allowed to hold: what is known is not trusted any more, the daemon starts over
     from the outbox and a snapshot, says so, and leaves nothing ringing."""
-    monkeypatch.setattr("uac_trio.daemon.storing.MAX_WAITING", 1)
+    monkeypatch.setattr("uac_trio.daemon.storing.MAX_WAITING", 4)
     with structlog.testing.capture_logs() as logs:
         async with running(world.config()) as address:
             await world.watched()

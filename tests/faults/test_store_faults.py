@@ -113,7 +113,7 @@ async def test_damaged_while_running(world: World) -> None:
 async def test_overflow_while_the_store_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than the memory is allowed to hold: bounded, said, and after the store's return the calls that still go on
     are told from the snapshot."""
-    monkeypatch.setattr("uac_trio.daemon.storing.MAX_WAITING", 5)
+    monkeypatch.setattr("uac_trio.daemon.storing.MAX_WAITING", 20)
     with structlog.testing.capture_logs() as logs:
         async with running(world.config()) as address:
             await world.watched()
@@ -123,7 +123,7 @@ async def test_overflow_while_the_store_is_away(world: World, monkeypatch: pytes
                 living = world.call()
                 living.tell(rings)
                 await world.until(lambda: any(line["event"] == "daemon.starting_over" for line in logs))
-                assert (await world.health(address))["store"]["in_memory"] <= 5 + 500
+                assert (await world.health(address))["store"]["in_memory"] <= 20
             await world.watched(before=1)
             living.tell()
             await world.until_true(living)
