@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from uac_trio.outbox import OutboxError, OutboxSettings, Page, open_outbox
-from uac_trio.outbox.journal import KEPT_RUNS, JournalRows
+from uac_trio.outbox.journal import KEPT_RUNS, STALE, JournalRows
 from uac_trio.outbox.outbox import Outbox
 from uac_trio.outbox.tables import journal
 from uac_trio.vtiger.request import CallbackRequest, Step
@@ -85,12 +85,15 @@ async def test_what_is_before_a_gap(store_url: str) -> None:
 
 
 async def test_prune(store_url: str) -> None:
-    """What was heard before the oldest call in progress goes; other runs' pages stay."""
+    """What was heard before the oldest call in progress goes; other runs' pages stay, but not for ever."""
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:
-        await outbox.put([], 1.0, (), [page(str(at), at=at) for at in (1.0, 2.0, 3.0)])
+        await outbox.put([], 1.0, (), [page(str(at), at=at) for at in (0.5, 1.9, 2.0, 3.0)])
         await outbox.journal.prune("main", "another", 9.0)
-        await outbox.journal.prune("main", "one", 2.0)
-        assert await lines_of(outbox, "two") == ["2.0", "3.0"]
+        await outbox.journal.prune("main", "another", 1.5 + STALE)
+        assert await lines_of(outbox, "two") == ["1.9", "2.0", "3.0"]
+        for run in ("one", "two"):
+            await outbox.journal.prune("main", run, 2.0)
+        assert await lines_of(outbox, "three") == ["2.0", "3.0"]
 
 
 async def test_too_much(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

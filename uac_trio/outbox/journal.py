@@ -18,6 +18,8 @@ from uac_trio.outbox.tables import journal
 
 KEPT_RUNS = 4
 """Journals of one PBX that stay in PostgreSQL, the freshest: connectors that live, and the one that died last."""
+STALE = 86400.0
+"""Seconds after which pages of a connector that is gone for good are of no use; they have telephone numbers in them."""
 MAX_BYTES = 8 * 1024 * 1024
 """Compressed, of one run and PBX: some 90,000 events, read in five seconds. Of calls that are older than the oldest
 page the outbox tells what was begun."""
@@ -57,7 +59,7 @@ class JournalRows:
         return journals
 
     async def prune(self, pbx: str, run: str, before: float) -> None:
-        """Forget what was heard ``before`` then, and more if there is too much."""
+        """Forget what was heard ``before`` then, and more if there is too much; of other runs, what is ``STALE``."""
         await self._write(self._prune, pbx, run, before)
 
     def write(self, connection: sa.Connection, pages: Sequence[Page]) -> None:
@@ -93,7 +95,8 @@ class JournalRows:
         return [[_page(row) for row in pages[each]] for each in runs]
 
     def _prune(self, connection: sa.Connection, pbx: str, run: str, before: float) -> None:
-        connection.execute(sa.delete(journal).where(_of(pbx, run), journal.c.until < before))
+        stale = sa.and_(journal.c.pbx == pbx, journal.c.until < before - STALE)
+        connection.execute(sa.delete(journal).where(sa.or_(sa.and_(_of(pbx, run), journal.c.until < before), stale)))
         total = sa.func.sum(journal.c.size).over(order_by=journal.c.id.desc())
         sizes = sa.select(journal.c.id, total.label("total")).where(_of(pbx, run)).subquery()
         beyond = connection.scalar(sa.select(sa.func.max(sizes.c.id)).where(sizes.c.total > MAX_BYTES))
