@@ -20,8 +20,8 @@ from uac_trio.vtiger import VtigerAccount
 LONGEST = 30.0
 """Seconds of a recording. A soak is about many calls."""
 
-LEFT_OUT = ("tangled_click_local_nobody",)
-"""It rests on the OriginateResponse, which only the client that asked for the call is told."""
+LEFT_OUT = ("tangled_click_local_nobody", "click_phone_off")
+"""They rest on the OriginateResponse, which only the client that asked for the call is told."""
 
 _UNIQUEID = re.compile(r"\d{10}\.\d+")  # other identities, of a click, would be the same each time
 
