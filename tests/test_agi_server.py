@@ -280,3 +280,20 @@ async def test_address_that_is_taken() -> None:
         rules = ResponsibleRules(bind=f"127.0.0.1:{taken.getsockname()[1]}")
         with pytest.raises(CannotListenError, match=r"\[route\] bind = '127.0.0.1:\d+': Address already in use"):
             await serve_agi(FakeLookup().ask, rules, shutdown=trio.Event())
+
+
+async def test_fault_of_ours() -> None:
+    """One caller's fault, whatever it is, is in the log; he goes on without an answer, and the next one gets his."""
+
+    class Faulty(FakeLookup):
+        async def ask(self, told: str, within: float) -> Responsible:
+            if not self.asked:
+                self.asked.append((told, within))
+                raise ValueError("a fault of ours")
+            return await super().ask(told, within)
+
+    with structlog.testing.capture_logs() as logs:
+        async with serving(Faulty()) as server:
+            assert await server.told() == b""
+            assert await server.told() == SET
+    assert [line["event"] for line in logs if line["log_level"] == "error"] == ["route.failed"]

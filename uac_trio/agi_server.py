@@ -98,6 +98,9 @@ class _Server:
             log.warning("route.refused", client=client, reason=str(why))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             log.info("route.hung_up", client=client)
+        except Exception:
+            # A fault of ours over one caller is the end of this connection, not of the daemon; his call goes on.
+            log.exception("route.failed", client=client)
 
     async def _converse(
         self, stream: trio.SocketStream, connection: AGIConnection, client: str, deadline: float

@@ -255,3 +255,11 @@ async def test_end_in_the_middle_of_a_question(logged: list[Mapping[str, object]
         await crm.until(lambda: bool(answers))
     assert answers == [Responsible(finding=Finding.FAILED, reason="the connector is being stopped")]
     assert logged == []
+
+
+@pytest.mark.parametrize("within", [0.0, -0.0004])
+async def test_no_time_left(within: float) -> None:
+    """Who comes when his time is over is told so at once; that is nothing to hold against the CRM."""
+    async with fake_vtiger(lambda _: spagi("101", 0.05)) as crm, asking(crm) as made:
+        assert (await made.ask("+79161234567", within)).finding is Finding.FAILED
+        assert made.trouble == ""

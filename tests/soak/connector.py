@@ -73,6 +73,8 @@ class Connector:
     """From when to when it was not there to see, or was killed before it had written down what it saw."""
     forgot: list[tuple[float, float]] = attrs.field(factory=list)
     """The latter alone."""
+    snapshots: list[float] = attrs.field(factory=list)
+    """When it was given a list of channels."""
     blind_since: float | None = 0.0
     kills: int = 0
     _process: trio.Process | None = None
@@ -147,8 +149,10 @@ class Connector:
         return all(map(self._saw, times))
 
     def may_have_forgotten(self, times: Iterable[float]) -> bool:
-        """Was it killed right after it had seen something of these ``times``?"""
-        return any(since <= at <= until for at in times for since, until in self.forgot)
+        """Was it killed right after it had seen something of these ``times``, or a list of channels meanwhile?"""
+        seen = [*times]
+        seen += [at for at in self.snapshots if min(seen) <= at <= max(seen)]
+        return any(since <= at <= until for at in seen for since, until in self.forgot)
 
     def heard(self) -> list[Path]:
         """Transcripts of its connections."""
@@ -177,6 +181,8 @@ class Connector:
     def _look(self, from_server: bool, data: bytes) -> None:
         if from_server:
             self._note(data)
+        if from_server and b"CoreShowChannelsComplete" in data:
+            self.snapshots.append(self.now())
         if from_server and b"CoreShowChannelsComplete" in data and self.blind_since is not None:
             self.blind.append((self.blind_since, self.now() + 0.05))
             self.blind_since = None

@@ -109,4 +109,12 @@ async def test_deadline() -> None:
 
 async def test_off() -> None:
     """Without [route] secret there is no such page."""
-    assert await ask(app_with(None), URL, "GET") == (404, "Error")
+    assert await ask(app_with(None), URL, "GET") == (404, "")
+
+
+async def test_any_error_is_an_empty_body() -> None:
+    """CURL() makes a variable of whatever the body is, an error's too: empty, also without that page."""
+    for app in (app_with(FakeLookup()), app_with(None)):
+        reply = await app.test_client().put("/route", scope_base={"client": ("127.0.0.1", 40000)})
+        assert reply.status_code >= 400
+        assert await reply.get_data() == b""

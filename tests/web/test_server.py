@@ -9,6 +9,7 @@ import attrs
 import pytest
 import structlog.testing
 import trio
+import trio.testing
 from quart import Response
 from quart_trio import QuartTrio
 
@@ -201,3 +202,67 @@ def test_bad_bind(bind: str) -> None:
     """What is no address with a port is refused with an example of one."""
     with pytest.raises(ValueError, match="such as"):
         parse_bind(bind)
+
+
+WEBSOCKET = (
+    b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+SETTINGS = b"\0\0\0\4\0\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: AAA\r\n\r\n",
+        WEBSOCKET,
+        WEBSOCKET + b"GET / HTTP/1.1\r\n\r\n",
+        WEBSOCKET.replace(b"Host: x", b"Host: x\r\nContent-Length: 5"),
+        WEBSOCKET.replace(b"Host: x", b"Host: x\r\nTransfer-Encoding: chunked"),
+        PREFACE,
+        PREFACE + SETTINGS + b"\0\0\1\0\0\0\0\0\1x",
+        b"\0" * 3000,
+        b"GET /hello HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"\x16\x03\x01\x02\0\x01",
+    ],
+)  # fmt: skip
+async def test_other_protocols(data: bytes) -> None:
+    """Nothing but HTTP/1.1 is spoken, whatever a client proposes; and none of it ends the server."""
+    async with served() as server:
+        stream = await server.connect()
+        await stream.send_all(data)
+        with trio.move_on_after(0.2):
+            reply = bytes(await stream.receive_some())
+            assert not reply.startswith((b"HTTP/1.1 101", b"\0"))
+        await stream.aclose()
+        assert (await server.get("/hello")).endswith(b"hello")
+
+
+async def test_fault_of_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What hypercorn itself fails with is one connection's end, and in the log."""
+
+    async def fails(*_: object) -> None:
+        raise KeyError("a stream that is not there")
+
+    with structlog.testing.capture_logs() as logs:
+        async with served() as server:
+            with monkeypatch.context() as patched:
+                patched.setattr("uac_trio.web.server._HTTP1._create_stream", fails)
+                assert await server.get("/hello") == b""
+            assert (await server.get("/hello")).endswith(b"hello")
+    assert [line["event"] for line in logs] == ["web.connection_failed"]
+
+
+async def test_one_client_of_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One address may have half of the connections: the others are for the CRM."""
+    addresses = iter(["10.0.0.9", "10.0.0.9", "10.0.0.9", "10.0.0.5"])
+    monkeypatch.setattr("uac_trio.web.server._peer", lambda _: next(addresses))
+    with structlog.testing.capture_logs() as logs:
+        async with served(max_connections=4) as server:
+            held = [await server.connect() for _ in range(2)]
+            await trio.testing.wait_all_tasks_blocked(0.01)
+            assert await rest_of(await server.connect()) == b""
+            assert (await server.get("/hello")).endswith(b"hello")
+            assert held
+    assert [(line["event"], line["client"]) for line in logs] == [("web.too_many_connections", "10.0.0.9")]

@@ -65,7 +65,8 @@ class Lookup:
         return self._trouble
 
     async def ask(self, told: str, within: float) -> Responsible:
-        """Who is responsible for the number as the PBX told it; after ``within`` seconds at the latest."""
+        """Who is responsible for the number as the PBX told it; after ``within`` seconds at the latest (less than none:
+        at once)."""
         number = number_to_ask(told, self._is_extension)
         if isinstance(number, Responsible):
             return number
@@ -82,7 +83,7 @@ class Lookup:
             self._flying.start_soon(self._fly, number, flight)
         flight.askers += 1
         try:
-            with trio.move_on_after(within):
+            with trio.move_on_after(max(0.0, within)):
                 await flight.landed.wait()
         finally:
             flight.askers -= 1
@@ -90,8 +91,8 @@ class Lookup:
             return flight.answer
         if flight.landed.is_set():
             return Responsible(finding=Finding.FAILED, reason="the connector is being stopped")
-        reason = f"no answer of the CRM within {within:.1f} s"
-        if flight.is_sent:
+        reason = f"no answer of the CRM within {max(0.0, within):.1f} s"
+        if flight.is_sent and within > 0:
             self._shut(reason)
         return Responsible(finding=Finding.FAILED, reason=reason)
 

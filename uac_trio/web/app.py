@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 import attrs
 import structlog
-from quart import Response, jsonify
+from quart import Response, jsonify, request
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
@@ -45,7 +45,8 @@ def create_app(
     routing: Routing | None = None,
     monitor: Monitor | None = None,
 ) -> QuartTrio:
-    """The application. Every failed request gets the body ``Error``: vTiger takes any other text for success."""
+    """The application. Every failed request gets the body ``Error``: vTiger takes any other text for success.
+    Those to ``/route``, which Asterisk asks, get none."""
     app = QuartTrio("uac_trio.web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["BODY_TIMEOUT"] = BODY_SECONDS
@@ -77,10 +78,16 @@ def create_app(
 
 
 async def _refused(why: HTTPException) -> Response:
-    return Response("Error", status=why.code or 400, content_type="text/plain; charset=utf-8")
+    return _error(why.code or 400)
 
 
 async def _failed(why: Exception) -> Response:
     """A fault of ours: told to the log in full, to the client as the one word it understands."""
     log.error("web.failed", exc_info=why)
-    return Response("Error", status=500, content_type="text/plain; charset=utf-8")
+    return _error(500)
+
+
+def _error(status: int) -> Response:
+    # The dialplan's CURL() takes the body of any reply for the employee who is responsible.
+    body = "" if request.path == "/route" else "Error"
+    return Response(body, status=status, content_type="text/plain; charset=utf-8")

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
 import attrs
+import h11
 import structlog
 import trio
 from hypercorn.config import Config
+from hypercorn.protocol import ProtocolWrapper
+from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.lifespan import Lifespan
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
@@ -44,7 +48,7 @@ class WebSettings:
     public_url: str = ""
     """How the CRM and its users reach this server; the links to recordings begin with it."""
     max_connections: int = 100
-    """Connections open at once; one more is closed unheard."""
+    """Connections open at once, of one client address half as many; one more is closed unheard."""
     stall_seconds: float = 30.0
     """A client that takes nothing of its reply for so long is cut off."""
     grace_seconds: float = 3.0
@@ -125,8 +129,51 @@ def _address(listener: trio.SocketListener) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def _peer(stream: trio.SocketStream) -> str:
+    try:
+        return str(stream.socket.getpeername()[0])
+    except OSError:  # gone already
+        return ""
+
+
+class _HTTP1(H11Protocol):
+    """HTTP/1.1 and nothing else. Of HTTP/2 hypercorn keeps whole replies in memory for a client that takes none, and
+    neither it nor websockets are of use here."""
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """No HTTP/2, whether by its preface or by an Upgrade."""
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        headers = [(name, value) for name, value in request.headers if name.lower() != b"upgrade"]
+        method, target, version = request.method, request.target, request.http_version
+        await super()._create_stream(h11.Request(method=method, target=target, headers=headers, http_version=version))
+
+
+class _Server(TCPServer):
+    """hypercorn has no setting for the protocols that it speaks: whichever it chose, it is the one above."""
+
+    @property
+    def protocol(self) -> ProtocolWrapper:
+        return self._protocol
+
+    @protocol.setter
+    def protocol(self, chosen: ProtocolWrapper) -> None:
+        chosen.protocol = _HTTP1(
+            chosen.app,
+            chosen.config,
+            chosen.context,
+            chosen.task_group,
+            chosen.state,
+            chosen.ssl,
+            chosen.client,
+            chosen.server,
+            chosen.send,
+        )
+        self._protocol = chosen
+
+
 class _Connections:
-    """The open connections of one server."""
+    """The open connections of one server. One client address may have half of them."""
 
     def __init__(self, app: AppWrapper, config: Config, settings: WebSettings) -> None:
         self._app = app
@@ -134,20 +181,30 @@ class _Connections:
         self._settings = settings
         self._context = WorkerContext(None)
         self._open: set[trio.SocketStream] = set()
+        self._by_client: Counter[str] = Counter()
         self._last_closed = trio.Event()
 
     async def serve(self, stream: trio.SocketStream) -> None:
-        if len(self._open) >= self._settings.max_connections:
-            log.warning("web.too_many_connections", limit=self._settings.max_connections)
+        client = _peer(stream)
+        limit = self._settings.max_connections
+        if len(self._open) >= limit or self._by_client[client] >= max(1, limit // 2):
+            log.warning("web.too_many_connections", limit=limit, client=client, of_client=self._by_client[client])
             await trio.aclose_forcefully(stream)
             return
         self._open.add(stream)
+        self._by_client[client] += 1
         try:
             patient = _PatientStream(stream, self._settings.stall_seconds)
             # TCPServer asks for trio's stream by name, and uses what _PatientStream has of it.
-            await TCPServer(self._app, self._config, self._context, ConnectionState({}), patient)  # type: ignore[arg-type]
+            await _Server(self._app, self._config, self._context, ConnectionState({}), patient)  # type: ignore[arg-type]
+        except* Exception:
+            # Whatever a client makes hypercorn or h11 fail with is this connection's end, not the daemon's.
+            log.warning("web.connection_failed", client=client, exc_info=True)
         finally:
             self._open.discard(stream)
+            self._by_client[client] -= 1
+            if not self._by_client[client]:
+                del self._by_client[client]
             if not self._open:
                 self._last_closed.set()
 
