@@ -154,6 +154,8 @@ def test_recordings_of_another_machine(tmp_path: Path) -> None:
     ("content", "said"),
     [
         (FAR.replace("http://pbx", "pbx"), "[pbx] recordings_url: expected an address such as http://pbx-host:5001"),
+        (FAR.replace("http://", "http://u:hunter3@"),
+         "[pbx] recordings_url: expected no user name and password in it: the secret belongs into recordings_secret"),
         (FAR.replace('recordings_secret = "far-s3cret"\n', ""),
          "[pbx] recordings_secret: expected either recordings_secret or recordings_secret_file"),
         (FAR.replace('recordings_url = "http://pbx-host:5001/"\n', ""),
@@ -170,6 +172,21 @@ def test_mistakes_about_another_machine(tmp_path: Path, content: str, said: str)
     told = problems(tmp_path, content)
     assert len(told) == 1
     assert said in told[0]
+    assert "hunter3" not in told[0]
+
+
+def test_password_in_the_address_of_the_crm(tmp_path: Path) -> None:
+    """Neither words, nor a repr, nor a complaint show the password in an address, and the address is used with it."""
+    secret = VTIGER.replace("http://", "http://u:hunter3@")
+    config = loaded(tmp_path, PBX + secret + '[route]\nbind = "127.0.0.1:4573"\n')
+    told = "\n".join(describe(config, 0))
+    assert "http://u:hunter3@" in config.vtiger.url
+    assert "http://vtiger/" in told
+    assert "SPAgi.php" in told
+    assert "hunter3" not in told + repr(config)
+    (wrong,) = problems(tmp_path, PBX + secret.replace("PBXManager.php", "PBXManager.php?a=1#b"))
+    assert "expected an address" in wrong
+    assert "hunter3" not in wrong
 
 
 def test_public_url_that_is_too_long(tmp_path: Path) -> None:

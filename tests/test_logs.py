@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 
-from uac_trio.logs import LogSettings, configure_logging, mask_name, mask_number
+from uac_trio.logs import LogSettings, configure_logging, mask_name, mask_number, mask_text
 
 
 def said(settings: LogSettings, **fields: object) -> dict[str, object]:
@@ -57,6 +57,38 @@ def test_numbers_in_texts_are_masked() -> None:
     """A reason keeps its words and ids, and shows the numbers in it in part."""
     line = said(LogSettings(json=True), because="Local/89161234567@from-queue-00000003;1 ended unseen (1795413713.0)")
     assert line["because"] == "Local/8916***4567@from-queue-00000003;1 ended unseen (1795413713.0)"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("20260105-123456_79161234567_101.wav", "20260105-123456_7916***4567_101.wav"),
+        ("/monitor/2026/01/05/in79161234567-101.wav", "/monitor/2026/01/05/in7916***4567-101.wav"),
+        ("q600_+79161234567_1.wav", "q600_+7916***4567_1.wav"),
+        ("79161234567.wav", "7916***4567.wav"),
+        (
+            "out-89161234567-101-20260105-123456-1795413713.5.wav",
+            "out-8916***4567-101-20260105-123456-1795413713.5.wav",
+        ),
+        ("rec20260105123456x79161234567x", "rec20260105123456x7916***4567x"),
+        ("+79161234567-20260105-123456.wav", "+7916***4567-20260105-123456.wav"),
+        ("810442079460000123 is too long", "8104***0123 is too long"),
+        ("no +7 916 123-45-67 there", "no +7916***4567 there"),
+        ("no +7 (916) 123-45-67.", "no +7916***4567."),
+        ("+44 20 7946 0000, ext 12", "+4420***0000, ext 12"),
+        ("8 (916) 123-45-67 and 123-45-67", "8916***4567 and 123-45-67"),
+        ("916 123 45 67", "9161***4567"),
+        ("PJSIP/79161234567-0000001a hung up", "PJSIP/7916***4567-0000001a hung up"),
+        ("call 1795413713.5 at 2026-01-05 12:34:56+03:00", "call 1795413713.5 at 2026-01-05 12:34:56+03:00"),
+        ("uac-1764000000-3f9a2b7c, uac-1764000000-12345678", "uac-1764000000-3f9a2b7c, uac-1764000000-12345678"),
+        ("10.20.30.40:5000 took 0.12345678 s", "10.20.30.40:5000 took 0.12345678 s"),
+    ],
+)
+@pytest.mark.parametrize("field", ["because", "file", "path", "reason"])
+def test_numbers_in_names_of_files(field: str, text: str, shown: str) -> None:
+    """Whatever stands beside a number, it is masked; dates, times, Uniqueids and names of channels stay readable."""
+    assert mask_text(text) == shown
+    assert said(LogSettings(json=True), **{field: text})[field] == shown
 
 
 def test_masking_can_be_turned_off_but_not_for_secrets() -> None:

@@ -27,8 +27,22 @@ NAME_FIELDS = frozenset({"caller_name", "customer_name", "display_name", "person
 TEXT_FIELDS = frozenset({"because", "file", "path", "reason"})
 SECRET_FIELDS = frozenset({"authorization", "password", "secret", "signature", "token", "vtigersignature"})
 
-# A number within a text; not a Uniqueid such as 1795413713.0, nor the end of a channel's name, -00000003.
-_NUMBER = re.compile(r"(?<![\w.])(?<!-(?=0[0-9]{7}(?![0-9])))\+?[0-9]{7,15}(?!\w|\.[0-9])")
+# A number within a text or a file's name, where letters and _ stand beside it as well: a whole run of digits, or groups
+# that begin with + or end as numbers are written here, 123-45-67. Not a Uniqueid such as 1795413713.0, the end of a
+# channel's name, -0000001a, an id of ours, uac-1795413713-3f9a2b7c, nor a date, 20260105 or 20260105123456.
+_NUMBER = re.compile(
+    r"""
+    (?<![0-9]) (?<![0-9]\.) (?<!-(?=0[0-9a-f]{7}(?![0-9a-f]))) (?<!uac-(?=[0-9]{10}-)) (?<!uac-[0-9]{10}-)
+    (?!1[0-9]{9}\.[0-9])
+    (?!(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])
+       (?:(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9])?(?![0-9]))
+    (?: \+?[0-9]{7,}
+      | \+[1-9](?:[\s().-]{0,2}[0-9]){6,14}
+      | (?:[78][\s-]?)?\(?[0-9]{3}\)?[\s-]?[0-9]{3}[\s-][0-9]{2}[\s-][0-9]{2} )
+    (?![0-9])
+    """,
+    re.VERBOSE,
+)
 
 # Libraries that write a line a request, with the URL and so with the numbers in it.
 TALKATIVE = ("alembic", "h11", "httpcore", "httpx", "hypercorn.access", "sqlalchemy")
@@ -66,7 +80,7 @@ def mask_name(name: str) -> str:
 
 def mask_text(text: str) -> str:
     """A text with the numbers in it masked."""
-    return _NUMBER.sub(lambda found: mask_number(found[0]), text)
+    return _NUMBER.sub(lambda found: mask_number(re.sub(r"[^0-9+]", "", found[0])), text)
 
 
 def configure_logging(settings: LogSettings, *, stream: TextIO | None = None) -> None:

@@ -48,6 +48,17 @@ def said(found: list[tuple[Level, str]], level: Level) -> str:
     return "\n".join(words for each, words in found if each is level)
 
 
+@pytest.mark.parametrize("knows", [True, False])
+async def test_password_in_the_address_is_not_shown(knows: bool) -> None:
+    """What is found names the CRM without the user name and password in its address."""
+    async with fake_vtiger(vtiger() if knows else lambda _: Answer()) as crm:
+        found = await looked(crm, url=crm.url.replace("http://", "http://u:hunter3@"))
+        gone = await looked(crm, url="http://u:hunter3@127.0.0.1:1/PBXManager.php")
+    for told in (found, gone):
+        assert any("http://127.0.0.1:" in words for _, words in told)
+        assert "hunter3" not in str(told)
+
+
 async def test_all_is_well() -> None:
     """A CRM that knows our secret gets three requests, none of which can be a call's."""
     async with fake_vtiger(vtiger()) as crm:

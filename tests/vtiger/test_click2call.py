@@ -22,6 +22,7 @@ from uac_trio.vtiger.click2call import (
     is_allowed_address,
     normalise,
     read_click,
+    spellings,
 )
 
 SECRET = "labsecret123"
@@ -230,6 +231,64 @@ def test_allow_and_deny() -> None:
     assert dialled(rules).number == "+79161234567"
     assert "deny" in refused(rules, to="8 809 123-45-67").reason
     assert "allow" in refused(rules, to="+49 30 1234567").reason
+
+
+PAID = ("8 803 123-45-67", "+7 803 1234567", "7 803 1234567", "803 1234567", "007 803 123 45 67", "8107 809 1234567")
+ABROAD = (
+    "+44 20 7946 0000",
+    "0044 20 7946 0000",
+    "810 44 20 7946 0000",
+    "+810 44 20 7946 0000",
+    "8~10 44 20 7946 0000",
+    "+1 900 123 4567",
+)
+
+
+@pytest.mark.parametrize("shown", [*PAID, *ABROAD])
+@pytest.mark.parametrize("deny", [(r"^(\+7|8)80[39]", "^810"), (r"^\+780[39]", r"^\+(?!7)")], ids=["typed", "e164"])
+@pytest.mark.parametrize("allow", [(), (".",)], ids=["", "all allowed"])
+def test_no_spelling_gets_past_deny(shown: str, deny: tuple[str, ...], allow: tuple[str, ...]) -> None:
+    """What deny forbids in one spelling is dialled in none, and allow changes nothing about that."""
+    rules = Click2CallRules(allow=tuple(map(re.compile, allow)), deny=tuple(map(re.compile, deny)))
+    assert refused(rules, to=shown).answer is Answer.ERROR
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        "8 916 123-45-67",
+        "+7 916 123-45-67",
+        "916 123-45-67",
+        "7 916 1234567",
+        "8 800 555-35-35",
+        "903 123 45 67",
+        "102",
+    ],
+)
+def test_deny_of_abroad_leaves_the_country_alone(shown: str) -> None:
+    """No spelling of a number of the country is taken for one of another: 8 800 is not Bangladesh, 903 not Turkey."""
+    for deny in ((r"^(\+7|8)80[39]", "^810"), (r"^\+780[39]", r"^\+(?!7)")):
+        assert dialled(Click2CallRules(deny=tuple(map(re.compile, deny))), to=shown).pbx == "main"
+
+
+def test_allow_holds_for_the_international_form() -> None:
+    """One pattern allows all spellings of a country's numbers, and 00 before another country is none of them."""
+    rules = Click2CallRules(allow=(re.compile(r"^\+7"),))
+    for shown in ("8 916 123-45-67", "916 123-45-67", "7 916 1234567", "+7 916 1234567"):
+        assert dialled(rules, to=shown).pbx == "main"
+    for shown in ("0044 20 7946 0000", "810 44 20 7946 0000", "102"):
+        assert "allow" in refused(rules, to=shown).reason
+
+
+def test_bare_country_code_is_denied_where_it_could_be_dialled() -> None:
+    """Where no number of the region is meant, digits that begin with a country code are that country's."""
+    assert "+390612345678" in spellings("390612345678", "US")
+    assert "+442079460000" in spellings("00442079460000", "US")
+
+
+def test_deny_does_not_take_extensions_for_numbers() -> None:
+    """A pattern for +7 forbids no extension."""
+    assert dialled(Click2CallRules(deny=(re.compile(r"^\+7"),)), to="102").number == "102"
 
 
 def test_turned_off_and_without_a_pbx() -> None:

@@ -138,6 +138,19 @@ async def test_a_hundred_wrong_secrets(autojump_clock: trio.testing.MockClock) -
     assert (logs[0]["event"], logs[0]["refused"]) == ("web.shut_out_ended", 81)
 
 
+async def test_a_stranger_at_the_crm_s_address() -> None:
+    """Behind one proxy the CRM's clicks are taken whatever a stranger tries, and he is told and logged as before."""
+    pbx = FakePBX()
+    app = app_with(pbx, wrong_secrets=WrongSecrets(5))
+    assert (await ask(app, CLICK))[1] == "Success"
+    with structlog.testing.capture_logs() as logs:
+        for number in range(50):
+            assert (await ask(app, click(secret=f"guess-{number}")))[1] == "Authentication Failure"
+    assert [line["event"] for line in logs].count("click2call.refused") == 5
+    assert (await ask(app, CLICK.replace("101", "102")))[1] == "Success"
+    assert len(pbx.orders) == 2
+
+
 async def test_parallel_double_clicks() -> None:
     """Twenty clicks at the same moment are one order, and all are told what became of it."""
     pbx = FakePBX(delay=0.02)
@@ -274,3 +287,14 @@ async def test_wrong_secrets_for_recordings(tmp_path: Path) -> None:
     assert set(told) == {(403, b"")}
     assert [line["event"] for line in logs].count("recordings.refused") == 5
     assert "guess-" not in str(logs)
+
+
+async def test_a_stranger_at_the_address_of_the_crm_s_player(tmp_path: Path) -> None:
+    """Recordings are given to the CRM whatever a stranger tries from its address."""
+    async with listening(tmp_path, per_minute=5) as app:
+        assert (await listen(app, f"/recording?id={TOKEN}&secret={SECRET}"))[0] == 200
+        with structlog.testing.capture_logs() as logs:
+            for number in range(20):
+                assert (await listen(app, f"/recording?id={TOKEN}&secret=guess-{number}"))[0] == 403
+        assert (await listen(app, f"/recording?id={TOKEN}&secret={SECRET}"))[0] == 200
+    assert [line["event"] for line in logs].count("recordings.refused") == 5

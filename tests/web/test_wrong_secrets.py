@@ -88,13 +88,17 @@ async def test_end_without_another_request(autojump_clock: trio.testing.MockCloc
     [
         ("2001:db8::1", "2001:db8::ffff:1", True),
         ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("fd00::5", "fd00::66", False),
+        ("fe80::5", "fe80::66", False),
+        ("fd00::66", "fd00:0::66", True),
+        ("::1", "::2", False),
         ("::ffff:10.0.0.66", "10.0.0.66", True),
         ("::ffff:10.0.0.66", "::ffff:10.0.0.67", False),
         (None, "<local>", True),
     ],
 )
 def test_what_counts_as_one_client(counter: WrongSecrets, one: str | None, other: str | None, same: bool) -> None:
-    """A machine has a /64 of IPv6 to itself; an IPv4 address in IPv6 form is that address."""
+    """A machine has a /64 of public IPv6 to itself, not of a site's; an IPv4 address in IPv6 form is that address."""
     count(counter, one, 3)
     assert counter.refuses(other) is same
 
@@ -107,3 +111,42 @@ def test_memory_is_bounded(counter: WrongSecrets, clock: Clock, monkeypatch: pyt
     assert len(counter._windows) == 50
     assert not counter.refuses("10.1.0.0")
     assert counter.refuses("10.1.1.49")
+
+
+def test_who_gave_the_right_secret_is_not_shut_out(counter: WrongSecrets, clock: Clock) -> None:
+    """For an hour after the right secret an address is listened to whatever else comes from it; the log has one line of
+    the wrong ones too many and one of how many it were."""
+    counter.accept(CRM)
+    with structlog.testing.capture_logs() as logs:
+        told = [counter.count(CRM) for _ in range(100)]
+        assert not counter.refuses(CRM)
+        clock.at += 60
+        assert not counter.refuses(CRM)
+    assert told == [True] * 3 + [False] * 97
+    assert [(line["event"], line["wrong_secrets"]) for line in logs] == [
+        ("web.many_wrong_secrets", 3),
+        ("web.many_wrong_secrets_ended", 100),
+    ]
+    clock.at += 3540 - 1
+    count(counter, CRM, 3)
+    assert not counter.refuses(CRM)
+    clock.at += 1
+    assert counter.refuses(CRM)
+
+
+def test_only_the_very_address_is_known(counter: WrongSecrets) -> None:
+    """A neighbour in the /64 of one that gave the right secret is shut out, and that one is not."""
+    counter.accept("2001:db8::5")
+    count(counter, "2001:db8::66", 3)
+    assert counter.refuses("2001:db8::66")
+    assert not counter.refuses("2001:db8::5")
+
+
+def test_memory_of_right_secrets_is_bounded(counter: WrongSecrets, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more addresses than are kept the one is forgotten whose right secret is the oldest."""
+    monkeypatch.setattr(wrong_secrets, "MAX_KNOWN", 2)
+    for address in (CRM, "10.0.0.6", CRM, "10.0.0.7"):
+        counter.accept(address)
+    for address, refused in ((CRM, False), ("10.0.0.6", True), ("10.0.0.7", False)):
+        count(counter, address, 3)
+        assert counter.refuses(address) is refused

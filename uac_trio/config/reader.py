@@ -192,4 +192,5 @@ def _listed(names: Iterable[str]) -> str:
 
 def _shown(value: object) -> str:
     shown = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    shown = re.sub(r"//.*@", "//***@", shown)  # an address, perhaps with a password and so wrong as it has a / in it
     return shown if len(shown) <= 80 else f"{shown[:77]}..."

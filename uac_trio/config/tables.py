@@ -9,6 +9,7 @@ from uac_trio.config.reader import Key, Keys
 from uac_trio.config.values import (
     absolute_path,
     absolute_paths,
+    address_without_login,
     bind,
     converter,
     country,
@@ -81,7 +82,7 @@ ROOTS: Keys = {"recordings": Key(read=absolute_paths)}
 """``[[pbx]]``: where its recordings are."""
 
 HOST: Keys = {
-    "recordings_url": Key(read=web_address("http://pbx-host:5001"), attribute="url"),
+    "recordings_url": Key(read=address_without_login("http://pbx-host:5001", "recordings_secret"), attribute="url"),
     "recordings_secret": Key(read=filled, secret=True),
     "recordings_secret_file": Key(read=filled),
     "recordings_ca": Key(read=absolute_path, attribute="ca_file"),

@@ -206,6 +206,19 @@ def web_address(example: str) -> Read:
     return read
 
 
+def address_without_login(example: str, secret: str) -> Read:
+    """``secret``: the key that what proves who we are belongs under."""
+    read_address = web_address(example)
+
+    def read(value: object) -> str:
+        if isinstance(value, str) and "@" in value:
+            raise WrongValueError(f"no user name and password in it: the secret belongs into {secret}")
+        address: str = read_address(value)
+        return address
+
+    return read
+
+
 def country(value: object) -> str:
     if not isinstance(value, str) or value not in phonenumbers.SUPPORTED_REGIONS:
         raise WrongValueError('a country as two capital letters, such as "RU"')

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from uac_trio.outbox.opening import parse_url, shown
-from uac_trio.vtiger.account import Flavour
+from uac_trio.vtiger.account import Flavour, without_login
 
 if TYPE_CHECKING:
     from uac_trio.config import Config
@@ -43,7 +43,7 @@ def describe(config: Config, at: float) -> Iterator[str]:
     crm = config.vtiger
     clock = datetime.fromtimestamp(at, UTC).astimezone(crm.zone)
     kind = "SalesPlatform's kind" if crm.flavour is Flavour.SALESPLATFORM else "stock"
-    yield f"  vTiger ({kind}): {crm.url}"
+    yield f"  vTiger ({kind}): {without_login(crm.url)}"
     yield f"    Its clock runs in {crm.timezone}, where it is {clock:%H:%M:%S} now."
     if config.click2call.enabled:
         networks = _some(str(network) for network in config.click2call.networks)
@@ -53,7 +53,8 @@ def describe(config: Config, at: float) -> Iterator[str]:
     asked = config.responsible
     ways = [f"agi://{asked.bind}/route"] * bool(asked.bind) + [f"http://{config.http.bind}/route"] * bool(asked.secret)
     if ways:
-        yield f"  Who is responsible for a caller is told at {_some(ways)}, and asked of {asked.address(crm.url)}."
+        script = without_login(asked.address(crm.url))
+        yield f"  Who is responsible for a caller is told at {_some(ways)}, and asked of {script}."
     yield f"  Requests wait in {shown(parse_url(config.store.url))}."
     for warning in config.warnings:
         yield f"  Warning: {warning}"

@@ -17,7 +17,7 @@ import attrs
 
 from uac_trio.live_check.finding import Findings
 from uac_trio.sender import SenderSettings, ask_once
-from uac_trio.vtiger.account import Flavour, VtigerAccount
+from uac_trio.vtiger.account import Flavour, VtigerAccount, without_login
 from uac_trio.vtiger.reply import NoReply, Reply, Ruling, Verdict, judge
 from uac_trio.vtiger.request import Step
 
@@ -53,7 +53,7 @@ async def check_crm(
     if said.ruling is not Ruling.AUTH_FAILED:
         findings.problem(_not_vtiger(said, account))
         return
-    findings.ok(f"{account.url} answers as vTiger's callback does")
+    findings.ok(f"{without_login(account.url)} answers as vTiger's callback does")
     if isinstance(stranger, Reply):
         _clock(stranger, now(), findings)
     _secret(
@@ -67,10 +67,10 @@ async def check_crm(
 def _not_vtiger(said: Verdict, account: VtigerAccount) -> str:
     if said.ruling is Ruling.DELIVERED:
         return (
-            f"{account.url} takes any secret without a word: something else than vTiger's callback answers there; "
-            "check that [vtiger] url ends in /modules/PBXManager/callbacks/PBXManager.php"
+            f"{without_login(account.url)} takes any secret without a word: something else than vTiger's callback "
+            "answers there; check that [vtiger] url ends in /modules/PBXManager/callbacks/PBXManager.php"
         )
-    return f"{account.url}: {said.words}"
+    return f"{without_login(account.url)}: {said.words}"
 
 
 def _secret(said: Verdict, findings: Findings) -> None:

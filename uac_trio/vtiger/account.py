@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,11 @@ class Flavour(enum.Enum):
     STOCK = "stock"
 
 
+def without_login(url: str) -> str:
+    """An address less the user name and password in it: as it may be shown."""
+    return re.sub(r"//[^/?#]*@", "//", url, count=1)
+
+
 def _is_web_address(_: object, __: object, url: str) -> None:
     try:
         parts = urlsplit(url)
@@ -25,7 +31,7 @@ def _is_web_address(_: object, __: object, url: str) -> None:
         usable = False
     if not usable:
         raise ValueError(
-            f"{url!r} is not the address of vTiger's callback; expected something like "
+            f"{without_login(url)!r} is not the address of vTiger's callback; expected something like "
             "http://crm.example/modules/PBXManager/callbacks/PBXManager.php"
         )
 
@@ -53,8 +59,9 @@ def _is_not_empty(_: object, attribute: attrs.Attribute[str], value: str) -> Non
 class VtigerAccount:
     """Raises ValueError, in words, for an address, a zone or a secret that cannot be right."""
 
-    url: str = attrs.field(validator=_is_web_address)
-    """The callback's full address; redirects are not followed."""
+    url: str = attrs.field(validator=_is_web_address, repr=lambda url: repr(without_login(url)))
+    """The callback's full address; redirects are not followed. May hold a user name and password for the web server in
+    front of the CRM, so it is shown by ``without_login`` alone."""
     secret: str = attrs.field(repr=False, validator=_is_not_empty)
     """Sent as ``vtigersignature`` with every request."""
     flavour: Flavour = Flavour.SALESPLATFORM

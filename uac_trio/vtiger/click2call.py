@@ -19,7 +19,7 @@ import hmac
 import re
 import unicodedata
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 import attrs
@@ -73,9 +73,10 @@ class Click2CallRules:
     networks: tuple[Network, ...] = PRIVATE_NETWORKS
     """Where ``/makecall`` is listened to: the addresses of the CRM's server. Default: private networks."""
     allow: tuple[re.Pattern[str], ...] = ()
-    """What may be dialled: one of these is found in the number as typed, less its formatting. Empty: everything."""
+    """What may be dialled: one of these is found in the number as typed, less its formatting, or in its international
+    form, ``+79161234567``. Empty: everything."""
     deny: tuple[re.Pattern[str], ...] = ()
-    """What may not be dialled, even if allowed."""
+    """What may not be dialled, even if allowed: one of these is found in any spelling of the number (``spellings``)."""
     dial_prefix: str = ""
     """Put before numbers that are no extensions (``9`` for an outside line)."""
     strip_plus: bool = False
@@ -188,11 +189,16 @@ def read_click(
         return _error(str(why))
     if number == extension:
         return _error("an employee cannot call himself")
-    if rules.allow and not any(pattern.search(number) for pattern in rules.allow):
+    outside = not is_extension(number)
+    if rules.allow and not _is_found(rules.allow, {number, _international(number, region)} if outside else {number}):
         return _error("no pattern of [click2call] allow permits this number")
-    if any(pattern.search(number) for pattern in rules.deny):
+    if _is_found(rules.deny, spellings(number, region) if outside else {number}):
         return _error("a pattern of [click2call] deny forbids this number")
     return _dial(extension, number, given["context"], rules, route, is_extension, token)
+
+
+def _is_found(patterns: Iterable[re.Pattern[str]], texts: Collection[str]) -> bool:
+    return any(pattern.search(text) for pattern in patterns for text in texts)
 
 
 def normalise(shown: str, *, is_extension: Callable[[str], bool], region: str) -> str:
@@ -225,6 +231,43 @@ def _check_possible(number: str, region: str) -> None:
     verdict = phonenumbers.is_possible_number_with_reason(parsed)
     if verdict not in (phonenumbers.ValidationResult.IS_POSSIBLE, phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY):
         raise ValueError(f"the parameter to is too short or too long for a telephone number ([calls] region {region})")
+
+
+def spellings(number: str, region: str) -> frozenset[str]:
+    """``number`` in all ways in which it may be typed in ``region``, and those of all that a PBX may take it for.
+
+    Of ``0044 20 7946 0000``, less its formatting, in RU among others ``+442079460000`` and ``810442079460000``. Whoever
+    edits a contact chooses the spelling, so what forbids a number must not depend on it. The plus may be taken off
+    before dialling, and providers take ``00`` and a bare country code for ``+`` in every country.
+    """
+    digits = number.removeprefix("+")
+    found = {number, digits, _international(number, region)}
+    readings = [_parsed(number, region), _parsed(digits, region), _parsed(_international(number, region), region)]
+    # 8 800 123-45-67 is no number of Bangladesh, +880: a country code only where the region has no such number.
+    if not any(reading and phonenumbers.is_valid_number(reading) for reading in readings):
+        readings.append(_parsed(f"+{digits}", region))
+    home = phonenumbers.country_code_for_region(region)
+    for reading in filter(None, readings):
+        found.add(phonenumbers.format_number(reading, phonenumbers.PhoneNumberFormat.E164))
+        if reading.country_code == home:
+            shown = phonenumbers.format_number(reading, phonenumbers.PhoneNumberFormat.NATIONAL)
+        else:
+            shown = phonenumbers.format_out_of_country_calling_number(reading, region)
+        found.add(re.sub(r"[^0-9+]", "", shown))
+    return frozenset(found)
+
+
+def _international(number: str, region: str) -> str:
+    """E.164. ``00`` is never the beginning of a number of the region itself, though phonenumbers may think so."""
+    reading = _parsed(f"+{number[2:]}" if number.startswith("00") else number, region)
+    return phonenumbers.format_number(reading, phonenumbers.PhoneNumberFormat.E164) if reading else number
+
+
+def _parsed(number: str, region: str) -> phonenumbers.PhoneNumber | None:
+    try:
+        return phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException:
+        return None
 
 
 def _parameters(pairs: Iterable[tuple[str, str]]) -> Mapping[str, str] | Refusal:

@@ -76,10 +76,11 @@ def add_click2call(app: QuartTrio, click2call: Click2Call) -> None:
             is_connected=click2call.is_connected,
         )
         if isinstance(click, Refusal):
-            log.warning("click2call.refused", client=request.remote_addr, reason=click.reason)
-            if click.answer is Answer.AUTHENTICATION_FAILURE:
-                click2call.wrong_secrets.count(request.remote_addr)
+            is_wrong = click.answer is Answer.AUTHENTICATION_FAILURE
+            if not is_wrong or click2call.wrong_secrets.count(request.remote_addr):
+                log.warning("click2call.refused", client=request.remote_addr, reason=click.reason)
             return _reply(click.answer)
+        click2call.wrong_secrets.accept(request.remote_addr)
         return _reply(await _place(click, click2call, guard))
 
     app.add_url_rule("/makecall", "makecall", makecall, methods=["GET", "POST"])

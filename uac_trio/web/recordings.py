@@ -146,10 +146,12 @@ async def _look_up(playback: Playback, *, is_crm: bool) -> RecordingRow | HTTPSt
         return HTTPStatus.FORBIDDEN
     tokens, given = request.args.getlist("id"), request.args.getlist("secret")
     if not is_crm and (given or playback.needs_secret):
-        log.warning("recordings.refused", client=request.remote_addr, reason="wrong secret" if given else "no secret")
-        if given:
-            playback.wrong_secrets.count(request.remote_addr)
+        if not given or playback.wrong_secrets.count(request.remote_addr):
+            why = "wrong secret" if given else "no secret"
+            log.warning("recordings.refused", client=request.remote_addr, reason=why)
         return HTTPStatus.FORBIDDEN
+    if is_crm:
+        playback.wrong_secrets.accept(request.remote_addr)
     token = tokens[0] if len(tokens) == 1 else ""
     row = await playback.archive.look_up(token) if TOKEN.fullmatch(token) else None
     if row is None:
