@@ -9,6 +9,7 @@ from tests.calls.scenes import ends, event, feed, ringing
 from tests.calls.streams import due
 from uac_trio.ami.message import Event
 from uac_trio.calls import CallTracker, Outcome
+from uac_trio.calls.call import Part
 from uac_trio.calls.fact import (
     CallEnded,
     Fact,
@@ -207,3 +208,28 @@ def test_a_suspicion_that_is_told_late() -> None:
     facts += due(tracker, pbx.now + 60.0)
     assert broken(facts) == []
     assert max(fact.at for fact in facts) < pbx.now + 50.0
+
+
+def test_a_click_through_local_whose_phone_rings() -> None:
+    """Of a click that began before we came, the employee is who calls; nothing is told until it is known whom."""
+    base = {"Linkedid": "1.1", "Context": "click", "Exten": "101", "Duration": "00:00:00"}
+    items = [
+        event(name="CoreShowChannel", Uniqueid=uniqueid, Channel=channel, ChannelState=state, Application=application,
+              CallerIDNum="101", ConnectedLineNum="", **base)
+        for uniqueid, channel, state, application in (
+            ("1.1", "Local/101@click-00000001;1", "5", "AppDial2"),
+            ("1.2", "Local/101@click-00000001;2", "4", "Dial"),
+            ("1.3", "PJSIP/101-00000001", "5", "AppDial"),
+        )
+    ]  # fmt: skip
+    tracker = CallTracker("main")
+    tracker.connected(1000.0)
+    tracker.resync(items, 1000.0)
+    dialled = event(
+        name="DialBegin", Uniqueid="1.1", Channel="Local/101@click-00000001;1", Linkedid="1.1", DialString="79161234567@trunk",
+        DestUniqueid="1.4", DestChannel="PJSIP/trunk-00000002", DestLinkedid="1.1", DestChannelState="0",
+        DestCallerIDNum="79161234567",
+    )  # fmt: skip
+    facts = tracker.process(dialled, 1001.0)
+    (began,) = [fact for fact in facts if isinstance(fact, ParticipationBegan)]
+    assert (began.extension, began.part, began.customer) == ("101", Part.CALLER, "79161234567")

@@ -16,6 +16,7 @@ from uac_trio.demo.recording import Recording, read_recording
 from uac_trio.replay import replay
 from uac_trio.transcript import read_transcript
 from uac_trio.vtiger import VtigerAccount
+from uac_trio.vtiger.request import CallbackRequest
 
 LONGEST = 30.0
 """Seconds of a recording. A soak is about many calls."""
@@ -93,7 +94,11 @@ def rows_as_told(transcripts: Sequence[Path]) -> dict[str, tuple[Row, ...]]:
     """The rows, by call, of a connector that lived through these connections and had nothing but them."""
     read = [read_transcript(path.name, path.read_bytes()) for path in transcripts]
     crm = new_crm("s")
-    for request in replay(read, TrackerRules(), VtigerAccount(url="http://crm.invalid/", secret="s"), link).requests:
+    requests = replay(read, TrackerRules(), VtigerAccount(url="http://crm.invalid/", secret="s"), link).requests
+    outbox: dict[str, CallbackRequest] = {}
+    for request in requests:
+        outbox.setdefault(request.key, request)
+    for request in outbox.values():
         crm.callback({**request.form, "vtigersignature": "s"}, request.at)
     return {of_call[0].sourceuuid: rows_of(of_call) for of_call in crm.tables.calls()}
 

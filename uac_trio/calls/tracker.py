@@ -194,7 +194,7 @@ class CallTracker:
             self.board.enter_bridge(channel, bridge, "")
         elif not bridge and channel.bridge:
             self.board.leave_bridge(channel)
-        if channel.leg is None:
+        if channel.leg is None or (is_new and channel.leg.caller is None):  # that it rings has made a leg already
             self._restore_leg(channel, item.get("Application"), at)
 
     def _restore_leg(self, channel: Channel, application: str, at: float) -> None:
