@@ -439,12 +439,13 @@ async def test_converted_copies_are_forgotten(tmp_path: Path) -> None:
     async with running(tmp_path, watching=False, keep_days=30) as here:
         cache = here.awaited.archive.converter.cache
         cache.prepare()
-        for name, age in (("old.mp3", 31), ("used.mp3", 29), ("at work.mp3.part", 40)):
+        old, used, part = "a" * 32 + ".mp3", "b" * 32 + ".mp3", "c" * 32 + ".mp3.part"
+        for name, age in ((old, 31), (used, 29), (part, 40)):
             (cache.directory / name).write_bytes(b"mp3")
             os.utime(cache.directory / name, (T0 - age * 86400, T0 - age * 86400))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(here.awaited.run)
-            while (cache.directory / "old.mp3").exists():  # noqa: ASYNC110 - a file
+            while (cache.directory / old).exists():  # noqa: ASYNC110 - a file
                 await trio.sleep(0.01)
             nursery.cancel_scope.cancel()
-        assert sorted(path.name for path in cache.directory.iterdir()) == ["at work.mp3.part", "used.mp3"]
+        assert sorted(path.name for path in cache.directory.iterdir()) == [used, part]
