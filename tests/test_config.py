@@ -189,6 +189,15 @@ def test_password_in_the_address_of_the_crm(tmp_path: Path) -> None:
     assert "hunter3" not in wrong
 
 
+@pytest.mark.parametrize("cache", ["/rec/main", "/rec/main/", "//rec/x/../main/cache", "/rec", "/"])
+def test_cache_among_recordings(tmp_path: Path, cache: str) -> None:
+    """The cache removes files, so it is never where recordings are, nor above."""
+    content = PBX + 'recordings = ["/other", "/rec/main"]\n' + VTIGER + '[recordings]\ncache = "{}"\n'
+    (told,) = problems(tmp_path, content.format(cache))
+    assert "[recordings] cache: expected a directory of its own" in told
+    assert loaded(tmp_path, content.format("/rec/main2")).playback.cache == "/rec/main2"
+
+
 def test_public_url_that_is_too_long(tmp_path: Path) -> None:
     """vTiger cuts links to 200 characters, so an address that makes longer ones is refused."""
     address = "http://c/" + "x" * 145

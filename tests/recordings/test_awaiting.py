@@ -414,6 +414,34 @@ async def test_far_machine_that_is_away(tmp_path: Path) -> None:
     assert f"[[pbx]] far: recordings_url: http://{address}: no connection" in errors[0]["reason"]
 
 
+@pytest.mark.parametrize(
+    "look",
+    [
+        {"identity": [1, 2, 3], "size": 10**30, "trouble": ""},
+        {"identity": [1, 2, 3], "size": -1, "trouble": ""},
+        {"identity": [10**30, 2, 3], "size": 2, "trouble": ""},
+        {"identity": [{}], "size": 2, "trouble": ""},
+        {"identity": None, "size": 0, "trouble": "\ud800\0" + "x" * 1_000_000},
+    ],
+)
+async def test_nonsense_of_another_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: dict[str, object]
+) -> None:
+    """Whatever another machine says of a file, other recordings are told, and the store takes it."""
+    monkeypatch.setattr("uac_trio.recordings.wire.told_look", lambda _: look)
+    async with serving(tmp_path) as there, running(tmp_path, hosts=[there.host(pbx="far")], wait_seconds=1) as here:
+        (here.root / "a.wav").write_bytes(wav(0.1))
+        await here.put(record_request("f.wav", "f" * 32, "far-1.0"))
+        await trio.sleep(4 * SETTLE)
+        here.clock[0] += 2
+        await here.put(record_request("a.wav"))
+        await here.until(RecordingState.READY)
+        if look["identity"] is None:
+            assert 0 < len(await here.until(RecordingState.MISSING, "f" * 32)) < 1100
+        else:
+            assert (await here.state("f" * 32))[0] is RecordingState.WAITING
+
+
 async def test_forgetting_what_another_machine_has(tmp_path: Path) -> None:
     """With delete_files a recording is remembered until its file could be deleted; other PBXes' go meanwhile."""
     host = HostSettings(pbx="far", url="http://127.0.0.1:9", secret=SECRET)
@@ -439,12 +467,13 @@ async def test_converted_copies_are_forgotten(tmp_path: Path) -> None:
     async with running(tmp_path, watching=False, keep_days=30) as here:
         cache = here.awaited.archive.converter.cache
         cache.prepare()
-        for name, age in (("old.mp3", 31), ("used.mp3", 29), ("at work.mp3.part", 40)):
+        old, used, part = "a" * 32 + ".mp3", "b" * 32 + ".mp3", "c" * 32 + ".mp3.part"
+        for name, age in ((old, 31), (used, 29), (part, 40)):
             (cache.directory / name).write_bytes(b"mp3")
             os.utime(cache.directory / name, (T0 - age * 86400, T0 - age * 86400))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(here.awaited.run)
-            while (cache.directory / "old.mp3").exists():  # noqa: ASYNC110 - a file
+            while (cache.directory / old).exists():  # noqa: ASYNC110 - a file
                 await trio.sleep(0.01)
             nursery.cancel_scope.cancel()
-        assert sorted(path.name for path in cache.directory.iterdir()) == ["at work.mp3.part", "used.mp3"]
+        assert sorted(path.name for path in cache.directory.iterdir()) == [used, part]

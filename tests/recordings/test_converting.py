@@ -171,34 +171,57 @@ async def test_converter_that_is_not_installed(tmp_path: Path) -> None:
     assert find_tool("") == ""
 
 
+def name_of(letter: str) -> str:
+    """A name as the cache makes them."""
+    return letter * 32 + ".mp3"
+
+
 def test_the_least_used_go_first(tmp_path: Path) -> None:
     """Over its size the cache gives up what was not asked for longest; what others are writing stays."""
     cache = Cache(directory=tmp_path / "cache", limit=250)
     cache.prepare()
-    for age, name in enumerate(("d", "c", "b", "a")):
+    for age, name in enumerate(map(name_of, "dcba")):
         cache.part(name).write_bytes(b"x" * 100)
         cache.keep(name)
         if (tmp_path / "cache" / name).exists():
             os.utime(tmp_path / "cache" / name, (age, age))
-        if name == "c":
-            used = cache.open("d")
+        if name == name_of("c"):
+            used = cache.open(name_of("d"))
             assert used is not None
             os.close(used.fd)
-    cache.part("other").write_bytes(b"x" * 1000)
-    assert sorted(path.name for path in cache.directory.iterdir()) == ["a", "d", "other.part"]
-    assert (cache.directory / "a").stat().st_mode & 0o777 == 0o600
+    part = cache.part(name_of("e"))
+    part.write_bytes(b"x" * 1000)
+    assert sorted(path.name for path in cache.directory.iterdir()) == [name_of("a"), name_of("d"), part.name]
+    assert (cache.directory / name_of("a")).stat().st_mode & 0o777 == 0o600
     assert cache.directory.stat().st_mode & 0o777 == 0o700
     cache.prepare()
-    assert cache.part("other").exists()
-    os.utime(cache.part("other"), (0, 0))  # left by a run that was killed
+    assert part.exists()
+    os.utime(part, (0, 0))  # left by a run that was killed
     cache.prepare()
-    assert sorted(path.name for path in cache.directory.iterdir()) == ["a", "d"]
+    assert sorted(path.name for path in cache.directory.iterdir()) == [name_of("a"), name_of("d")]
 
 
 @pytest.mark.parametrize("limit", [0, 50])
 def test_the_newest_stays(tmp_path: Path, limit: int) -> None:
     """Somebody waits for what was just made, however big it is."""
     cache = Cache(directory=tmp_path, limit=limit)
-    cache.part("a").write_bytes(b"x" * 100)
-    cache.keep("a")
-    assert (tmp_path / "a").exists()
+    cache.part(name_of("a")).write_bytes(b"x" * 100)
+    cache.keep(name_of("a"))
+    assert (tmp_path / name_of("a")).exists()
+
+
+def test_files_of_others(tmp_path: Path) -> None:
+    """In a directory that has other files too, only the cache's own are ever removed, or count."""
+    cache = Cache(directory=tmp_path, limit=150)
+    strangers = ["call.wav", "a" * 32, "a" * 32 + ".gsm", "A" * 32 + ".mp3", "a" * 33 + ".mp3", "old.part"]
+    for stranger in strangers:
+        (tmp_path / stranger).write_bytes(b"x" * 100)
+        os.utime(tmp_path / stranger, (0, 0))
+    (tmp_path / name_of("f")).mkdir()
+    cache.prepare()
+    for name in map(name_of, "ab"):
+        cache.part(name).write_bytes(b"x" * 75)
+        cache.keep(name)
+    assert (tmp_path / name_of("a")).exists()
+    assert cache.forget_unused(1e11) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*strangers, name_of("f")])

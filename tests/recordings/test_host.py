@@ -223,6 +223,10 @@ async def listening(nursery: trio.Nursery, serve: Callable[[trio.SocketStream], 
     return f"http://127.0.0.1:{listener.socket.getsockname()[1]}"
 
 
+def _answer(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
 ANSWERS = {
     "no json": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
     "other json": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
@@ -231,6 +235,10 @@ ANSWERS = {
     "elsewhere": b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n",
     "no http": b"SSH-2.0-OpenSSH_9.2\r\n",
     "nothing": b"",
+    "endless": _answer(b'{"name":"a.wav","size":1e400,"mtime_ns":1,"inode":1,"head":""}'),
+    "huge": _answer(b'{"name":"a.wav","size":%d,"mtime_ns":1,"inode":1,"head":""}' % 10**30),
+    "no inode": _answer(b'{"name":"a.wav","size":1,"mtime_ns":1,"inode":%d,"head":""}' % 10**30),
+    "many digits": _answer(b'{"name":"a.wav","size":' + b"9" * 5000 + b"}"),
     "cut": b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{",
 }
 

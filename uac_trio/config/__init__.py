@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import ssl
 import stat
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from pathlib import Path, PurePath
 from typing import Any, TypeVar
 
 import attrs
@@ -89,6 +90,8 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     log = _read(reader, "log", LogSettings)
     if store:
         _check_store(reader, store)
+    if playback and playback.cache:
+        _check_cache(reader, playback.cache, recordings)
     if http and len(http.public_url) > LONGEST_PUBLIC_URL:
         what = f"expected {LONGEST_PUBLIC_URL} characters at most: vTiger keeps 200 of a link to a recording"
         reader.wrong("http", "public_url", what)
@@ -274,6 +277,21 @@ def _check_store(reader: Reader, store: OutboxSettings) -> None:
         parse_url(store.url)
     except OutboxError as why:
         reader.wrong("store", "url", str(why).removeprefix("[store] url "))
+
+
+def _check_cache(reader: Reader, cache: str, recordings: Mapping[str, Sequence[str]]) -> None:
+    # By their names alone: a directory may be mounted from a host that does not answer.
+    own = _plain(cache)
+    for root in chain.from_iterable(recordings.values()):
+        theirs = _plain(root)
+        if own.is_relative_to(theirs) or theirs.is_relative_to(own):
+            what = f"expected a directory of its own, neither within nor above that of recordings, {root}"
+            reader.wrong("recordings", "cache", what)
+            return
+
+
+def _plain(path: str) -> PurePath:
+    return PurePath(os.path.normpath("/" + path.lstrip("/")))  # normpath keeps two slashes at the beginning
 
 
 def _of(keys: Keys, values: Mapping[str, Any]) -> dict[str, Any]:

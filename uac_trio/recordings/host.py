@@ -203,7 +203,7 @@ async def open_host(settings: HostSettings, now: Callable[[], float]) -> AsyncIt
 
 
 def _handle_or_reason(answer: dict[str, Any]) -> wire.FarHandle | str:
-    return str(answer["missing"]) if "missing" in answer else wire.read_handle(answer)
+    return wire.words(str(answer["missing"])) if "missing" in answer else wire.read_handle(answer)
 
 
 def _looks(number: int, answer: dict[str, Any]) -> list[Look]:
@@ -214,7 +214,7 @@ def _looks(number: int, answer: dict[str, Any]) -> list[Look]:
 
 
 def _deleted_or_reason(answer: dict[str, Any]) -> bool | str:
-    return str(answer["refused"]) if "refused" in answer else answer["deleted"] is True
+    return wire.words(str(answer["refused"])) if "refused" in answer else answer["deleted"] is True
 
 
 def _refusal(reply: HTTPReply) -> str:
@@ -223,5 +223,5 @@ def _refusal(reply: HTTPReply) -> str:
     except ValueError:
         clock = None
     if isinstance(clock, str) and clock:
-        return f"refuses us: {clock[:200]}"
+        return f"refuses us: {wire.words(clock[:200])}"
     return "refuses us: recordings_secret must be the [serve] secret there, and [serve] networks must have our address"

@@ -34,6 +34,11 @@ MOST_ASKED = 4 << 20
 MOST_TOLD = 4 << 20
 """Bytes of an answer in JSON, which has the reasons of ``MOST_LOOKS`` files."""
 
+MOST_SIZE = 1 << 50
+"""Bytes of a file; more is no file's, and no database's."""
+LONGEST_WORDS = 1000
+"""Characters of a reason or a name that are taken from an answer."""
+
 _SIGNATURE = re.compile(r"UAC-HMAC-SHA256 ([0-9]{1,12}):([0-9a-f]{64})", re.ASCII)
 
 
@@ -124,10 +129,22 @@ def told_look(look: Look) -> dict[str, object]:
 def read_look(value: object) -> Look:
     """Raises ValueError."""
     match value:
-        case {"identity": list() | None as identity, "size": int(size), "trouble": str(trouble)}:
-            return Look(identity=None if identity is None else tuple(identity), size=size, trouble=trouble)
+        case {"identity": list() | None as identity, "size": int(size), "trouble": str(trouble)} if (
+            0 <= size < MOST_SIZE and (identity is None or _is_identity(identity))
+        ):
+            seen = None if identity is None else tuple(identity)
+            return Look(identity=seen, size=size, trouble=words(trouble))
         case _:
             raise ValueError("is no look")
+
+
+def words(told: str) -> str:
+    """What the other machine says, fit for a log, a database and the end of a sentence."""
+    return told[:LONGEST_WORDS].encode(errors="backslashreplace").decode().replace("\0", "\\0")
+
+
+def _is_identity(numbers: list[object]) -> bool:
+    return len(numbers) == 3 and all(type(each) is int and -(1 << 63) <= each < 1 << 64 for each in numbers)
 
 
 def told_handle(handle: FarHandle) -> dict[str, object]:
@@ -144,12 +161,12 @@ def read_handle(value: object) -> FarHandle:
     """Raises ValueError."""
     match value:
         case {"name": str(name), "size": int(size), "mtime_ns": int(mtime), "inode": int(inode), "head": str(head)} if (
-            size >= 0
+            0 <= size < MOST_SIZE and _is_identity([inode, size, mtime])
         ):
             try:
                 content = base64.b64decode(head, validate=True)
             except binascii.Error as why:
                 raise ValueError("has no beginning") from why
-            return FarHandle(name=name, size=size, mtime_ns=mtime, inode=inode, head=content)
+            return FarHandle(name=words(name), size=size, mtime_ns=mtime, inode=inode, head=content)
         case _:
             raise ValueError("is no file")
