@@ -140,26 +140,51 @@ class Pipeline:
         """
         exchange = self._exchange(pbx)
         begun = {(one.request.call_id, one.request.extension): one for one in left_open}
-        again = list(heard)
-        if again:
-            older = [one for one in begun.values() if one.request.at < again[0].at]
-            exchange.tracker.remember(_remembered(one, self.rules) for one in older)
-            for one in again:
-                self._hear_again(pbx, one)
+        known: set[str] = set()
+        last: Heard | None = None
+        for one in heard:
+            if last is None:
+                older = [each for each in begun.values() if each.request.at < one.at]
+                exchange.tracker.remember(_remembered(each, self.rules) for each in older)
+            last = one
+            self._hear_again(pbx, one, known)
+        if last is not None:
+            # The PBX's clock may have been set back since: no time is later than what was heard last.
+            exchange.last_at = min(exchange.last_at, last.at + exchange.ahead)
             exchange.tracker.lost(exchange.last_at)
-        taking_part = exchange.tracker.taking_part()
+            if not all(self._is_taken_up(exchange, who, one) for who, one in begun.items()):
+                self._forget(pbx)
+                self.restore(pbx, begun.values())
+                return
+        taking_part, calls = exchange.tracker.taking_part(), exchange.tracker.board.calls
         exchange.left_open = {who: one for who, one in begun.items() if who not in taking_part}
-        unknown = [
-            one for one in exchange.left_open.values() if one.request.call_id not in exchange.tracker.board.calls
-        ]
+        unknown = [one for (call_id, _), one in exchange.left_open.items() if call_id not in calls]
         exchange.tracker.remember(_remembered(one, self.rules) for one in unknown)
 
-    def _hear_again(self, pbx: str, heard: Heard) -> None:
+    def _is_taken_up(self, exchange: _Exchange, who: tuple[str, str], begun: Begun) -> bool:
+        """Either the call is not known, or the very part that was begun goes on in it, and will be told to its end.
+
+        It may be otherwise where the journal does not reach back to the call's beginning, or ends before the outbox.
+        """
+        call = exchange.tracker.board.calls.get(who[0])
+        if call is None or begun.request.step is Step.START_APP:
+            return True
+        part = call.current(who[1])
+        if part is None:
+            return False
+        is_told = call.direction is not Direction.INTERNAL or self.rules.internal != "ignore"
+        return is_told and part.announced and part.occurrence == occurrence_of(begun.request)
+
+    def _forget(self, pbx: str) -> None:
+        del self._exchanges[pbx]
+        self._translator.forget(f"{pbx}-")
+
+    def _hear_again(self, pbx: str, heard: Heard, known: set[str]) -> None:
         match heard.kind:
             case "connected":
                 self.connected(pbx, heard.at)
             case "received":
-                self.received(pbx, heard.events, heard.at)
+                self.received(pbx, [event for event in heard.events if _is_of_known(event, known)], heard.at)
             case "lost":
                 self.lost(pbx, heard.at)
 
@@ -218,6 +243,21 @@ class Pipeline:
             self.observe(fact, following)
             requests += following
         return requests
+
+
+def _is_of_known(event: Event, known: set[str]) -> bool:
+    """Does the journal know the call from its beginning, or from a list of channels? ``known``: Uniqueids.
+
+    Half a call would be taken for another.
+    """
+    uniqueid, linkedid = event.get("Uniqueid"), event.get("Linkedid")
+    if event.name == "CoreShowChannel" or (
+        event.name == "Newchannel" and (linkedid in ("", uniqueid) or linkedid in known)
+    ):
+        known.add(uniqueid)
+        return True
+    named = [value for name, value in event.headers if name.endswith("Uniqueid") and "Bridge" not in name]
+    return all(value in known for value in named if value)
 
 
 def _seconds_of(stamp: str) -> float | None:

@@ -226,7 +226,8 @@ def test_a_click_through_local_whose_phone_rings() -> None:
     tracker.connected(1000.0)
     tracker.resync(items, 1000.0)
     dialled = event(
-        name="DialBegin", Uniqueid="1.1", Channel="Local/101@click-00000001;1", Linkedid="1.1", DialString="79161234567@trunk",
+        name="DialBegin", Uniqueid="1.1", Channel="Local/101@click-00000001;1", Linkedid="1.1",
+        DialString="79161234567@trunk",
         DestUniqueid="1.4", DestChannel="PJSIP/trunk-00000002", DestLinkedid="1.1", DestChannelState="0",
         DestCallerIDNum="79161234567",
     )  # fmt: skip

@@ -119,9 +119,10 @@ def undisturbed(recording: Recording) -> dict[str, tuple[Row, ...]]:
 
 
 def restarted(
-    recording: Recording, number: int, *, keeps_journal: bool = True, missed: int = 0
+    recording: Recording, number: int, *, keeps_journal: bool = True, missed: int = 0, cut: slice = slice(None)
 ) -> tuple[set[tuple[str, str]], dict[str, tuple[Row, ...]]]:
-    """With a restart right before event ``number``, that one and ``missed`` - 1 more being missed.
+    """With a restart right before event ``number``, that one and ``missed`` - 1 more being missed; of the journal only
+    the lines of ``cut`` are left.
 
     The calls and employees of which the CRM had been told by then; and the rows in the end.
     """
@@ -130,6 +131,7 @@ def restarted(
         if position == number:
             begun = {(request.call_id, request.extension) for request in host.outbox.values()}
         if position == number + missed:
+            host.journal = host.journal[cut]
             host.start(host.at if missed else timed.at)
         host.hear(timed, listening=not number <= position < number + missed)
     host.finish(recording.events[-1].at)

@@ -54,6 +54,23 @@ def test_restart_takes_a_while(name: str, missed: int) -> None:
             assert restarted(recording(name), number, missed=missed)[1] == without, f"before event {number}"
 
 
+@pytest.mark.parametrize("cut", [slice(6, None), slice(25, None), slice(-4, None), slice(-6), slice(-20)], ids=str)
+@pytest.mark.parametrize("name", CHOSEN[::2])
+def test_journal_that_lacks_something(name: str, cut: slice) -> None:
+    """Its beginning, beside a call of days, or its end, after an overflow: what was begun is there, and it ends."""
+    for number in moments(name)[::2]:
+        begun, rows = restarted(recording(name), number, cut=cut)
+        assert_all_ended(begun, rows, number)
+
+
+def assert_all_ended(begun: set[tuple[str, str]], rows: Rows, number: int) -> None:
+    found = {(call, row.extension): row for call, of_call in rows.items() for row in of_call}
+    assert begun <= found.keys(), f"before event {number}"
+    for row in found.values():
+        assert row.ended, f"before event {number}"
+        assert row.status not in ("ringing", "in-progress"), f"before event {number}"
+
+
 # -- Without the journal, of which there is none after an upgrade, and none that reaches back for days
 
 Restarts = list[tuple[set[tuple[str, str]], Rows]]
@@ -68,11 +85,7 @@ def after_restarts(name: str) -> Restarts:
 def test_restart_from_the_outbox(name: str) -> None:
     """Of what was begun every row is there, and every row has ended."""
     for number, (begun, rows) in zip(moments(name), after_restarts(name), strict=True):
-        found = {(call, row.extension): row for call, of_call in rows.items() for row in of_call}
-        assert begun <= found.keys(), f"before event {number}"
-        for row in found.values():
-            assert row.ended, f"before event {number}"
-            assert row.status not in ("ringing", "in-progress"), f"before event {number}"
+        assert_all_ended(begun, rows, number)
 
 
 def test_a_restart_from_the_outbox_is_rarely_seen() -> None:

@@ -7,8 +7,8 @@ from contextlib import suppress
 import pytest
 import sqlalchemy as sa
 
-from uac_trio.outbox import OutboxError, OutboxSettings, Page, open_outbox
-from uac_trio.outbox.journal import KEPT_RUNS, STALE, JournalRows
+from uac_trio.outbox import OutboxError, OutboxSettings, Page, new_page, open_outbox
+from uac_trio.outbox.journal import GONE, STALE, JournalRows
 from uac_trio.outbox.outbox import Outbox
 from uac_trio.outbox.tables import journal
 from uac_trio.vtiger.request import CallbackRequest, Step
@@ -19,12 +19,12 @@ REQUEST = CallbackRequest(
 
 
 def page(*lines: str, run: str = "one", at: float = 1.0, pbx: str = "main", is_first: bool = False) -> Page:
-    return Page(pbx=pbx, run=run, at=at, until=at, lines=lines, is_first=is_first)
+    return new_page(pbx, run, lines, at=at, until=at, is_first=is_first)
 
 
-async def lines_of(outbox: Outbox, run: str, pbx: str = "main") -> list[str]:
+async def lines_of(outbox: Outbox, run: str, pbx: str = "main", now: float = 10.0) -> list[str]:
     """Of the freshest journal, with which ``run`` begins."""
-    journals = await outbox.journal.begin(pbx, run)
+    journals = await outbox.journal.begin(pbx, run, now)
     return [line for page in journals[0] for line in page.lines] if journals else []
 
 
@@ -51,14 +51,13 @@ async def test_freshest(store_url: str) -> None:
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:
         await outbox.put([], 1.0, (), [page("old", run="a", at=5.0), page("new", run="b", at=6.0)])
         await outbox.put([], 1.0, (), [page("older", run="a", at=4.0)])
-        assert [[page.lines for page in pages] for pages in await outbox.journal.begin("main", "c")] == [
+        assert [[page.lines for page in pages] for pages in await outbox.journal.begin("main", "c", 10.0)] == [
             [["new"]],
             [["old"], ["older"]],
         ]
         assert await runs_of(outbox) == ({"a", "b", "c"} if shared else {"c"})
-        for run in "defgh":
-            await lines_of(outbox, run)
-        assert len(await runs_of(outbox)) == (KEPT_RUNS if shared else 1)
+        await lines_of(outbox, "d", now=9.0 + GONE)
+        assert await runs_of(outbox) == {"d"}
 
 
 async def test_with_the_requests(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,11 +87,11 @@ async def test_prune(store_url: str) -> None:
     """What was heard before the oldest call in progress goes; other runs' pages stay, but not for ever."""
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:
         await outbox.put([], 1.0, (), [page(str(at), at=at) for at in (0.5, 1.9, 2.0, 3.0)])
-        await outbox.journal.prune("main", "another", 9.0)
-        await outbox.journal.prune("main", "another", 1.5 + STALE)
+        await outbox.journal.prune("main", "another", 9.0, 10.0)
+        await outbox.journal.prune("other", "another", 9.0, 1.5 + STALE)
         assert await lines_of(outbox, "two") == ["1.9", "2.0", "3.0"]
         for run in ("one", "two"):
-            await outbox.journal.prune("main", run, 2.0)
+            await outbox.journal.prune("main", run, 2.0, 10.0)
         assert await lines_of(outbox, "three") == ["2.0", "3.0"]
 
 
@@ -101,15 +100,29 @@ async def test_too_much(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("uac_trio.outbox.journal.MAX_BYTES", 40)
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:
         await outbox.put([], 1.0, (), [page(f"line {number}") for number in range(9)])
-        await outbox.journal.prune("main", "one", 0.0)
+        await outbox.journal.prune("main", "one", 0.0, 10.0)
         kept = await lines_of(outbox, "two")
         assert kept == [f"line {number}" for number in range(9)][-len(kept) :]
         assert 0 < len(kept) < 9
 
 
 async def test_forget(store_url: str) -> None:
-    """Who is forgotten is in no journal."""
+    """Who is forgotten is in no journal; where nobody is, nothing goes."""
+    form = {"callerIdNumber": "79161234567"}
+    request = CallbackRequest(key="k", call_id="main-1", extension="101", step=Step.HANGUP, form=form, at=1.0)
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:
-        await outbox.put([], 1.0, (), [page("79161234567")])
+        await outbox.put([request], 1.0, (), [page("79161234567")])
+        await outbox.forget("79990000000")
+        assert await lines_of(outbox, "two") == ["79161234567"]
         await outbox.forget("79161234567")
-        assert await lines_of(outbox, "two") == []
+        assert await lines_of(outbox, "three") == []
+
+
+async def test_one_run_of_its_own(store_url: str) -> None:
+    """What is cleared is one run's; to begin a run again, after a commit whose answer was lost, is to begin it."""
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        await outbox.put([], 1.0, (), [page("a"), page("b", run="two")])
+        await outbox.journal.clear("main", "two")
+        assert await lines_of(outbox, "three") == ["a"]
+        if store_url.startswith("postgresql"):
+            assert await lines_of(outbox, "three") == ["a"]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 import attrs
@@ -22,7 +21,7 @@ from uac_trio.daemon.storing import Storing
 from uac_trio.daemon.systemd import tell_systemd, watchdog_seconds
 from uac_trio.daemon.watching import Watching
 from uac_trio.journal import Heard, read_line, received
-from uac_trio.outbox import OpenParticipation, OutboxError
+from uac_trio.outbox import OpenParticipation, OutboxError, Page
 from uac_trio.pipeline import Begun, Pipeline
 from uac_trio.vtiger.recording import recording_link
 from uac_trio.vtiger.request import CallbackRequest
@@ -126,60 +125,52 @@ class Intake:
             with_journal = not listener.failed
 
     async def _restored_pipeline(self, with_journal: bool) -> Pipeline:
-        self.storing.run = secrets.token_hex(8)
+        self.storing.begin_run()
         outbox = self.storing.outbox
         left_open: dict[str, list[Begun]] = {}
-        journals: dict[str, list[list[Heard]]] = {}
+        journals: dict[str, list[list[Page]]] = {}
         for pbx in [server.name for server in self.config.pbx]:
             begun = await self.storing.keep_asking(partial(outbox.open_participations, f"{pbx}-"))
             left_open[pbx] = [_begun(one) for one in begun]
-            journals[pbx] = await self._journals(pbx) if with_journal else []
-            heard = len(journals[pbx][0]) if journals[pbx] else 0
-            if begun or heard:
-                log.info("daemon.calls_restored", pbx=pbx, participations=len(begun), heard=heard)
+            if with_journal:
+                begin = partial(outbox.journal.begin, pbx, self.storing.run, self.now())
+                journals[pbx] = await self.storing.keep_asking(begin)
+            pages = journals[pbx][0] if journals.get(pbx) else []
+            if begun or pages:
+                log.info("daemon.calls_restored", pbx=pbx, participations=len(begun), pages=len(pages))
+            if pages:
+                self.storing.hand_over_nowait([], pbx, Heard("lost", pages[-1].until))
         self.watching.start_over()
         try:
             self._tell_last_words(journals)
             return self._with(left_open, {pbx: found[0] for pbx, found in journals.items() if found})
         except Exception:
-            # As in _digest; and the same would lead to the same again.
+            # As in _digest; and the same would lead to the same again. Or it is damaged.
             log.exception("daemon.restore_failed")
             for pbx in journals:
-                await self.storing.keep_asking(partial(outbox.journal.prune, pbx, self.storing.run, math.inf))
+                await self.storing.keep_asking(partial(outbox.journal.clear, pbx, self.storing.run))
             return self._with(left_open, {})
 
     def _new_pipeline(self) -> Pipeline:
         config = self.config
         return Pipeline(config.calls, config.vtiger, recording_link(config.http.public_url, config.vtiger.secret))
 
-    def _with(self, left_open: Mapping[str, list[Begun]], heard: Mapping[str, list[Heard]]) -> Pipeline:
+    def _with(self, left_open: Mapping[str, list[Begun]], pages: Mapping[str, list[Page]]) -> Pipeline:
         pipeline = self._new_pipeline()
         pipeline.observe = self.watching.recall
         for pbx, begun in left_open.items():
-            pipeline.restore(pbx, begun, heard.get(pbx, []))
+            pipeline.restore(pbx, begun, _heard(pages.get(pbx, [])))
         pipeline.observe = partial(_observe, self.watching)
         return pipeline
 
-    async def _journals(self, pbx: str) -> list[list[Heard]]:
-        """What the journals of ``pbx`` hold, the freshest first; our own goes on from that one."""
-        try:
-            found = await self.storing.keep_asking(partial(self.storing.outbox.journal.begin, pbx, self.storing.run))
-            journals = [[read_line(line) for page in pages for line in page.lines] for pages in found]
-        except ValueError as why:
-            log.error("daemon.journal_unreadable", pbx=pbx, reason=str(why))
-            return []
-        if journals:
-            self.storing.hand_over_nowait([], pbx, Heard("lost", journals[0][-1].at))
-        return journals
-
-    def _tell_last_words(self, journals: Mapping[str, list[list[Heard]]]) -> None:
+    def _tell_last_words(self, journals: Mapping[str, list[list[Page]]]) -> None:
         """A connector that died may have known of a call that was over what the freshest journal lacks: where its
         recording is."""
         for pbx, (_, *others) in ((pbx, found) for pbx, found in journals.items() if found):
-            for heard in others:
-                if heard[-1].at < self.now() - SILENT:
+            for pages in others:
+                if pages[-1].until < self.now() - SILENT:
                     pipeline = self._new_pipeline()
-                    pipeline.restore(pbx, [], heard)
+                    pipeline.restore(pbx, [], _heard(pages))
                     self.storing.hand_over_nowait(pipeline.finish_ended())
 
     async def _prune_journal(self, pipeline: Pipeline) -> None:
@@ -188,9 +179,10 @@ class Intake:
             await trio.sleep(PRUNE_EVERY)
             for server in self.config.pbx:
                 since = pipeline.unfinished_since(server.name)
-                before = (self.now() if since is None else since) - JOURNAL_SLACK
+                now = self.now()
+                before = min(now, now if since is None else since) - JOURNAL_SLACK
                 try:
-                    await self.storing.outbox.journal.prune(server.name, self.storing.run, before)
+                    await self.storing.outbox.journal.prune(server.name, self.storing.run, before, now)
                 except OutboxError as why:
                     self.storing.fails(why)
 
@@ -207,6 +199,11 @@ class Intake:
             listener.tick()
             if feeding < math.inf:
                 tell_systemd("WATCHDOG=1")
+
+
+def _heard(pages: Iterable[Page]) -> Iterator[Heard]:
+    """Page by page: all of them at once would be too much for a small machine's memory."""
+    return (read_line(line) for page in pages for line in page.lines)
 
 
 def _begun(one: OpenParticipation) -> Begun:

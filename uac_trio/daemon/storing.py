@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ import structlog
 import trio
 
 from uac_trio.journal import Heard, write_line
-from uac_trio.outbox import Outbox, OutboxError, OutboxStatistics, Page
+from uac_trio.outbox import Outbox, OutboxError, OutboxStatistics, Page, new_page
 from uac_trio.recordings import split_told
 from uac_trio.vtiger.request import CallbackRequest
 
@@ -73,6 +74,11 @@ class Storing:
 
     def __attrs_post_init__(self) -> None:
         self._send, self._receive = trio.open_memory_channel[_Told](math.inf)  # what is in it is counted here
+
+    def begin_run(self) -> None:
+        """Another pipeline begins: its journals have another name."""
+        self.run = secrets.token_hex(8)
+        self._torn.clear()
 
     def hand_over_nowait(self, requests: Sequence[CallbackRequest], pbx: str = "", heard: Heard | None = None) -> int:
         """Take ``requests`` and, for the journal of ``pbx``, what they follow from.
@@ -186,12 +192,12 @@ class Storing:
             elif told.line:
                 by_pbx.setdefault(told.pbx, []).append(told)
         return [
-            Page(
-                pbx=pbx,
-                run=self.run,
+            new_page(
+                pbx,
+                self.run,
+                [told.line for told in lines],
                 at=lines[0].at,
                 until=max(told.at for told in lines),
-                lines=[told.line for told in lines],
                 is_first=lines[0].is_first,
             )
             for pbx, lines in by_pbx.items()

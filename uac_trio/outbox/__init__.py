@@ -5,7 +5,7 @@ leases keep the order within a call, states and times in the row survive whateve
 """
 
 from uac_trio.outbox.forgetting import Forgotten
-from uac_trio.outbox.journal import JournalRows, Page
+from uac_trio.outbox.journal import JournalRows, Page, new_page
 from uac_trio.outbox.opening import OutboxError, OutboxSettings
 from uac_trio.outbox.outbox import Outbox, open_outbox
 from uac_trio.outbox.recordings import NewRecording, RecordingRow, RecordingRows, RecordingState
@@ -41,5 +41,6 @@ __all__ = [
     "RecordingState",
     "Retry",
     "Unknown",
+    "new_page",
     "open_outbox",
 ]

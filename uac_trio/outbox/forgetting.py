@@ -55,7 +55,8 @@ def forget(connection: sa.Connection, number: str) -> Forgotten:
         recordings += [as_value(row) for row in rows]
         connection.execute(sa.delete(recording).where(recording.c.call_id.in_(some)))
         requests += connection.execute(sa.delete(request).where(request.c.call_id.in_(some))).rowcount
-    connection.execute(sa.delete(journal))
+    if calls:
+        connection.execute(sa.delete(journal))
     return Forgotten(calls=len(gone), requests=requests, recordings=recordings, left=len(busy))
 
 

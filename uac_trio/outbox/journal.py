@@ -16,12 +16,15 @@ import sqlalchemy as sa
 
 from uac_trio.outbox.tables import journal
 
-KEPT_RUNS = 4
-"""Journals of one PBX that stay in PostgreSQL, the freshest: connectors that live, and the one that died last."""
+LAST_WORDS = 4
+"""Journals of connectors that may be gone of which the newest pages are read, beside the freshest journal."""
+LAST_PAGES = 100
+GONE = 600.0
+"""Seconds of silence after which a journal in PostgreSQL is taken for that of a connector that is gone."""
 STALE = 86400.0
-"""Seconds after which pages of a connector that is gone for good are of no use; they have telephone numbers in them."""
-MAX_BYTES = 8 * 1024 * 1024
-"""Compressed, of one run and PBX: some 90,000 events, read in five seconds. Of calls that are older than the oldest
+"""Seconds after which no journal is of use, whosever it is; they have telephone numbers in them."""
+MAX_BYTES = 4 * 1024 * 1024
+"""Compressed, of one run and PBX: some 40,000 events, read in two seconds. Of calls that are older than the oldest
 page the outbox tells what was begun."""
 
 
@@ -33,10 +36,24 @@ class Page:
     run: str
     at: float
     until: float
-    lines: Sequence[str]
-    """ASCII, without line ends."""
+    data: bytes
+    """Lines of ASCII, compressed."""
     is_first: bool = False
     """Something is missing before it: the pages before it are of no use."""
+
+    @property
+    def lines(self) -> list[str]:
+        """Raises ValueError if it is damaged."""
+        try:
+            return zlib.decompress(self.data).decode("ascii").split("\n")
+        except zlib.error as why:
+            raise ValueError(f"a page is damaged: {why}") from why
+
+
+def new_page(pbx: str, run: str, lines: Sequence[str], *, at: float, until: float, is_first: bool = False) -> Page:
+    """``lines`` of ASCII, without line ends."""
+    data = zlib.compress("\n".join(lines).encode("ascii"))
+    return Page(pbx=pbx, run=run, at=at, until=until, data=data, is_first=is_first)
 
 
 Work = Callable[..., Awaitable[Any]]
@@ -48,54 +65,54 @@ class JournalRows:
 
     def __init__(self, write: Work, *, shared: bool) -> None:
         self._write = write
-        self._kept = KEPT_RUNS if shared else 1
+        self._gone = GONE if shared else 0.0
 
-    async def begin(self, pbx: str, run: str) -> list[list[Page]]:
-        """Begin a new ``run`` with the freshest journal of ``pbx``; the journals there were, that one first.
-
-        Raises ValueError if one is damaged; the run begins with none.
-        """
-        journals: list[list[Page]] = await self._write(self._begin, pbx, run)
+    async def begin(self, pbx: str, run: str, now: float) -> list[list[Page]]:
+        """Begin a new ``run`` with the freshest journal of ``pbx``; that one, and the newest pages of some others."""
+        journals: list[list[Page]] = await self._write(self._begin, pbx, run, now)
         return journals
 
-    async def prune(self, pbx: str, run: str, before: float) -> None:
-        """Forget what was heard ``before`` then, and more if there is too much; of other runs, what is ``STALE``."""
-        await self._write(self._prune, pbx, run, before)
+    async def prune(self, pbx: str, run: str, before: float, now: float) -> None:
+        """Forget what was heard ``before`` then, and more if there is too much; and what is ``STALE`` of anybody."""
+        await self._write(self._prune, pbx, run, before, now)
+
+    async def clear(self, pbx: str, run: str) -> None:
+        """Forget all of one run."""
+        await self._write(self._clear, pbx, run)
 
     def write(self, connection: sa.Connection, pages: Sequence[Page]) -> None:
         """In the caller's transaction."""
         for page in pages:
             if page.is_first:
-                connection.execute(sa.delete(journal).where(_of(page.pbx, page.run)))
-            data = zlib.compress("\n".join(page.lines).encode("ascii"))
+                self._clear(connection, page.pbx, page.run)
             connection.execute(
                 sa.insert(journal).values(
-                    pbx=page.pbx, run=page.run, at=page.at, until=page.until, size=len(data), data=data
+                    pbx=page.pbx, run=page.run, at=page.at, until=page.until, size=len(page.data), data=page.data
                 )
             )
 
-    def _begin(self, connection: sa.Connection, pbx: str, run: str) -> list[list[Page]]:
+    def _begin(self, connection: sa.Connection, pbx: str, run: str, now: float) -> list[list[Page]]:
         latest = sa.func.max(journal.c.until)
-        runs = list(
-            connection.scalars(
-                sa.select(journal.c.run).where(journal.c.pbx == pbx).group_by(journal.c.run).order_by(latest.desc())
-            )
-        )
-        if not runs:
+        found = connection.execute(
+            sa.select(journal.c.run, latest.label("until"))
+            .where(journal.c.pbx == pbx, journal.c.run != run)
+            .group_by(journal.c.run)
+            .order_by(latest.desc())
+        ).all()
+        self._clear(connection, pbx, run)  # this very method may have been cut off when its work was done
+        if not found:
             return []
-        columns = [column for column in journal.c if column is not journal.c.id]
-        pages = {
-            each: connection.execute(sa.select(*columns).where(_of(pbx, each)).order_by(journal.c.id)).mappings().all()
-            for each in runs
-        }
-        connection.execute(sa.insert(journal), [{**page, "run": run} for page in pages[runs[0]]])
-        gone = runs[self._kept - 1 :]
+        freshest, *others = found
+        journals = [_pages(connection, pbx, freshest.run)]
+        journals += [_pages(connection, pbx, other.run)[-LAST_PAGES:] for other in others[:LAST_WORDS]]
+        self.write(connection, [attrs.evolve(page, run=run) for page in journals[0]])
+        gone = [each.run for each in found if each.until <= now - self._gone]
         if gone:
             connection.execute(sa.delete(journal).where(journal.c.pbx == pbx, journal.c.run.in_(gone)))
-        return [[_page(row) for row in pages[each]] for each in runs]
+        return journals
 
-    def _prune(self, connection: sa.Connection, pbx: str, run: str, before: float) -> None:
-        stale = sa.and_(journal.c.pbx == pbx, journal.c.until < before - STALE)
+    def _prune(self, connection: sa.Connection, pbx: str, run: str, before: float, now: float) -> None:
+        stale = journal.c.until < now - STALE
         connection.execute(sa.delete(journal).where(sa.or_(sa.and_(_of(pbx, run), journal.c.until < before), stale)))
         total = sa.func.sum(journal.c.size).over(order_by=journal.c.id.desc())
         sizes = sa.select(journal.c.id, total.label("total")).where(_of(pbx, run)).subquery()
@@ -103,13 +120,13 @@ class JournalRows:
         if beyond is not None:
             connection.execute(sa.delete(journal).where(_of(pbx, run), journal.c.id <= beyond))
 
+    def _clear(self, connection: sa.Connection, pbx: str, run: str) -> None:
+        connection.execute(sa.delete(journal).where(_of(pbx, run)))
 
-def _page(row: sa.RowMapping) -> Page:
-    try:
-        lines = zlib.decompress(row["data"]).decode("ascii").split("\n")
-    except zlib.error as why:
-        raise ValueError(f"a page is damaged: {why}") from why
-    return Page(pbx=row["pbx"], run=row["run"], at=row["at"], until=row["until"], lines=lines)
+
+def _pages(connection: sa.Connection, pbx: str, run: str) -> list[Page]:
+    rows = connection.execute(sa.select(journal).where(_of(pbx, run)).order_by(journal.c.id))
+    return [Page(pbx=row.pbx, run=row.run, at=row.at, until=row.until, data=row.data) for row in rows]
 
 
 def _of(pbx: str, run: str) -> sa.ColumnElement[bool]:

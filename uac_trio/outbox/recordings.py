@@ -121,6 +121,7 @@ class RecordingRows:
 
     def _release(self, connection: sa.Connection, token: str, size: int, now: float) -> bool:
         waits = sa.and_(recording.c.token == token, recording.c.state == RecordingState.WAITING)
+        lock(connection, PUT_LOCK)  # first, as whoever puts a recording does
         held = connection.scalar(sa.select(recording.c.request).where(waits).with_for_update())
         if held is None:
             return False

@@ -146,6 +146,11 @@ class Translator:
         requests = [make.hangup(row), make.end_call(row)]
         return requests[::-1] if begun.step is Step.START_APP else requests
 
+    def forget(self, prefix: str) -> None:
+        """Know nothing more of the rows of calls whose id begins so."""
+        for key in [key for key in self._rows if key[0].startswith(prefix)]:
+            del self._rows[key]
+
     def _in_salesplatform(self, fact: Fact) -> Iterator[CallbackRequest]:
         if not isinstance(fact, OfParticipation):
             return
