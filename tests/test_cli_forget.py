@@ -10,7 +10,7 @@ import trio
 from click.testing import CliRunner, Result
 
 from tests.outbox.test_forgetting import NOW, deliver, recording_of, whole_call
-from tests.recordings.sounds import fake_converter, row
+from tests.recordings.sounds import fake_converter, read_only, row
 from uac_trio import cli
 from uac_trio.cli import main
 from uac_trio.config import load_config
@@ -115,6 +115,16 @@ def test_machine_away(folder: Path) -> None:
     assert result.stdout.endswith("removed: 3 requests and 1 recordings of 1 calls, 0 files\n")
     assert "delete them by hand" in result.stderr
     assert "79161234567.wav: [[pbx]] main: recordings_url: http://127.0.0.1:9: no connection" in result.stderr
+
+
+def test_file_that_cannot_be_deleted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that stays is named with the reason, and the exit code says so."""
+    monkeypatch.setattr("uac_trio.recordings.finding.delete_beneath", read_only)
+    result = forget(folder, "89161234567", "--files")
+    assert result.exit_code == 1
+    assert result.stdout.endswith("removed: 3 requests and 1 recordings of 1 calls, 0 files\n")
+    assert "delete them by hand" in result.stderr
+    assert f"{folder}/monitor/79161234567.wav: Read-only file system" in result.stderr
 
 
 def test_what_stays(folder: Path) -> None:

@@ -24,7 +24,7 @@ from uac_trio.live_check import Level, finding_lines, look
 from uac_trio.logs import LogSettings, configure_logging, mask_number, mask_text
 from uac_trio.outbox import Forgotten, Outbox, OutboxError, OutboxStatistics, ParkedRow, open_outbox
 from uac_trio.recorder import RecordError, record
-from uac_trio.recordings import RecordingsBusyError
+from uac_trio.recordings import RecordingKeptError, RecordingsBusyError
 from uac_trio.replay import Replay, call_lines, replay, request_lines, timeline_lines
 from uac_trio.transcript import TranscriptError, read_transcript
 from uac_trio.vtiger.account import Flavour, VtigerAccount
@@ -305,7 +305,7 @@ def forget_command(config_path: Path, number: str, files: bool) -> None:
                         deleted += await archive.delete(row)
                     else:
                         await archive.forget_converted(row)
-                except RecordingsBusyError as why:
+                except (RecordingKeptError, RecordingsBusyError) as why:
                     kept.append(f"{row.path}: {why}")
         return forgotten, deleted, kept
 

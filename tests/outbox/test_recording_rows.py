@@ -82,3 +82,18 @@ async def test_old_ones_are_deleted(store_url: str) -> None:
         await outbox.recordings.delete(old)
         assert [row.call_id for row in await outbox.recordings.older(NOW + 3)] == ["main-2"]
         assert await outbox.recordings.find(f"{'main-3':x>32}") is not None
+
+
+async def test_old_ones_by_page(store_url: str) -> None:
+    """Those that have to stay are gone past, also where many are of one moment."""
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        for number in range(6):
+            told = recording_of(f"main-{number}")
+            at = NOW + (0, 1, 1, 1, 1, 2)[number]
+            await outbox.put([], NOW, [attrs.evolve(told, request=attrs.evolve(told.request, at=at))])
+        found: list[str] = []
+        last = None
+        while rows := await outbox.recordings.older(NOW + 2, limit=2, after=last):
+            found += [row.call_id for row in rows]
+            last = rows[-1]
+        assert found == [f"main-{number}" for number in range(5)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import struct
 import sys
 from pathlib import Path
@@ -44,3 +46,8 @@ def fake_converter(folder: Path, body: str, name: str = "ffmpeg") -> str:
     script.write_text(f"#!{sys.executable} -IS\nimport os, sys, time\nout = sys.argv[-1]\n{body}\n")
     script.chmod(0o755)
     return str(script)
+
+
+def read_only(*_: object) -> None:
+    """For ``finding.delete_beneath``: the directory is mounted so."""
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))

@@ -16,7 +16,15 @@ import trio
 
 from tests.recordings.far import SECRET, serving
 from tests.recordings.sounds import wav
-from uac_trio.outbox import Delivered, Outbox, OutboxError, OutboxSettings, RecordingState, open_outbox
+from uac_trio.outbox import (
+    Delivered,
+    Outbox,
+    OutboxError,
+    OutboxSettings,
+    RecordingRows,
+    RecordingState,
+    open_outbox,
+)
 from uac_trio.recordings import (
     AwaitedRecordings,
     HostSettings,
@@ -460,6 +468,33 @@ async def test_forgetting_what_another_machine_has(tmp_path: Path) -> None:
     assert not list(here.root.iterdir())
     (kept,) = [entry for entry in logs if entry["event"] == "recordings.not_forgotten"]
     assert "no connection" in kept["reason"]
+
+
+async def test_files_that_cannot_be_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their recordings are remembered, told once each time, and keep no other from being forgotten."""
+    monkeypatch.setattr(RecordingRows.older, "__defaults__", (2,))  # a page, of 500 else
+    settings = {"watching": False, "keep_days": 30, "delete_files": True}
+    with structlog.testing.capture_logs() as logs:
+        async with serving(tmp_path) as there, running(tmp_path, hosts=[there.host(pbx="far")], **settings) as here:  # type: ignore[arg-type]
+            (here.root / "a.wav").write_bytes(wav(0.1))
+            for letter in "bcdef":
+                (there.root / f"{letter}.wav").write_bytes(wav(0.1))
+                await here.put(record_request(f"{letter}.wav", letter * 32, f"far-{letter}"))
+            await here.put(record_request("none.wav", "0" * 32, "far-0"))
+            await here.put(attrs.evolve(record_request("a.wav"), at=T0 + 1))
+            there.clock[0] = here.clock[0] = T0 + 31 * 86400
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(here.awaited.run)
+                while "recordings.not_forgotten" not in str(logs):  # noqa: ASYNC110 - a log
+                    await trio.sleep(0.01)
+                nursery.cancel_scope.cancel()
+            left = [token for token in "0abcdef" if await here.outbox.recordings.find(token * 32)]
+    assert left == list("bcdef")
+    assert len(list(there.root.iterdir())) == 5
+    assert not list(here.root.iterdir())
+    (told,) = [entry for entry in logs if entry["event"] == "recordings.not_forgotten"]
+    assert (told["pbx"], told["recordings"]) == ("far", 5)
+    assert "[serve] delete_files is not true there" in told["reason"]
 
 
 async def test_converted_copies_are_forgotten(tmp_path: Path) -> None:

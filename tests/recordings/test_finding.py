@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from tests.recordings.sounds import AT
+from tests.recordings.sounds import AT, read_only
 from uac_trio.recordings.finding import (
+    OpenRecording,
+    RecordingKeptError,
     RecordingMissingError,
     delete_recording,
     find_recording,
+    has_recording,
     open_beneath,
     split_path,
 )
@@ -103,3 +107,42 @@ def test_delete(tmp_path: Path) -> None:
     assert not delete_recording(f"{tmp_path}/root/link/b.wav", roots, AT)
     assert not delete_recording("../outside/b.wav", roots, AT)
     assert outside.exists()
+
+
+def test_delete_what_it_was_turned_into(tmp_path: Path) -> None:
+    """Whatever the recording was turned into goes with it; the same name in another day's directory stays."""
+    for name in ("a.wav", "a.mp3", "a.ogg", "a.opus"):
+        put(tmp_path / "2026/11/23" / name)
+    others = [put(tmp_path / name) for name in ("2026/11/23/a.txt", "2026/11/23/b.wav", "2026/11/24/a.mp3")]
+    assert delete_recording("a.wav", [str(tmp_path)], AT)
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == others
+
+
+def test_delete_what_cannot_be_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that stays is told with its path and the reason, and is not taken for one that is not there."""
+    kept = put(tmp_path / "a.wav")
+    monkeypatch.setattr("uac_trio.recordings.finding.delete_beneath", read_only)
+    with pytest.raises(RecordingKeptError, match=rf"^{kept}: Read-only file system$"):
+        delete_recording("/x/a.wav", [str(tmp_path)], AT)
+    assert not delete_recording("/x/b.wav", [str(tmp_path)], AT)
+
+
+def test_delete_where_nobody_may_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that may not be read may have the file; what is found in another is deleted."""
+    closed, other = tmp_path / "closed", tmp_path / "other"
+    put(other / "b.wav")
+    really = open_beneath
+
+    def refuses(root: str, names: tuple[str, ...]) -> OpenRecording:
+        if root == str(closed):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return really(root, names)
+
+    monkeypatch.setattr("uac_trio.recordings.finding.open_beneath", refuses)
+    roots = [str(closed), str(other)]
+    for ask in (delete_recording, has_recording):
+        with pytest.raises(RecordingKeptError, match=rf"^{closed}/.*a\.[a-z0-9]+: Permission denied$"):
+            ask("a.wav", roots, AT)
+    assert has_recording("b.wav", roots, AT)
+    assert delete_recording("b.wav", roots, AT)
+    assert not (other / "b.wav").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -14,9 +15,16 @@ import structlog.testing
 import trio
 
 from tests.recordings.far import NOW, asking, serving
-from tests.recordings.sounds import fake_converter, row, wav
+from tests.recordings.sounds import fake_converter, read_only, row, wav
 from uac_trio.outbox import RecordingRow
-from uac_trio.recordings import Archive, Look, RecordingMissingError, RecordingsBusyError, RecordingsSettings
+from uac_trio.recordings import (
+    Archive,
+    Look,
+    RecordingKeptError,
+    RecordingMissingError,
+    RecordingsBusyError,
+    RecordingsSettings,
+)
 
 SOUND = wav(0.5)
 ROW = row("/var/spool/asterisk/monitor/2026/11/23/call.wav")
@@ -288,10 +296,34 @@ async def test_deleting(tmp_path: Path, allowed: bool) -> None:
     ):
         (far.root / "call.gsm").write_bytes(b"gsm")
         assert await heard(archive, row("call.gsm")) == b"wav"
-        with structlog.testing.capture_logs() as logs:
-            assert await archive.delete(row("call.gsm")) is allowed
-            assert await archive.delete(row("none.gsm")) is False
+        if allowed:
+            assert await archive.delete(row("call.gsm")) is True
+        else:
+            with pytest.raises(RecordingKeptError, match=r"^127.0.0.1:\d+: \[serve\] delete_files is not true there$"):
+                await archive.delete(row("call.gsm"))
+        assert await archive.delete(row("none.gsm")) is False
         assert (far.root / "call.gsm").exists() is not allowed
     assert list((tmp_path / "cache").iterdir()) == []
-    if not allowed:
-        assert "[serve] delete_files is not true there" in logs[0]["reason"]
+
+
+async def test_file_over_there_that_cannot_be_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Why a file stays over there comes back in words."""
+    monkeypatch.setattr("uac_trio.recordings.finding.delete_beneath", read_only)
+    async with serving(tmp_path, delete_files=True) as far, asking(tmp_path, far.host()) as archive:
+        (far.root / "call.wav").write_bytes(SOUND)
+        with pytest.raises(RecordingKeptError, match=r"^127.0.0.1:\d+: .*/far/call.wav: Read-only file system$"):
+            await archive.delete(ROW)
+
+
+async def test_copy_that_cannot_be_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a converted copy stays so does its file, by which alone the copy is known."""
+
+    def forget(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("uac_trio.recordings.cache.Cache.forget", forget)
+    async with serving(tmp_path, delete_files=True) as far, asking(tmp_path, far.host()) as archive:
+        (far.root / "call.wav").write_bytes(SOUND)
+        with pytest.raises(RecordingKeptError, match=r"a converted copy in .*cache: Permission denied"):
+            await archive.delete(ROW)
+        assert (far.root / "call.wav").exists()

@@ -93,9 +93,9 @@ class RecordingRows:
         given_up: bool = await self._write(self._give_up, token, reason, now)
         return given_up
 
-    async def older(self, before: float, limit: int = 500) -> list[RecordingRow]:
-        """Recordings made ``before`` then, oldest first."""
-        found: list[RecordingRow] = await self._read(self._older, before, limit)
+    async def older(self, before: float, limit: int = 500, *, after: RecordingRow | None = None) -> list[RecordingRow]:
+        """Recordings made ``before`` then, oldest first; of these the ones that come ``after`` another."""
+        found: list[RecordingRow] = await self._read(self._older, before, limit, after)
         return found
 
     async def delete(self, rows: Sequence[RecordingRow]) -> None:
@@ -141,9 +141,15 @@ class RecordingRows:
         )
         return given_up.rowcount == 1
 
-    def _older(self, connection: sa.Connection, before: float, limit: int) -> list[RecordingRow]:
-        old = sa.select(recording).where(recording.c.at < before).order_by(recording.c.at).limit(limit)
-        return [as_value(row) for row in connection.execute(old)]
+    def _older(
+        self, connection: sa.Connection, before: float, limit: int, after: RecordingRow | None
+    ) -> list[RecordingRow]:
+        old = sa.select(recording).where(recording.c.at < before)
+        if after is not None:
+            same_time = sa.and_(recording.c.at == after.at, recording.c.token > after.token)
+            old = old.where(recording.c.at >= after.at, sa.or_(recording.c.at > after.at, same_time))
+        rows = connection.execute(old.order_by(recording.c.at, recording.c.token).limit(limit))
+        return [as_value(row) for row in rows]
 
     def _delete(self, connection: sa.Connection, tokens: Sequence[str]) -> None:
         connection.execute(sa.delete(recording).where(recording.c.token.in_(tokens)))

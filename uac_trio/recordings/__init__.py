@@ -3,7 +3,7 @@
 from uac_trio.recordings.archive import Archive, Playable, open_archive, split_told
 from uac_trio.recordings.awaiting import AwaitedRecordings
 from uac_trio.recordings.directories import Directories
-from uac_trio.recordings.finding import RecordingMissingError
+from uac_trio.recordings.finding import RecordingKeptError, RecordingMissingError
 from uac_trio.recordings.host import HostSettings, open_host
 from uac_trio.recordings.place import Look, RecordingFile, RecordingsBusyError
 from uac_trio.recordings.settings import RecordingsSettings
@@ -16,6 +16,7 @@ __all__ = [
     "Look",
     "Playable",
     "RecordingFile",
+    "RecordingKeptError",
     "RecordingMissingError",
     "RecordingsBusyError",
     "RecordingsSettings",

@@ -16,7 +16,7 @@ from uac_trio.outbox import NewRecording, RecordingRow
 from uac_trio.recordings.cache import Cache
 from uac_trio.recordings.converting import Converter, find_tool
 from uac_trio.recordings.directories import Directories
-from uac_trio.recordings.finding import RecordingMissingError
+from uac_trio.recordings.finding import RecordingKeptError, RecordingMissingError
 from uac_trio.recordings.host import HostSettings, RecordingsHost, open_host
 from uac_trio.recordings.place import Look, Place, RecordingFile, RecordingsBusyError, Wanted
 from uac_trio.recordings.settings import RecordingsSettings
@@ -134,37 +134,41 @@ class Archive:
         return looks, trouble
 
     async def delete(self, row: RecordingRow) -> bool:
-        """Delete a recording's file and what it was converted to. False: there was none, or it may not be deleted.
+        """Delete a recording's file and what it was converted to. False: there was none.
 
-        Raises RecordingsBusyError.
+        Raises RecordingKeptError when something stays, RecordingsBusyError when a place does not answer.
         """
         deleted = False
+        kept: list[str] = []
         for place in self.places.get(row.pbx, ()):
             try:
-                source, _ = await place.open(_wanted(row))
-                source.close()
-                await trio.to_thread.run_sync(self.converter.cache.forget, source)
+                await self._forget_copies(place, row)  # first: they are known by the file
                 deleted = await place.delete(_wanted(row)) or deleted
-            except RecordingMissingError:
-                continue
-            except OSError as why:
-                log.error("recordings.file_not_deleted", path=row.path, reason=why.strerror or str(why))
+            except RecordingKeptError as why:
+                kept.append(str(why))
+        if kept:
+            raise RecordingKeptError("; ".join(kept))
         return deleted
 
     async def forget_converted(self, row: RecordingRow) -> None:
         """Remove what a recording's file was converted to, which is our copy; the file itself stays.
 
-        Raises RecordingsBusyError.
+        Raises RecordingKeptError, RecordingsBusyError.
         """
         for place in self.places.get(row.pbx, ()):
-            try:
-                source, _ = await place.open(_wanted(row))
-                source.close()
-                await trio.to_thread.run_sync(self.converter.cache.forget, source)
-            except RecordingMissingError:
-                continue
-            except OSError as why:
-                log.error("recordings.file_not_deleted", path=row.path, reason=why.strerror or str(why))
+            await self._forget_copies(place, row)
+
+    async def _forget_copies(self, place: Place, row: RecordingRow) -> None:
+        try:
+            source, _ = await place.open(_wanted(row))
+        except RecordingMissingError:
+            return
+        source.close()
+        try:
+            await trio.to_thread.run_sync(self.converter.cache.forget, source)
+        except OSError as why:
+            where = self.converter.cache.directory
+            raise RecordingKeptError(f"a converted copy in {where}: {why.strerror or why}") from why
 
     async def forget_unused(self, before: float) -> None:
         """Remove converted files that nobody has asked for since ``before``: their recordings may be gone."""

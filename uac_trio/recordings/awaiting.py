@@ -15,6 +15,7 @@ import trio
 
 from uac_trio.outbox import OutboxError, RecordingRow, RecordingRows
 from uac_trio.recordings.archive import DAY, Archive
+from uac_trio.recordings.finding import RecordingKeptError
 from uac_trio.recordings.place import Look, RecordingsBusyError
 from uac_trio.recordings.sound import WITHOUT_LENGTH
 
@@ -176,8 +177,11 @@ class AwaitedRecordings:
 
     async def _forget_old(self, before: float) -> None:
         away: set[str] = set()
-        while rows := await self.rows.older(before):
+        kept: dict[str, list[str]] = {}  # why, of each file that cannot be deleted, by PBX
+        last: RecordingRow | None = None
+        while rows := await self.rows.older(before, after=last):
             # Files first: what a stop interrupts is done again, and what cannot be done now is tried in an hour.
+            last = rows[-1]
             done: list[RecordingRow] = []
             deleted = 0
             for row in rows:
@@ -186,14 +190,16 @@ class AwaitedRecordings:
                 try:
                     deleted += await self._forget_file(row)
                     done.append(row)
+                except RecordingKeptError as why:
+                    kept.setdefault(row.pbx, []).append(str(why))
                 except RecordingsBusyError as why:
                     away.add(row.pbx)
                     log.error("recordings.not_forgotten", pbx=row.pbx, reason=str(why))
             await self.rows.delete(done)
             if done:
                 log.info("recordings.forgotten", recordings=len(done), files=deleted)
-            if len(done) < len(rows):
-                return
+        for pbx, reasons in kept.items():
+            log.error("recordings.not_forgotten", pbx=pbx, recordings=len(reasons), reason=reasons[0])
 
     async def _forget_file(self, row: RecordingRow) -> bool:
         if self.archive.settings.delete_files:

@@ -11,7 +11,13 @@ import attrs
 import structlog
 import trio
 
-from uac_trio.recordings.finding import OpenRecording, RecordingMissingError, delete_recording, find_recording
+from uac_trio.recordings.finding import (
+    OpenRecording,
+    RecordingMissingError,
+    delete_recording,
+    find_recording,
+    has_recording,
+)
 from uac_trio.recordings.place import Look, RecordingsBusyError, Wanted
 from uac_trio.recordings.sound import HEAD, what_is_missing
 
@@ -80,6 +86,10 @@ class Directories:
 
     async def delete(self, wanted: Wanted) -> bool:
         return await self.in_thread(lambda: delete_recording(wanted.path, self.roots, wanted.at))
+
+    async def has(self, wanted: Wanted) -> bool:
+        """Whether ``delete`` would find a file. Raises as it does."""
+        return await self.in_thread(lambda: has_recording(wanted.path, self.roots, wanted.at))
 
     async def in_thread(self, work: Callable[[], T], dispose: Callable[[T], None] = lambda _: None) -> T:
         """``work`` in a thread that is given up when it takes too long; what it brings then is disposed of.

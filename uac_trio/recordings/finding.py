@@ -36,6 +36,10 @@ class RecordingMissingError(Exception):
     """There is no such file (now), or none that may be opened; the text says why."""
 
 
+class RecordingKeptError(Exception):
+    """There is such a file, or may be, and it cannot be deleted; the text says which and why."""
+
+
 @attrs.frozen(kw_only=True)
 class OpenRecording:
     """A file open for reading; whoever has it closes ``fd``."""
@@ -108,21 +112,52 @@ def delete_beneath(root: str, names: Sequence[str]) -> None:
         os.close(directory)
 
 
+def has_recording(told: str, roots: Sequence[str], at: float) -> bool:
+    """Blocking. Whether ``delete_recording`` would find a file. Raises RecordingKeptError when that cannot be seen."""
+    return _found_in(told, roots, at) is not None
+
+
 def delete_recording(told: str, roots: Sequence[str], at: float) -> bool:
-    """Blocking. Delete a recording's file. False: there is none. Raises OSError when it may not be deleted."""
+    """Blocking. Delete a recording's file, and what it was turned into beside it. False: there is none.
+
+    Only where it is found first: in the directory of another day the same name may be another call's. Raises
+    RecordingKeptError.
+    """
+    found = _found_in(told, roots, at)
+    if found is None:
+        return False
+    root, inner, name = found
+    for variant in _names(name):
+        try:
+            delete_beneath(root, (*inner, variant))
+        except OSError as why:
+            if why.errno not in _ELSEWHERE:
+                raise _kept(root, (*inner, variant), why) from why
+    return True
+
+
+def _found_in(told: str, roots: Sequence[str], at: float) -> tuple[str, tuple[str, ...], str] | None:
+    """The root and the directory beneath it that have a recording's file, and the name that the PBX told."""
     try:
         parts = split_path(told)
     except RecordingMissingError:
-        return False
+        return None
+    refused: RecordingKeptError | None = None
     for root, names in _places(told, parts, roots, at):
         try:
-            delete_beneath(root, names)
+            os.close(open_beneath(root, names).fd)
         except OSError as why:
             if why.errno not in _ELSEWHERE:
-                raise
+                refused = _kept(root, names, why)
         else:
-            return True
-    return False
+            return root, names[:-1], parts[-1]
+    if refused:
+        raise refused
+    return None
+
+
+def _kept(root: str, names: Sequence[str], why: OSError) -> RecordingKeptError:
+    return RecordingKeptError(f"{'/'.join((root, *names))}: {why.strerror or why}")
 
 
 def _places(told: str, parts: Sequence[str], roots: Sequence[str], at: float) -> Iterator[tuple[str, tuple[str, ...]]]:

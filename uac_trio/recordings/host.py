@@ -20,7 +20,7 @@ import structlog
 
 from uac_trio.http_client import HTTPClient, HTTPReply, NoReplyError, NotSentError, open_http_client
 from uac_trio.recordings import wire
-from uac_trio.recordings.finding import NO_FILE, RecordingMissingError
+from uac_trio.recordings.finding import NO_FILE, RecordingKeptError, RecordingMissingError
 from uac_trio.recordings.place import Look, RecordingsBusyError, Wanted
 
 log = structlog.get_logger()
@@ -125,7 +125,7 @@ class RecordingsHost:
             return False
         deleted = await self._told(wire.DELETE, wire.told_wanted(wanted), _deleted_or_reason)
         if isinstance(deleted, str):
-            raise OSError(errno.EACCES, f"{self._name()}: {deleted}")
+            raise RecordingKeptError(f"{self._name()}: {deleted}")
         return deleted
 
     async def read(self, file: FarFile, start: int, length: int) -> bytes:

@@ -71,4 +71,4 @@ class Place(Protocol):
         """What is to be seen of each now."""
 
     async def delete(self, wanted: Wanted) -> bool:
-        """Delete a file. False: there is none. Raises OSError when it may not be deleted."""
+        """Delete a file. False: there is none. Raises RecordingKeptError when it cannot be deleted."""

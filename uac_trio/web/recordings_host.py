@@ -7,8 +7,6 @@ by the code that does so for local recordings.
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
@@ -18,7 +16,7 @@ import structlog
 from quart import Response, request
 from quart_trio import QuartTrio
 
-from uac_trio.recordings import Directories, RecordingMissingError, RecordingsBusyError, wire
+from uac_trio.recordings import Directories, RecordingKeptError, RecordingMissingError, RecordingsBusyError, wire
 from uac_trio.vtiger.click2call import Network, is_allowed_address
 
 log = structlog.get_logger()
@@ -129,13 +127,14 @@ class _Serving:
 
     async def delete(self, asked: dict[str, Any]) -> Response:
         wanted = wire.read_wanted(asked)
-        if not self.settings.delete_files:
-            return _json({"refused": "[serve] delete_files is not true there"})
         try:
+            if not self.settings.delete_files:
+                is_there = await self.directories.has(wanted)
+                return _json({"refused": "[serve] delete_files is not true there"} if is_there else {"deleted": False})
             deleted = await self.directories.delete(wanted)
-        except OSError as why:
-            log.error("recordings_host.not_deleted", path=wanted.path, reason=why.strerror or str(why))
-            return _json({"refused": why.strerror or os.strerror(why.errno or errno.EIO)})
+        except RecordingKeptError as why:
+            log.error("recordings_host.not_deleted", path=wanted.path, reason=str(why))
+            return _json({"refused": str(why)})
         if deleted:
             log.info("recordings_host.deleted", path=wanted.path, client=request.remote_addr)
         return _json({"deleted": deleted})
