@@ -87,6 +87,6 @@ async def test_stop_while_a_caller_waits(world: World) -> None:
 async def test_off_by_default(world: World) -> None:
     """Without [route] nothing listens and nothing is asked."""
     async with running(world.config()) as address:
-        assert await asked(address, URL) == (404, "Error")
+        assert await asked(address, URL) == (404, "")
         assert "route" not in (await asked(address, "/healthz"))[1]
     assert world.crm.seen == []
