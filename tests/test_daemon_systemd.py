@@ -1,0 +1,74 @@
+"""The daemon under systemd: readiness, the watchdog, the stop."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+
+from tests.test_daemon import World, running, world
+from uac_trio.daemon.systemd import tell_systemd, watchdog_seconds
+
+__all__ = ["world"]  # a fixture
+
+
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[str]]]:
+    """A socket such as systemd gives to its units; gives what was said so far."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as ours:
+        ours.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        said: list[str] = []
+
+        def so_far() -> list[str]:
+            try:
+                while True:
+                    said.append(ours.recv(1000).decode())
+            except BlockingIOError:
+                return said
+
+        yield so_far
+
+
+async def test_systemd_is_told(world: World, systemd: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd hears READY when requests are accepted, the watchdog's beat meanwhile, and STOPPING."""
+    monkeypatch.setenv("WATCHDOG_USEC", "150000")
+    monkeypatch.delenv("WATCHDOG_PID", raising=False)
+    async with running(world.config()):
+        await world.until(lambda: systemd().count("WATCHDOG=1") >= 2)
+    assert systemd()[0] == "READY=1"
+    assert systemd()[-1] == "STOPPING=1"
+
+
+def test_abstract_socket() -> None:
+    """A NOTIFY_SOCKET that begins with @ is in the abstract namespace."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
+        ours.bind("\0uac-trio-test-notify")
+        tell_systemd("READY=1", {"NOTIFY_SOCKET": "@uac-trio-test-notify"})
+        assert ours.recv(100) == b"READY=1"
+
+
+def test_systemd_that_does_not_listen(tmp_path: Path) -> None:
+    """A socket that is not there is logged, and nothing else happens."""
+    with structlog.testing.capture_logs() as logs:
+        tell_systemd("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "nobody")})
+        tell_systemd("READY=1", {})
+    assert [line["event"] for line in logs] == ["daemon.systemd_not_told"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "seconds"),
+    [
+        ({}, float("inf")),
+        ({"WATCHDOG_USEC": "60000000"}, 60),
+        ({"WATCHDOG_USEC": "60000000", "WATCHDOG_PID": "1"}, float("inf")),
+        ({"WATCHDOG_USEC": "0"}, float("inf")),
+        ({"WATCHDOG_USEC": "soon"}, float("inf")),
+    ],
+)
+def test_watchdog(environ: dict[str, str], seconds: float) -> None:
+    """The watchdog is fed if systemd asks this process to."""
+    assert watchdog_seconds(environ) == seconds
