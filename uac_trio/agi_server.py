@@ -19,7 +19,7 @@ import trio
 from uac_trio.agi import AGIConnection, AGIError, AGIRequest, set_variable
 from uac_trio.vtiger.click2call import is_allowed_address
 from uac_trio.vtiger.responsible import ASKING, Ask, ResponsibleRules
-from uac_trio.web import CannotListenError, parse_bind
+from uac_trio.web import CannotListenError, log_answer, parse_bind
 
 log = structlog.get_logger()
 
@@ -114,15 +114,7 @@ class _Server:
         number = _number(request)
         answer = await self.ask(number, (deadline - trio.current_time()) * ASKING)
         await stream.send_all(set_variable(self.rules.variable, answer.extension))
-        log.info(
-            "route.answered",
-            via="agi",
-            client=client,
-            number=number,
-            extension=answer.extension,
-            seconds=round(trio.current_time() - began, 3),
-            reason=answer.reason,
-        )
+        log_answer("agi", client, number, answer, began)
         # Closed before Asterisk has read it, the connection would take the command with it.
         while (result := connection.result()) is None:
             await _receive(stream, connection)

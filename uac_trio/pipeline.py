@@ -130,8 +130,8 @@ class Pipeline:
         since = exchange.tracker.unfinished_since
         return None if since is None else since - exchange.ahead
 
-    def restore(self, pbx: str, left_open: Iterable[Begun], heard: Iterable[Heard] = ()) -> None:
-        """Go on where an earlier run was.
+    def restore(self, pbx: str, left_open: Iterable[Begun], heard: Iterable[Heard] = ()) -> bool:
+        """Go on where an earlier run was. False: ``heard`` and ``left_open`` do not fit, and the former was not used.
 
         ``heard`` is what it was told of the calls in progress, in order, and is told again; the requests that follow
         from it are in the outbox (``observe`` is shown them). ``left_open`` is what it began on this PBX and did not
@@ -155,11 +155,12 @@ class Pipeline:
             if not all(self._is_taken_up(exchange, who, one) for who, one in begun.items()):
                 self._forget(pbx)
                 self.restore(pbx, begun.values())
-                return
+                return False
         taking_part, calls = exchange.tracker.taking_part(), exchange.tracker.board.calls
         exchange.left_open = {who: one for who, one in begun.items() if who not in taking_part}
         unknown = [one for (call_id, _), one in exchange.left_open.items() if call_id not in calls]
         exchange.tracker.remember(_remembered(one, self.rules) for one in unknown)
+        return True
 
     def _is_taken_up(self, exchange: _Exchange, who: tuple[str, str], begun: Begun) -> bool:
         """Either the call is not known, or the very part that was begun goes on in it, and will be told to its end.

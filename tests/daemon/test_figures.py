@@ -10,7 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.daemon.test_watching import DIAL, NOTHING_WAITS, NOW, Scene, ended
 from uac_trio.ami_client import AMIStatus
 from uac_trio.calls.fact import Oddity
-from uac_trio.daemon.figures import VERDICTS, Figures, Standing
+from uac_trio.daemon.figures import VERDICTS, Figures
+from uac_trio.daemon.standing import Standing
 from uac_trio.outbox import OutboxStatistics
 from uac_trio.sender import SenderStatus
 from uac_trio.vtiger.click2call import Originated
@@ -27,11 +28,9 @@ def standing(**changed: Any) -> Standing:
         "live_calls": 2,
         "starts_over": 1,
         "in_memory": 4,
-        "store_works": True,
+        "store_trouble": "",
         "outbox": NOTHING_WAITS,
         "sender": SenderStatus(in_flight=1, trouble="", trouble_since=None, at_once=2.5),
-        "downloads": 1,
-        "recordings": {"ready": 6},
         "version": "1.2.3",
         **changed,
     }
@@ -40,7 +39,7 @@ def standing(**changed: Any) -> Standing:
 
 def read(figures: Figures, **changed: Any) -> dict[str, float]:
     """``name{label=value}`` to value, as Prometheus reads the page."""
-    page = figures.page(standing(**changed)).decode()
+    page = figures.page(standing(**changed), 1, {"ready": 6}).decode()
     return {
         sample.name + "".join(f"{{{name}={value}}}" for name, value in sorted(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(page)
@@ -86,7 +85,7 @@ def test_how_things_stand() -> None:
 def test_trouble() -> None:
     """A CRM that takes nothing and a store that is away are 0; a store never asked tells no rows."""
     trouble = SenderStatus(in_flight=0, trouble="away", trouble_since=NOW)
-    found = read(Figures(), sender=trouble, store_works=False, outbox=None)
+    found = read(Figures(), sender=trouble, store_trouble="the disk is full", outbox=None)
     assert (found["uac_crm_up"], found["uac_store_up"]) == (0, 0)
     assert not [name for name in found if name.startswith("uac_outbox")]
 
@@ -117,7 +116,7 @@ def test_nobody_is_named() -> None:
     for request in scene.requests:
         scene.answer(request)
     scene.watching.observe(Oddity(call_id="main-1", at=NOW, because="79161234567"), [])
-    page = scene.watching.figures.page(standing()).decode()
+    page = scene.watching.figures.page(standing(), 1, {"ready": 6}).decode()
     labels = {
         value
         for family in text_string_to_metric_families(page)

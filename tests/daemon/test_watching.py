@@ -16,6 +16,7 @@ from uac_trio.calls.rules import TrackerRules
 from uac_trio.daemon import watching as room
 from uac_trio.daemon.figures import Figures
 from uac_trio.daemon.live_page import Circumstances, live_state
+from uac_trio.daemon.standing import Standing
 from uac_trio.daemon.watching import Watching
 from uac_trio.outbox import OutboxRow, OutboxStatistics, ParkedRow
 from uac_trio.pipeline import Pipeline
@@ -88,22 +89,25 @@ def around(now: float, **changed: Any) -> Circumstances:
     given: dict[str, Any] = {
         "version": "1",
         "now": now,
-        "started_at": NOW,
         "pbxes": {"main": AMIStatus(state="connected", connected_since=NOW)},
-        "configured": ["main"],
         "live_calls": 0,
         "starts_over": 0,
         "in_memory": 0,
         "store_trouble": "",
         "outbox": NOTHING_WAITS,
-        "parked": [],
         "sender": SenderStatus(in_flight=0, trouble="", trouble_since=None),
+    }
+    others: dict[str, Any] = {
+        "started_at": NOW,
+        "configured": ["main"],
+        "parked": [],
         "crm": "crm.invalid",
         "internal": "ignore",
         "mask": True,
-        **changed,
     }
-    return Circumstances(**given)
+    for name, value in changed.items():
+        (given if name in given else others)[name] = value
+    return Circumstances(standing=Standing(**given), **others)
 
 
 def test_a_call_from_ring_to_end() -> None:

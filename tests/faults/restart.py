@@ -39,14 +39,15 @@ class Host:
     def __attrs_post_init__(self) -> None:
         self.start(0.0)
 
-    def start(self, at: float) -> None:
-        """Begin anew with what is in the outbox and in the journal, and log in."""
+    def start(self, at: float) -> bool:
+        """Begin anew with what is in the outbox and in the journal, and log in. False: the two did not fit."""
         self.pipeline = Pipeline(rules=self.rules, account=ACCOUNT, link=lambda _: "http://connector.invalid/r?id=1")
         heard = [read_line(line) for line in self.journal]
-        self.pipeline.restore("main", self.left_open(), heard)
+        fits = self.pipeline.restore("main", self.left_open(), heard)
         if heard:
             self._note(Heard("lost", heard[-1].at))
         self.connect(at)
+        return fits
 
     def connect(self, at: float) -> None:
         """Log in, and take the snapshot in."""

@@ -13,8 +13,7 @@ from prometheus_client.registry import Collector
 
 from uac_trio.ami_client import AMIStatus
 from uac_trio.calls.fact import CallEnded, Fact, Oddity, ParticipationEnded
-from uac_trio.outbox import OutboxStatistics
-from uac_trio.sender import SenderStatus
+from uac_trio.daemon.standing import Standing
 from uac_trio.vtiger.click2call import Originated
 from uac_trio.vtiger.reply import Ruling
 from uac_trio.vtiger.request import Step
@@ -38,24 +37,6 @@ VERDICTS = {
 }
 
 _WORD = re.compile(r"[a-z][a-z_-]{0,30}")
-
-
-@attrs.frozen(kw_only=True)
-class Standing:
-    """How things stand at the moment of a scrape. Times are seconds since the epoch."""
-
-    now: float
-    pbxes: Mapping[str, AMIStatus]
-    live_calls: int
-    starts_over: int
-    in_memory: int
-    store_works: bool
-    outbox: OutboxStatistics | None
-    sender: SenderStatus
-    downloads: int
-    recordings: Mapping[str, int]
-    """How many are in each state."""
-    version: str
 
 
 @attrs.define(eq=False)
@@ -134,10 +115,11 @@ class Figures:
     def count_order(self, outcome: Originated) -> None:
         self._orders.labels(outcome.value).inc()
 
-    def page(self, standing: Standing) -> bytes:
+    def page(self, standing: Standing, downloads: int, recordings: Mapping[str, int]) -> bytes:
         """Everything, in Prometheus' text format."""
         at_scrape = CollectorRegistry(auto_describe=False)
-        at_scrape.register(_AtScrape(lambda: (*_without_created(self.registry.collect()), *families(standing))))
+        read_off = list(families(standing, downloads, recordings))
+        at_scrape.register(_AtScrape(lambda: (*_without_created(self.registry.collect()), *read_off)))
         return generate_latest(at_scrape)
 
 
@@ -156,7 +138,7 @@ class _AtScrape(Collector):
         return self.read()
 
 
-def families(now: Standing) -> Iterable[Metric]:
+def families(now: Standing, downloads: int, recordings: Mapping[str, int]) -> Iterable[Metric]:
     """What is read off when it is asked for."""
     yield _gauges("uac_build_info", "Its version.", "version", {now.version: 1.0})
     per_pbx: dict[str, tuple[str, Callable[[AMIStatus], float]]] = {
@@ -178,7 +160,7 @@ def families(now: Standing) -> Iterable[Metric]:
     yield CounterMetricFamily(
         "uac_digest_failures", "Times everything began anew, as after a restart, over one event.", value=now.starts_over
     )
-    yield _gauge("uac_store_up", "1: the outbox takes rows.", now.store_works)
+    yield _gauge("uac_store_up", "1: the outbox takes rows.", not now.store_trouble)
     yield _gauge("uac_requests_in_memory", "Requests that are not in the outbox yet.", now.in_memory)
     if now.outbox is not None:
         rows = attrs.asdict(now.outbox)
@@ -189,8 +171,8 @@ def families(now: Standing) -> Iterable[Metric]:
     yield _gauge("uac_crm_up", "0: everything waits, for the CRM or for an administrator.", not now.sender.trouble)
     yield _gauge("uac_crm_requests_in_flight", "Requests on the wire.", now.sender.in_flight)
     yield _gauge("uac_crm_requests_at_once", "Requests that the CRM is asked at once at most.", now.sender.at_once)
-    yield _gauge("uac_recording_downloads", "Recordings being sent.", now.downloads)
-    yield _gauges("uac_recordings", "Recordings that are known.", "state", now.recordings)
+    yield _gauge("uac_recording_downloads", "Recordings being sent.", downloads)
+    yield _gauges("uac_recordings", "Recordings that are known.", "state", recordings)
 
 
 def _gauge(name: str, what: str, value: float) -> Metric:

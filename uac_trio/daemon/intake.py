@@ -32,6 +32,7 @@ START_OVER_PAUSE = 5.0
 PRUNE_EVERY = 10.0
 SILENT = 1.0
 """Seconds after which a journal without news is that of a connector that died, or of one with nothing to say."""
+JOURNAL_UNFIT = "it does not fit the outbox; calls in progress go on from the outbox and the PBX's list of channels"
 JOURNAL_SLACK = 10.0
 """Seconds by which the clocks of a PBX and of ours may be thought to differ too little."""
 LONGEST_SLEEP = 10.0
@@ -146,7 +147,7 @@ class Intake:
             return self._with(left_open, {pbx: found[0] for pbx, found in journals.items() if found})
         except Exception:
             # As in _digest; and the same would lead to the same again. Or it is damaged.
-            log.exception("daemon.restore_failed")
+            log.exception("daemon.restore_failed", hint="the journal is cleared; no call is lost by that")
             for pbx in journals:
                 await self.storing.keep_asking(partial(outbox.journal.clear, pbx, self.storing.run))
             return self._with(left_open, {})
@@ -159,7 +160,8 @@ class Intake:
         pipeline = self._new_pipeline()
         pipeline.observe = self.watching.recall
         for pbx, begun in left_open.items():
-            pipeline.restore(pbx, begun, _heard(pages.get(pbx, [])))
+            if not pipeline.restore(pbx, begun, _heard(pages.get(pbx, []))):
+                log.warning("daemon.journal_not_used", pbx=pbx, reason=JOURNAL_UNFIT)
         pipeline.observe = partial(_observe, self.watching)
         return pipeline
 

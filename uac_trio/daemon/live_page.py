@@ -5,17 +5,17 @@ Pure: values in, JSON out. How it looks is web/live.html's affair. Times are sec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import attrs
 
 from uac_trio.ami_client import AMIStatus
 from uac_trio.calls.call import Direction, Part
+from uac_trio.daemon.standing import Standing
 from uac_trio.daemon.watching import Share, Told, WatchedCall, Watching
 from uac_trio.logs import mask_number, mask_text
-from uac_trio.outbox import OutboxStatistics, ParkedRow
-from uac_trio.sender import SenderStatus
+from uac_trio.outbox import ParkedRow
 from uac_trio.vtiger.reply import Ruling
 
 SHOWN_CALLS = 100
@@ -40,20 +40,12 @@ WORDS = {
 class Circumstances:
     """Everything but the calls."""
 
-    version: str
-    now: float
+    standing: Standing
     started_at: float
-    pbxes: Mapping[str, AMIStatus]
-    """Of every configured PBX that was begun with."""
     configured: Sequence[str]
-    live_calls: int
-    starts_over: int
-    in_memory: int
-    store_trouble: str
-    outbox: OutboxStatistics | None
+    """The PBXes, by name."""
     parked: Sequence[ParkedRow]
     """The oldest few."""
-    sender: SenderStatus
     crm: str
     """Its host."""
     internal: str
@@ -65,23 +57,24 @@ def live_state(watching: Watching, around: Circumstances) -> dict[str, Any]:
     """The page's contents, JSON."""
     number: Callable[[str], str] = mask_number if around.mask else str
     text: Callable[[str], str] = mask_text if around.mask else str
+    standing, sender = around.standing, around.standing.sender
     calls = list(watching.calls_in_progress())
     return {
-        "version": around.version,
-        "now": around.now,
+        "version": standing.version,
+        "now": standing.now,
         "started_at": around.started_at,
         "troubles": list(_troubles(around)),
-        "pbx": [_pbx(name, around.pbxes.get(name)) for name in around.configured],
+        "pbx": [_pbx(name, standing.pbxes.get(name)) for name in around.configured],
         "crm": {
             "host": around.crm,
-            "trouble": around.sender.trouble,
-            "since": around.sender.trouble_since,
-            "in_flight": around.sender.in_flight,
-            "at_once": int(around.sender.at_once),
-            "usual_ms": round(around.sender.usual_seconds * 1000),
+            "trouble": sender.trouble,
+            "since": sender.trouble_since,
+            "in_flight": sender.in_flight,
+            "at_once": int(sender.at_once),
+            "usual_ms": round(sender.usual_seconds * 1000),
             "last_delivered_at": watching.last_delivered_at,
         },
-        "outbox": _outbox(around),
+        "outbox": _outbox(standing),
         "parked": [
             {
                 "id": row.id,
@@ -94,7 +87,7 @@ def live_state(watching: Watching, around: Circumstances) -> dict[str, Any]:
             }
             for row in around.parked
         ],
-        "live_calls": around.live_calls,
+        "live_calls": standing.live_calls,
         "calls": [_call(call, around, number, text) for call in calls[-SHOWN_CALLS:]],
         "ended": [_call(call, around, number, text) for call in reversed(watching.ended.values())],
         "clicks": [
@@ -113,21 +106,23 @@ def live_state(watching: Watching, around: Circumstances) -> dict[str, Any]:
 
 def _troubles(around: Circumstances) -> Iterator[str]:
     """What is wrong now, the first cause first. Nothing: all is well."""
+    standing = around.standing
     for name in around.configured:
-        status = around.pbxes.get(name)
+        status = standing.pbxes.get(name)
         if status is None:
             yield f"PBX {name}: not begun with yet, since the store does not tell what it has of it."
         elif status.state != "connected":
             why = f": {status.last_error}" if status.last_error else ""
             yield f"PBX {name} is not connected{why}. Its calls are not seen."
-    if around.store_trouble:
-        yield f"The store takes nothing: {around.store_trouble}. {around.in_memory} requests are held in memory."
-    if around.sender.trouble:
-        yield f"The CRM gets nothing: {around.sender.trouble}"
-    if around.outbox is not None and around.outbox.parked:
-        yield f"Refused by the CRM for good: {around.outbox.parked} (see Parked)."
-    if around.starts_over:
-        yield f"Times that everything began anew: {around.starts_over} (see daemon.starting_over in the log)."
+    if standing.store_trouble:
+        held = f"{standing.in_memory} requests are held in memory"
+        yield f"The store takes nothing: {standing.store_trouble}. {held}."
+    if standing.sender.trouble:
+        yield f"The CRM gets nothing: {standing.sender.trouble}"
+    if standing.outbox is not None and standing.outbox.parked:
+        yield f"Refused by the CRM for good: {standing.outbox.parked} (see Parked)."
+    if standing.starts_over:
+        yield f"Times that everything began anew: {standing.starts_over} (see daemon.starting_over in the log)."
 
 
 def _pbx(name: str, status: AMIStatus | None) -> dict[str, Any]:
@@ -144,9 +139,9 @@ def _pbx(name: str, status: AMIStatus | None) -> dict[str, Any]:
     }
 
 
-def _outbox(around: Circumstances) -> dict[str, Any]:
-    counts = attrs.asdict(around.outbox) if around.outbox is not None else {}
-    return {**counts, "in_memory": around.in_memory, "trouble": around.store_trouble}
+def _outbox(standing: Standing) -> dict[str, Any]:
+    counts = attrs.asdict(standing.outbox) if standing.outbox is not None else {}
+    return {**counts, "in_memory": standing.in_memory, "trouble": standing.store_trouble}
 
 
 def _call(
@@ -206,8 +201,9 @@ def _what_became(told: Told, call: WatchedCall, around: Circumstances) -> tuple[
         return "waits until its file is complete", "wait"
     if told.moot_after in call.told:
         return "set aside: the call had moved on", "idle"
-    nothing_waits = around.outbox is not None and not around.outbox.waiting + around.outbox.sending + around.in_memory
-    if nothing_waits and around.now - told.made_at > SETTLES_WITHIN:
+    standing, rows = around.standing, around.standing.outbox
+    nothing_waits = rows is not None and not rows.waiting + rows.sending + standing.in_memory
+    if nothing_waits and standing.now - told.made_at > SETTLES_WITHIN:
         return "told by an earlier run, or by another connector", "idle"
     return "not sent yet", "wait"
 

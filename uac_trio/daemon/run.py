@@ -26,11 +26,11 @@ import trio
 from uac_trio import __version__
 from uac_trio.agi_server import serve_agi
 from uac_trio.ami import LocalProtocolError, Originate
-from uac_trio.ami_client import AMIStatus
 from uac_trio.config import Config
-from uac_trio.daemon.figures import CONTENT_TYPE, Figures, Standing
+from uac_trio.daemon.figures import CONTENT_TYPE, Figures
 from uac_trio.daemon.intake import Intake
 from uac_trio.daemon.live_page import Circumstances, live_state
+from uac_trio.daemon.standing import Standing
 from uac_trio.daemon.storing import Storing
 from uac_trio.daemon.systemd import tell_systemd
 from uac_trio.daemon.watching import Watching
@@ -224,37 +224,43 @@ class _Daemon:
             click2call=click2call, health=self._health, playback=self.playback, routing=routing, monitor=monitor
         )
 
+    # -- how all of it stands -----------------------------------------------------------------------------------------
+
+    def _standing(self) -> Standing:
+        return Standing(
+            version=__version__,
+            now=self.now(),
+            pbxes={name: client.status for name, client in self.intake.clients.items()},
+            live_calls=self.intake.live_calls,
+            starts_over=self.intake.starts_over,
+            in_memory=self.storing.in_memory,
+            store_trouble=self.storing.trouble,
+            outbox=self.storing.statistics,
+            sender=self.sender.status(),
+        )
+
     def _health(self) -> Health:
-        states = {name: client.status for name, client in self.intake.clients.items()}
-        sender = self.sender.status()
+        now = self._standing()
+        sender = now.sender
         details: dict[str, object] = {
-            "version": __version__,
+            "version": now.version,
             "pbx": {
                 name: {"state": status.state, "since": status.connected_since, "last_error": status.last_error}
-                for name, status in states.items()
+                for name, status in now.pbxes.items()
             },
-            "live_calls": self.intake.live_calls,
-            "store": {
-                "trouble": self.storing.trouble,
-                "in_memory": self.storing.in_memory,
-                "starts_over": self.intake.starts_over,
-            },
+            "live_calls": now.live_calls,
+            "store": {"trouble": now.store_trouble, "in_memory": now.in_memory, "starts_over": now.starts_over},
             "recordings": {"trouble": self.archive.troubles()},
-            "outbox": attrs.asdict(self.storing.statistics) if self.storing.statistics else None,
+            "outbox": attrs.asdict(now.outbox) if now.outbox else None,
             "crm": {"in_flight": sender.in_flight, "trouble": sender.trouble, "since": sender.trouble_since},
         }
         if self.lookup is not None:
             details["route"] = {"trouble": self.lookup.trouble}
-        connected = [name for name, status in states.items() if status.state == "connected"]
-        return Health(works=not self.storing.trouble, ready=len(connected) == len(self.config.pbx), details=details)
-
-    # -- for administrators -------------------------------------------------------------------------------------------
+        connected = [name for name, status in now.pbxes.items() if status.state == "connected"]
+        return Health(works=not now.store_trouble, ready=len(connected) == len(self.config.pbx), details=details)
 
     def _has_recordings(self, call_id: str) -> bool:
         return any(roots and call_id.startswith(f"{pbx}-") for pbx, roots in self.archive.roots.items())
-
-    def _statuses(self) -> dict[str, AMIStatus]:
-        return {name: client.status for name, client in self.intake.clients.items()}
 
     async def _live(self) -> dict[str, Any]:
         config = self.config
@@ -263,18 +269,10 @@ class _Daemon:
             with contextlib.suppress(OutboxError):  # its trouble is told elsewhere on the page
                 parked = await self.outbox.parked(PARKED_SHOWN)
         around = Circumstances(
-            version=__version__,
-            now=self.now(),
+            standing=self._standing(),
             started_at=self.started_at,
-            pbxes=self._statuses(),
             configured=[server.name for server in config.pbx],
-            live_calls=self.intake.live_calls,
-            starts_over=self.intake.starts_over,
-            in_memory=self.storing.in_memory,
-            store_trouble=self.storing.trouble,
-            outbox=self.storing.statistics,
             parked=parked,
-            sender=self.sender.status(),
             crm=config.vtiger.host,
             internal=config.calls.internal,
             mask=config.log.mask,
@@ -285,20 +283,7 @@ class _Daemon:
         recordings: dict[str, int] = {}
         with contextlib.suppress(OutboxError):  # uac_store_up tells
             recordings = await count_recordings(self.outbox)
-        standing = Standing(
-            now=self.now(),
-            pbxes=self._statuses(),
-            live_calls=self.intake.live_calls,
-            starts_over=self.intake.starts_over,
-            in_memory=self.storing.in_memory,
-            store_works=not self.storing.trouble,
-            outbox=self.storing.statistics,
-            sender=self.sender.status(),
-            downloads=self.playback.downloads.running,
-            recordings=recordings,
-            version=__version__,
-        )
-        return self.watching.figures.page(standing)
+        return self.watching.figures.page(self._standing(), self.playback.downloads.running, recordings)
 
 
 def open_recordings(

@@ -16,6 +16,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import attrs
 
@@ -81,16 +82,9 @@ def open_beneath(root: str, names: Sequence[str]) -> OpenRecording:
     """Blocking. Open the regular file ``names`` beneath ``root``, no symbolic link on the way. Raises OSError."""
     if any(name in ("", ".", "..") or "/" in name or "\0" in name for name in names):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-    directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for name in names[:-1]:
-            inner = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
-            os.close(directory)
-            directory = inner
+    with _directory_of(root, names) as directory:
         # NONBLOCK: the open of a fifo would wait for its writer.
         fd = os.open(names[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
-    finally:
-        os.close(directory)
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         os.close(fd)
@@ -101,13 +95,20 @@ def open_beneath(root: str, names: Sequence[str]) -> OpenRecording:
 def delete_beneath(root: str, names: Sequence[str]) -> None:
     """Blocking. Delete what ``open_beneath`` would open. Raises OSError."""
     os.close(open_beneath(root, names).fd)
+    with _directory_of(root, names) as directory:
+        os.unlink(names[-1], dir_fd=directory)
+
+
+@contextmanager
+def _directory_of(root: str, names: Sequence[str]) -> Iterator[int]:
+    """The descriptor of the directory that has ``names[-1]``: walked to, so that no symbolic link is followed."""
     directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for name in names[:-1]:
             inner = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
             os.close(directory)
             directory = inner
-        os.unlink(names[-1], dir_fd=directory)
+        yield directory
     finally:
         os.close(directory)
 

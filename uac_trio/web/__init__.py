@@ -5,7 +5,7 @@ from uac_trio.web.click2call import Click2Call, Originate
 from uac_trio.web.monitor import Monitor
 from uac_trio.web.recordings import Playback
 from uac_trio.web.recordings_host import ServeSettings, create_recordings_app
-from uac_trio.web.route import Routing
+from uac_trio.web.route import Routing, log_answer
 from uac_trio.web.server import CannotListenError, WebSettings, parse_bind, serve_web
 from uac_trio.web.wrong_secrets import WrongSecrets
 
@@ -22,6 +22,7 @@ __all__ = [
     "WrongSecrets",
     "create_app",
     "create_recordings_app",
+    "log_answer",
     "parse_bind",
     "serve_web",
 ]

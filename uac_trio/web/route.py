@@ -17,7 +17,7 @@ from quart import Response, request
 from quart_trio import QuartTrio
 
 from uac_trio.vtiger.click2call import is_allowed_address
-from uac_trio.vtiger.responsible import ASKING, Ask, ResponsibleRules
+from uac_trio.vtiger.responsible import ASKING, Ask, Responsible, ResponsibleRules
 
 log = structlog.get_logger()
 
@@ -57,16 +57,21 @@ async def _answer(routing: Routing, deadline: float) -> Response:
         return _refused(client, "the secret is not that of [route] secret" if secrets else "no secret")
     number = numbers[0] if len(numbers) == 1 else ""
     answer = await routing.ask(number, (deadline - trio.current_time()) * ASKING)
+    log_answer("http", client, number, answer, began)
+    return _reply(answer.extension)
+
+
+def log_answer(via: str, client: str | None, number: str, answer: Responsible, began: float) -> None:
+    """Who was told what by which way, of HTTP and of FastAGI; ``began`` by trio's clock."""
     log.info(
         "route.answered",
-        via="http",
+        via=via,
         client=client,
         number=number,
         extension=answer.extension,
         seconds=round(trio.current_time() - began, 3),
         reason=answer.reason,
     )
-    return _reply(answer.extension)
 
 
 def _refused(client: str | None, reason: str) -> Response:

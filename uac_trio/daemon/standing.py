@@ -1,0 +1,29 @@
+"""How the daemon and the parties around it stand at one moment: for /healthz, the live page and the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from uac_trio.ami_client import AMIStatus
+from uac_trio.outbox import OutboxStatistics
+from uac_trio.sender import SenderStatus
+
+
+@attrs.frozen(kw_only=True)
+class Standing:
+    """Times are seconds since the epoch."""
+
+    version: str
+    now: float
+    pbxes: Mapping[str, AMIStatus]
+    """Of every configured PBX that was begun with, by its name."""
+    live_calls: int
+    starts_over: int
+    in_memory: int
+    """Requests that are not in the outbox yet."""
+    store_trouble: str
+    """Why the store takes nothing; "" = it works."""
+    outbox: OutboxStatistics | None
+    sender: SenderStatus
