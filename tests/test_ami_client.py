@@ -272,6 +272,24 @@ async def test_ping_without_an_answer(autojump_clock: trio.testing.MockClock) ->
         assert entry["reason"] == "no answer to a ping within 10 s"
 
 
+async def test_a_ping_is_answered_while_we_are_held_up(autojump_clock: trio.testing.MockClock) -> None:
+    """What is here when the wait is over is read first: a host that was frozen loses neither events nor connection."""
+    async with scene() as stage:
+        await start(stage)
+
+        def late(session: FakeSession, action: Headers) -> None:
+            stage.nursery.start_soon(say_late, session, event("Newstate") + answer(action, "Ping: Pong"))
+
+        async def say_late(session: FakeSession, data: bytes) -> None:
+            await trio.sleep(10.1)
+            await session.say(data)
+
+        stage.pbx.reactions["Ping"] = late
+        await trio.sleep(60)
+        assert stage.heard.reasons == []
+        assert "Newstate" in stage.heard.names()
+
+
 @pytest.mark.parametrize(
     ("last", "reason"),
     [

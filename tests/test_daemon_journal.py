@@ -144,15 +144,14 @@ async def test_too_much_for_the_memory(world: World, monkeypatch: pytest.MonkeyP
         assert newest[0] - first[0] < 0.5
 
 
-async def test_last_words_of_another(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_last_words_of_another(world: World) -> None:
     """A connector died knowing where the recording of a call that was over is, of which the freshest journal knows
     less: the next to start tells it."""
-    monkeypatch.setattr("uac_trio.daemon.intake.SILENT", -1.0)
     config = world.config()
     config = attrs.evolve(
         config,
         http=attrs.evolve(config.http, public_url="http://172.16.1.1:5000"),
-        calls=attrs.evolve(config.calls, linger=60.0),
+        calls=attrs.evolve(config.calls, linger=2.0),
     )
     async with running(config):
         session = await world.session()

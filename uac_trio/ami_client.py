@@ -39,6 +39,9 @@ from uac_trio.ami import (
 )
 
 READ_SIZE = 65536
+LATE = 0.25
+"""Seconds given to read what is here already when an answer is overdue: it may be us who were held up, and what was not
+read before we hang up is lost."""
 """One read takes what a busy server writes in about 30 ms; larger reads are not faster."""
 
 MAX_WAITING = 100
@@ -495,7 +498,11 @@ class AMIClient:
             self._log.warning("ami.snapshot_refused", reason=snapshot.text, hint=hint)
         while True:
             await trio.sleep(server.ping_interval)
-            if await self._ask(session, _Order(Ping())) is None:
+            ping = _Order(Ping())
+            if await self._ask(session, ping) is None:
+                with trio.move_on_after(LATE):
+                    await ping.done.wait()
+            if ping.answer is None:
                 session.lose(f"no answer to a ping within {server.answer_timeout:g} s")
                 return
 

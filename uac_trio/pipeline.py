@@ -5,7 +5,7 @@ The daemon and ``replay`` both run this, so they cannot differ. Several PBXes go
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -63,6 +63,7 @@ class Pipeline:
     observe: Callable[[Fact, Sequence[CallbackRequest]], None] = _ignore
     """Is shown every fact with the requests that follow from it: for logs, timelines, metrics."""
     _exchanges: dict[str, _Exchange] = attrs.field(factory=dict, init=False)
+    _elders: list[_Elder] = attrs.field(factory=list, init=False)
     _translator: Translator = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -72,7 +73,7 @@ class Pipeline:
         """Logged in. The snapshot that is asked for arrives through ``received`` like everything."""
         exchange = self._exchange(pbx)
         exchange.tracker.connected(max(at + exchange.ahead, exchange.last_at))
-        return []
+        return self._of_elders(pbx, lambda elder: elder.connected(pbx, at))
 
     def received(self, pbx: str, messages: Sequence[Message], at: float) -> list[CallbackRequest]:
         """What the PBX said, in the order of the wire."""
@@ -84,20 +85,20 @@ class Pipeline:
             event_at = self._time_of(exchange, message, at)
             requests += self._due(exchange, event_at)
             requests += self._tell(exchange, exchange.tracker.process(message, event_at), event_at)
-        return requests
+        return requests + self._of_elders(pbx, lambda elder: elder.received(pbx, messages, at))
 
     def lost(self, pbx: str, at: float) -> list[CallbackRequest]:
         """The connection is gone; its calls go on until a snapshot tells what became of them."""
         exchange = self._exchange(pbx)
         exchange.tracker.lost(max(at + exchange.ahead, exchange.last_at))
-        return []
+        return self._of_elders(pbx, lambda elder: elder.lost(pbx, at))
 
     def tick(self, at: float) -> list[CallbackRequest]:
         """Do what is due by the clock."""
         requests: list[CallbackRequest] = []
         for exchange in self._exchanges.values():
             requests += self._due(exchange, at + exchange.ahead)
-        return requests
+        return requests + self._of_elders(None, lambda elder: elder.tick(at))
 
     def finish(self, at: float) -> list[CallbackRequest]:
         """The end of a replay: nothing more will come."""
@@ -107,22 +108,21 @@ class Pipeline:
             requests += self._tell(exchange, exchange.tracker.finish(end), end)
         return requests
 
-    def finish_ended(self) -> list[CallbackRequest]:
-        """Nothing more will come of calls that are over: what is left to be told of them."""
-        requests: list[CallbackRequest] = []
-        for exchange in self._exchanges.values():
-            requests += self._translate(exchange.tracker.finish_ended(exchange.last_at))
-        return requests
-
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do, by our clock."""
         deadlines = ((exchange.tracker.next_deadline, exchange.ahead) for exchange in self._exchanges.values())
-        return min((deadline - ahead for deadline, ahead in deadlines if deadline is not None), default=None)
+        due = [deadline - ahead for deadline, ahead in deadlines if deadline is not None]
+        due += [deadline for elder in self._elders if (deadline := elder.pipeline.next_deadline) is not None]
+        return min(due, default=None)
 
     @property
     def live_calls(self) -> int:
         return sum(len(exchange.tracker.live_calls()) for exchange in self._exchanges.values())
+
+    def known_calls(self, pbx: str) -> set[str]:
+        """The ids of its calls that are not told to their ends."""
+        return set(self._exchange(pbx).tracker.board.calls)
 
     def unfinished_since(self, pbx: str) -> float | None:
         """When its oldest call that is not over began, by our clock; None if all are over."""
@@ -130,37 +130,78 @@ class Pipeline:
         since = exchange.tracker.unfinished_since
         return None if since is None else since - exchange.ahead
 
-    def restore(self, pbx: str, left_open: Iterable[Begun], heard: Iterable[Heard] = ()) -> bool:
-        """Go on where an earlier run was. False: ``heard`` and ``left_open`` do not fit, and the former was not used.
+    def restore(self, pbx: str, left_open: Iterable[Begun], journals: Sequence[Iterable[Heard]] = ()) -> bool:
+        """Go on where an earlier run was. False: the first of ``journals`` and ``left_open`` do not fit.
 
-        ``heard`` is what it was told of the calls in progress, in order, and is told again; the requests that follow
-        from it are in the outbox (``observe`` is shown them). ``left_open`` is what it began on this PBX and did not
-        end, of calls too that are older than ``heard``: with the first snapshot those still in progress are carried
-        on, the others ended at its time.
+        A journal is what a run was told of the calls in progress, in order. The first that fits is told again; the
+        requests that follow from it are in the outbox (``observe`` is shown them). The others are of connectors that
+        may be dead and saw what that one did not: they are carried on beside it, each to the ends of its calls.
+        ``left_open`` is what was begun on this PBX and not ended, of calls too that are older than the journal: with
+        the first snapshot those still in progress are carried on, the others ended at its time.
         """
-        exchange = self._exchange(pbx)
         begun = {(one.request.call_id, one.request.extension): one for one in left_open}
+        used = next((number for number, heard in enumerate(journals) if self._hear_all_again(pbx, begun, heard)), None)
+        for number, heard in enumerate(journals):
+            if number != used:
+                self._add_elder(pbx, begun, heard)
+        self._leave_open(pbx, {who: one for who, one in begun.items() if who[0] not in self._owned_by_elders})
+        return not journals or used == 0
+
+    def _leave_open(self, pbx: str, begun: Mapping[tuple[str, str], Begun]) -> None:
+        exchange = self._exchange(pbx)
+        taking_part, calls = exchange.tracker.taking_part(), exchange.tracker.board.calls
+        exchange.left_open = {who: one for who, one in begun.items() if who not in taking_part}
+        unknown = [one for (call_id, _), one in exchange.left_open.items() if call_id not in calls]
+        exchange.tracker.remember(_remembered(one, self.rules) for one in unknown)
+
+    def _hear_all_again(self, pbx: str, begun: Mapping[tuple[str, str], Begun], journal: Iterable[Heard]) -> bool:
+        """False: it does not fit what was begun, and is forgotten."""
+        exchange = self._exchange(pbx)
         known: set[str] = set()
         last: Heard | None = None
-        for one in heard:
+        for one in journal:
             if last is None:
                 older = [each for each in begun.values() if each.request.at < one.at]
                 exchange.tracker.remember(_remembered(each, self.rules) for each in older)
             last = one
             self._hear_again(pbx, one, known)
-        if last is not None:
-            # The PBX's clock may have been set back since: no time is later than what was heard last.
-            exchange.last_at = min(exchange.last_at, last.at + exchange.ahead)
-            exchange.tracker.lost(exchange.last_at)
-            if not all(self._is_taken_up(exchange, who, one) for who, one in begun.items()):
-                self._forget(pbx)
-                self.restore(pbx, begun.values())
-                return False
-        taking_part, calls = exchange.tracker.taking_part(), exchange.tracker.board.calls
-        exchange.left_open = {who: one for who, one in begun.items() if who not in taking_part}
-        unknown = [one for (call_id, _), one in exchange.left_open.items() if call_id not in calls]
-        exchange.tracker.remember(_remembered(one, self.rules) for one in unknown)
-        return True
+        if last is None:
+            return True
+        # The PBX's clock may have been set back since: no time is later than what was heard last.
+        exchange.last_at = min(exchange.last_at, last.at + exchange.ahead)
+        exchange.tracker.lost(exchange.last_at)
+        if all(self._is_taken_up(exchange, who, one) for who, one in begun.items()):
+            return True
+        self._forget(pbx)
+        return False
+
+    def _add_elder(self, pbx: str, begun: Mapping[tuple[str, str], Begun], journal: Iterable[Heard]) -> None:
+        elder = Pipeline(self.rules, self.account, self.link)
+        elder.restore(pbx, [], [journal])
+        exchange, known = elder._exchange(pbx), self._exchange(pbx).tracker.board.calls
+        owns = {
+            call.id
+            for call in exchange.tracker.live_calls()
+            if not call.is_adopted and (call.id not in known or known[call.id].is_adopted)
+        }
+        owns -= {who[0] for who, one in begun.items() if not self._is_taken_up(exchange, who, one)}
+        owns -= self._owned_by_elders
+        elder._leave_open(pbx, {who: one for who, one in begun.items() if who[0] in owns})
+        elder.observe = lambda fact, requests: self.observe(fact, requests) if fact.call_id in owns else None
+        self._elders.append(_Elder(pbx, elder, elder.known_calls(pbx), owns))
+
+    @property
+    def _owned_by_elders(self) -> set[str]:
+        return set[str]().union(*(elder.owns for elder in self._elders))
+
+    def _of_elders(self, pbx: str | None, told: Callable[[Pipeline], list[CallbackRequest]]) -> list[CallbackRequest]:
+        """Tell them as well (None: all), and take what follows of their own calls."""
+        requests: list[CallbackRequest] = []
+        for elder in self._elders:
+            if pbx in (None, elder.pbx):
+                requests += [one for one in told(elder.pipeline) if elder.speaks_of(one)]
+        self._elders = [elder for elder in self._elders if elder.calls & elder.pipeline.known_calls(elder.pbx)]
+        return requests
 
     def _is_taken_up(self, exchange: _Exchange, who: tuple[str, str], begun: Begun) -> bool:
         """Either the call is not known, or the very part that was begun goes on in it, and will be told to its end.
@@ -237,13 +278,32 @@ class Pipeline:
 
     def _translate(self, facts: Iterable[Fact]) -> list[CallbackRequest]:
         requests: list[CallbackRequest] = []
+        owned = self._owned_by_elders
         for fact in facts:
+            if fact.call_id in owned:
+                continue
             is_internal = isinstance(fact, OfParticipation) and fact.direction is Direction.INTERNAL
             is_told = not (is_internal and self.rules.internal == "ignore")
             following = self._translator.translate(fact) if is_told else []
             self.observe(fact, following)
             requests += following
         return requests
+
+
+@attrs.frozen
+class _Elder:
+    """A connector that may be dead, carried on to the ends of the calls it knew, since the journal that was told again
+    may lack their beginnings."""
+
+    pbx: str
+    pipeline: Pipeline
+    calls: set[str]
+    """In progress when its journal ended, by id: where their recordings are is believed."""
+    owns: set[str]
+    """Of these it alone saw the beginning: all it says is believed, and nothing else."""
+
+    def speaks_of(self, request: CallbackRequest) -> bool:
+        return request.call_id in self.owns or (request.step is Step.RECORD and request.call_id in self.calls)
 
 
 def _is_of_known(event: Event, known: set[str]) -> bool:

@@ -83,7 +83,7 @@ class Journaled:
 
     def restart(self, left_open: Sequence[Begun]) -> None:
         self.pipeline = Pipeline(CONNECTOR_RULES, account(), link)
-        self.pipeline.restore("main", left_open, [read_line(line) for line in self.journal])
+        self.pipeline.restore("main", left_open, [[read_line(line) for line in self.journal]])
 
     def _noted(self, heard: Heard, requests: list[CallbackRequest]) -> list[CallbackRequest]:
         since = self.pipeline.unfinished_since("main")

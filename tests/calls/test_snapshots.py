@@ -17,6 +17,7 @@ from uac_trio.calls.fact import (
     ParticipationBegan,
     ParticipationEnded,
 )
+from uac_trio.calls.tracker import LISTED_WITHIN
 
 
 def test_a_channel_that_vanished_ended_when_the_connection_was_lost() -> None:
@@ -234,3 +235,32 @@ def test_a_click_through_local_whose_phone_rings() -> None:
     facts = tracker.process(dialled, 1001.0)
     (began,) = [fact for fact in facts if isinstance(fact, ParticipationBegan)]
     assert (began.extension, began.part, began.customer) == ("101", Part.CALLER, "79161234567")
+
+
+def test_events_between_the_login_and_the_list() -> None:
+    """An event in passing tells little of a channel that is older than the connection; the list, which follows, tells
+    what it is for. Else this click would be the employee's call to himself."""
+    phone = {"Uniqueid": "1.1", "Linkedid": "1.1", "Channel": "PJSIP/101-00000001", "CallerIDNum": "101"}
+    tracker = CallTracker("main")
+    tracker.connected(1000.0)
+    early = event(name="Newstate", ChannelState="5", ChannelStateDesc="Ringing", ConnectedLineNum="101", **phone)
+    assert tracker.process(early, 1000.1) == []
+    assert not tracker.board.channels
+    item = event(name="CoreShowChannel", ChannelState="5", Application="AppDial2", Duration="00:00:01", **phone)
+    tracker.resync([item], 1000.2)
+    tracker.process(event(name="Newstate", ChannelState="6", ChannelStateDesc="Up", **phone), 1001.0)
+    dialled = event(
+        name="DialBegin", DialString="79161234567@trunk", DestUniqueid="1.2", DestChannel="PJSIP/trunk-00000002",
+        DestLinkedid="1.1", DestChannelState="0", DestCallerIDNum="79161234567", ChannelState="6", **phone,
+    )  # fmt: skip
+    (began,) = [fact for fact in tracker.process(dialled, 1002.0) if isinstance(fact, ParticipationBegan)]
+    assert (began.extension, began.part, began.customer) == ("101", Part.CALLER, "79161234567")
+
+
+def test_a_list_that_never_comes() -> None:
+    """Where it is refused (the user may not read it), an older channel is taken from what is said of it."""
+    phone = {"Uniqueid": "1.1", "Linkedid": "1.1", "Channel": "PJSIP/101-00000001", "CallerIDNum": "101"}
+    tracker = CallTracker("main")
+    tracker.connected(1000.0)
+    tracker.process(event(name="Newstate", ChannelState="6", **phone), 1000.0 + LISTED_WITHIN)
+    assert list(tracker.board.channels) == ["1.1"]

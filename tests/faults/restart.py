@@ -39,13 +39,16 @@ class Host:
     def __attrs_post_init__(self) -> None:
         self.start(0.0)
 
-    def start(self, at: float) -> bool:
-        """Begin anew with what is in the outbox and in the journal, and log in. False: the two did not fit."""
+    def start(self, at: float, *others: Sequence[str]) -> bool:
+        """Begin anew with what is in the outbox, in the journal and in those of ``others``, and log in.
+
+        False: the outbox and the journal did not fit.
+        """
         self.pipeline = Pipeline(rules=self.rules, account=ACCOUNT, link=lambda _: "http://connector.invalid/r?id=1")
-        heard = [read_line(line) for line in self.journal]
-        fits = self.pipeline.restore("main", self.left_open(), heard)
-        if heard:
-            self._note(Heard("lost", heard[-1].at))
+        journals = [[read_line(line) for line in journal] for journal in (self.journal, *others) if journal]
+        fits = self.pipeline.restore("main", self.left_open(), journals)
+        if self.journal:
+            self._note(Heard("lost", journals[0][-1].at))
         self.connect(at)
         return fits
 
@@ -150,3 +153,20 @@ def reconnected(recording: Recording, number: int, *, missed: int = 0) -> dict[s
         host.hear(timed, listening=not number <= position < number + missed)
     host.finish(recording.events[-1].at)
     return host.rows()
+
+
+def joined(recording: Recording, number: int, *, killed: int) -> dict[str, tuple[Row, ...]]:
+    """Of two connectors one is there from the beginning, the other from event ``number`` on. Right before event
+    ``killed`` both die, and one is started, with the journal of the one that knows less, for it was the last to write.
+    """
+    first = Host()
+    second = Host(outbox=first.outbox)
+    for position, timed in enumerate(recording.events):
+        if position == number:
+            second.connect(timed.at)
+        if position == killed:
+            second.start(timed.at, first.journal)
+        first.hear(timed, listening=position < killed)
+        second.hear(timed, listening=position >= number)
+    second.finish(recording.events[-1].at)
+    return second.rows()

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from tests.faults.conftest import recording, truth
-from tests.faults.restart import reconnected, restarted
+from tests.faults.restart import joined, reconnected, restarted
 from tests.recorded import NAMES, transcripts_of
 from tests.soak.calls import LEFT_OUT, Row
 from uac_trio.calls import WANTED_EVENTS
@@ -52,6 +52,16 @@ def test_restart_takes_a_while(name: str, missed: int) -> None:
         if number + missed < len(recording(name).events):
             without = reconnected(recording(name), number, missed=missed)
             assert restarted(recording(name), number, missed=missed)[1] == without, f"before event {number}"
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_what_a_dead_connector_knew(name: str) -> None:
+    """The journal that is told again lacks the beginning of the call: nothing is different for it, since the journal
+    of the one that saw the beginning is carried on as well."""
+    wanted = moments(name)
+    for number, killed in zip(wanted[1::3], wanted[2::3], strict=False):
+        rows = joined(recording(name), number, killed=killed)
+        assert rows == truth(name), f"the other from {number} on, both killed before {killed}"
 
 
 @pytest.mark.parametrize("cut", [slice(6, None), slice(25, None), slice(-4, None), slice(-6), slice(-20)], ids=str)

@@ -72,10 +72,12 @@ class Connector:
     blind: list[tuple[float, float]] = attrs.field(factory=list)
     """From when to when it was not there to see, or was killed before it had written down what it saw."""
     forgot: list[tuple[float, float]] = attrs.field(factory=list)
-    """The latter alone."""
+    """The latter alone, and of what was on its way when a connection broke."""
     snapshots: list[float] = attrs.field(factory=list)
     """When it was given a list of channels."""
     blind_since: float | None = 0.0
+    _unread: list[str] | None = None
+    """What is on its way to it while it hangs: of a broken connection it will not be read."""
     kills: int = 0
     _process: trio.Process | None = None
     _heard: TextIO | None = None
@@ -85,7 +87,7 @@ class Connector:
 
     def __attrs_post_init__(self) -> None:
         self.proxy.look = self._look
-        self.proxy.lost = lambda: self._lose_sight(WIRE)
+        self.proxy.lost = self._lost
 
     def configure(self, *, crm_port: int, secret: str, store: str) -> None:
         path = self.folder / f"{self.name}.toml"
@@ -127,12 +129,16 @@ class Connector:
         if process is None:
             return
         since = self.now() - WIRE
+        self._unread = []
         process.send_signal(signal.SIGSTOP)
         try:
             await trio.sleep(seconds)
         finally:
             process.send_signal(signal.SIGCONT)
             self.blind.append((since, self.now() + MARGIN))
+            if self._heard is not None:
+                self._heard.writelines(self._unread)
+            self._unread = None
 
     @property
     def ended(self) -> int | None:
@@ -142,7 +148,7 @@ class Connector:
     def stall(self) -> None:
         """Half-open: it may not notice for a while."""
         if self.proxy.stall():
-            self._lose_sight(WIRE)
+            self._lose_sight()
 
     def knows(self, times: Iterable[float]) -> bool:
         """Did it see what happened at these ``times``, in one life or in several?"""
@@ -174,8 +180,14 @@ class Connector:
                 found[word] += word in line
         return +found
 
-    def _lose_sight(self, before: float) -> None:
-        since = self.now() - before
+    def _lost(self) -> None:
+        self._lose_sight()
+        if self._unread is not None:
+            self._unread.clear()
+
+    def _lose_sight(self) -> None:
+        since = self.now() - WIRE
+        self.forgot.append((since, self.now()))
         self.blind_since = since if self.blind_since is None else min(since, self.blind_since)
 
     def _look(self, from_server: bool, data: bytes) -> None:
@@ -196,4 +208,8 @@ class Connector:
                 self._heard.close()
             self._heard = (self.folder / f"{self.name}-{self._connection:04}.jsonl").open("w", encoding="utf-8")
             self._heard.write(format_chunk(epoch_note(at)))
-        self._heard.write(format_chunk(Chunk(t=at - self._began, direction="recv", data=data)))
+        line = format_chunk(Chunk(t=at - self._began, direction="recv", data=data))
+        if self._unread is None:
+            self._heard.write(line)
+        else:
+            self._unread.append(line)

@@ -45,6 +45,8 @@ class CallBook:
     """Uniqueid to deadline: a listing lacked these channels. In order of time."""
     lost_at: float | None = attrs.field(default=None, init=False)
     """When the last connection was lost."""
+    listed_by: float = attrs.field(default=0.0, init=False)
+    """Until then a list of channels is awaited, and of older channels it tells more than an event in passing."""
 
     def __attrs_post_init__(self) -> None:
         self.board = Switchboard(self.pbx)
@@ -58,6 +60,8 @@ class CallBook:
         channel = self.board.channels.get(uniqueid)
         if channel is None:
             if not adopt or not uniqueid or self.board.is_gone(uniqueid) or not event.get(prefix + "Channel"):
+                return None
+            if at < self.listed_by and event.name != "Newchannel":
                 return None
             return self.adopt(event, at, prefix)
         if not channel.is_live:

@@ -26,6 +26,9 @@ that can be ahead of the events)."""
 BOOT_SLACK = 2.0
 """Seconds by which FullyBooted's Uptime (whole seconds) and a channel's first event may be off."""
 
+LISTED_WITHIN = 10.0
+"""Seconds after a login in which the list of channels is expected. It may be refused."""
+
 DURATION_SLACK = 1.5
 """Seconds by which a listed Duration (whole seconds) and a channel's first event may be off."""
 
@@ -70,6 +73,7 @@ class CallTracker:
 
     def connected(self, at: float) -> None:
         self._connected_at = at
+        self._book.listed_by = at + LISTED_WITHIN
         self.is_synced = False
         self._listings.clear()
 
@@ -97,12 +101,6 @@ class CallTracker:
         for call in [
             call for call in self._book.ending.values() if call.finish_at is not None and call.finish_at <= at
         ]:
-            self._book.finish(call, at)
-        return self._take()
-
-    def finish_ended(self, at: float) -> list[Fact]:
-        """Wait no longer for the Cdr of calls that are over."""
-        for call in list(self._book.ending.values()):
             self._book.finish(call, at)
         return self._take()
 
@@ -145,6 +143,7 @@ class CallTracker:
         items = self._listings.pop(event.get("ActionID"), [])
         count = event.get("ListItems")
         if whole(count, len(items)) != len(items):
+            self._book.listed_by = at
             because = f"CoreShowChannels announced {count} channels and listed {len(items)}: not used"
             self._book.facts.append(Oddity(call_id="", at=at, because=because))
             return
@@ -152,6 +151,7 @@ class CallTracker:
 
     def resync(self, listing: Iterable[Event], at: float) -> None:
         """Reconcile with CoreShowChannel items: end what is gone, adopt what is new, go on with the rest."""
+        self._book.listed_by = at
         items = sorted(listing, key=lambda item: creation_order(item.get("Uniqueid")))
         for item in items:
             self.board.recognise(item.get("Uniqueid"), item.get("Linkedid"), at)

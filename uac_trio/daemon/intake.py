@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import attrs
@@ -30,9 +30,7 @@ log = structlog.get_logger()
 
 START_OVER_PAUSE = 5.0
 PRUNE_EVERY = 10.0
-SILENT = 1.0
-"""Seconds after which a journal without news is that of a connector that died, or of one with nothing to say."""
-JOURNAL_UNFIT = "it does not fit the outbox; calls in progress go on from the outbox and the PBX's list of channels"
+JOURNAL_UNFIT = "the freshest does not fit the outbox; calls in progress go on from another, or from the outbox"
 JOURNAL_SLACK = 10.0
 """Seconds by which the clocks of a PBX and of ours may be thought to differ too little."""
 LONGEST_SLEEP = 10.0
@@ -143,8 +141,7 @@ class Intake:
                 self.storing.hand_over_nowait([], pbx, Heard("lost", pages[-1].until))
         self.watching.start_over()
         try:
-            self._tell_last_words(journals)
-            return self._with(left_open, {pbx: found[0] for pbx, found in journals.items() if found})
+            return self._with(left_open, journals)
         except Exception:
             # As in _digest; and the same would lead to the same again. Or it is damaged.
             log.exception("daemon.restore_failed", hint="the journal is cleared; no call is lost by that")
@@ -152,28 +149,15 @@ class Intake:
                 await self.storing.keep_asking(partial(outbox.journal.clear, pbx, self.storing.run))
             return self._with(left_open, {})
 
-    def _new_pipeline(self) -> Pipeline:
+    def _with(self, left_open: Mapping[str, list[Begun]], journals: Mapping[str, list[list[Page]]]) -> Pipeline:
         config = self.config
-        return Pipeline(config.calls, config.vtiger, recording_link(config.http.public_url, config.vtiger.secret))
-
-    def _with(self, left_open: Mapping[str, list[Begun]], pages: Mapping[str, list[Page]]) -> Pipeline:
-        pipeline = self._new_pipeline()
-        pipeline.observe = self.watching.recall
+        link = recording_link(config.http.public_url, config.vtiger.secret)
+        pipeline = Pipeline(config.calls, config.vtiger, link, self.watching.recall)
         for pbx, begun in left_open.items():
-            if not pipeline.restore(pbx, begun, _heard(pages.get(pbx, []))):
+            if not pipeline.restore(pbx, begun, [_Journal(pages) for pages in journals.get(pbx, [])]):
                 log.warning("daemon.journal_not_used", pbx=pbx, reason=JOURNAL_UNFIT)
         pipeline.observe = partial(_observe, self.watching)
         return pipeline
-
-    def _tell_last_words(self, journals: Mapping[str, list[list[Page]]]) -> None:
-        """A connector that died may have known of a call that was over what the freshest journal lacks: where its
-        recording is."""
-        for pbx, (_, *others) in ((pbx, found) for pbx, found in journals.items() if found):
-            for pages in others:
-                if pages[-1].until < self.now() - SILENT:
-                    pipeline = self._new_pipeline()
-                    pipeline.restore(pbx, [], _heard(pages))
-                    self.storing.hand_over_nowait(pipeline.finish_ended())
 
     async def _prune_journal(self, pipeline: Pipeline) -> None:
         """What is needed of the journals is what was heard since the oldest call that goes on began."""
@@ -203,9 +187,14 @@ class Intake:
                 tell_systemd("WATCHDOG=1")
 
 
-def _heard(pages: Iterable[Page]) -> Iterator[Heard]:
-    """Page by page: all of them at once would be too much for a small machine's memory."""
-    return (read_line(line) for page in pages for line in page.lines)
+@attrs.frozen
+class _Journal:
+    """Of one run. Read page by page: all of them at once would be too much for a small machine's memory."""
+
+    pages: Sequence[Page]
+
+    def __iter__(self) -> Iterator[Heard]:
+        return (read_line(line) for page in self.pages for line in page.lines)
 
 
 def _begun(one: OpenParticipation) -> Begun:

@@ -16,9 +16,8 @@ import sqlalchemy as sa
 
 from uac_trio.outbox.tables import journal
 
-LAST_WORDS = 4
-"""Journals of connectors that may be gone of which the newest pages are read, beside the freshest journal."""
-LAST_PAGES = 100
+OTHERS = 3
+"""Journals that are read beside the freshest, the next fresh ones: of what their connectors, now dead, had seen."""
 GONE = 600.0
 """Seconds of silence after which a journal in PostgreSQL is taken for that of a connector that is gone."""
 STALE = 86400.0
@@ -68,7 +67,7 @@ class JournalRows:
         self._gone = GONE if shared else 0.0
 
     async def begin(self, pbx: str, run: str, now: float) -> list[list[Page]]:
-        """Begin a new ``run`` with the freshest journal of ``pbx``; that one, and the newest pages of some others."""
+        """Begin a new ``run`` with the freshest journal of ``pbx``; that one, and some others."""
         journals: list[list[Page]] = await self._write(self._begin, pbx, run, now)
         return journals
 
@@ -102,9 +101,7 @@ class JournalRows:
         self._clear(connection, pbx, run)  # this very method may have been cut off when its work was done
         if not found:
             return []
-        freshest, *others = found
-        journals = [_pages(connection, pbx, freshest.run)]
-        journals += [_pages(connection, pbx, other.run)[-LAST_PAGES:] for other in others[:LAST_WORDS]]
+        journals = [_pages(connection, pbx, each.run) for each in found[: 1 + OTHERS]]
         self.write(connection, [attrs.evolve(page, run=run) for page in journals[0]])
         gone = [each.run for each in found if each.until <= now - self._gone]
         if gone:
