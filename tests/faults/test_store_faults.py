@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +16,7 @@ import trio
 
 from tests.faults.conftest import World, is_answered, rings, running
 from uac_trio.daemon import run_daemon
-from uac_trio.outbox import OutboxError
+from uac_trio.outbox import OutboxError, requests
 
 
 class Disk:
@@ -89,6 +91,46 @@ async def test_locked(world: World) -> None:
             call.tell()
             await failing(world, address, "locked")
         await world.until_true(call)
+
+
+@pytest.fixture
+def hangs(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A server that takes requests and does not answer until the event is set."""
+    healthy, answers = requests.put, threading.Event()
+
+    def put(*told: Any) -> int:
+        assert answers.wait(30)
+        return healthy(*told)
+
+    monkeypatch.setattr(requests, "put", put)
+    monkeypatch.setattr("uac_trio.daemon.storing.STORE_SLOW", 0.2)
+    monkeypatch.setattr("uac_trio.daemon.storing.STORE_PAUSE", 0.05)
+    yield answers
+    answers.set()
+
+
+async def test_hangs(world: World, hangs: threading.Event) -> None:
+    """No answer is no error: it is told all the same, and the call is once the store has come to itself."""
+    async with running(world.config()) as address:
+        await world.watched()
+        call = world.call()
+        call.tell()
+        await failing(world, address, "has given no answer for 0.2 s")
+        hangs.set()
+        await world.until_true(call)
+
+
+async def test_hangs_until_the_end(world: World, hangs: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop does not wait for it beyond its time."""
+    monkeypatch.setattr("uac_trio.daemon.run.END_WITHIN", 0.5)
+    with structlog.testing.capture_logs() as logs:
+        async with running(world.config()) as address:
+            await world.watched()
+            world.call().tell()
+            await failing(world, address, "has given no answer")
+            began = trio.current_time()
+        assert trio.current_time() - began < 3
+    assert "daemon.requests_lost" in [line["event"] for line in logs]
 
 
 async def test_damaged_while_running(world: World) -> None:

@@ -123,6 +123,7 @@ class _Daemon:
             open_questions(config, self.now) as self.lookup,
             trio.open_nursery() as web,
         ):
+            web.start_soon(self._give_up_in_the_end)
             async with trio.open_nursery() as sending:
                 self.sender = await sending.start(
                     partial(
@@ -223,6 +224,11 @@ class _Daemon:
         return create_app(
             click2call=click2call, health=self._health, playback=self.playback, routing=routing, monitor=monitor
         )
+
+    async def _give_up_in_the_end(self) -> None:
+        """What waits for a store that hangs cannot be cancelled in another way."""
+        await self.stop.wait()
+        self.outbox.give_up_at(self.hull.deadline)
 
     # -- how all of it stands -----------------------------------------------------------------------------------------
 

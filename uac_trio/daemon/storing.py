@@ -29,6 +29,8 @@ BATCH = 500
 JOURNAL_WITHIN = 0.2
 """Seconds that events of which no request follows may wait to be written down together."""
 STORE_PAUSE = 1.0
+STORE_SLOW = 5.0
+"""Seconds without an answer after which the store is said to hang; it is waited for all the same."""
 STATISTICS_EVERY = 10.0
 PURGE_EVERY = 3600.0
 
@@ -67,6 +69,8 @@ class Storing:
     """Requests that would be lost with this process."""
     _journal: int = 0
     """Characters of the journal in memory."""
+    _asked_at: float = math.inf
+    """Since when an answer of the store is awaited, by trio's clock; infinite: none is."""
     _torn: set[str] = attrs.field(factory=set)
     """PBXes of whose journal the last line was left out."""
     _send: trio.MemorySendChannel[_Told] = attrs.field(init=False)
@@ -106,13 +110,16 @@ class Storing:
 
     async def store(self) -> None:
         """Put into the outbox whatever is handed over; hold it while the store is away."""
-        async for first in self._receive:
-            batch = [first]
-            await self._gather(batch)
-            while not await self._put(batch):  # noqa: ASYNC110 - this is the retry, not a poll
-                await trio.sleep(STORE_PAUSE)
-            self.in_memory -= sum(len(told.requests) for told in batch)
-            self._journal -= sum(len(told.line) for told in batch)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._say_when_it_hangs)
+            async for first in self._receive:
+                batch = [first]
+                await self._gather(batch)
+                while not await self._put(batch):  # noqa: ASYNC110 - this is the retry, not a poll
+                    await trio.sleep(STORE_PAUSE)
+                self.in_memory -= sum(len(told.requests) for told in batch)
+                self._journal -= sum(len(told.line) for told in batch)
+            nursery.cancel_scope.cancel()
 
     async def _gather(self, batch: list[_Told]) -> None:
         """Add what is there; if there are only lines of the journal, wait a moment for more."""
@@ -172,10 +179,13 @@ class Storing:
         requests, recordings = split_told(told, self.roots)
         pages = self._pages(batch)
         try:
+            self._asked_at = trio.current_time()
             new = await self.outbox.put(requests, self.now(), recordings, pages)
         except OutboxError as why:
             self.fails(why)
             return False
+        finally:
+            self._asked_at = math.inf
         self.works()
         log.debug("outbox.put", requests=len(told), new=new)
         if requests:
@@ -183,6 +193,13 @@ class Storing:
         if recordings:
             self.recordings_stored()
         return True
+
+    async def _say_when_it_hangs(self) -> None:
+        """No answer is no error either, and somebody has to say it."""
+        while True:
+            await trio.sleep(STORE_PAUSE)
+            if trio.current_time() - self._asked_at > STORE_SLOW:
+                self.fails(OutboxError(f"{self.outbox.where} has given no answer for {STORE_SLOW:g} s"))
 
     def _pages(self, batch: Sequence[_Told]) -> list[Page]:
         by_pbx: dict[str, list[_Told]] = {}

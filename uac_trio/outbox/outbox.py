@@ -12,6 +12,7 @@ there is nothing to clean up at start, and two processes on one database need no
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -65,6 +66,8 @@ class Outbox:
         self._readers = trio.CapacityLimiter(1)
         self._mending = threading.Lock()
         self._failed = False
+        self._waits: set[trio.CancelScope] = set()
+        self._give_up_at = math.inf
         self.settings = settings
         self.recordings = RecordingRows(self._read, self._write)
         self.journal = JournalRows(self._write, shared=self._is_postgresql)
@@ -161,15 +164,31 @@ class Outbox:
 
     # -- In worker threads ------------------------------------------------------------------------------------------
 
+    def give_up_at(self, deadline: float) -> None:
+        """Wait no longer than that (trio's clock) for anything: at a shutdown, for a server that hangs.
+
+        Methods then raise OutboxError, and whether their work was done is not known, as after a kill.
+        """
+        self._give_up_at = deadline
+        for wait in self._waits:
+            wait.deadline = deadline
+
     async def _write(self, work: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401  typed by its callers
-        return await trio.to_thread.run_sync(
-            partial(self._transact, self._engine, work, arguments), limiter=self._writers
-        )
+        return await self._in_thread(partial(self._transact, self._engine, work, arguments), self._writers)
 
     async def _read(self, work: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401
-        return await trio.to_thread.run_sync(
-            partial(self._transact, self._reading, work, arguments), limiter=self._readers
-        )
+        return await self._in_thread(partial(self._transact, self._reading, work, arguments), self._readers)
+
+    async def _in_thread(self, work: Callable[[], T], limiter: trio.CapacityLimiter) -> T:
+        async with limiter:
+            # A thread cannot be stopped: once begun it is waited for, or at the very end left behind.
+            with trio.CancelScope(shield=True, deadline=self._give_up_at) as wait:
+                self._waits.add(wait)
+                try:
+                    return await trio.to_thread.run_sync(work, abandon_on_cancel=True)
+                finally:
+                    self._waits.discard(wait)
+        raise OutboxError(f"{self.where} gave no answer until the end")
 
     def _put(
         self,
