@@ -76,8 +76,6 @@ class Connector:
     snapshots: list[float] = attrs.field(factory=list)
     """When it was given a list of channels."""
     blind_since: float | None = 0.0
-    _unread: list[str] | None = None
-    """What is on its way to it while it hangs: of a broken connection it will not be read."""
     kills: int = 0
     _process: trio.Process | None = None
     _heard: TextIO | None = None
@@ -87,7 +85,7 @@ class Connector:
 
     def __attrs_post_init__(self) -> None:
         self.proxy.look = self._look
-        self.proxy.lost = self._lost
+        self.proxy.lost = self._lose_sight
 
     def configure(self, *, crm_port: int, secret: str, store: str) -> None:
         path = self.folder / f"{self.name}.toml"
@@ -129,16 +127,12 @@ class Connector:
         if process is None:
             return
         since = self.now() - WIRE
-        self._unread = []
         process.send_signal(signal.SIGSTOP)
         try:
             await trio.sleep(seconds)
         finally:
             process.send_signal(signal.SIGCONT)
             self.blind.append((since, self.now() + MARGIN))
-            if self._heard is not None:
-                self._heard.writelines(self._unread)
-            self._unread = None
 
     @property
     def ended(self) -> int | None:
@@ -180,11 +174,6 @@ class Connector:
                 found[word] += word in line
         return +found
 
-    def _lost(self) -> None:
-        self._lose_sight()
-        if self._unread is not None:
-            self._unread.clear()
-
     def _lose_sight(self) -> None:
         since = self.now() - WIRE
         self.forgot.append((since, self.now()))
@@ -208,8 +197,4 @@ class Connector:
                 self._heard.close()
             self._heard = (self.folder / f"{self.name}-{self._connection:04}.jsonl").open("w", encoding="utf-8")
             self._heard.write(format_chunk(epoch_note(at)))
-        line = format_chunk(Chunk(t=at - self._began, direction="recv", data=data))
-        if self._unread is None:
-            self._heard.write(line)
-        else:
-            self._unread.append(line)
+        self._heard.write(format_chunk(Chunk(t=at - self._began, direction="recv", data=data)))
