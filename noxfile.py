@@ -61,7 +61,10 @@ def tests(session: nox.Session) -> None:
         session.run("pytest", *session.posargs)
         return
     data = {"COVERAGE_FILE": str(Path(session.create_tmp()) / "coverage")}
-    session.run("coverage", "run", "-m", "pytest", env=data)
+    # As many processes as there are cores; each, and each that a test starts, writes a file of what it ran.
+    session.run("coverage", "erase", env=data)
+    session.run("coverage", "run", "-m", "pytest", "-n", "auto", "--dist", "worksteal", env=data)
+    session.run("coverage", "combine", "--quiet", env=data)
     session.run("coverage", "report", f"--include={PURE_ROOMS}", f"--fail-under={PURE_FLOOR}", env=data)
     session.run("coverage", "report", f"--fail-under={FLOOR}", env=data)
     # The tests read the working tree; what a user installs must hold all its files as well.

@@ -67,7 +67,8 @@ class Journaled:
     """A connector that writes down what it hears, and no more than it needs."""
 
     pipeline: Pipeline = attrs.field(factory=lambda: Pipeline(CONNECTOR_RULES, account(), link))
-    journal: list[str] = attrs.field(factory=list)
+    journal: list[tuple[float, str]] = attrs.field(factory=list)
+    """The lines, and the time of each, for to read them all after every event takes most of the test."""
 
     def connected(self, pbx: str, at: float) -> list[CallbackRequest]:
         return self._noted(Heard("connected", at), self.pipeline.connected(pbx, at))
@@ -83,12 +84,12 @@ class Journaled:
 
     def restart(self, left_open: Sequence[Begun]) -> None:
         self.pipeline = Pipeline(CONNECTOR_RULES, account(), link)
-        self.pipeline.restore("main", left_open, [[read_line(line) for line in self.journal]])
+        self.pipeline.restore("main", left_open, [[read_line(line) for _, line in self.journal]])
 
     def _noted(self, heard: Heard, requests: list[CallbackRequest]) -> list[CallbackRequest]:
         since = self.pipeline.unfinished_since("main")
-        self.journal = [line for line in self.journal if since is not None and read_line(line).at >= since]
-        self.journal.append(write_line(heard))
+        self.journal = [(at, line) for at, line in self.journal if since is not None and at >= since]
+        self.journal.append((heard.at, write_line(heard)))
         return requests
 
 

@@ -12,6 +12,7 @@ from tests.faults.restart import joined, reconnected, restarted
 from tests.recorded import NAMES, transcripts_of
 from tests.soak.calls import LEFT_OUT, Row
 from uac_trio.calls import WANTED_EVENTS
+from uac_trio.journal import read_line
 
 ALIKE = 20
 """Every so many recordings, and so many moments of each: all of them have been tried, which takes minutes."""
@@ -21,6 +22,12 @@ CHOSEN = [
 ][::ALIKE]
 
 Rows = dict[str, tuple[Row, ...]]
+
+
+@pytest.fixture(autouse=True)
+def a_journal_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To read all its lines after every event takes most of the time, and they are the same moment after moment."""
+    monkeypatch.setattr("tests.faults.restart.read_line", cache(read_line))
 
 
 def moments(name: str) -> list[int]:
