@@ -39,10 +39,11 @@ from uac_trio.ami import (
 )
 
 READ_SIZE = 65536
-LATE = 0.25
-"""Seconds given to read what is here already when an answer is overdue: it may be us who were held up, and what was not
-read before we hang up is lost."""
 """One read takes what a busy server writes in about 30 ms; larger reads are not faster."""
+
+LATE = 1.0
+"""Seconds given to read what is here already when an answer is overdue or nothing can be sent any more: we may have
+been frozen for a while, and what is not read before we hang up is lost."""
 
 MAX_WAITING = 100
 """Actions not written yet. People click; a PBX that has not taken this many is not taking any."""
@@ -469,6 +470,9 @@ class AMIClient:
                     await session.stream.send_all(sent.data)
                     whole = True
             except trio.BrokenResourceError as error:
+                await trio.sleep(
+                    LATE
+                )  # what came before can still be read; then that fails too, which ends the session
                 session.lose(f"the connection broke: {_reason(error)}")
             finally:
                 if not whole:
@@ -500,11 +504,10 @@ class AMIClient:
             await trio.sleep(server.ping_interval)
             ping = _Order(Ping())
             if await self._ask(session, ping) is None:
-                with trio.move_on_after(LATE):
-                    await ping.done.wait()
-            if ping.answer is None:
-                session.lose(f"no answer to a ping within {server.answer_timeout:g} s")
-                return
+                await trio.sleep(LATE)
+                if ping.answer is None:
+                    session.lose(f"no answer to a ping within {server.answer_timeout:g} s")
+                    return
 
     async def _log_in(self, session: _Session) -> None:
         server = self.server
