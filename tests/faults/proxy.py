@@ -58,10 +58,11 @@ class Proxy:
 
     def cut(self) -> int:
         """Reset every connection; how many there were."""
-        pipes = list(self._pipes)
+        pipes = [pipe for pipe in self._pipes if pipe.client.socket.fileno() >= 0]  # else it has ended this moment
         for pipe in pipes:
             reset(pipe.client)
-            reset(pipe.server)
+            if pipe.server.socket.fileno() >= 0:
+                reset(pipe.server)
         return len(pipes)
 
     def stall(self) -> int:
