@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -76,6 +77,8 @@ class Connector:
     snapshots: list[float] = attrs.field(factory=list)
     """When it was given a list of channels."""
     blind_since: float | None = 0.0
+    frozen_since: float = math.inf
+    """Infinite: it is not. What does not fit into its socket meanwhile is lost with the connection."""
     kills: int = 0
     _process: trio.Process | None = None
     _heard: TextIO | None = None
@@ -126,12 +129,13 @@ class Connector:
         process = self._process
         if process is None:
             return
-        since = self.now() - WIRE
+        since = self.frozen_since = self.now() - WIRE
         process.send_signal(signal.SIGSTOP)
         try:
             await trio.sleep(seconds)
         finally:
             process.send_signal(signal.SIGCONT)
+            self.frozen_since = math.inf
             self.blind.append((since, self.now() + MARGIN))
 
     @property
@@ -176,7 +180,7 @@ class Connector:
 
     def _lose_sight(self) -> None:
         since = self.now() - WIRE
-        self.forgot.append((since, self.now()))
+        self.forgot.append((min(since, self.frozen_since), self.now()))
         self.blind_since = since if self.blind_since is None else min(since, self.blind_since)
 
     def _look(self, from_server: bool, data: bytes) -> None:
