@@ -470,9 +470,8 @@ class AMIClient:
                     await session.stream.send_all(sent.data)
                     whole = True
             except trio.BrokenResourceError as error:
-                await trio.sleep(
-                    LATE
-                )  # what came before can still be read; then that fails too, which ends the session
+                # What came before can still be read; then that fails as well, which ends the session.
+                await trio.sleep(LATE)
                 session.lose(f"the connection broke: {_reason(error)}")
             finally:
                 if not whole:

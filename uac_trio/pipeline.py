@@ -300,7 +300,7 @@ class _Elder:
     calls: set[str]
     """In progress when its journal ended, by id: where their recordings are is believed."""
     owns: set[str]
-    """Of these it alone saw the beginning: all it says is believed, and nothing else."""
+    """Of these it alone saw the beginning: all it says of them is believed, and nothing that others say."""
 
     def speaks_of(self, request: CallbackRequest) -> bool:
         return request.call_id in self.owns or (request.step is Step.RECORD and request.call_id in self.calls)

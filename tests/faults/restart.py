@@ -34,21 +34,22 @@ class Host:
     pipeline: Pipeline = attrs.field(init=False)
     rules: TrackerRules = attrs.field(factory=TrackerRules)
     keeps_journal: bool = True
-    journal: list[str] = attrs.field(factory=list)
+    journal: list[tuple[float, str]] = attrs.field(factory=list)
+    """Its lines, and the time of each: to read them all after every event would take most of the time."""
 
     def __attrs_post_init__(self) -> None:
         self.start(0.0)
 
-    def start(self, at: float, *others: Sequence[str]) -> bool:
+    def start(self, at: float, *others: Sequence[tuple[float, str]]) -> bool:
         """Begin anew with what is in the outbox, in the journal and in those of ``others``, and log in.
 
         False: the outbox and the journal did not fit.
         """
         self.pipeline = Pipeline(rules=self.rules, account=ACCOUNT, link=lambda _: "http://connector.invalid/r?id=1")
-        journals = [[read_line(line) for line in journal] for journal in (self.journal, *others) if journal]
+        journals = [[read_line(line) for _, line in journal] for journal in (self.journal, *others) if journal]
         fits = self.pipeline.restore("main", self.left_open(), journals)
         if self.journal:
-            self._note(Heard("lost", journals[0][-1].at))
+            self._note(Heard("lost", self.journal[-1][0]))
         self.connect(at)
         return fits
 
@@ -106,8 +107,8 @@ class Host:
         """Into the journal, of which no more is kept than the calls in progress need."""
         if self.keeps_journal:
             since = self.pipeline.unfinished_since("main")
-            self.journal = [line for line in self.journal if since is not None and read_line(line).at >= since]
-            self.journal.append(write_line(heard))
+            self.journal = [(at, line) for at, line in self.journal if since is not None and at >= since]
+            self.journal.append((heard.at, write_line(heard)))
 
     def _put(self, requests: Sequence[CallbackRequest]) -> None:
         for request in requests:

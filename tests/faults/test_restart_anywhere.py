@@ -8,11 +8,10 @@ import attrs
 import pytest
 
 from tests.faults.conftest import recording, truth
-from tests.faults.restart import joined, reconnected, restarted
+from tests.faults.restart import Host, joined, reconnected, restarted
 from tests.recorded import NAMES, transcripts_of
 from tests.soak.calls import LEFT_OUT, Row
 from uac_trio.calls import WANTED_EVENTS
-from uac_trio.journal import read_line
 
 ALIKE = 20
 """Every so many recordings, and so many moments of each: all of them have been tried, which takes minutes."""
@@ -22,12 +21,6 @@ CHOSEN = [
 ][::ALIKE]
 
 Rows = dict[str, tuple[Row, ...]]
-
-
-@pytest.fixture(autouse=True)
-def a_journal_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To read all its lines after every event takes most of the time, and they are the same moment after moment."""
-    monkeypatch.setattr("tests.faults.restart.read_line", cache(read_line))
 
 
 def moments(name: str) -> list[int]:
@@ -69,6 +62,21 @@ def test_what_a_dead_connector_knew(name: str) -> None:
     for number, killed in zip(wanted[1::3], wanted[2::3], strict=False):
         rows = joined(recording(name), number, killed=killed)
         assert rows == truth(name), f"the other from {number} on, both killed before {killed}"
+
+
+def test_journal_that_does_not_fit() -> None:
+    """It ends before what the outbox tells was begun: that is said, and the phone rings on by the outbox alone."""
+    host = Host()
+    for timed in recording("asterisk22/inbound_answered").events:
+        host.hear(timed)
+        if host.outbox:
+            break
+    whole = list(host.journal)
+    assert host.start(host.at)
+    host.journal = whole[:3]
+    assert not host.start(host.at)
+    host.finish(host.at)
+    assert not any(row.ended for rows in host.rows().values() for row in rows)
 
 
 @pytest.mark.parametrize("cut", [slice(6, None), slice(25, None), slice(-4, None), slice(-6), slice(-20)], ids=str)

@@ -199,7 +199,11 @@ class Storing:
         while True:
             await trio.sleep(STORE_PAUSE)
             if trio.current_time() - self._asked_at > STORE_SLOW:
-                self.fails(OutboxError(f"{self.outbox.where} has given no answer for {STORE_SLOW:g} s"))
+                self.fails(
+                    OutboxError(
+                        f"{self.outbox.where} has given no answer for {STORE_SLOW:g} s: does its host or its disk hang?"
+                    )
+                )
 
     def _pages(self, batch: Sequence[_Told]) -> list[Page]:
         by_pbx: dict[str, list[_Told]] = {}

@@ -188,7 +188,7 @@ class Outbox:
                     return await trio.to_thread.run_sync(work, abandon_on_cancel=True)
                 finally:
                     self._waits.discard(wait)
-        raise OutboxError(f"{self.where} gave no answer until the end")
+        raise OutboxError(f"{self.where} gave no answer before this program had to end: does its host hang?")
 
     def _put(
         self,
