@@ -88,6 +88,8 @@ class Transfer:
     type: TransferType
     by: str
     to: str
+    at: float
+    """Seconds since the epoch."""
     answered: bool = False
     consulting: Leg | None = None
     """An attended transfer by feature code that is not carried out yet: the leg to the colleague who is asked first."""

@@ -386,7 +386,7 @@ class CallGraph:
         self._alias(channel.uniqueid, waiting)
         waiting.channels[channel.uniqueid] = waiting.live[channel.uniqueid] = channel
         waiting.source, waiting.is_agents = channel, True
-        channel.call, channel.leg, channel.joined_at = waiting, None, at
+        channel.call, channel.home, channel.leg, channel.joined_at = waiting, call, None, at
         self._touched.channels[channel] = None
         self._touched.channels.update((other, None) for other in call.live.values())
         if not call.live:
@@ -440,7 +440,7 @@ class CallGraph:
         for mate in bridge.members:
             leg = mate.half.leg if mate.half is not None and mate.name.half == "2" else None
             if leg is not None and leg.caller is not None:
-                own = self.begin_leg(channel, leg.caller, leg.dial_string, leg.began_at)
+                own = self.begin_leg(channel, leg.caller, "", leg.began_at)
                 own.rang_at = leg.rang_at if leg.rang_at is not None else leg.began_at
                 own.status, own.ended_at = "ANSWER", at
                 return

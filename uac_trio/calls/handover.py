@@ -69,7 +69,7 @@ def parked(graph: CallGraph, event: Parked, now: Moment) -> Iterator[Fact]:
     call.parker = parse_channel_name(event.parker).endpoint or call.final_agent
     last = call.transfers[-1] if call.transfers else None
     if last is not None and last.type == "blind" and not last.answered and last.by == call.parker:
-        if now.at - (call.talk.since or now.at) < PARKING_ORDER:
+        if now.at - last.at < PARKING_ORDER:
             call.transfers.pop()
     yield from ()
 
@@ -98,9 +98,12 @@ def notice_leg(graph: CallGraph, call: Call, leg: Leg, now: Moment) -> Iterator[
     if half is not None and (half.leg is None or half.leg.caller is None) and agents:
         # features.c: *2 puts the transferer into a bridge with a Local channel that no channel dialled
         agent = min(agents, key=lambda mate: mate.uniqueid)
-        call.transfers.append(Transfer("attended", agent.extension, leg.party, consulting=leg))
+        call.transfers.append(Transfer("attended", agent.extension, leg.party, leg.began_at, consulting=leg))
         return
-    yield from notice_sent_on(call, "redirect", leg.party, now, because=REDIRECT)
+    queue = call.queue
+    is_of_queue = queue is not None and queue.waiting is not None and queue.waiting is leg.chain[-1].caller
+    to = queue.name if queue is not None and is_of_queue else leg.party
+    yield from notice_sent_on(call, "redirect", to, now, because=REDIRECT)
 
 
 def notice_sent_on(call: Call, kind: TransferType, to: str, now: Moment, *, because: str) -> Iterator[Fact]:
@@ -119,9 +122,9 @@ def notice_sent_on(call: Call, kind: TransferType, to: str, now: Moment, *, beca
 
 
 def hand_over(
-    call: Call, kind: TransferType, by: str, to: str, now: Moment, *, because: str, answered: bool = False
+    call: Call, kind: TransferType, by: str, to: str, now: Moment, *, because: str
 ) -> CallTransferred:
-    call.transfers.append(Transfer(kind, by, to, answered))
+    call.transfers.append(Transfer(kind, by, to, now.at))
     return CallTransferred(call_id=call.id, at=now.at, because=because, type=kind, by=by, to=to)
 
 

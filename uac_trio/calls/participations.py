@@ -64,7 +64,7 @@ def advance(call: Call, touched: Iterable[Channel], now: Moment) -> Iterator[Fac
         yield from _participate(call, extension, channels, now)
     for participation in list(call.undecided):
         yield from _observe(call, participation, now)
-    _hand_on(call, changed, now)
+    _hand_on(call, now)
 
 
 def stop_clocks(call: Call, at: float, graph: CallGraph) -> None:
@@ -102,11 +102,11 @@ def _connect(call: Call, changed: list[Channel], now: Moment) -> None:
             call.answer = Answer(now.at, leg.party)
 
 
-def _hand_on(call: Call, changed: list[Channel], now: Moment) -> None:
+def _hand_on(call: Call, now: Moment) -> None:
     """A transfer was answered once its customer talks to another than who handed them on."""
-    if not call.transfers or not call.talkers:
+    if not call.talkers or all(transfer.answered for transfer in call.transfers):
         return
-    heard = {other: None for channel in changed if channel in call.talkers for other in now.graph.audible(channel)}
+    heard = {other: None for channel in call.live.values() if channel in call.talkers for other in now.graph.audible(channel)}
     parties = dict.fromkeys(channel.party for channel in heard)  # a conference has people of other calls
     for transfer in call.transfers:
         others = [party for party in parties if party not in (transfer.by, "", call.orientation.customer)]

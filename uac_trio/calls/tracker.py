@@ -207,9 +207,12 @@ class CallTracker:
             if channel.home is not None and channel.home.id in self.graph.calls and not channel.home.merged_into:
                 by_call.setdefault(channel.home.id, (channel.home, []))[1].append(channel)
         for call, touched in by_call.values():
+            before = call.orientation
             for channel in touched:
                 yield from self._orient_by(call, channel, now)
-            yield from self._advance(call, touched, now)
+            yield from self._advance(call, touched if call.orientation is before else _all_of(call, touched), now)
+            if call.queue is not None and call.queue.waiting is not None and call.answer is not None:
+                yield from handover.notice_sent_on(call, "redirect", call.queue.name, now, because=handover.REDIRECT)
 
     def _orient_by(self, call: Call, channel: Channel, now: Moment) -> Iterator[Fact]:
         leg = channel.leg
@@ -516,6 +519,11 @@ class CallTracker:
         facts += self._advance_all(Moment(at, "FullyBooted", self.graph))
         facts.sort(key=lambda fact: fact.at)
         yield from facts
+
+
+def _all_of(call: Call, touched: Iterable[Channel]) -> Iterable[Channel]:
+    """Another direction concerns all who are in the call."""
+    return {**dict.fromkeys(touched), **dict.fromkeys(call.live.values())}
 
 
 def _not_an_employee(call: Call, channel: Channel, now: Moment) -> Iterator[Fact]:
