@@ -103,8 +103,7 @@ def _messages(parser: MessageParser) -> Iterator[Message]:
 def call_lines(result: Replay) -> Iterator[str]:
     """One JSON object a call."""
     for summary in result.calls:
-        line = {key: value for key, value in summary.as_json().items() if key != "click2call" or value}
-        yield json.dumps(line, ensure_ascii=False)
+        yield json.dumps(summary.as_json(), ensure_ascii=False)
 
 
 def request_lines(result: Replay) -> Iterator[str]:

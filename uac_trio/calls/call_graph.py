@@ -161,15 +161,11 @@ class CallGraph:
         own = channel.leg
         if own is not None and own.caller is not None and _is_through(own):
             partners.add(own.caller)
-        for leg in channel.call.legs if channel.is_person else ():
-            if leg.caller is channel and _is_through(leg):
-                partners.add(leg.channel)
-        if not channel.is_person:
-            partners |= {
-                other
-                for other in channel.call.live.values()
-                if other.leg is not None and other.leg.caller is channel and _is_through(other.leg)
-            }
+        partners |= {
+            other
+            for other in channel.call.live.values()
+            if other.leg is not None and other.leg.caller is channel and _is_through(other.leg)
+        }
         return partners
 
     # -- channels ----------------------------------------------------------------------------------------------------
@@ -191,6 +187,8 @@ class CallGraph:
             self.missing.pop(view.uniqueid, None)
         before = channel.view
         channel.view = view = _completed(view, before)
+        if view.number and not before.number:
+            self._touched.channels[channel] = None
         if view.linkedid != before.linkedid:
             self._follow_linkedid(channel, at)
         if view.state is not None and view.state != before.state:
@@ -308,8 +306,8 @@ class CallGraph:
             leg.channel.call.picked_up[leg] = None
         if status == "ANSWER" and caller is not None:
             leg.caller = caller  # another than began it: a pickup, a blond transfer
-            if not self.shows_bridges:
-                self._touched.channels[caller] = None
+        if status == "ANSWER" and not self.shows_bridges:
+            self._touch_audience(leg.channel)
 
     # -- calls -------------------------------------------------------------------------------------------------------
 

@@ -151,7 +151,8 @@ def _rang(legs: list[Leg]) -> int:
 
 def _cause(channels: list[Channel]) -> int:
     """The last that says anything."""
-    return next((channel.end.cause for channel in reversed(channels) if channel.cause), 0)
+    ends = (channel.end for channel in reversed(channels) if channel.end is not None)
+    return next((end.cause for end in ends if end.cause), 0)
 
 
 def _in_words(cause: int) -> str:

@@ -51,7 +51,8 @@ def _by_near_leg(call: Call, leg: Leg, rules: TrackerRules) -> Orientation:
     if not leg.channel.extension:
         return attrs.evolve(now, direction=Direction.OUTBOUND, customer=customer or leg.number)
     # What the employee's phone shows is the customer: of ours the connected line, of others' orders the CallerID.
-    shown = source.view.connected if is_click(call) else source.view.number
+    # Once they have picked up, the dialplan sets the CallerID for the other side.
+    shown = source.view.connected if is_click(call) else source.view.number if leg.channel.up_at is None else ""
     if not customer and not rules.is_extension(shown):
         customer = shown
     if now.direction is Direction.INTERNAL:

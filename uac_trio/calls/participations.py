@@ -171,8 +171,6 @@ def _observe(call: Call, participation: Participation, now: Moment) -> Iterator[
     participation.enter(observation)
     if participation.state is State.UNDECIDED:
         call.undecided[participation] = None
-    else:
-        call.undecided.pop(participation, None)
     yield from _announce(call, participation, now)
     if observation is Observation.CONNECTED and participation.answered_at is None:
         participation.answered_at = _answered_at(participation, now)
@@ -181,6 +179,8 @@ def _observe(call: Call, participation: Participation, now: Moment) -> Iterator[
     participation.talk.run(is_talking, now.at)
     if participation.state is State.DONE:
         yield from end_participation(call, participation, now)
+    elif participation.state is not State.UNDECIDED:
+        call.undecided.pop(participation, None)
 
 
 def _observation(call: Call, participation: Participation, now: Moment) -> Observation:
@@ -241,6 +241,10 @@ def end_participation(call: Call, participation: Participation, now: Moment) -> 
     participation.ended_at = min(now.at, max(ends, default=now.at))
     participation.talk.run(False, participation.ended_at)
     participation.outcome = _outcome(call, participation, now)
+    if participation in call.undecided:  # its phone fell silent before, what that means is known now
+        del call.undecided[participation]
+    else:
+        now = attrs.evolve(now, at=participation.ended_at)
     yield from _announce(call, participation, now)
     yield from _emit_end(call, participation, now)
 
@@ -250,7 +254,7 @@ def _emit_end(call: Call, participation: Participation, now: Moment) -> Iterator
         call,
         participation,
         ParticipationEnded,
-        participation.ended_at if participation.ended_at is not None else now.at,
+        now.at,
         now.because,
         outcome=participation.outcome,
         answered_at=participation.answered_at,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import attrs
 
@@ -62,7 +62,7 @@ class CallSummary:
 
     def as_json(self) -> CallJson:
         """The keys of the transcripts' ground truth, with the same meaning."""
-        return CallJson(
+        line = CallJson(
             call_id=self.call_id,
             linkedid=self.linkedid,
             direction=self.direction.value,
@@ -93,8 +93,10 @@ class CallSummary:
                 )
                 for each in self.participations
             ],
-            click2call={"outcome": self.click.outcome, "words": self.click.words} if self.click else None,
         )
+        if self.click is not None:
+            line["click2call"] = {"outcome": self.click.outcome, "words": self.click.words}
+        return line
 
 
 class TransferJson(TypedDict):
@@ -134,7 +136,7 @@ class CallJson(TypedDict):
     merged_into_first: bool
     ended: bool
     participations: list[ParticipationJson]
-    click2call: dict[str, str] | None
+    click2call: NotRequired[dict[str, str]]
 
 
 def summarise(call: Call, at: float, shows_hangup_requests: bool) -> CallSummary:
