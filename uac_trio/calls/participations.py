@@ -24,7 +24,7 @@ from uac_trio.calls.fact import (
 from uac_trio.calls.names import creation_order
 from uac_trio.calls.outcome import Outcome, leg_outcome, together
 from uac_trio.calls.participation import Observation, Participation, Role, State
-from uac_trio.calls.summary import recording_of
+from uac_trio.calls.recording import recording_of
 
 
 @attrs.frozen
@@ -46,9 +46,7 @@ class Moment:
         return not call.has_met_line or any(other.is_line for other in group)
 
     def is_talking(self, call: Call, channel: Channel) -> bool:
-        return self.is_connected(call, channel) and not any(
-            other.is_on_hold for other in self.graph.audible(channel)
-        )
+        return self.is_connected(call, channel) and not any(other.is_on_hold for other in self.graph.audible(channel))
 
 
 def advance(call: Call, touched: Iterable[Channel], now: Moment) -> Iterator[Fact]:
@@ -106,7 +104,9 @@ def _hand_on(call: Call, now: Moment) -> None:
     """A transfer was answered once its customer talks to another than who handed them on."""
     if not call.talkers or all(transfer.answered for transfer in call.transfers):
         return
-    heard = {other: None for channel in call.live.values() if channel in call.talkers for other in now.graph.audible(channel)}
+    heard = {
+        other: None for channel in call.live.values() if channel in call.talkers for other in now.graph.audible(channel)
+    }
     parties = dict.fromkeys(channel.party for channel in heard)  # a conference has people of other calls
     for transfer in call.transfers:
         others = [party for party in parties if party not in (transfer.by, "", call.orientation.customer)]
