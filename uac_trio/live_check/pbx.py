@@ -36,6 +36,7 @@ from uac_trio.ami import (
 )
 from uac_trio.ami_client import AMIServer, open_stream
 from uac_trio.live_check.finding import Findings
+from uac_trio.socket_errors import socket_reason
 from uac_trio.vtiger.click2call import Route
 
 CONNECTS_WITHIN = 5.0
@@ -135,7 +136,7 @@ class _told_in_words:  # noqa: N801  a context manager, used like a function
             case trio.TooSlowError():
                 raise _TalkError(self._too_slow) from error
             case trio.BrokenResourceError():
-                raise _TalkError(f"the connection broke: {error.__cause__ or error}") from error
+                raise _TalkError(f"the connection broke: {socket_reason(error)}") from error
             case RemoteProtocolError():
                 raise _TalkError(f"it does not speak AMI: {error}") from error
             case _:
@@ -171,8 +172,9 @@ async def _connected(server: AMIServer, findings: Findings) -> trio.abc.Stream |
         )
     except ssl.SSLError as why:
         findings.problem(
-            f"TLS with {where} fails: {why}; is this the port of tlsbindaddr in manager.conf, is its certificate made "
-            f"out to {server.tls_name or server.host} (else set tls_name), and signed by an authority of tls_ca?"
+            f"TLS with {where} fails: {socket_reason(why)}; is this the port of tlsbindaddr in manager.conf, is its "
+            f"certificate made out to {server.tls_name or server.host} (else set tls_name), and signed by an authority "
+            "of tls_ca?"
         )
     except (OSError, UnicodeError) as why:
         findings.problem(_unreachable(server, where, why))
@@ -188,7 +190,7 @@ def _unreachable(server: AMIServer, where: str, why: Exception) -> str:
         )
     if reasons & {errno.EHOSTUNREACH, errno.ENETUNREACH}:
         return f"there is no route to {where}: check host, network and VPN"
-    said = next((str(error) for error in reversed(list(_chain(why))) if str(error)), type(why).__name__)
+    said = socket_reason(why) or type(why).__name__
     if any("Name or service" in str(error) or "resolution" in str(error) for error in _chain(why)):
         return f"the name {server.host} is not known to this machine's resolver: {said}"
     return f"cannot connect to {where}: {said}"
