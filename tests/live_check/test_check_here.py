@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sqlite3
 from pathlib import Path
@@ -12,6 +13,7 @@ import trio
 
 from tests.recordings.far import NOW as FAR_NOW
 from tests.recordings.far import serving
+from tests.recordings.sounds import fake_converter
 from tests.test_daemon import World, running, world
 from uac_trio.config import Config
 from uac_trio.live_check import Finding, Level, finding_lines, look
@@ -20,6 +22,8 @@ from uac_trio.live_check.finding import Findings
 from uac_trio.live_check.here import check_http, check_recordings, check_store, check_user
 from uac_trio.outbox import OutboxSettings, Parked, open_outbox
 from uac_trio.outbox.inspecting import count_recordings, inspect_store
+from uac_trio.recordings.converting import TOOLS, try_tool
+from uac_trio.recordings.sound import TARGETS
 from uac_trio.vtiger.request import CallbackRequest, Step
 from uac_trio.web import WebSettings
 
@@ -166,7 +170,8 @@ async def recordings_of(config: Config, roots: list[Path], **changed: Any) -> Fi
 
 async def test_recordings(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Directories that can be read, a converter and a place for its files are well."""
-    monkeypatch.setattr("uac_trio.live_check.here.find_tool", lambda _: "/usr/bin/sox")
+    tool = fake_converter(tmp_path, "open(out, 'wb').write(sys.stdin.buffer.read())")
+    monkeypatch.setattr("uac_trio.live_check.here.find_tool", lambda _: tool)
     root = tmp_path / "monitor" / "2026" / "11"
     root.mkdir(parents=True)
     findings = await recordings_of(config, [tmp_path / "monitor"])
@@ -175,7 +180,7 @@ async def test_recordings(config: Config, tmp_path: Path, monkeypatch: pytest.Mo
     findings = await recordings_of(config, [tmp_path / "monitor"])
     assert {finding.level for finding in findings.found} == {Level.OK}
     assert "can be read, and so can its files" in said(findings, Level.OK)
-    assert "converted by /usr/bin/sox" in said(findings, Level.OK)
+    assert f"converted by {tool}; a second of silence was" in said(findings, Level.OK)
     assert "recordings-cache" in said(findings, Level.OK)
     assert "no directory is configured for PBX main" in said(await recordings_of(config, []), Level.OK)
 
@@ -196,6 +201,38 @@ async def test_no_converter(
     monkeypatch.setattr("uac_trio.live_check.here.find_tool", lambda _: "")
     findings = await recordings_of(config, [tmp_path], **changed)
     assert words in said(findings, level)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            "import signal; os.kill(os.getpid(), signal.SIGSYS)",
+            "was killed by SIGSYS, for a system call that is forbidden",
+        ),
+        ("sys.stderr.write('no such codec'); sys.exit(1)", "to wav: no such codec; recordings"),
+        ("sys.exit(3)", "ended with code 3 and without a word"),
+        ("", "ended well and wrote nothing"),
+        ("time.sleep(60)", "took longer than 0.5 s"),
+    ],
+)
+async def test_converter_that_does_not_convert(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, words: str
+) -> None:
+    """A tool that is there but cannot convert a second of silence is a problem, with the reason."""
+    monkeypatch.setattr(looked_at, "CONVERTS_WITHIN", 0.5 if "sleep" in body else 5.0)
+    findings = await recordings_of(config, [tmp_path], converter=fake_converter(tmp_path, body))
+    assert words in said(findings, Level.PROBLEM)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("form", TARGETS)
+async def test_real_converter(tool: str, form: str) -> None:
+    """ffmpeg and sox, where they are installed, convert a second of silence."""
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not installed")
+    cannot = "sox cannot make opus" if (tool, form) == ("sox", "opus") else ""
+    assert await try_tool(str(shutil.which(tool)), form, 10) == cannot
 
 
 async def test_no_directory(config: Config, tmp_path: Path) -> None:

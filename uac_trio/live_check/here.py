@@ -21,8 +21,9 @@ from uac_trio.logs import mask_text
 from uac_trio.outbox import OutboxError, OutboxSettings
 from uac_trio.outbox.inspecting import StoreLook, inspect_store
 from uac_trio.recordings import HostSettings, RecordingsBusyError, open_host
-from uac_trio.recordings.converting import find_tool
+from uac_trio.recordings.converting import find_tool, try_tool
 from uac_trio.sender import SenderSettings, ask_once
+from uac_trio.socket_errors import socket_reason
 from uac_trio.vtiger.account import VtigerAccount
 from uac_trio.vtiger.reply import Reply
 from uac_trio.web import WebSettings, parse_bind
@@ -33,6 +34,8 @@ OLD = 300.0
 """Seconds after which a request that waits is worth a word."""
 HEALTH_WITHIN = 3.0
 """Seconds that whoever has our address is given to say who he is."""
+CONVERTS_WITHIN = 5.0
+"""Seconds that the converter is given for a second of silence."""
 SAMPLE = 200
 """Files looked at to see whether recordings may be read."""
 
@@ -101,7 +104,7 @@ async def check_recordings(config: Config, now: Callable[[], float], findings: F
         )
     if not (roots or far):
         return
-    _converter(config, findings)
+    await _converter(config, findings)
     store = Path(config.store.url.removeprefix("sqlite:///")) if config.store.url.startswith("sqlite") else Path()
     _cache(Path(config.playback.cache or store.parent / "recordings-cache"), findings)
 
@@ -153,11 +156,17 @@ def _some_files(root: str) -> Iterator[str]:
                 return
 
 
-def _converter(config: Config, findings: Findings) -> None:
+async def _converter(config: Config, findings: Findings) -> None:
     wanted, form = config.playback.converter, config.playback.format
     tool = find_tool(wanted)
     if tool:
-        findings.ok(f"what browsers cannot play is converted by {tool}")
+        if why := await try_tool(tool, form, CONVERTS_WITHIN):
+            findings.problem(
+                f"{tool} does not convert a second of silence to {form}: {why}; recordings that browsers cannot play "
+                "go out as they are"
+            )
+        else:
+            findings.ok(f"what browsers cannot play is converted by {tool}; a second of silence was")
     elif wanted not in ("", "auto"):
         findings.problem(f"[recordings] converter {wanted} is not there or cannot be run: originals go out as they are")
     elif form != "wav":
@@ -206,7 +215,7 @@ async def _taken(
         findings.problem(f"[http] bind {settings.bind}: this user may not listen on a port below 1024")
         return
     if reason != errno.EADDRINUSE:
-        findings.problem(f"[http] bind {settings.bind}: {why}")
+        findings.problem(f"[http] bind {settings.bind}: {socket_reason(why)}")
         return
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     url = f"http://{f'[{reached}]' if ':' in reached else reached}:{port}/healthz"
@@ -240,8 +249,8 @@ async def _public(settings: WebSettings, host: str, findings: Findings) -> None:
         found = await trio.socket.getaddrinfo(name, parts.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as why:
         findings.problem(
-            f"[http] public_url {settings.public_url}: this machine's resolver does not know {name} ({why}), "
-            "nor does the CRM's, probably: links to recordings begin with it"
+            f"[http] public_url {settings.public_url}: this machine's resolver does not know {name} "
+            f"({socket_reason(why)}), nor does the CRM's, probably: links to recordings begin with it"
         )
         return
     addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
