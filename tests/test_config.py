@@ -116,7 +116,7 @@ url = "sqlite:///other.db"
     assert (config.calls.internal, config.calls.unreached, config.calls.region) == ("report", "100", "DE")
     assert (config.vtiger.flavour, config.vtiger.timezone) == (Flavour.STOCK, "UTC")
     assert (config.http.bind, config.http.public_url) == ("0.0.0.0:5000", "http://172.16.1.1:5000")
-    assert config.store.url == "sqlite:///other.db"
+    assert config.store.url == f"sqlite:///{tmp_path}/other.db"
 
 
 def test_how_a_pbx_calls(tmp_path: Path) -> None:
@@ -163,6 +163,11 @@ def test_recordings_of_another_machine(tmp_path: Path) -> None:
         (FAR.replace('secret = "far-s3cret"', 'secret_file = "none"'), "none: No such file or directory"),
         (FAR.replace("[vtiger]", 'recordings_ca = "/none.pem"\n[vtiger]'),
          "[pbx] recordings_ca: /none.pem: No such file or directory"),
+        (FULL.replace("[vtiger]", 'tls_ca = "/none.pem"\n[vtiger]'), "[pbx] tls_ca: /none.pem: No such file"),
+        (FULL + '[sender]\nca_file = "/none.pem"', "[sender] ca_file: /none.pem: No such file or directory"),
+        (FULL + '[sender]\nca_file = "/dev/null"', "[sender] ca_file: /dev/null: holds no certificate"),
+        (FULL + '[store]\nurl = "sqlite://data/c.db"', "a file has three slashes before its path"),
+        (FULL.replace('secret = "ami-s3cret"', r'secret_file = "a\u0000b"'), "[pbx] secret_file: expected text on"),
         (FAR.replace("[vtiger]", 'recordings_ca = "/dev/null"\n[vtiger]'),
          "[pbx] recordings_ca: /dev/null: holds no certificate"),
     ],
@@ -406,12 +411,31 @@ def test_rules_alone(tmp_path: Path) -> None:
         load_rules(path)
 
 
+def test_credential_that_may_not_be_seen(tmp_path: Path) -> None:
+    """What is wrong with systemd's directory is said of the file there. (A long name stands for a closed directory.)"""
+    content = FULL.replace('secret = "ami-s3cret"', f'secret_file = "{"x" * 300}"')
+    (one,) = problems(tmp_path, content, CREDENTIALS_DIRECTORY=str(tmp_path.parent))
+    assert f"[pbx] secret_file: {tmp_path.parent}/xxx" in one
+    assert one.endswith(": File name too long")
+
+
+def test_every_command_has_the_same_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever directory a command is started in, a relative [store] url and the configuration's name are the same."""
+    expected = f"sqlite:///{tmp_path}/data/c.db"
+    assert loaded(tmp_path, FULL + '[store]\nurl = "sqlite:///data/c.db"').store.url == expected
+    monkeypatch.chdir(tmp_path)
+    assert load_config(Path("c.toml"), {}).store.url == expected
+    assert loaded(tmp_path, FULL).store.url == "sqlite:////var/lib/uac-trio/connector.db"
+
+
 def test_warnings(tmp_path: Path) -> None:
     """A secret that every user may read, and links that are never told, are worth a warning."""
     path = tmp_path / "c.toml"
     path.write_text(PBX + VTIGER)
     path.chmod(0o644)
     warned = load_config(path, {}).warnings
+    assert "chmod" not in warned[0]  # the unit's user is in no group that could be named
+    assert "let secret_file name them" in warned[0]
     assert ["holds a secret" in warned[0], "public_url is not set" in warned[1]] == [True, True]
     path.write_text(FULL + '[http]\npublic_url = "http://x:5000"')
     path.chmod(stat.S_IRUSR)
