@@ -225,12 +225,15 @@ async def test_converter_that_does_not_convert(
     assert words in said(findings, Level.PROBLEM)
 
 
-@pytest.mark.parametrize("tool", TOOLS)
+def where_installed(tool: str) -> Any:
+    missing = shutil.which(tool) is None
+    return pytest.param(tool, marks=pytest.mark.skipif(missing, reason=f"{tool} is not installed"))
+
+
+@pytest.mark.parametrize("tool", [where_installed(tool) for tool in TOOLS])
 @pytest.mark.parametrize("form", TARGETS)
 async def test_real_converter(tool: str, form: str) -> None:
     """ffmpeg and sox, where they are installed, convert a second of silence."""
-    if shutil.which(tool) is None:
-        pytest.skip(f"{tool} is not installed")
     cannot = "sox cannot make opus" if (tool, form) == ("sox", "opus") else ""
     assert await try_tool(str(shutil.which(tool)), form, 10) == cannot
 
