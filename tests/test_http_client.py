@@ -65,7 +65,7 @@ async def refusal(url: str, ca_file: Path | None = None) -> Exception:
 
 
 async def test_untrusted_certificate() -> None:
-    """A certificate that nobody we trust has signed is named, and is no "no connection in time"."""
+    """A certificate of an unknown authority is named, and is no "no connection in time"."""
     async with serving(certified("127.0.0.1")) as port:
         why = await refusal(f"https://127.0.0.1:{port}/")
     assert isinstance(why, UntrustedError)
@@ -89,7 +89,7 @@ async def test_port_without_tls() -> None:
 
 
 async def test_refused_port() -> None:
-    """A port that nobody listens on is said to refuse."""
+    """The reason of a closed port has the word refused."""
     port = await unused_port()
     why = await refusal(f"http://127.0.0.1:{port}/")
     assert (type(why), str(why)) == (NotSentError, "Connection refused")

@@ -75,7 +75,7 @@ DOCUMENTS = [*READMES, "CONTRIBUTING.md", *(str(path.relative_to(ROOT)) for path
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_nothing_is_installed_by_a_name_of_others(name: str) -> None:
-    """This package is installed from its repository: whoever owns its name in the package index is not us."""
+    """This package is installed from its repository: its name in the package index is not ours."""
     assert not re.search(r"pip install\s+'?uac[-_]trio", (ROOT / name).read_text())
 
 

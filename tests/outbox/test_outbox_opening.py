@@ -323,7 +323,7 @@ def test_faults_in_words(url: str, error: Exception, words: str) -> None:
 
 
 async def test_file_that_may_not_be_seen(tmp_path: Path) -> None:
-    """Looking for a file can fail: in words, whoever looks. (A name that is too long stands for a closed directory.)"""
+    """Looking for a file can fail; it is reported in words. (A long name stands for a closed directory.)"""
     chosen = settings(tmp_path / ("x" * 300))
     with pytest.raises(OutboxError, match="File name too long"):
         open_engine(chosen, create=False)
