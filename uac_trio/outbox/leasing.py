@@ -35,7 +35,7 @@ def lease(
     lock(connection, LEASE_LOCK, shared=True)
     _end_leases(connection, now)
     _set_moot_aside(connection, now)
-    due = _heads().where(request.c.next_try_at <= now)
+    due = _due(now)
     # Named one by one, for no planner finds them among an outage's backlog by conditions as wide as these.
     newest = list(
         connection.scalars(
@@ -119,6 +119,15 @@ def next_wake(connection: sa.Connection, now: float) -> float | None:
     return min(times, default=None)
 
 
+def _due(now: float) -> sa.Select[Any]:
+    """The heads that may be sent now.
+
+    Whether a row is moot is looked up in this same statement: each statement of PostgreSQL (READ COMMITTED) sees what
+    others have committed by then, so ``_set_moot_aside`` may have missed it.
+    """
+    return _heads().where(request.c.next_try_at <= now, _moot_by(request).is_(None))
+
+
 def _heads() -> sa.Select[Any]:
     """Waiting rows whose turn it is: nothing earlier of their call waits, nothing of it is in flight.
 
@@ -166,13 +175,17 @@ def _end_leases(connection: sa.Connection, now: float) -> None:
         )
 
 
-def _set_moot_aside(connection: sa.Connection, now: float) -> None:
+def _moot_by(row: sa.FromClause) -> sa.ScalarSelect[Any]:
+    """The request in the outbox after which ``row`` is not worth sending; looked up row by row, as in _heads."""
     later = request.alias("later")
-    there = sa.select(later.c.id).where(later.c.key == request.c.moot_after).correlate(request).scalar_subquery()
+    return sa.select(later.c.id).where(later.c.key == row.c.moot_after).correlate(row).scalar_subquery()
+
+
+def _set_moot_aside(connection: sa.Connection, now: float) -> None:
     query = sa.select(request.c.id).where(
         request.c.state == State.WAITING,
         request.c.moot_after > "",  # SQLite does not search an index for IS NOT NULL
-        there.is_not(None),  # row by row, as in _heads
+        _moot_by(request).is_not(None),
     )
     full = True
     while full:
