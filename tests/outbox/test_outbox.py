@@ -13,6 +13,7 @@ import trio
 
 from tests.postgres import wanted
 from uac_trio.outbox import (
+    PROBABLY_DELIVERED,
     Delivered,
     Outbox,
     OutboxError,
@@ -281,6 +282,23 @@ async def test_next_wake(store_url: str) -> None:
         assert await outbox.next_wake(NOW + 9) == NOW + 9
         await lease(outbox)
         assert await outbox.next_wake(NOW) == NOW + 70
+
+
+async def test_begins_delivered(store_url: str) -> None:
+    """Which extensions' DialBegins were delivered, and how, the latest last."""
+    outcomes: list[tuple[str, Outcome]] = [
+        ("101", Delivered()),
+        ("102", Delivered(reason=f"{PROBABLY_DELIVERED}HTTP 500")),
+        ("101", Delivered(reason="PHP prints warnings")),
+        ("103", Parked(reason="no")),
+    ]
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        for n, (extension, outcome) in enumerate(outcomes):
+            await outbox.put([a_request(str(n), step, extension) for step in INBOUND[:2]], NOW)
+            for ends in (outcome, Delivered()):
+                (row,) = await lease(outbox)
+                assert await outbox.settle(row, ends, NOW)
+        assert await outbox.begins_delivered() == [("102", True), ("101", False)]
 
 
 async def test_statistics(store_url: str) -> None:

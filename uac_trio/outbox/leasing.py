@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from uac_trio.outbox.dialect import CHUNK, LEASE_LOCK, lock
 from uac_trio.outbox.requests import BEGINS, hangup_of
-from uac_trio.outbox.rows import Delivered, OutboxRow, Outcome, Parked, Retry, Unknown
+from uac_trio.outbox.rows import PROBABLY_DELIVERED, Delivered, OutboxRow, Outcome, Parked, Retry, Unknown
 from uac_trio.outbox.tables import State, request
 from uac_trio.vtiger.reply import repeatable
 from uac_trio.vtiger.request import Step
@@ -106,6 +106,17 @@ def settle(connection: sa.Connection, row: OutboxRow, outcome: Outcome, now: flo
         .values(reason=reason, **values)
     )
     return settled.rowcount == 1
+
+
+def begins_delivered(connection: sa.Connection) -> list[tuple[str, bool]]:
+    believed = request.c.reason.startswith(PROBABLY_DELIVERED).label("believed")
+    rows = connection.execute(
+        sa.select(request.c.extension, believed)
+        .where(request.c.state == State.DELIVERED, request.c.step == Step.DIAL_BEGIN.value)
+        .group_by(request.c.extension, believed)
+        .order_by(sa.func.max(request.c.id))
+    )
+    return [(extension, bool(is_believed)) for extension, is_believed in rows]
 
 
 def next_wake(connection: sa.Connection, now: float) -> float | None:
