@@ -310,6 +310,40 @@ async def test_click_reaches_the_pbx(world: World) -> None:
     assert order["ChannelId"].startswith("uac-")
 
 
+@pytest.mark.parametrize(
+    ("configured", "said", "dialled", "event"),
+    [
+        (
+            "from-internal",
+            "Did not find extension x@originate-skipvm",
+            "originate-skipvm",
+            "click2call.voicemail_skipped",
+        ),
+        ("from-internal", "Did not find context originate-skipvm", "from-internal", ""),
+        ("from-internal", "Permission denied", "from-internal", "click2call.voicemail_may_answer"),
+        ("originate-skipvm", "", "originate-skipvm", ""),
+        ("employees", "", "employees", ""),
+    ],
+)
+async def test_click_that_a_mailbox_would_answer(
+    world: World, configured: str, said: str, dialled: str, event: str
+) -> None:
+    """On a FreePBX the employee is called without his mailbox: what it answers would have the customer called."""
+    config = world.config()
+    config = attrs.evolve(config, routes=(attrs.evolve(config.routes[0], channel=f"Local/{{extension}}@{configured}"),))
+    if said:
+        world.pbx.reactions["ShowDialPlan"] = lambda _, action: (
+            f"Response: Error\r\nActionID: {action['ActionID']}\r\nMessage: {said}\r\n\r\n".encode()
+        )
+    with structlog.testing.capture_logs() as logs:
+        async with running(config) as address:
+            session = await world.session()
+            assert await asked(address, CLICK) == (200, "Success")
+            orders = [action["Channel"] for action in session.actions if action["Action"] == "Originate"]
+    assert orders == [f"Local/101@{dialled}"]
+    assert [line["event"] for line in logs if "voicemail" in line["event"]] == ([event] if event else [])
+
+
 async def test_click_for_one_of_several_pbxes(world: World) -> None:
     """The order goes to the PBX that has the extension, though another is connected as well; none has 301."""
     config = world.config()

@@ -34,6 +34,7 @@ from uac_trio.ami import (
     Ping,
     PlainLogin,
     RemoteProtocolError,
+    ShowDialPlan,
     State,
     md5_key,
 )
@@ -144,6 +145,10 @@ class AMIServer:
         """Seconds to wait after so many failures in a row. ``fraction``: 0 to 1, at random."""
         wait = min(self.backoff_max, self.backoff_min * 2.0 ** min(failures - 1, 30))
         return wait * (1.0 - fraction / 2.0)
+
+
+NO_EXTENSION = "uac-trio-check"
+"""An extension that no dialplan has."""
 
 
 class Outcome(enum.Enum):
@@ -314,6 +319,25 @@ class AMIClient:
         if order.answer is not None:
             return OriginateOutcome(outcome=Outcome.REFUSED, reason=order.answer.text)
         return OriginateOutcome(outcome=Outcome.UNKNOWN if order.begun else Outcome.REFUSED, reason=order.failure)
+
+    async def has_context(self, context: str, within: float) -> bool | None:
+        """Is there such a context in the dialplan? None: it is not known, or not told within so many seconds.
+
+        Needs ``write=reporting``.
+        """
+        session = self._session
+        if session is None or not session.ready:
+            return None
+        order = _Order(ShowDialPlan(context=context, exten=NO_EXTENSION))
+        with trio.move_on_after(within):
+            await self._ask(session, order)
+        order.dropped = True  # if it has not been written yet, it will not be
+        if order.answer is None:
+            return None
+        # main/pbx.c, manager_show_dialplan: "Did not find context x", "Did not find extension y@x"
+        if order.answer.success or "extension" in order.answer.text:
+            return True
+        return False if "context" in order.answer.text else None
 
     # ---- one session
 

@@ -34,10 +34,10 @@ from uac_trio.ami import (
     ShowDialPlan,
     md5_key,
 )
-from uac_trio.ami_client import AMIServer, open_stream
+from uac_trio.ami_client import NO_EXTENSION, AMIServer, open_stream
 from uac_trio.live_check.finding import Findings
 from uac_trio.socket_errors import socket_reason
-from uac_trio.vtiger.click2call import Route
+from uac_trio.vtiger.click2call import FREEPBX_SKIPS_VOICEMAIL, Route, skipping_voicemail
 
 CONNECTS_WITHIN = 5.0
 ANSWERS_WITHIN = 4.0
@@ -61,9 +61,6 @@ CANNOT_DO_WITHOUT = ("call", "cdr")
 
 TOO_MUCH = ("Command", "UpdateConfig", "ModuleLoad", "Reload")
 """Actions with which whoever learns the secret takes over the machine, or at least the PBX."""
-
-NOBODY = "uac-trio-check"
-"""An extension that no dialplan has."""
 
 _LOG_IN = "the connector cannot log in until that is changed"
 _VERSION = re.compile(r"(?:^|[^\d.])(\d{1,2})\.\d")
@@ -297,17 +294,36 @@ async def _rights(talk: _Talk, server: AMIServer, route: Route | None, allowed: 
             "without it every click on a number fails ([click2call] enabled = false turns them off)"
         )
     elif route is not None and "ShowDialPlan" in allowed:
-        answer = await talk.ask(ShowDialPlan(context=route.context, exten=NOBODY))
+        answer = await talk.ask(ShowDialPlan(context=route.context, exten=NO_EXTENSION))
         if "context" in answer.text and not answer.success:
             findings.problem(
                 f"the dialplan has no context {route.context}, into which clicks are to go: set originate_context"
             )
         else:
             findings.ok(f"clicks may be dialled, and their context {route.context} exists")
+        await _voicemail(talk, route, findings)
     if excess := [name for name in TOO_MUCH if name in allowed]:
         findings.warn(
             f"user {server.username} may do more than we need ({', '.join(excess)}), so whoever learns his secret can "
             "take over the PBX: write = originate,reporting is enough"
+        )
+
+
+async def _voicemail(talk: _Talk, route: Route, findings: Findings) -> None:
+    """Whether FreePBX's mailbox answers a click in the employee's place."""
+    skips = FREEPBX_SKIPS_VOICEMAIL
+    leads_there = f"@{skips}" in route.channel
+    if not leads_there and not skipping_voicemail(route.channel):
+        return
+    answer = await talk.ask(ShowDialPlan(context=skips, exten=NO_EXTENSION))
+    is_missing = "context" in answer.text and not answer.success
+    if leads_there and is_missing:
+        findings.problem(f"the dialplan has no context {skips}, which originate_channel leads into: is it a FreePBX?")
+    elif not leads_there and not is_missing:
+        findings.warn(
+            f"it is a FreePBX, where a mailbox behind {route.channel} would answer in the employee's place and the "
+            f"customer be called: clicks take {skips} instead; write originate_channel = "
+            f'"{skipping_voicemail(route.channel)}"'
         )
 
 
