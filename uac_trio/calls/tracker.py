@@ -1,7 +1,7 @@
 """AMI events to facts about calls: one tracker to a PBX.
 
-The way of an event: adapter (``ami2.py`` or ``ami1.py``) -> call graph -> direction -> participations -> facts. Here are
-the order of these steps, the clock, and the reconciliation with listings of channels.
+The way of an event: adapter (``ami2.py`` or ``ami1.py``) -> call graph -> direction -> participations -> facts. Here
+are the order of these steps, the clock, and the reconciliation with listings of channels.
 """
 
 from __future__ import annotations
@@ -488,7 +488,7 @@ def _all_of(call: Call, touched: Iterable[Channel]) -> Iterable[Channel]:
 
 
 def _not_an_employee(call: Call, channel: Channel, now: Moment) -> Iterator[Fact]:
-    """A phone rings that is no employee's by the rules. A line that was dialled with an outside number needs no word."""
+    """A phone rings that is no employee's by the rules. A line that was dialled with an outside number is expected."""
     evidence = channel.identity.evidence
     if evidence in (Evidence.DIALLED, Evidence.TRUNKS, Evidence.LINE_BEFORE, Evidence.CONTEXT):
         return
