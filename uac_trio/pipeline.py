@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import attrs
 
 from uac_trio.ami.message import Event, Message
-from uac_trio.calls.call import Direction, Remembered
+from uac_trio.calls.call import ClickOrder, Direction, Remembered
 from uac_trio.calls.fact import Fact, OfParticipation
 from uac_trio.calls.participation import Role
 from uac_trio.calls.rules import TrackerRules
@@ -87,6 +87,16 @@ class Pipeline:
             requests += self._due(exchange, event_at)
             requests += self._tell(exchange, exchange.tracker.process(message, event_at), event_at)
         return requests + self._of_elders(pbx, lambda elder: elder.received(pbx, messages, at))
+
+    def ordered(self, pbx: str, order: ClickOrder, at: float) -> list[CallbackRequest]:
+        """We ask the PBX for a click. Nothing follows from that alone: what comes of it, its events show."""
+        exchange = self._exchange(pbx)
+        exchange.tracker.ordered(order, max(at + exchange.ahead, exchange.last_at))
+        return []
+
+    def order_refused(self, pbx: str, channel_id: str) -> None:
+        """The PBX did not take it."""
+        self._exchange(pbx).tracker.order_refused(channel_id)
 
     def lost(self, pbx: str, at: float) -> list[CallbackRequest]:
         """The connection is gone; its calls go on until a snapshot tells what became of them."""
@@ -236,6 +246,9 @@ class Pipeline:
                 self.received(pbx, [event for event in heard.events if _is_of_known(event, known)], heard.at)
             case "lost":
                 self.lost(pbx, heard.at)
+            case "ordered":
+                if heard.order is not None:
+                    self.ordered(pbx, heard.order, heard.at)
 
     def _exchange(self, pbx: str) -> _Exchange:
         exchange = self._exchanges.get(pbx)

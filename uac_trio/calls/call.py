@@ -45,7 +45,9 @@ class ClickOrder:
     """Uniqueid that Asterisk was asked to give the first channel."""
     employee: str
     number: str
-    """As dialled; an extension for a click on a colleague."""
+    """The customer's as dialled, without a prefix; an extension for a click on a colleague."""
+    channel: str = ""
+    """What Asterisk was asked to call, ``PJSIP/101`` or ``Local/101@from-internal/n``."""
 
 
 @attrs.frozen

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 import attrs
 
-from uac_trio.calls.call import Call, QueueVisit, Remembered
+from uac_trio.calls.call import Call, ClickOrder, QueueVisit, Remembered
 from uac_trio.calls.channel import AGENT_HOLD, SILENT_BRIDGES, Bridge, Channel, ChannelState, HangUp, Leg
 from uac_trio.calls.channel_events import (
     AttendedTransferred,
@@ -92,6 +92,8 @@ class CallGraph:
     """Unfinished calls by id."""
     remembered: dict[str, dict[str, Remembered]] = attrs.field(factory=dict, init=False)
     """By call id and extension: what an earlier run of ours began."""
+    orders: dict[str, tuple[ClickOrder, float]] = attrs.field(factory=dict, init=False)
+    """By ChannelId: Originates of ours of which no channel was seen yet, and their deadlines. In order of time."""
     missing: dict[str, float] = attrs.field(factory=dict, init=False)
     """Uniqueid to deadline: a listing lacked these channels. In order of time."""
     listing_expected_until: float = attrs.field(default=0.0, init=False)
@@ -335,6 +337,7 @@ class CallGraph:
     def _new_call(self, call_id: str, linkedid: str, at: float) -> Call:
         call = Call(call_id, linkedid, at, at)
         call.remembered = self.remembered.pop(call.id, {})
+        call.order, _ = self.orders.pop(linkedid, (None, 0.0))
         self.calls[call.id] = call
         self._alias(linkedid, call)
         return call

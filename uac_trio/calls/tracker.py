@@ -55,6 +55,10 @@ SUSPICION = 1.0
 """Seconds a channel that a listing lacks is given for its Hangup, which may be under way (the list is read from a cache
 that can be ahead of the events)."""
 
+ORDER_LASTS = 600.0
+"""Seconds after which an Originate of ours is forgotten of which no channel was seen: its channel is made at once, but a
+connection that broke in that moment may take its time to come back."""
+
 BOOT_SLACK = 2.0
 """Seconds by which FullyBooted's Uptime (whole seconds) and a channel's first event may be off."""
 
@@ -117,21 +121,23 @@ class CallTracker:
         self._lost_at = at
         self.is_synced = False
 
-    def ordered(self, order: ClickOrder, at: float) -> list[Fact]:
-        """We ask Asterisk for a click: whatever rings for its first channel rings for this employee."""
-        call = self.graph.call_of_click(order.channel_id, at)
-        call.order = order
-        return list(
-            self._orient(call, direction.ordered(call, self.rules), Moment(at, "Originate of ours", self.graph))
-        )
+    def ordered(self, order: ClickOrder, at: float) -> None:
+        """We ask Asterisk for a click: whatever rings for its first channel rings for this employee. Until Asterisk
+        shows that channel there is no call."""
+        self.graph.orders[order.channel_id] = (order, at + ORDER_LASTS)
+
+    def order_refused(self, channel_id: str) -> None:
+        """Asterisk did not take the order."""
+        self.graph.orders.pop(channel_id, None)
 
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do."""
-        # The first two are in order of time, since what is added has the same delay.
+        # The first three are in order of time, since what is added has the same delay.
         deadlines = (
             next((call.finish_at for call in self._ending.values()), None) if self._ending else None,
             next(iter(self.graph.missing.values()), None) if self.graph.missing else None,
+            next((deadline for _, deadline in self.graph.orders.values()), None) if self.graph.orders else None,
             self._stuck.next_deadline,
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
@@ -139,6 +145,8 @@ class CallTracker:
     def tick(self, at: float) -> list[Fact]:
         """Do what is due."""
         facts: list[Fact] = []
+        for channel_id in [channel_id for channel_id, (_, due) in self.graph.orders.items() if due <= at]:
+            del self.graph.orders[channel_id]
         for uniqueid in [uniqueid for uniqueid, due in self.graph.missing.items() if due <= at]:
             del self.graph.missing[uniqueid]
             channel = self.graph.channels.get(uniqueid)
