@@ -130,7 +130,9 @@ class Pipeline:
     def listings_wanted(self, at: float) -> list[str]:
         """The PBXes to ask for a list of their channels now: a call there may have ended unseen. Rarely any."""
         return [
-            pbx for pbx, exchange in self._exchanges.items() if exchange.tracker.take_listing_request(at + exchange.ahead)
+            pbx
+            for pbx, exchange in self._exchanges.items()
+            if exchange.tracker.take_listing_request(at + exchange.ahead)
         ]
 
     @property

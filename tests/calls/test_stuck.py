@@ -7,7 +7,7 @@ from tests.calls.scenes import ends, event, feed, list_channels, ringing
 from tests.calls.simulator import Asterisk, Line
 from tests.calls.streams import due
 from uac_trio.calls import CallTracker, Outcome
-from uac_trio.calls.stuck import DOUBTED_AFTER, ENDED_AFTER, LISTING_EVERY
+from uac_trio.calls.stuck import DOUBTED_AFTER, ENDED_AFTER
 
 
 def without_last_hangup() -> tuple[CallTracker, Asterisk, Line]:

@@ -365,7 +365,9 @@ class CallGraph:
         if survivor.ended_at is not None:
             survivor.ended_at = survivor.finish_at = None
             self._touched.reopened.append(survivor)
-        for channel in absorbed.live.values():
+        moved = list(absorbed.live.values())
+        meets_line = absorbed.has_met_line and not survivor.has_met_line
+        for channel in moved:
             channel.home = channel.home or absorbed
             channel.call, channel.joined_at = survivor, at
             survivor.channels[channel.uniqueid] = survivor.live[channel.uniqueid] = channel
@@ -384,7 +386,7 @@ class CallGraph:
         survivor.order = survivor.order or absorbed.order
         survivor.seen_at = at
         absorbed.merged_into = survivor.id
-        self._touched.channels.update((channel, None) for channel in survivor.live.values())
+        self._touched.channels.update((channel, None) for channel in (survivor.live.values() if meets_line else moved))
         self._touched.merges.append(Merge(absorbed, survivor, because))
 
     def _part(self, channel: Channel, at: float) -> None:

@@ -7,6 +7,7 @@ are the order of these steps, the clock, and the reconciliation with listings of
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 from typing import Protocol
 
 import attrs
@@ -145,9 +146,10 @@ class CallTracker:
     def tick(self, at: float) -> list[Fact]:
         """Do what is due."""
         facts: list[Fact] = []
-        for channel_id in [channel_id for channel_id, (_, due) in self.graph.orders.items() if due <= at]:
+        # All are in order of time: what is not due yet ends the search.
+        for channel_id, _ in list(takewhile(lambda entry: entry[1][1] <= at, self.graph.orders.items())):
             del self.graph.orders[channel_id]
-        for uniqueid in [uniqueid for uniqueid, due in self.graph.missing.items() if due <= at]:
+        for uniqueid, _ in list(takewhile(lambda entry: entry[1] <= at, self.graph.missing.items())):
             del self.graph.missing[uniqueid]
             channel = self.graph.channels.get(uniqueid)
             if channel is not None and channel.is_live:
@@ -155,7 +157,7 @@ class CallTracker:
                 facts += self._advance(
                     channel.call, [channel], Moment(at, f"{channel.full_name} ended unseen", self.graph)
                 )
-        for call in [call for call in self._ending.values() if call.finish_at is not None and call.finish_at <= at]:
+        for call in list(takewhile(lambda call: (call.finish_at or 0.0) <= at, self._ending.values())):
             facts += self._finish(call, at)
         for call in self._stuck.due(at):
             facts += self._end_stuck(call, at)
