@@ -168,7 +168,7 @@ class Call:
     failure: OriginateFailure | None = None
     answer: Answer | None = None
     final_agent: str = ""
-    talkers: set[Channel] = attrs.field(factory=set)
+    talkers: dict[Channel, None] = attrs.field(factory=dict)
     """Who hears the other side now."""
     talk: Stopwatch = attrs.field(factory=Stopwatch)
     participations: list[Participation] = attrs.field(factory=list)

@@ -9,7 +9,7 @@ absorbed call's Linkedids lead to the survivor for good.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from typing import ClassVar
 
 import attrs
@@ -128,22 +128,22 @@ class CallGraph:
 
     # -- what the graph shows ----------------------------------------------------------------------------------------
 
-    def audible(self, channel: Channel) -> frozenset[Channel]:
+    def audible(self, channel: Channel) -> tuple[Channel, ...]:
         """The people this channel can hear, itself included: over bridges, Local pairs and, on a server whose bridges
         are not shown, an answered Dial."""
         if channel.bridge is None and channel.half is None and self.shows_bridges:
-            return frozenset((channel,))
-        seen = {channel}
+            return (channel,)
+        seen = {channel: None}
         todo = [channel]
         while todo:
             for other in self._neighbours(todo.pop()):
                 if other.end is None and other not in seen:
-                    seen.add(other)
+                    seen[other] = None
                     todo.append(other)
-        return frozenset(other for other in seen if other.is_person)
+        return tuple(other for other in seen if other.is_person)
 
-    def bridge_mates(self, channel: Channel) -> set[Channel]:
-        return channel.bridge.members if channel.bridge is not None else set()
+    def bridge_mates(self, channel: Channel) -> Collection[Channel]:
+        return channel.bridge.members if channel.bridge is not None else ()
 
     def find_call(self, linkedid: str) -> Call | None:
         return self._by_linkedid.get(linkedid)
@@ -155,29 +155,25 @@ class CallGraph:
     def live_channels(self) -> list[Channel]:
         return [channel for channel in self.channels.values() if channel.is_live]
 
-    def _neighbours(self, channel: Channel) -> set[Channel]:
-        near: set[Channel] = set()
+    def _neighbours(self, channel: Channel) -> list[Channel]:
+        near: list[Channel] = []
         if channel.bridge is not None and channel.bridge.type not in SILENT_BRIDGES:
-            near |= channel.bridge.members
+            near += channel.bridge.members
         if channel.half is not None:
-            near.add(channel.half)
+            near.append(channel.half)
         if not self.shows_bridges:
-            near |= self._dial_partners(channel)
+            near += self._dial_partners(channel)
         return near
 
-    def _dial_partners(self, channel: Channel) -> set[Channel]:
+    def _dial_partners(self, channel: Channel) -> Iterator[Channel]:
         """Dial() bridges caller and callee when it reports ANSWER (apps/app_dial.c); Queue() may play announcements
         first, and its caller leaves the queue when they are over (apps/app_queue.c, try_calling)."""
-        partners: set[Channel] = set()
         own = channel.leg
         if own is not None and own.caller is not None and _is_through(own):
-            partners.add(own.caller)
-        partners |= {
-            other
-            for other in channel.call.live.values()
-            if other.leg is not None and other.leg.caller is channel and _is_through(other.leg)
-        }
-        return partners
+            yield own.caller
+        for other in channel.call.live.values():
+            if other.leg is not None and other.leg.caller is channel and _is_through(other.leg):
+                yield other
 
     # -- channels ----------------------------------------------------------------------------------------------------
 
@@ -434,7 +430,7 @@ class CallGraph:
             self._leave_bridge(channel)
         bridge = self._bridges.setdefault(bridge_id, Bridge(bridge_id, bridge_type))
         bridge.type = bridge_type or bridge.type
-        bridge.members.add(channel)
+        bridge.members[channel] = None
         channel.bridge = bridge
         if bridge.type == AGENT_HOLD:
             self._part(channel, at)
@@ -463,7 +459,7 @@ class CallGraph:
         bridge = channel.bridge
         if bridge is None or (bridge_id and bridge.id != bridge_id):
             return
-        bridge.members.discard(channel)
+        bridge.members.pop(channel, None)
         if not bridge.members:
             self._bridges.pop(bridge.id, None)
         channel.bridge = None

@@ -37,7 +37,7 @@ class Moment:
     cause: ChannelEvent | str
     graph: CallGraph
 
-    _audiences: dict[Channel, frozenset[Channel]] = attrs.field(factory=dict, init=False, repr=False)
+    _audiences: dict[Channel, tuple[Channel, ...]] = attrs.field(factory=dict, init=False, repr=False)
     _connected: dict[Channel, bool] = attrs.field(factory=dict, init=False, repr=False)
 
     @property
@@ -45,7 +45,7 @@ class Moment:
         """The event in short, for facts."""
         return self.cause if isinstance(self.cause, str) else self.cause.because
 
-    def audience(self, channel: Channel) -> frozenset[Channel]:
+    def audience(self, channel: Channel) -> tuple[Channel, ...]:
         """The people the channel hears at this moment, itself included."""
         group = self._audiences.get(channel)
         if group is None:
@@ -98,11 +98,11 @@ def _listen(call: Call, changed: list[Channel], now: Moment) -> None:
     """Keep the time people talk, and who of ours talked last."""
     for channel in changed:
         if channel.call is call and now.is_talking(call, channel):
-            call.talkers.add(channel)
+            call.talkers[channel] = None
             if channel.extension:
                 call.final_agent = channel.extension
         else:
-            call.talkers.discard(channel)
+            call.talkers.pop(channel, None)
     call.talk.run(bool(call.talkers), now.at)
 
 
