@@ -75,6 +75,8 @@ class Touched:
     """Their state, ring, bridge, hold or audience is another, or they hung up."""
     legs: list[Leg] = attrs.field(factory=list)
     """Begun by it."""
+    rang: list[Leg] = attrs.field(factory=list)
+    """They ring, and what was dialled there is known, one of the two since now."""
     merges: list[Merge] = attrs.field(factory=list)
     reopened: list[Call] = attrs.field(factory=list)
     """They seemed to be over, and have a live channel again."""
@@ -266,6 +268,8 @@ class CallGraph:
         if leg is not None and leg.rang_at is None and leg.ended_at is None:
             leg.rang_at = at
             self._touched.channels[channel] = None
+            if leg.dial_string:
+                self._touched.rang.append(leg)
 
     def identify(self, channel: Channel, identity: Identity) -> None:
         """What was learned since shows whose channel it is."""
@@ -281,6 +285,7 @@ class CallGraph:
     def begin_leg(self, channel: Channel, caller: Channel | None, dial_string: str, at: float) -> Leg:
         """The leg of ``channel``, new or completed with what is known now."""
         leg = channel.leg
+        is_named_now = bool(dial_string) and (leg is None or not leg.dial_string)
         if leg is None:
             leg = channel.leg = Leg(channel, caller, dial_string, at, rang_at=channel.rang_at)
         else:
@@ -290,6 +295,8 @@ class CallGraph:
             return leg
         if dial_string:
             channel.identity = self._classifier.dialled(channel.name, channel.identity, dial_string)
+        if is_named_now and leg.rang_at is not None:
+            self._touched.rang.append(leg)
         call = channel.call
         if leg not in call.legs:
             call.legs[leg] = None

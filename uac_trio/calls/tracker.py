@@ -214,6 +214,9 @@ class CallTracker:
         for leg in touched.legs:
             yield from handover.notice_leg(self.graph, leg.channel.call, leg, now)
         yield from self._follow(touched.channels, now)
+        for leg in touched.rang:
+            if leg.channel.is_line:
+                yield from _not_an_employee(leg.channel.call, leg.channel, now)
 
     def _follow(self, channels: Iterable[Channel], now: Moment) -> Iterator[Fact]:
         """Direction, then participations of each call that has a touched channel."""
@@ -236,8 +239,6 @@ class CallTracker:
             identity = direction.device_of_click(call, leg, self.rules)
             if identity is not None:
                 self.graph.identify(channel, identity)
-            elif not channel.extension and leg.rang_at is not None and leg.rang_at == now.at:
-                yield from _not_an_employee(call, channel, now)
         yield from self._orient(call, direction.orient(call, channel, self.rules), now)
 
     def _orient(self, call: Call, orientation: Orientation, now: Moment) -> Iterator[Fact]:
@@ -518,7 +519,7 @@ def _all_of(call: Call, touched: Iterable[Channel]) -> Iterable[Channel]:
 def _not_an_employee(call: Call, channel: Channel, now: Moment) -> Iterator[Fact]:
     """A phone rings that is no employee's by the rules. A line that was dialled with an outside number is expected."""
     evidence = channel.identity.evidence
-    if evidence in (Evidence.DIALLED, Evidence.TRUNKS, Evidence.LINE_BEFORE, Evidence.CONTEXT):
+    if evidence in (Evidence.DIALLED, Evidence.TRUNKS):
         return
     because = f"{channel.full_name} rang: no employee, since {evidence.value}"
     yield NotAnEmployee(call_id=call.id, at=now.at, because=because, channel=channel.full_name)

@@ -14,7 +14,7 @@ import trio
 from uac_trio.ami import Message
 from uac_trio.ami_client import AMIClient, run_ami_client
 from uac_trio.calls import WANTED_EVENTS, ClickOrder
-from uac_trio.calls.fact import CallEnded, Fact, Oddity, ParticipationBegan, ParticipationEnded
+from uac_trio.calls.fact import CallEnded, Fact, NotAnEmployee, Oddity, ParticipationBegan, ParticipationEnded
 from uac_trio.config import Config
 from uac_trio.daemon.clicks import log_click
 from uac_trio.daemon.storing import Storing
@@ -256,6 +256,8 @@ def log_fact(fact: Fact, _requests: Sequence[CallbackRequest]) -> None:
                 customer=summary.customer or None,
             )
             log_click(fact)
+        case NotAnEmployee():
+            log.info("calls.not_an_employee", call=fact.call_id, because=fact.because)
         case Oddity():
             log.warning("calls.odd", call=fact.call_id, because=fact.because)
         case _:

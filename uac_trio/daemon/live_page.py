@@ -24,6 +24,11 @@ SHOWN_CALLS = 100
 SETTLES_WITHIN = 30.0
 """Seconds after which a request that nothing in the outbox waits for is taken to have gone another way."""
 
+NO_EMPLOYEE = (
+    "The phones that rang are no employee's, so no user has a popup; [calls] extensions, devices, mobiles, trunks and "
+    "only_... decide that, as follows."
+)
+
 WORDS = {
     Ruling.DELIVERED: ("delivered", "good"),
     Ruling.PROBABLY: ("probably delivered", "good"),
@@ -163,6 +168,7 @@ def _call(
         "parts": [_share(share) for share in call.shares],
         "told": [_told(told, call, around) for told in call.told.values()],
         "untold": "" if call.told else _why_nothing(call, around),
+        "not_employees": [text(because) for because in call.not_employees],
     }
 
 
@@ -213,6 +219,8 @@ def _why_nothing(call: WatchedCall, around: Circumstances) -> str:
     """Why the CRM was told nothing of a call; "" while that may still come."""
     if call.direction is Direction.INTERNAL and around.internal == "ignore":
         return 'Between employees: not told ([calls] internal = "ignore").'
+    if call.not_employees and not call.shares:
+        return NO_EMPLOYEE
     if call.ended_at is None:
         return ""
     if not call.shares:
