@@ -1,0 +1,111 @@
+"""AMI 1.x: attempts to reach devices, and how each ended.
+
+Asterisk 1.8 to 11 report the end of a Dial() once for all its destinations, and only when the Dial is over; of a
+Queue() they report none. So the status of one destination is concluded: answered when its state is Up (main/channel.c), else by
+its Hangup's cause where that speaks for itself, else by the ``Dial`` event with ``SubEvent: End`` that follows.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from uac_trio.calls.channel_events import ChannelEvent
+
+BY_CAUSE = {
+    1: "CHANUNAVAIL", 2: "CHANUNAVAIL", 3: "CHANUNAVAIL", 17: "BUSY", 18: "NOANSWER", 19: "NOANSWER", 20: "CHANUNAVAIL",
+    21: "BUSY", 22: "CHANUNAVAIL", 26: "CANCEL", 27: "CHANUNAVAIL", 28: "CHANUNAVAIL", 29: "CHANUNAVAIL",
+    34: "CONGESTION", 38: "CONGESTION", 41: "CONGESTION", 42: "CONGESTION", 44: "CHANUNAVAIL", 58: "CHANUNAVAIL",
+    102: "CONGESTION",
+}  # fmt: skip
+"""The DialStatus that a hangup cause of the destination itself means (include/asterisk/causes.h; channels/chan_sip.c,
+``hangup_sip2cause``). Normal clearing, 16, and 0 are what Asterisk sets when it hangs up by itself."""
+
+REJECTED = 21
+"""603 and 403 alike (chan_sip.c): of the only destination the end of the Dial tells them apart, BUSY or CONGESTION."""
+
+
+@attrs.define(eq=False)
+class Dialling:
+    """One Dial(), Queue() or Originate, and whom it tries."""
+
+    caller: str
+    """Structure of the channel that dials; "" = none, an Originate."""
+    is_queue: bool = False
+    is_called_by_agent_event: bool = False
+    """AgentCalled showed the attempt, so AgentRingNoAnswer would show that it timed out."""
+    legs: list[Leg] = attrs.field(factory=list)
+
+    @property
+    def is_answered(self) -> bool:
+        return any(leg.is_answered for leg in self.legs)
+
+    @property
+    def open_legs(self) -> list[Leg]:
+        return [leg for leg in self.legs if leg.is_open]
+
+
+@attrs.define(eq=False)
+class Leg:
+    """One destination."""
+
+    structure: str
+    dialling: Dialling
+    dial_string: str = ""
+    is_answered: bool = False
+    is_linked: bool = False
+    """It was bridged: nothing can take the answer back."""
+    is_given_out: bool = False
+    """DialBegan was. The inner leg of a Local channel waits until it is known who dials that."""
+    status: str = ""
+    """DialStatus, once given out."""
+    cause: int = 0
+    """Of its Hangup."""
+    has_rung_out: bool = False
+    """AgentRingNoAnswer."""
+    is_picked: bool = False
+    """Pickup took the call from it."""
+    held: list[ChannelEvent] = attrs.field(factory=list)
+    """Its Hangup, which waits for the status."""
+    after: list[ChannelEvent] = attrs.field(factory=list)
+    """What ended because this leg does, inside its Local channel, and has to follow it."""
+
+    @property
+    def is_open(self) -> bool:
+        """Neither answered nor over."""
+        return not self.status and not self.is_answered and not self.held
+
+    @property
+    def is_unsettled(self) -> bool:
+        """How it ended, or will, is not known."""
+        return not self.status and not self.is_answered
+
+
+def status_at_hangup(leg: Leg, cause: int, has_caller_left: bool) -> str:
+    """The DialStatus of a leg that hangs up, as far as this alone shows; "" = the end of the Dial() will."""
+    if leg.dialling.caller and not leg.dialling.is_queue:
+        others = [other for other in leg.dialling.open_legs if other is not leg]
+        is_certain = cause in BY_CAUSE and (others or cause != REJECTED) and not leg.is_answered
+        return BY_CAUSE[cause] if is_certain else ""
+    if cause in BY_CAUSE:
+        return BY_CAUSE[cause]
+    if any(other.is_answered for other in leg.dialling.legs if other is not leg):
+        return "CANCEL"
+    if leg.has_rung_out or not leg.dialling.caller:
+        return "NOANSWER"
+    return "CANCEL" if has_caller_left or leg.dialling.is_called_by_agent_event else "NOANSWER"
+
+
+def status_at_end(leg: Leg, dial_status: str) -> str:
+    """The DialStatus of a leg whose Hangup said nothing, when its Dial() ended with ``dial_status``."""
+    if leg.dialling.is_answered and not leg.is_answered:
+        return "CANCEL"
+    if dial_status in ("CANCEL", "NOANSWER") or len(leg.dialling.legs) == 1:
+        return dial_status
+    return BY_CAUSE.get(leg.cause, "NOANSWER")
+
+
+def status_meanwhile(leg: Leg) -> str:
+    """The DialStatus of a leg whose Hangup said nothing, while its Dial() goes on with others."""
+    later = leg.dialling.legs[leg.dialling.legs.index(leg) + 1 :]
+    # apps/app_dial.c, do_forward: the phone answered 302, a Local channel is dialled in its place
+    return BY_CAUSE.get(leg.cause, "FORWARDED" if later else "NOANSWER")
