@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import attrs
 
 from uac_trio.ami.message import Event, Message
-from uac_trio.calls.call import Direction, Part, Remembered
+from uac_trio.calls.call import Direction, Remembered
+from uac_trio.calls.participation import Role
 from uac_trio.calls.fact import Fact, OfParticipation
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.calls.tracker import CallTracker
@@ -122,7 +123,7 @@ class Pipeline:
 
     def known_calls(self, pbx: str) -> set[str]:
         """The ids of its calls that are not told to their ends."""
-        return set(self._exchange(pbx).tracker.board.calls)
+        return set(self._exchange(pbx).tracker.calls)
 
     def unfinished_since(self, pbx: str) -> float | None:
         """When its oldest call that is not over began, by our clock; None if all are over."""
@@ -149,7 +150,7 @@ class Pipeline:
 
     def _leave_open(self, pbx: str, begun: Mapping[tuple[str, str], Begun]) -> None:
         exchange = self._exchange(pbx)
-        taking_part, calls = exchange.tracker.taking_part(), exchange.tracker.board.calls
+        taking_part, calls = exchange.tracker.taking_part(), exchange.tracker.calls
         exchange.left_open = {who: one for who, one in begun.items() if who not in taking_part}
         unknown = [one for (call_id, _), one in exchange.left_open.items() if call_id not in calls]
         exchange.tracker.remember(_remembered(one, self.rules) for one in unknown)
@@ -178,7 +179,7 @@ class Pipeline:
     def _add_elder(self, pbx: str, begun: Mapping[tuple[str, str], Begun], journal: Iterable[Heard]) -> None:
         elder = Pipeline(self.rules, self.account, self.link)
         elder.restore(pbx, [], [journal])
-        exchange, known = elder._exchange(pbx), self._exchange(pbx).tracker.board.calls
+        exchange, known = elder._exchange(pbx), self._exchange(pbx).tracker.calls
         owns = {
             call.id
             for call in exchange.tracker.live_calls()
@@ -208,14 +209,14 @@ class Pipeline:
 
         It may be otherwise where the journal does not reach back to the call's beginning, or ends before the outbox.
         """
-        call = exchange.tracker.board.calls.get(who[0])
+        call = exchange.tracker.calls.get(who[0])
         if call is None or begun.request.step is Step.START_APP:
             return True
         part = call.current(who[1])
         if part is None:
             return False
         is_told = call.direction is not Direction.INTERNAL or self.rules.internal != "ignore"
-        return is_told and part.announced and part.occurrence == occurrence_of(begun.request)
+        return is_told and part.is_announced and part.occurrence == occurrence_of(begun.request)
 
     def _forget(self, pbx: str) -> None:
         del self._exchanges[pbx]
@@ -267,7 +268,7 @@ class Pipeline:
         going_on = {
             who
             for who, begun in exchange.left_open.items()
-            if begun.request.step is Step.START_APP and begun.request.call_id in tracker.board.calls
+            if begun.request.step is Step.START_APP and begun.request.call_id in tracker.calls
         }
         requests: list[CallbackRequest] = []
         for who, begun in exchange.left_open.items():
@@ -337,9 +338,9 @@ def _remembered(begun: Begun, rules: TrackerRules) -> Remembered:
     extension = request.extension
     if request.step is Step.START_APP and form.get("channel"):
         extension, dialled = caller, form.get("callerId", "")
-    part = Part.CALLER if caller == extension else Part.CALLEE
-    customer = dialled if part is Part.CALLER else caller
-    if part is Part.CALLEE:
+    role = Role.CALLER if caller == extension else Role.CALLEE
+    customer = dialled if role is Role.CALLER else caller
+    if role is Role.CALLEE:
         direction = Direction.INBOUND
     else:
         direction = Direction.INTERNAL if rules.is_extension(customer) else Direction.OUTBOUND
@@ -347,7 +348,7 @@ def _remembered(begun: Begun, rules: TrackerRules) -> Remembered:
         call_id=request.call_id,
         extension=extension,
         occurrence=occurrence_of(request),
-        part=part,
+        role=role,
         direction=direction,
         customer=customer,
         began_at=request.at,

@@ -6,28 +6,29 @@ Deterministic, without network: the clock is the recording's own.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
-
 import attrs
 
 from uac_trio.ami import Banner, Message, MessageParser, RemoteProtocolError
-from uac_trio.calls.call import Direction, Part
+from uac_trio.calls.call import Direction
+from uac_trio.calls.participation import Role
 from uac_trio.calls.fact import (
     CallBegan,
     CallEnded,
     CallMerged,
     CallTransferred,
     Fact,
+    NotAnEmployee,
     Oddity,
     ParticipationAnswered,
     ParticipationBegan,
     ParticipationEnded,
-    QueueJoined,
+    CallerQueued,
     RecordingKnown,
 )
 from uac_trio.calls.rules import TrackerRules
+from uac_trio.calls.summary import CallSummary
 from uac_trio.pipeline import Pipeline
 from uac_trio.transcript import Transcript
 from uac_trio.vtiger.account import VtigerAccount
@@ -50,8 +51,8 @@ class Replay:
     """What was wrong with the transcripts themselves: a protocol error, an end in mid-message."""
 
     @property
-    def calls(self) -> list[Mapping[str, Any]]:
-        return [fact.record for fact in self.facts if isinstance(fact, CallEnded)]
+    def calls(self) -> list[CallSummary]:
+        return [fact.summary for fact in self.facts if isinstance(fact, CallEnded)]
 
 
 def replay(transcripts: Sequence[Transcript], rules: TrackerRules, account: VtigerAccount, link: Link) -> Replay:
@@ -100,8 +101,9 @@ def _messages(parser: MessageParser) -> Iterator[Message]:
 
 def call_lines(result: Replay) -> Iterator[str]:
     """One JSON object a call."""
-    for record in result.calls:
-        yield json.dumps(record, ensure_ascii=False)
+    for summary in result.calls:
+        line = {key: value for key, value in summary.as_json().items() if key != "click2call" or value}
+        yield json.dumps(line, ensure_ascii=False)
 
 
 def request_lines(result: Replay) -> Iterator[str]:
@@ -152,10 +154,10 @@ def fact_words(fact: Fact) -> str:
                 return "call between employees"
             to = f" to {fact.did}" if fact.did else ""
             return f"{fact.direction.value} call, customer {fact.customer or 'not known'}{to}"
-        case QueueJoined():
+        case CallerQueued():
             return f"waits in queue {fact.queue}, position {fact.position}"
         case ParticipationBegan():
-            verb = "calls" if fact.part is Part.CALLER else "gets a call from"
+            verb = "calls" if fact.role is Role.CALLER else "gets a call from"
             return f"{fact.extension} {verb} {fact.customer or 'a withheld number'}"
         case ParticipationAnswered():
             return f"{fact.extension} talks with {fact.customer or 'a withheld number'}"
@@ -169,10 +171,12 @@ def fact_words(fact: Fact) -> str:
         case CallMerged():
             return f"merged into {fact.into}"
         case CallEnded():
-            record = fact.record
-            talked = f", talked {record['talk_secs']:.1f} s" if record["talk_secs"] else ""
-            click = f"; a click: {record['click2call']['words']}" if "click2call" in record else ""
-            return f"told: {record['direction']}, {record['status']}{talked}{click}"
+            summary = fact.summary
+            talked = f", talked {summary.talk_secs:.1f} s" if summary.talk_secs else ""
+            click = f"; a click: {summary.click.words}" if summary.click else ""
+            return f"call over: {summary.direction.value}, {summary.status.value}{talked}{click}"
+        case NotAnEmployee():
+            return f"{fact.channel} rings"
         case Oddity():
             return "odd"
         case _:

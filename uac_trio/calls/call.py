@@ -8,7 +8,7 @@ from typing import Literal
 import attrs
 
 from uac_trio.calls.channel import Channel, Leg
-from uac_trio.calls.outcome import Outcome
+from uac_trio.calls.participation import Participation, Role, Stopwatch
 
 
 class Direction(enum.Enum):
@@ -19,74 +19,63 @@ class Direction(enum.Enum):
     INTERNAL = "internal"
 
 
-class Part(enum.Enum):
-    """What an employee does in a call."""
+@attrs.frozen
+class Orientation:
+    """Who called whom. "" = not known (yet), or withheld."""
 
-    CALLER = "caller"
-    """He (or a click in the CRM for him) calls out."""
-    CALLEE = "callee"
-    """His phone rings, or he takes the call over."""
-
-
-@attrs.define
-class Stopwatch:
-    """Sums up stretches of time, in seconds."""
-
-    total: float = 0.0
-    since: float | None = None
-
-    def run(self, running: bool, at: float) -> None:
-        if running and self.since is None:
-            self.since = at
-        elif not running and self.since is not None:
-            self.total += max(0.0, at - self.since)
-            self.since = None
-
-    def read(self, at: float) -> float:
-        return self.total + (max(0.0, at - self.since) if self.since is not None else 0.0)
+    direction: Direction | None = None
+    customer: str = ""
+    customer_name: str = ""
+    did: str = ""
+    """Incoming calls: the number that was dialled."""
+    operator: str = ""
+    """The employee who calls out (directly or by a click)."""
+    called: str = ""
+    """Internal calls: the number that was dialled."""
 
 
-@attrs.define(eq=False)
-class Participation:
-    """One employee's part in one call, from first ring to last word. Ends exactly once.
-
-    He may take part again (a queue rings him anew, a parked caller comes back): that is the next participation.
-    """
-
-    extension: str
-    part: Part
-    occurrence: str
-    """Uniqueid of the channel it began with: the same for every connector that watches, and after a restart."""
-    began_at: float
-    answered_at: float | None = None
-    ended_at: float | None = None
-    outcome: Outcome | None = None
-    talk: Stopwatch = attrs.field(factory=Stopwatch)
-    channels: list[Channel] = attrs.field(factory=list)
-    announced: bool = False
-    """ParticipationBegan was given out; while the customer of a click2call is unknown it has to wait."""
-
-    @property
-    def ring_secs(self) -> float | None:
-        """From first ring to answer or end; None while it rings."""
-        until = self.answered_at if self.answered_at is not None else self.ended_at
-        return None if until is None else until - self.began_at
+UNKNOWN = Orientation()
 
 
-@attrs.frozen(kw_only=True)
-class Remembered:
-    """An employee's part that an earlier run of ours told of and did not see the end of."""
+@attrs.frozen
+class ClickOrder:
+    """An Originate of ours: what the connector asked Asterisk for."""
 
-    call_id: str
-    extension: str
-    """"" where it is not known who: the CRM was told of the call as a whole."""
-    occurrence: str
-    part: Part
-    direction: Direction
-    customer: str
-    """As in the facts: the outside number; internal calls: the colleague's."""
-    began_at: float
-    answered_at: float | None
+    channel_id: str
+    """Uniqueid that Asterisk was asked to give the first channel."""
+    employee: str
+    number: str
+    """As dialled; an extension for a click on a colleague."""
+
+
+@attrs.frozen
+class OriginateFailure:
+    """An OriginateResponse that reports a failure."""
+
+    reason: int
+    """0 to 8 (main/pbx.c)."""
+    employee: str
+    number: str
+
+
+@attrs.frozen
+class Answer:
+    """The first person to answer."""
+
+    at: float
+    by: str
+    """The extension, or the outside number."""
+
+
+@attrs.frozen
+class QueueVisit:
+    """The latest queue a caller went into."""
+
+    name: str
+    waiting: Channel | None = None
+    """The channel that waits there now."""
+    has_given_up: bool = False
+    """The caller hung up while they waited."""
 
 
 TransferType = Literal["blind", "attended", "redirect", "park"]
@@ -94,102 +83,117 @@ TransferType = Literal["blind", "attended", "redirect", "park"]
 
 @attrs.define(eq=False)
 class Transfer:
-    """Somebody hands the customer on."""
+    """An employee hands the customer on."""
 
     type: TransferType
     by: str
     to: str
+    at: float
+    """Seconds since the epoch."""
     answered: bool = False
     consulting: Leg | None = None
     """An attended transfer by feature code that is not carried out yet: the leg to the colleague who is asked first."""
 
 
-@attrs.define
+@attrs.frozen
 class Recording:
-    """A file that MixMonitor made, as a Cdr or a variable told it."""
+    """A file that MixMonitor made, as a Cdr or a variable named it."""
 
     path: str
     uniqueid: str
     """Of the channel the Cdr (or variable) belongs to: the Cdr's party A."""
-    destination: str
-    """Channel name of the Cdr's party B; "" where a variable told the path."""
-    secs: int
+    destination: str = ""
+    """Channel name of the Cdr's party B; "" where a variable named the path."""
+    secs: int = 0
     """BillableSeconds; 0 from a variable."""
+
+
+@attrs.frozen(kw_only=True)
+class Remembered:
+    """A participation that an earlier run of ours reported and did not see the end of."""
+
+    call_id: str
+    extension: str
+    """"" where it is not known who: the CRM knows of the call as a whole."""
+    occurrence: str
+    role: Role
+    direction: Direction
+    customer: str
+    """As in the facts: the outside number; internal calls: the colleague's."""
+    began_at: float
+    answered_at: float | None
 
 
 @attrs.define(eq=False)
 class Call:
-    """Channels that belong together, and what they mean."""
+    """Channels that belong together (the call graph's part), and what was concluded from them."""
 
     id: str
     """``<pbx>-<linkedid of the first channel>``; never changes."""
     linkedid: str
     started_at: float
+    seen_at: float = 0.0
+    """When an event last named one of its channels."""
+
+    # -- the graph's
     linkedids: set[str] = attrs.field(factory=set)
     """All that mean this call: its own and those of calls it absorbed."""
     channels: dict[str, Channel] = attrs.field(factory=dict)
+    live: dict[str, Channel] = attrs.field(factory=dict)
+    """Those that have not hung up. In an hour in a queue thousands of others gather in ``channels``."""
     source: Channel | None = None
     """The channel the call began with."""
-    direction: Direction | None = None
-    operator: str = ""
-    """The employee who calls out (directly or by a click)."""
-    customer: str = ""
-    customer_name: str = ""
-    did: str = ""
-    called: str = ""
-    """Internal calls: the number that was dialled."""
-    queue: str = ""
-    legs: list[Leg] = attrs.field(factory=list)
-    operator_legs: list[Leg] = attrs.field(factory=list)
-    """Click2call: the legs that ring the operator's devices, before the customer is called."""
-    answered_at: float | None = None
-    answered_by: str = ""
-    final_agent: str = ""
-    talk: Stopwatch = attrs.field(factory=Stopwatch)
-    participations: list[Participation] = attrs.field(factory=list)
-    remembered: dict[str, Remembered] = attrs.field(factory=dict)
-    """By extension: what an earlier run of ours began and nobody took up yet."""
-    transfers: list[Transfer] = attrs.field(factory=list)
-    recordings: list[Recording] = attrs.field(factory=list)
-    parker: str = ""
-    """Who parked the customer, while he is parked."""
-    waiting: Channel | None = None
-    """The channel that waits in a queue."""
-    gave_up: bool = False
-    """The caller hung up while he waited in a queue."""
-    voicemail: bool = False
-    saw_hangup_request: bool = False
-    """HangupRequest events reach us (no filter drops them), so their absence means something."""
-    met_line: bool = False
+    legs: dict[Leg, None] = attrs.field(factory=dict)
+    """The legs to people, in order."""
+    picked_up: dict[Leg, None] = attrs.field(factory=dict)
+    """Those whose device was picked up, whether or not a conversation followed."""
+    hangups_asked: list[float] = attrs.field(factory=list)
+    """When people hung up, in order."""
+    has_met_line: bool = False
     """An outside party took part: without one its people are not talking to a customer."""
     is_adopted: bool = False
     """It is older than our connection: what was before the snapshot is not known."""
-    inferred: bool = False
+    is_inferred: bool = False
     """Its end, or part of it, was not seen but concluded from a snapshot."""
-    originate_reason: int | None = None
-    """Reason of an OriginateResponse that tells of a failure: 0 to 8 (main/pbx.c)."""
-    asked_for: tuple[str, str] = ("", "")
-    """Employee and number of a click that failed before any channel was made."""
+    is_agents: bool = False
+    """The line on which an agent waits for customers: not a call that people made."""
     merged_into: str = ""
-    seen_at: float = 0.0
-    """When an event last spoke of it."""
-    ended_at: float | None = None
-    finish_at: float | None = None
-    """When it is told and forgotten: the end plus the time a Cdr may take."""
+    """Id of the call that absorbed it."""
 
-    live: dict[str, Channel] = attrs.field(factory=dict)
-    """The channels that have not hung up. In an hour in a queue thousands of others gather in ``channels``."""
-    just_ended: list[Channel] = attrs.field(factory=list)
-    """Channels that hung up since the call was last advanced."""
+    # -- conclusions
+    orientation: Orientation = UNKNOWN
+    order: ClickOrder | None = None
+    failure: OriginateFailure | None = None
+    answer: Answer | None = None
+    final_agent: str = ""
+    talkers: set[Channel] = attrs.field(factory=set)
+    """Who hears the other side now."""
+    talk: Stopwatch = attrs.field(factory=Stopwatch)
+    participations: list[Participation] = attrs.field(factory=list)
     latest: dict[str, Participation] = attrs.field(factory=dict)
     """By extension: the last participation of each."""
+    undecided: dict[Participation, None] = attrs.field(factory=dict)
+    """Those in State.UNDECIDED."""
+    remembered: dict[str, Remembered] = attrs.field(factory=dict)
+    """By extension: what an earlier run of ours began and this one did not take up yet."""
+    transfers: list[Transfer] = attrs.field(factory=list)
+    parker: str = ""
+    """Who parked the customer, while they are parked."""
+    queue: QueueVisit | None = None
+    recordings: list[Recording] = attrs.field(factory=list)
+    has_voicemail: bool = False
+    ended_at: float | None = None
+    finish_at: float | None = None
+    """Deadline to emit CallEnded and drop the call: the end plus the time a Cdr may take."""
 
-    def add_channel(self, channel: Channel) -> None:
-        self.channels[channel.uniqueid] = self.live[channel.uniqueid] = channel
+    @property
+    def direction(self) -> Direction | None:
+        return self.orientation.direction
 
-    def end_channel(self, channel: Channel) -> None:
-        self.live.pop(channel.uniqueid, None)
-        self.just_ended.append(channel)
+    @property
+    def is_idle(self) -> bool:
+        """All that is left of it are agents who wait on the line for their next customer."""
+        return bool(self.live) and all(channel.is_waiting_agent for channel in self.live.values())
 
     def add_participation(self, participation: Participation) -> None:
         self.participations.append(participation)
@@ -199,8 +203,3 @@ class Call:
         """The participation of this employee that has not ended."""
         participation = self.latest.get(extension)
         return participation if participation is not None and participation.ended_at is None else None
-
-    @property
-    def outward_legs(self) -> list[Leg]:
-        """The attempts to reach the other side: all but the ring at the operator's own desk."""
-        return [leg for leg in self.legs if leg not in self.operator_legs]

@@ -1,4 +1,4 @@
-"""A channel as the tracker knows it, and the dial attempt that made it ring."""
+"""A channel as the call graph knows it, and the dial attempt (leg) that made it ring."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from uac_trio.calls.rules import ChannelName
+from uac_trio.calls.channel_events import ChannelView
+from uac_trio.calls.endpoint import Identity
+from uac_trio.calls.names import ChannelName, is_queue_dial
 
 if TYPE_CHECKING:
     from uac_trio.calls.call import Call
@@ -29,7 +31,7 @@ class ChannelState(enum.IntEnum):
 
 
 class HangupCause(enum.IntEnum):
-    """The Q.850 causes that decide an outcome (include/asterisk/causes.h). Others are told by number."""
+    """The Q.850 causes that decide an outcome (include/asterisk/causes.h)."""
 
     UNALLOCATED = 1
     NO_ROUTE_TRANSIT = 2
@@ -57,26 +59,51 @@ class HangupCause(enum.IntEnum):
     """Of SIP 504."""
 
 
+SILENT_BRIDGES = frozenset({"parking", "holding", "agent_hold"})
+"""BridgeType whose members hear music, not each other."""
+
+AGENT_HOLD = "agent_hold"
+"""Where agents of app_agent_pool wait on the line for their next customer (apps/app_agent_pool.c)."""
+
+
+@attrs.define(eq=False)
+class Bridge:
+    id: str
+    type: str
+    members: set[Channel] = attrs.field(factory=set)
+
+
+@attrs.frozen
+class HangUp:
+    """The end of a channel. ``at``: seconds since the epoch."""
+
+    at: float
+    cause: int = 0
+    tech_cause: str = ""
+
+
 @attrs.define(eq=False)
 class Leg:
-    """One attempt to reach somebody: Dial(), Queue(), FollowMe(), Originate (DialBegin to Hangup)."""
+    """One attempt to reach a device: Dial(), Queue(), FollowMe(), Originate (DialBegin to Hangup)."""
 
     channel: Channel
     """The dialled channel."""
     caller: Channel | None
-    """Who dials; None for Originate and for the inner half of a feature-code transfer."""
+    """Which channel dials; None for Originate and for the inner half of a feature-code transfer."""
     dial_string: str
     began_at: float
     rang_at: float | None = None
-    answered_at: float | None = None
+    connected_at: float | None = None
+    """When its user and the other side first heard each other. Final."""
     ended_at: float | None = None
     """The ringing is over: DialEnd or Hangup, whichever is first."""
     status: str = ""
-    """DialStatus of the first DialEnd: a Queue repeats it, the first is meant (app_queue.c)."""
+    """DialStatus. The first refusal counts, since a Queue repeats it (app_queue.c); one that follows an ANSWER takes
+    that back: Queue() and FollowMe() report ANSWER when the device is picked up."""
     number: str = ""
     """Lines only: the number that was dialled there."""
-    lost_race: bool = False
-    """Another phone took the call (picked up, or cause 26)."""
+    is_picked_from: bool = False
+    """Pickup took the call from this phone (main/pickup.c)."""
 
     @property
     def chain(self) -> list[Leg]:
@@ -93,63 +120,66 @@ class Leg:
         """The extension, or the outside number."""
         return self.channel.extension or self.number
 
+    @property
+    def is_of_queue(self) -> bool:
+        return is_queue_dial(self.dial_string)
+
+    @property
+    def is_undecided(self) -> bool:
+        """The device was picked up, and whether its user will hear the other side is open: an announcement plays, a
+        key is awaited."""
+        channel = self.channel
+        is_up = channel.up_at is not None or self.status == "ANSWER"
+        return self.connected_at is None and is_up and channel.end is None and self.status in ("", "ANSWER")
+
 
 @attrs.define(eq=False)
 class Channel:
-    """One Asterisk channel, known by its Uniqueid, which stays with the device through masquerades (Asterisk 12+)."""
+    """One Asterisk channel, known by its Uniqueid, which stays with the device through masquerades."""
 
     uniqueid: str
     name: ChannelName
-    full_name: str
-    linkedid: str
+    origin: ChannelView
+    """Its first event: the CallerID is still the device's own there."""
+    view: ChannelView
+    """Its latest event, with what earlier ones showed where that shows nothing."""
+    identity: Identity
     call: Call
     created_at: float
-    state: int
-    caller: str
-    """CallerIDNum when first seen: of a dialled channel the callee's own number, later it may be anybody's."""
-    context: str
-    exten: str
-    extension: str = ""
-    """The employee whose device this is; "" for lines and helpers."""
-    number: str = ""
-    """CallerIDNum now."""
-    connected: str = ""
-    """ConnectedLineNum: what its phone shows as the other side."""
-    caller_name: str = ""
-    leg: Leg | None = None
-    half: Channel | None = None
-    """Local only: the other half, kept when both are gone."""
-    originated: bool = False
-    """Dialled by nobody: an Originate, a call file."""
-    up_at: float | None = None
-    rang_at: float | None = None
-    bridge: str = ""
-    was_bridged: bool = False
-    on_hold: bool = False
-    """Its device asked for hold: the others hear music."""
-    answered_leg: Leg | None = None
-    """As a caller: the leg that answered it; connects the two until bridge events say more."""
-    hangup_asked_at: float | None = None
-    """HangupRequest named this channel: its own end hung up."""
-    transferred: bool = False
-    """A transfer event named it as the transferer, with success."""
-    hungup_at: float | None = None
-    cause: int = 0
-    tech_cause: str = ""
-    seen_at: float = 0.0
+    seen_at: float
     joined_at: float = 0.0
     """When it came over from a call that was merged into this one."""
     home: Call | None = None
-    """The call it was made in, where that was merged: its Cdr belongs there."""
+    """The call it was created in, where that was merged: its Cdr belongs there."""
+    half: Channel | None = None
+    """Local only: the other half, kept when both are gone."""
+    leg: Leg | None = None
+    is_originated: bool = False
+    """No channel dialled it: an Originate, a call file."""
+    rang_at: float | None = None
+    up_at: float | None = None
+    bridge: Bridge | None = None
+    was_bridged: bool = False
+    is_on_hold: bool = False
+    """Its device asked for hold: the others hear music."""
+    hangup_asked_at: float | None = None
+    """HangupRequest named this channel: its own end hung up."""
+    is_transferer: bool = False
+    """A transfer event named it as the transferer, with success."""
+    end: HangUp | None = None
 
     @property
-    def asked_to_hang_up(self) -> bool:
-        """Its own end hung up."""
-        return self.hangup_asked_at is not None
+    def full_name(self) -> str:
+        return self.view.name
+
+    @property
+    def extension(self) -> str:
+        """The employee whose device this is; "" for lines and helpers."""
+        return self.identity.extension
 
     @property
     def is_live(self) -> bool:
-        return self.hungup_at is None
+        return self.end is None
 
     @property
     def is_person(self) -> bool:
@@ -158,4 +188,19 @@ class Channel:
     @property
     def is_line(self) -> bool:
         """A person's channel that is no employee's: the outside world."""
-        return self.name.is_person and not self.extension
+        return self.name.is_person and not self.identity.extension
+
+    @property
+    def has_hung_up(self) -> bool:
+        """Its own end hung up."""
+        return self.hangup_asked_at is not None
+
+    @property
+    def is_waiting_agent(self) -> bool:
+        """An agent on the line between two customers."""
+        return self.bridge is not None and self.bridge.type == AGENT_HOLD
+
+    @property
+    def party(self) -> str:
+        """The extension, or the outside number."""
+        return self.identity.extension or (self.leg.number if self.leg is not None else self.origin.number)

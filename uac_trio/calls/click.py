@@ -1,4 +1,4 @@
-"""What became of a click on a number in the CRM, in a word for counters and in words for people.
+"""The result of a click on a number in the CRM, in a word for counters and in words for people.
 
 A click is known by the identity of its first channel, which we choose. It has two stages, the employee's phone and the
 customer's, and the word says in which it ended.
@@ -6,7 +6,10 @@ customer's, and the word says in which it ended.
 
 from __future__ import annotations
 
+import attrs
+
 from uac_trio.calls.call import Call, Direction
+from uac_trio.calls.call_outcome import far_legs, near_legs
 from uac_trio.calls.channel import Channel, HangupCause, Leg
 from uac_trio.calls.outcome import Outcome, leg_outcome, together
 
@@ -20,7 +23,7 @@ OUTCOMES = (
     "customer-no-answer", "customer-busy", "customer-rejected", "customer-invalid-number", "customer-unreachable",
     "unknown",
 )  # fmt: skip
-"""Every word that ``click_outcome`` may say."""
+"""Every word that ``click_result`` may return."""
 
 _CAUSES = {
     HangupCause.UNALLOCATED: "the number does not exist",
@@ -48,31 +51,39 @@ _REASONS = {1: "hung up", 3: "no answer", 5: "busy", 8: "congestion, or refused"
 
 def is_click(call: Call) -> bool:
     """We originated it."""
-    return call.linkedid.startswith(CHANNEL_ID_PREFIX)
+    return call.order is not None or call.linkedid.startswith(CHANNEL_ID_PREFIX)
 
 
-def click_outcome(call: Call, at: float) -> dict[str, str] | None:
-    """``{"outcome": one of OUTCOMES, "words": a sentence}`` of a call that is over; None if it was no click."""
-    if not is_click(call):
-        return None
-    outcome, words = _told(call, at)
-    return {"outcome": outcome, "words": words}
+@attrs.frozen
+class ClickResult:
+    """The end of a click."""
+
+    outcome: str
+    """One of OUTCOMES."""
+    words: str
+    """A sentence for people."""
 
 
-def _told(call: Call, at: float) -> tuple[str, str]:
-    if call.answered_at is not None:
+def click_result(call: Call, at: float, shows_hangup_requests: bool) -> ClickResult | None:
+    """The result of a call that is over; None if it was no click of ours. ``at``: seconds since the epoch."""
+    return ClickResult(*_result(call, at, shows_hangup_requests)) if is_click(call) else None
+
+
+def _result(call: Call, at: float, shows_hangup_requests: bool) -> tuple[str, str]:
+    far, near = far_legs(call), near_legs(call)
+    if call.answer is not None:
         return _answered(call, at)
-    if call.outward_legs:
-        return _other_side(call)
+    if far:
+        return _other_side(call, far, shows_hangup_requests)
     source = call.source
-    is_up = any(leg.answered_at is not None for leg in call.operator_legs)
+    is_up = any(leg in call.picked_up for leg in near)
     if is_up or (source is not None and source.up_at is not None):
-        if any(channel.asked_to_hang_up and channel.extension for channel in call.channels.values()):
+        if any(channel.has_hung_up and channel.extension for channel in call.channels.values()):
             return "employee-hung-up", "the employee hung up before the number was dialled"
-        if call.inferred or call.is_adopted:
+        if call.is_inferred or call.is_adopted:
             return "unknown", "the employee answered; what followed was not seen"
         return "not-dialled", "the employee answered, but the dialplan dialled no number (see its context)"
-    return _employee(call)
+    return _employee(call, near, shows_hangup_requests)
 
 
 def _answered(call: Call, at: float) -> tuple[str, str]:
@@ -83,10 +94,10 @@ def _answered(call: Call, at: float) -> tuple[str, str]:
     return "completed", f"{who} answered; they talked {secs} s"
 
 
-def _other_side(call: Call) -> tuple[str, str]:
+def _other_side(call: Call, legs: list[Leg], shows_hangup_requests: bool) -> tuple[str, str]:
     """The employee answered, the other side was dialled and did not answer."""
     who = _who(call)
-    reached = together(leg_outcome(leg) for leg in call.outward_legs)
+    reached = together(leg_outcome(leg, shows_hangup_requests) for leg in legs)
     match reached:
         case Outcome.BUSY:
             return "customer-busy", f"{who} was busy"
@@ -95,18 +106,18 @@ def _other_side(call: Call) -> tuple[str, str]:
         case Outcome.CANCELLED:
             return "employee-hung-up", f"the employee hung up before {who} answered"
         case Outcome.FAILED:
-            cause = _cause([leg.channel for leg in call.outward_legs])
+            cause = _cause([leg.channel for leg in legs])
             word = "customer-invalid-number" if cause in _WRONG_NUMBER else "customer-unreachable"
             return word, f"{who} could not be reached: {_in_words(cause)}"
         case _:
-            rang = _rang(call.outward_legs)
+            rang = _rang(legs)
             return "customer-no-answer", f"{who} did not answer{f' within {rang} s' if rang else ''}"
 
 
-def _employee(call: Call) -> tuple[str, str]:
-    """The employee's phone was called, or was to be, and he did not answer."""
-    channels = [leg.channel for leg in call.operator_legs]
-    match together(leg_outcome(leg) for leg in call.operator_legs):
+def _employee(call: Call, legs: list[Leg], shows_hangup_requests: bool) -> tuple[str, str]:
+    """The employee's phone was called, or was to be, and they did not answer."""
+    channels = [leg.channel for leg in legs]
+    match together(leg_outcome(leg, shows_hangup_requests) for leg in legs):
         case Outcome.BUSY:
             return "employee-busy", "the employee's phone was busy"
         case Outcome.REJECTED:
@@ -114,15 +125,16 @@ def _employee(call: Call) -> tuple[str, str]:
         case Outcome.FAILED:
             return "employee-unreachable", f"the employee's phone could not be reached: {_in_words(_cause(channels))}"
         case Outcome():
-            rang = _rang(call.operator_legs)
+            rang = _rang(legs)
             return "employee-no-answer", f"the employee did not answer{f' within {rang} s' if rang else ''}"
         case None:
             pass
-    # No phone of his was called: not registered, no such device, or nothing that the Local channel led to.
+    # No phone of theirs was called: not registered, no such device, or nothing that the Local channel led to.
     cause = _cause([channel for channel in (call.source,) if channel is not None])
-    why = _in_words(cause) if cause else _REASONS.get(call.originate_reason or 0, "")
-    told = f": {why}" if why else "; is it registered, and is there such a device?"
-    return "employee-unreachable", f"the employee's phone could not be called{told}"
+    reason = call.failure.reason if call.failure is not None else 0
+    why = _in_words(cause) if cause else _REASONS.get(reason, "")
+    hint = f": {why}" if why else "; is it registered, and is there such a device?"
+    return "employee-unreachable", f"the employee's phone could not be called{hint}"
 
 
 def _who(call: Call) -> str:
@@ -139,7 +151,7 @@ def _rang(legs: list[Leg]) -> int:
 
 def _cause(channels: list[Channel]) -> int:
     """The last that says anything."""
-    return next((channel.cause for channel in reversed(channels) if channel.cause), 0)
+    return next((channel.end.cause for channel in reversed(channels) if channel.cause), 0)
 
 
 def _in_words(cause: int) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import attrs
 
-from uac_trio.calls.call import Direction, Part, TransferType
+from uac_trio.calls.call import Direction, TransferType
 from uac_trio.calls.outcome import Outcome
+from uac_trio.calls.participation import Role
+from uac_trio.calls.summary import CallSummary
 
 
 @attrs.frozen(kw_only=True)
@@ -24,7 +23,7 @@ class Fact:
 
 @attrs.frozen(kw_only=True)
 class CallBegan(Fact):
-    """Given out when the direction is known."""
+    """Emitted when the direction is known, and again if it turns out to be another."""
 
     direction: Direction
     customer: str
@@ -32,9 +31,19 @@ class CallBegan(Fact):
 
 
 @attrs.frozen(kw_only=True)
-class QueueJoined(Fact):
+class CallerQueued(Fact):
+    """The caller waits in a queue."""
+
     queue: str
     position: str
+
+
+@attrs.frozen(kw_only=True)
+class NotAnEmployee(Fact):
+    """A phone rang that is no employee's; ``because`` says by which evidence."""
+
+    channel: str
+    """Its name, ``PJSIP/t2_101-0000000a``."""
 
 
 @attrs.frozen(kw_only=True)
@@ -43,7 +52,7 @@ class OfParticipation(Fact):
 
     extension: str
     occurrence: str
-    part: Part
+    role: Role
     direction: Direction
     customer: str
     """The outside number; internal calls: the colleague's. "" = withheld."""
@@ -61,7 +70,7 @@ class ParticipationBegan(OfParticipation):
 
 @attrs.frozen(kw_only=True)
 class ParticipationAnswered(OfParticipation):
-    """The employee and the other side talk."""
+    """The employee and the other side hear each other."""
 
 
 @attrs.frozen(kw_only=True)
@@ -96,13 +105,23 @@ class CallMerged(Fact):
 
 @attrs.frozen(kw_only=True)
 class CallEnded(Fact):
-    """Everything is known. ``record`` has the keys of ``uac-trio replay --calls``."""
+    """Everything is known."""
 
     ended_at: float
     """When the last channel hung up: ``at`` is later by the time a Cdr may take."""
-    record: Mapping[str, Any]
+    summary: CallSummary
 
 
 @attrs.frozen(kw_only=True)
 class Oddity(Fact):
     """Something that should not be; ``because`` says what. ``call_id`` may be ""."""
+
+
+FOLLOWS: dict[type[OfParticipation] | None, tuple[type[OfParticipation], ...]] = {
+    None: (ParticipationBegan,),
+    ParticipationBegan: (ParticipationAnswered, ParticipationEnded),
+    ParticipationAnswered: (ParticipationEnded,),
+    ParticipationEnded: (RecordingKnown,),
+    RecordingKnown: (),
+}
+"""The facts about one participation in the order they may come; None = the beginning."""

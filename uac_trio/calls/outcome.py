@@ -1,19 +1,27 @@
-"""How an attempt to reach somebody ended: DialStatus and hangup cause to one word.
+"""How an attempt to reach a device ended: an ordered table of rules over what is known of the leg.
 
-DialStatus is coarse (NOANSWER covers SIP 480, 404, 403 and 603; main/dial.c, ``hanguphandler``), so the cause of the
-called leg decides where it has one to tell.
+Asterisk's DialStatus is coarse (NOANSWER covers SIP 480, 404, 403 and 603; main/dial.c, ``hanguphandler``), so the cause
+of the called leg decides where it has one. And it is early: Queue() and FollowMe() report ANSWER when a device is picked
+up, before announcements and confirmation. So a conversation is what people could hear, never a status.
 """
 
 from __future__ import annotations
 
+import bisect
 import enum
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
-from uac_trio.calls.channel import HangupCause, Leg
+import attrs
+
+from uac_trio.calls.channel import Channel, HangupCause, Leg
+
+if TYPE_CHECKING:
+    from uac_trio.calls.call import Call
 
 
 class Outcome(enum.Enum):
-    """How one employee's part in a call ended. Also how a call ended, less the last three."""
+    """How one employee's part in a call ended. Also how a call ended, less the last two."""
 
     COMPLETED = "completed"
     NO_ANSWER = "no-answer"
@@ -26,6 +34,7 @@ class Outcome(enum.Enum):
     """Could not be reached at all."""
     VOICEMAIL = "voicemail"
     ANSWERED_ELSEWHERE = "answered-elsewhere"
+    """Another employee talked to the caller."""
     TRANSFERRED = "transferred"
 
 
@@ -35,107 +44,226 @@ TALKED = (Outcome.COMPLETED, Outcome.TRANSFERRED)
 SAME_MOMENT = 0.5
 """Seconds within which cause and effect come, under load too."""
 
-BY_CAUSE = {
-    HangupCause.ANSWERED_ELSEWHERE: Outcome.ANSWERED_ELSEWHERE,
-    HangupCause.BUSY: Outcome.BUSY,
-    HangupCause.UNALLOCATED: Outcome.FAILED,
-    HangupCause.NO_ROUTE_TRANSIT: Outcome.FAILED,
-    HangupCause.NO_ROUTE: Outcome.FAILED,
-    HangupCause.SUBSCRIBER_ABSENT: Outcome.FAILED,
-    HangupCause.NUMBER_CHANGED: Outcome.FAILED,
-    HangupCause.OUT_OF_ORDER: Outcome.FAILED,
-    HangupCause.INVALID_NUMBER: Outcome.FAILED,
-    HangupCause.FACILITY_REJECTED: Outcome.FAILED,
-    HangupCause.CONGESTION: Outcome.FAILED,
-    HangupCause.NETWORK_OUT_OF_ORDER: Outcome.FAILED,
-    HangupCause.TEMPORARY_FAILURE: Outcome.FAILED,
-    HangupCause.SWITCH_CONGESTION: Outcome.FAILED,
-    HangupCause.NO_SUCH_LINE: Outcome.FAILED,
-    HangupCause.NOT_AVAILABLE: Outcome.FAILED,
-    HangupCause.TIMER_EXPIRED: Outcome.FAILED,
-}
-"""What the far end's cause says where DialStatus is the catch-all NOANSWER, or none came."""
 
-BY_STATUS = {
-    "BUSY": Outcome.BUSY,
-    "CONGESTION": Outcome.FAILED,
-    "CHANUNAVAIL": Outcome.FAILED,
-    "DONTCALL": Outcome.REJECTED,
-    "TORTURE": Outcome.REJECTED,
-    "FORWARDED": Outcome.NO_ANSWER,
-}
-"""DialStatus (apps/app_dial.c) that speaks for itself; an open set: what is not here counts as no answer."""
+@attrs.frozen(kw_only=True)
+class LegEnd:
+    """What is known of a leg that is over: all that the rules may ask."""
 
-BY_TECH_CAUSE = {"603": Outcome.REJECTED, "403": Outcome.FAILED}
-"""SIP status (header TechCause, Asterisk 20.17, 22.7 and later) of the two that share cause 21."""
+    is_connected: bool = False
+    """Its user and the other side heard each other."""
+    is_picked_up: bool = False
+    """The device was picked up."""
+    is_picked_from: bool = False
+    """Pickup took the call from it."""
+    is_lost_to_another: bool = False
+    """Another leg of the same caller was connected meanwhile."""
+    is_pick_up_failed: bool = False
+    """Another leg of the same caller was picked up meanwhile, and no conversation followed."""
+    status: str = ""
+    """DialStatus."""
+    cause: int = 0
+    """Q.850, of the Hangup."""
+    tech_cause: str = ""
+    """SIP status (header TechCause, Asterisk 20.17, 22.7 and later)."""
+    is_cancelled_through: bool = False
+    """It and the Local legs around it say CANCEL, one of them with cause 26."""
+    is_timed_out_around: bool = False
+    """A Local leg around it says NOANSWER, or is an Originate's."""
+    is_ringing_seen: bool = False
+    is_employee: bool = False
+    has_hung_up: bool = False
+    """Its own end hung up."""
+    has_caller_left: bool = False
+    """Who dialled hung up before the ringing stopped, or in that moment."""
+    has_person_hung_up: bool = False
+    """Another person of the call hung up in the moment the ringing stopped."""
+    shows_hangup_requests: bool = False
+    """This server shows HangupRequest, so that its absence means something."""
 
 
-def leg_outcome(leg: Leg) -> Outcome:
-    """What became of a leg that is over. Call it once its channel is gone: the cause comes with the Hangup.
+@attrs.frozen
+class Rule:
+    outcome: Outcome
+    applies: Callable[[LegEnd], bool]
+    source: str
+    """Where it is known from: a file of Asterisk's, or a recording."""
+
+
+def _has_cause(*causes: HangupCause) -> Callable[[LegEnd], bool]:
+    return lambda end: end.cause in causes
+
+
+def _has_status(*statuses: str) -> Callable[[LegEnd], bool]:
+    return lambda end: end.status in statuses
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(Outcome.COMPLETED, lambda end: end.is_connected, "main/bridge.c: both were in one bridge"),
+    Rule(Outcome.ANSWERED_ELSEWHERE, lambda end: end.is_picked_from, "main/pickup.c; pickup_group"),
+    Rule(
+        Outcome.ANSWERED_ELSEWHERE,
+        lambda end: end.is_lost_to_another and end.status in ("", "CANCEL", "ANSWER"),
+        "apps/app_dial.c, hanguptree; inbound_ringgroup_answered",
+    ),
+    Rule(
+        Outcome.ANSWERED_ELSEWHERE,
+        lambda end: end.is_cancelled_through and not end.is_pick_up_failed,
+        "apps/app_dial.c: cause 26 is set for the losers only; office_ringgroup_local",
+    ),
+    Rule(
+        Outcome.CANCELLED,
+        lambda end: end.is_picked_up and end.status in ("", "ANSWER") and end.has_caller_left,
+        "apps/app_queue.c: the caller leaves during announcement or memberdelay; queue_delay_customer_leaves",
+    ),
+    Rule(
+        Outcome.NO_ANSWER,
+        lambda end: end.is_picked_up and end.status in ("", "ANSWER"),
+        "apps/app_followme.c: declined, or no key pressed; followme_declined, confirm_outside_not",
+    ),
+    Rule(
+        Outcome.CANCELLED,
+        lambda end: end.is_pick_up_failed and end.status in ("", "CANCEL") and end.has_caller_left,
+        "queue_delay_customer_leaves: the other phones fell silent at the pick-up",
+    ),
+    Rule(
+        Outcome.NO_ANSWER,
+        lambda end: end.status == "CANCEL" and end.is_timed_out_around,
+        "the outer Dial, or the Originate, timed out; inbound_ringgroup_local_nobody",
+    ),
+    Rule(
+        Outcome.NO_ANSWER,
+        lambda end: end.status == "CANCEL" and end.shows_hangup_requests and not end.has_person_hung_up,
+        "main/features.c, atxfernoanswertimeout; apps/app_followme.c; followme_declined",
+    ),
+    Rule(Outcome.CANCELLED, _has_status("CANCEL"), "apps/app_dial.c: the caller hung up; inbound_no_answer"),
+    Rule(
+        Outcome.REJECTED,
+        lambda end: end.status == "BUSY" and end.cause == HangupCause.REJECTED,
+        "channels/chan_sip.c, hangup_sip2cause: 603",
+    ),
+    Rule(Outcome.BUSY, _has_status("BUSY"), "apps/app_dial.c"),
+    Rule(Outcome.FAILED, _has_status("CONGESTION", "CHANUNAVAIL"), "apps/app_dial.c"),
+    Rule(Outcome.REJECTED, _has_status("DONTCALL", "TORTURE"), "apps/app_dial.c, privacy"),
+    Rule(Outcome.NO_ANSWER, lambda end: end.status not in ("", "NOANSWER"), "apps/app_dial.c: an open set of words"),
+    # From here on DialStatus is NOANSWER, or none came: an Originate that timed out, a caller who is gone.
+    Rule(
+        Outcome.NO_ANSWER,
+        lambda end: end.status == "NOANSWER" and end.shows_hangup_requests and not end.has_hung_up,
+        "we hung up on the device: Dial timed out; the cause may be copied from another leg",
+    ),
+    Rule(
+        Outcome.FAILED,
+        lambda end: end.cause == HangupCause.REJECTED and end.tech_cause == "403",
+        "res_pjsip_session.c; outbound_forbidden",
+    ),
+    Rule(
+        Outcome.REJECTED,
+        lambda end: end.cause == HangupCause.REJECTED
+        and (end.tech_cause == "603" or end.is_employee or end.is_ringing_seen),
+        "res_pjsip_session.c: 603 and 403 share the cause, ringing tells them apart; outbound_declined",
+    ),
+    Rule(Outcome.FAILED, _has_cause(HangupCause.REJECTED), "res_pjsip_session.c; outbound_forbidden"),
+    Rule(
+        Outcome.FAILED,
+        lambda end: end.cause == HangupCause.NO_ANSWER and not end.is_ringing_seen and end.status != "",
+        "res_pjsip_session.c: 480 at once; outbound_unavailable",
+    ),
+    Rule(Outcome.ANSWERED_ELSEWHERE, _has_cause(HangupCause.ANSWERED_ELSEWHERE), "causes.h; pickup_directed"),
+    Rule(Outcome.BUSY, _has_cause(HangupCause.BUSY), "causes.h; click_employee_busy: an Originate has no DialEnd"),
+    Rule(
+        Outcome.FAILED,
+        _has_cause(
+            HangupCause.UNALLOCATED, HangupCause.NO_ROUTE_TRANSIT, HangupCause.NO_ROUTE, HangupCause.SUBSCRIBER_ABSENT,
+            HangupCause.NUMBER_CHANGED, HangupCause.OUT_OF_ORDER, HangupCause.INVALID_NUMBER,
+            HangupCause.FACILITY_REJECTED, HangupCause.CONGESTION, HangupCause.NETWORK_OUT_OF_ORDER,
+            HangupCause.TEMPORARY_FAILURE, HangupCause.SWITCH_CONGESTION, HangupCause.NO_SUCH_LINE,
+            HangupCause.NOT_AVAILABLE, HangupCause.TIMER_EXPIRED,
+        ),
+        "causes.h; outbound_not_found",
+    ),
+    Rule(Outcome.CANCELLED, lambda end: end.status == "" and end.has_caller_left, "main/pickup.c; internal_cancelled"),
+    Rule(Outcome.NO_ANSWER, lambda _: True, "main/dial.c: Hangup 19, on Asterisk 16: 0"),
+)  # fmt: skip
+"""The first that applies decides. The last applies always."""
+
+
+def outcome_of(end: LegEnd) -> Outcome:
+    return next(rule.outcome for rule in RULES if rule.applies(end))
+
+
+def leg_outcome(leg: Leg, shows_hangup_requests: bool) -> Outcome:
+    """How a leg ended that is over. Its channel must be gone, since the cause comes with the Hangup."""
+    return outcome_of(leg_end(leg, shows_hangup_requests))
+
+
+def leg_end(leg: Leg, shows_hangup_requests: bool) -> LegEnd:
+    """What the graph shows of a leg that is over.
 
     A cause is believed only of a channel whose own end hung up (HangupRequest): Asterisk copies the cause of one failed
     leg to the caller and from there to the legs it gives up later, through Local channels too.
     """
-    if leg.answered_at is not None:
-        return Outcome.COMPLETED
-    if leg.lost_race:
-        return Outcome.ANSWERED_ELSEWHERE
-    match leg.status:
-        case "CANCEL":
-            return _given_up(leg)
-        case "NOANSWER" | "":
-            return _unanswered(leg)
-        case "BUSY" if leg.channel.cause == HangupCause.REJECTED:  # chan_sip's 603
-            return Outcome.REJECTED
-        case status:
-            return BY_STATUS.get(status, Outcome.NO_ANSWER)
+    channel, chain = leg.channel, leg.chain
+    call, root = channel.call, chain[-1].caller
+    rivals = [other for other in call.picked_up if other is not leg and other.chain[-1].caller is root]
+    failed = [other for other in rivals if other.connected_at is None and _ended_by(other) >= leg.began_at]
+    return LegEnd(
+        is_connected=leg.connected_at is not None,
+        is_picked_up=channel.up_at is not None or leg.status == "ANSWER",
+        is_picked_from=leg.is_picked_from,
+        is_lost_to_another=any(_was_connected_during(other, leg) for other in rivals),
+        is_pick_up_failed=bool(failed),
+        status=leg.status,
+        cause=channel.end.cause if channel.end is not None else 0,
+        tech_cause=channel.end.tech_cause if channel.end is not None else "",
+        is_cancelled_through=_is_cancelled_through(chain),
+        is_timed_out_around=any(outer.status == "NOANSWER" or outer.channel.is_originated for outer in chain[1:]),
+        is_ringing_seen=leg.rang_at is not None,
+        is_employee=bool(channel.extension),
+        has_hung_up=channel.has_hung_up,
+        has_caller_left=_has_caller_left(leg, root, failed, shows_hangup_requests),
+        has_person_hung_up=_has_person_hung_up(call, leg),
+        shows_hangup_requests=shows_hangup_requests,
+    )
 
 
-def _given_up(leg: Leg) -> Outcome:
-    """CANCEL: another took the call, or whoever dialled gave up; behind a Local channel its outer leg tells which."""
-    for each in leg.chain:
-        if each is not leg and (each.status == "NOANSWER" or each.channel.originated):
-            return Outcome.NO_ANSWER  # the outer Dial, or the Originate, timed out
-        if each.status != "CANCEL":
-            break
-        if each.channel.cause == HangupCause.ANSWERED_ELSEWHERE:
-            return Outcome.ANSWERED_ELSEWHERE
-    outermost = leg.chain[-1]
-    # main/features.c: the Local channel of a consultation by feature code is dialled by no channel.
-    is_consultation = outermost.caller is None or outermost.caller.half is not None
-    if is_consultation and not _somebody_hung_up(leg):
-        return Outcome.NO_ANSWER  # features.conf, atxfernoanswertimeout
-    return Outcome.CANCELLED
+def _was_connected_during(other: Leg, leg: Leg) -> bool:
+    return other.connected_at is not None and other.connected_at >= leg.began_at
 
 
-def _somebody_hung_up(leg: Leg) -> bool:
-    """A person hung up in the moment the ringing stopped."""
-    moments = (channel.hangup_asked_at for channel in leg.channel.call.channels.values() if channel.is_person)
-    return any(at is not None and leg.ended_at is not None and abs(at - leg.ended_at) < SAME_MOMENT for at in moments)
+def _ended_by(leg: Leg) -> float:
+    """When a leg that was picked up was over; far ahead while it is not."""
+    if leg.channel.end is not None:
+        return leg.channel.end.at
+    return leg.ended_at if leg.ended_at is not None and leg.status not in ("", "ANSWER") else float("inf")
 
 
-def _unanswered(leg: Leg) -> Outcome:
-    channel = leg.channel
-    if leg.status and not channel.asked_to_hang_up and channel.call.saw_hangup_request:
-        return Outcome.NO_ANSWER  # we hung up on it: Dial timed out
-    if channel.cause == HangupCause.REJECTED:
-        # 603 (the person pressed Decline) and 403 (the far end forbids) share a cause: SIP status tells, else ringing.
-        heard = bool(channel.extension) or leg.rang_at is not None
-        return BY_TECH_CAUSE.get(channel.tech_cause, Outcome.REJECTED if heard else Outcome.FAILED)
-    if channel.cause == HangupCause.NO_ANSWER and leg.rang_at is None and leg.status:
-        return Outcome.FAILED  # SIP 480 at once: nothing rang
-    if channel.cause in BY_CAUSE:
-        return BY_CAUSE[HangupCause(channel.cause)]
-    # No DialEnd: an Originate that timed out (Hangup 19, on Asterisk 16: 0), or its caller is gone.
-    return Outcome.CANCELLED if not leg.status and _caller_left(leg) else Outcome.NO_ANSWER
+def _is_cancelled_through(chain: list[Leg]) -> bool:
+    for leg in chain:
+        if leg.status != "CANCEL":
+            return False
+        end = leg.channel.end
+        if end is not None and end.cause == HangupCause.ANSWERED_ELSEWHERE:
+            return True
+    return False
 
 
-def _caller_left(leg: Leg) -> bool:
-    """Who dialled hung up before the ringing stopped, or in that moment."""
-    if leg.caller is None or leg.ended_at is None:
+def _has_caller_left(leg: Leg, root: Channel | None, failed: Iterable[Leg], shows_hangup_requests: bool) -> bool:
+    if root is None:
         return False
-    left_at = leg.caller.hangup_asked_at if leg.caller.call.saw_hangup_request else leg.caller.hungup_at
-    return left_at is not None and left_at < leg.ended_at + SAME_MOMENT
+    left_at = root.hangup_asked_at if shows_hangup_requests else root.end.at if root.end is not None else None
+    if left_at is None:
+        return False
+    ends = [_ended_by(each) for each in (leg, *failed)] if leg.status == "ANSWER" or failed else [leg.ended_at]
+    return any(end is not None and left_at < end + SAME_MOMENT for end in ends)
+
+
+def _has_person_hung_up(call: Call, leg: Leg) -> bool:
+    """A person hung up in the moment the ringing stopped."""
+    if leg.ended_at is None:
+        return False
+    moments = call.hangups_asked
+    first = bisect.bisect_right(moments, leg.ended_at - SAME_MOMENT)
+    return first < len(moments) and moments[first] < leg.ended_at + SAME_MOMENT
 
 
 _LOUDEST = (
@@ -144,6 +272,6 @@ _LOUDEST = (
 
 
 def together(outcomes: Iterable[Outcome]) -> Outcome | None:
-    """One word for several attempts of which none was answered: the most that was reached."""
+    """One outcome for several attempts of which none was answered: the most that was reached."""
     present = set(outcomes)
     return next((outcome for outcome in _LOUDEST if outcome in present), None)

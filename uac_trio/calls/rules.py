@@ -1,7 +1,4 @@
-"""Who is who: what the tracker is told about an installation, and how it reads names and dialled strings.
-
-Nothing here remembers anything; what is learned from events lives in ``party.py``.
-"""
+"""The ``[calls]`` table of the configuration: what an administrator says of an installation."""
 
 from __future__ import annotations
 
@@ -10,26 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import attrs
-
-UNKNOWN = "<unknown>"
-"""What Asterisk prints for an absent number or name (main/manager_channels.c, S_COR of the snapshot's fields)."""
-
-HELPER_TECHNOLOGIES = frozenset(
-    (
-        *("Local", "Message", "CBAnn", "CBRec", "Announcer", "Recorder", "Surrogate", "Bridge", "Null", "Snoop"),
-        *("UnicastRTP", "MulticastRTP"),
-    )
-)
-"""Channels that carry no person of their own."""
-
-PORT_TECHNOLOGIES = frozenset(
-    {"DAHDI", "Zap", "Dongle", "Khomp", "mISDN", "Console", "ALSA", "OSS", "Skinny", "MGCP", "VPB"}
-)
-"""Here the name after the slash is a port or span, so it never is an extension; the CallerID tells."""
-
-_OUTSIDE_CONTEXT = re.compile(r"trunk|pstn|did\b|from-did|extern|incoming|inbound|provider|dahdi", re.IGNORECASE)
-_NUMBER = re.compile(r"\+?[0-9*#]{2,}")
-_LEADING_DIGITS = re.compile(r"(\d+)[-_.]")
+import phonenumbers
 
 
 def _extensions(value: str | re.Pattern[str] | list[str] | frozenset[str]) -> re.Pattern[str] | frozenset[str]:
@@ -38,18 +16,22 @@ def _extensions(value: str | re.Pattern[str] | list[str] | frozenset[str]) -> re
     return frozenset(value) if isinstance(value, list) else value
 
 
+def _pattern(value: str | re.Pattern[str] | None) -> re.Pattern[str] | None:
+    return re.compile(value) if isinstance(value, str) else value
+
+
 def _names(value: Iterable[str]) -> frozenset[str]:
     return frozenset(value)
 
 
 @attrs.frozen(kw_only=True)
 class TrackerRules:
-    """The ``[calls]`` table of the configuration."""
+    """Who is who. Raises ValueError for a number in ``mobiles`` that is no telephone number of any country."""
 
     extensions: re.Pattern[str] | frozenset[str] = attrs.field(default=re.compile(r"^\d{2,5}$"), converter=_extensions)
     """Who is an employee: a pattern the whole number must match, or the list of numbers."""
     internal: Literal["ignore", "report"] = "ignore"
-    """Whether calls between employees are told to the CRM."""
+    """Whether calls between employees are reported to the CRM."""
     unreached: str = ""
     """The extension that owns incoming calls for which no employee's phone rang; "" = such calls are only counted."""
     unreached_by: Mapping[str, str] = attrs.field(factory=dict)
@@ -57,18 +39,34 @@ class TrackerRules:
     region: str = "RU"
     """ISO 3166 country of numbers without a country code."""
     devices: Mapping[str, str] = attrs.field(factory=dict)
-    """Endpoint (``sip-anna`` of PJSIP/sip-anna-0000001f) to extension, where neither name nor CallerID tells."""
+    """Endpoint (``sip-anna`` of PJSIP/sip-anna-0000001f) to extension, where neither name nor CallerID shows it."""
     trunks: frozenset[str] = attrs.field(default=(), converter=_names)
     """Endpoints that are lines to the outside whatever CallerID they show."""
+    mobiles: Mapping[str, str] = attrs.field(factory=dict)
+    """An employee's own outside number (mobile, home) to their extension: who answers there is the employee."""
+    only_endpoints: re.Pattern[str] | None = attrs.field(default=None, converter=_pattern)
+    """On a PBX that several companies share: the endpoints (``t1_101``) whose users are ours. None = all."""
+    only_contexts: re.Pattern[str] | None = attrs.field(default=None, converter=_pattern)
+    """The same by dialplan context of the device."""
+    only_dids: frozenset[str] = attrs.field(default=(), converter=_names)
+    """The same by the number that an incoming call dialled. Empty = all."""
+    only_tenants: frozenset[str] = attrs.field(default=(), converter=_names)
+    """The same by ``Tenantid`` of the channel. Empty = all."""
     recording_headers: tuple[str, ...] = attrs.field(default=("recordingpath", "recordingfile"), converter=tuple)
     """Headers of the Cdr event ([mappings] of cdr_manager.conf) that may hold the recording's path, best first."""
     outside_prefix: str = ""
     """What employees dial before an outside number; taken off where only the dialled digits are known."""
     linger: float = 2.0
     """Seconds a call is kept after its last Hangup for the Cdr, which comes before or after it at random."""
+    _mobile_endings: tuple[tuple[str, str], ...] = attrs.field(init=False, repr=False)
+    """(national number, extension)."""
+
+    def __attrs_post_init__(self) -> None:
+        endings = tuple((national_number(number, self.region), ext) for number, ext in self.mobiles.items())
+        object.__setattr__(self, "_mobile_endings", endings)
 
     def owner_of_unreached(self, queue: str, did: str) -> str:
-        """Whose missed call it is when nobody's phone rang; "" = nobody's."""
+        """The extension that owns a missed call for which no phone rang; "" = none."""
         return self.unreached_by.get(queue) or self.unreached_by.get(did) or self.unreached
 
     def is_extension(self, number: str) -> bool:
@@ -76,91 +74,32 @@ class TrackerRules:
             return number in self.extensions
         return self.extensions.fullmatch(number) is not None
 
+    def owner_of_mobile(self, number: str) -> str:
+        """The extension whose mobile this is, however it was dialled (prefix, 8, +7, 00); "" = no employee's."""
+        if len(number) < 7 or not self._mobile_endings:
+            return ""
+        return next((extension for ending, extension in self._mobile_endings if number.endswith(ending)), "")
 
-@attrs.frozen
-class ChannelName:
-    """``PJSIP/101-0000000a`` taken apart; ``Local/101@from-queue-00000003;2`` has ``pair`` and ``half``."""
+    def is_shared(self) -> bool:
+        """Other companies use the PBX as well."""
+        return bool(self.only_endpoints or self.only_contexts or self.only_dids or self.only_tenants)
 
-    technology: str
-    endpoint: str
-    """What stands between slash and last hyphen; of Local channels the dialled extension."""
-    pair: str = ""
-    """Local only: the name without its half; both halves share it."""
-    half: str = ""
-    """Local only: "1" (dialled, in the bridge) or "2" (runs the dialplan)."""
-
-    @property
-    def is_person(self) -> bool:
-        """A channel with a device or line behind it: somebody may be talking there."""
-        return self.technology not in HELPER_TECHNOLOGIES
-
-
-def parse_channel_name(name: str) -> ChannelName:
-    """Take a channel's name apart (main/channel.c, ``__ast_channel_alloc_ap``: ``TECH/endpoint-sequence``).
-
-    Endpoints may contain hyphens, so the sequence is what stands after the last one. Wrappers that old servers put in
-    front (``AsyncGoto/``, ``Parked/``) and marks behind (``<ZOMBIE>``) are taken away.
-    """
-    base = name.split("<", 1)[0]
-    technology, _, rest = base.partition("/")
-    if technology in ("AsyncGoto", "Parked"):
-        technology, _, rest = rest.partition("/")
-    if technology == "Local":
-        pair, _, half = base.rpartition(";")
-        return ChannelName(technology, rest.partition("@")[0], pair or base, half if pair else "")
-    return ChannelName(technology, rest.rpartition("-")[0] or rest)
+    def is_our_device(self, endpoint: str, context: str, tenant: str) -> bool:
+        """Whether a device on a shared PBX belongs to this company."""
+        return (
+            (self.only_endpoints is None or self.only_endpoints.search(endpoint) is not None)
+            and (self.only_contexts is None or self.only_contexts.search(context) is not None)
+            and (not self.only_tenants or tenant in self.only_tenants)
+        )
 
 
-def whole(text: str, default: int) -> int:
-    """A count, a cause, a state as a number; ``default`` for what is none, or is longer than Asterisk writes any."""
-    return int(text) if text.isdecimal() and len(text) <= 18 else default
-
-
-def known(number: str) -> str:
-    """The number, or "" where Asterisk says it has none."""
-    return "" if number in (UNKNOWN, "unknown", "s") else number
-
-
-def dialled_number(dial_string: str, endpoint: str) -> str:
-    """The number in a DialString, "" where there is none.
-
-    ``DialBegin`` carries what stood behind the technology in Dial(): ``101``, ``+7916...@trunk``, ``101@from-queue/n``,
-    ``trunk/+7916...``, ``g1/8495...``, ``101/sip:101@10.0.0.5:5060``; from a queue with the technology in front. Of
-    several parts that look like a number the first that is not the endpoint itself is meant: in
-    ``trunk/sip:+7916...@host`` that is the number, in ``101/sip:101@host`` there is no other.
-    """
-    parts = [part.removeprefix("sip:").removeprefix("sips:") for part in re.split(r"[/@;]", dial_string)]
-    numbers = [part for part in parts if _NUMBER.fullmatch(part)]
-    for number in numbers:
-        if number != endpoint:
-            return number
-    return numbers[0] if numbers else ""
-
-
-def extension_by_name(rules: TrackerRules, name: ChannelName) -> str:
-    """The extension that the channel's own name gives away, or ""."""
-    endpoint = name.endpoint
-    if endpoint in rules.devices:
-        return rules.devices[endpoint]
-    if name.technology in PORT_TECHNOLOGIES or endpoint in rules.trunks or not name.is_person:
-        return ""
-    if rules.is_extension(endpoint):
-        return endpoint
-    leading = _LEADING_DIGITS.match(endpoint)  # a second device of 101: PJSIP/101-mobile, SIP/101_2
-    return leading[1] if leading and rules.is_extension(leading[1]) else ""
-
-
-def is_outside_context(context: str) -> bool:
-    """A dialplan context that by its name takes calls from lines, as in FreePBX (from-trunk-*, from-pstn, ...)."""
-    return _OUTSIDE_CONTEXT.search(context) is not None
-
-
-def creation_order(uniqueid: str) -> tuple[int, int, str]:
-    """Sorts Uniqueids by the time the channels were made.
-
-    ``[systemname-]epoch.counter`` is no decimal fraction: .2 is older than .11 (main/channel_internal_api.c). Ids of a
-    client's choosing (ChannelId) sort first: such a channel begins its call.
-    """
-    epoch, _, counter = uniqueid.rpartition("-")[2].partition(".")
-    made = whole(epoch, -1), whole(counter, -1)
-    return (*made, uniqueid) if min(made) >= 0 else (0, 0, uniqueid)
+def national_number(number: str, region: str) -> str:
+    """``9261234567`` of ``+7 926 123-45-67``. Raises ValueError for what is no telephone number."""
+    try:
+        parsed = phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException as error:
+        raise ValueError(f"{number!r} is no telephone number: write it as +79261234567") from error
+    national = str(parsed.national_number)
+    if len(national) < 7:
+        raise ValueError(f"{number!r} is too short for an outside number: write it as +79261234567")
+    return national

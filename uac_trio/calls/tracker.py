@@ -1,23 +1,46 @@
 """AMI events to facts about calls: one tracker to a PBX.
 
-``process`` takes one event and the time and returns what follows. What an event means is in ``events.py``, what the
-calls are in ``book.py``, what they mean for people in ``progress.py``; here are the clock and the snapshots.
+The way of an event: adapter (``ami2.py`` or ``ami1.py``) -> call graph -> direction -> participations -> facts. Here are
+the order of these steps, the clock, and the reconciliation with listings of channels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
 import attrs
 
 from uac_trio.ami.message import Event
-from uac_trio.calls.book import CallBook
-from uac_trio.calls.call import Call, Remembered
-from uac_trio.calls.channel import Channel, ChannelState
-from uac_trio.calls.events import HANDLERS
-from uac_trio.calls.fact import Fact, Oddity
-from uac_trio.calls.rules import TrackerRules, creation_order, whole
-from uac_trio.calls.switchboard import Switchboard
+from uac_trio.calls import direction, handover
+from uac_trio.calls.ami2 import WANTED_AMI2, Ami2Adapter
+from uac_trio.calls.call import Answer, Call, ClickOrder, Direction, OriginateFailure, Recording, Remembered
+from uac_trio.calls.call_graph import CallGraph, Merge, Touched
+from uac_trio.calls.call_outcome import call_status, far_legs
+from uac_trio.calls.channel import Channel, ChannelState, HangUp
+from uac_trio.calls.channel_events import (
+    AttendedTransferred,
+    BlindTransferred,
+    CdrWritten,
+    ChannelEvent,
+    ChannelsListed,
+    ListedChannel,
+    ListingUnusable,
+    OriginateEnded,
+    Parked,
+    QueueJoined,
+    RecordingStarted,
+    ServerBooted,
+    Unparked,
+    VoicemailStarted,
+)
+from uac_trio.calls.click import CHANNEL_ID_PREFIX, is_click
+from uac_trio.calls.endpoint import Evidence
+from uac_trio.calls.fact import CallBegan, CallEnded, CallerQueued, CallMerged, Fact, NotAnEmployee, Oddity
+from uac_trio.calls.names import creation_order, parse_channel_name
+from uac_trio.calls.participations import Moment, advance, end_participation, own_unreached, recordings, stop_clocks
+from uac_trio.calls.rules import TrackerRules
+from uac_trio.calls.summary import summarise
 
 SUSPICION = 1.0
 """Seconds a channel that a listing lacks is given for its Hangup, which may be under way (the list is read from a cache
@@ -32,8 +55,16 @@ LISTED_WITHIN = 10.0
 DURATION_SLACK = 1.5
 """Seconds by which a listed Duration (whole seconds) and a channel's first event may be off."""
 
-WANTED_EVENTS = frozenset(HANDLERS) | {"CoreShowChannel", "CoreShowChannelsComplete", "FullyBooted"}
-"""Names of the events the tracker looks at; the rest may be dropped unread."""
+WANTED_EVENTS = WANTED_AMI2
+"""Names of the AMI events the tracker reads; the rest may be dropped unparsed."""
+
+
+class Adapter(Protocol):
+    """Translates the AMI of one generation of servers."""
+
+    def translate(self, event: Event) -> Sequence[ChannelEvent]: ...
+
+    def disconnected(self) -> None: ...
 
 
 @attrs.define
@@ -42,85 +73,109 @@ class CallTracker:
 
     pbx: str
     rules: TrackerRules = attrs.field(factory=TrackerRules)
-    _book: CallBook = attrs.field(init=False)
-    _listings: dict[str, list[Event]] = attrs.field(factory=dict, init=False)
-    _connected_at: float = attrs.field(default=0.0, init=False)
+    graph: CallGraph = attrs.field(init=False)
     is_synced: bool = attrs.field(default=False, init=False)
-    """A snapshot of the present connection was reconciled: what is not known here is not there."""
+    """A snapshot of the present connection was reconciled: what is not known here does not exist."""
+    _adapter: Adapter = attrs.field(init=False)
+    _ending: dict[str, Call] = attrs.field(factory=dict, init=False)
+    """Calls that are over and wait for their Cdr, in order of time."""
+    _connected_at: float = attrs.field(default=0.0, init=False)
+    _lost_at: float | None = attrs.field(default=None, init=False)
+    """When the last connection was lost."""
 
     def __attrs_post_init__(self) -> None:
-        self._book = CallBook(self.pbx, self.rules)
+        self.graph = CallGraph(self.pbx, self.rules)
+        self._adapter = Ami2Adapter(self.rules)
 
-    @property
-    def board(self) -> Switchboard:
-        """What is alive: channels, bridges, calls."""
-        return self._book.board
-
-    # -- in -----------------------------------------------------------------------------------------------------
+    # -- in ---------------------------------------------------------------------------------------------------------
 
     def process(self, event: Event, at: float) -> list[Fact]:
-        """Take in one event; what follows from it, in order of cause."""
-        handler = HANDLERS.get(event.name)
-        if handler is not None:
-            handler(self._book, event, at)
-        elif event.name == "CoreShowChannel":
-            self._listings.setdefault(event.get("ActionID"), []).append(event)
-        elif event.name == "CoreShowChannelsComplete":
-            self._take_listing(event, at)
-        elif event.name == "FullyBooted":
-            self._booted(event, at)
-        return self._take()
+        """Take in one AMI event; the facts that follow from it, in order of cause."""
+        facts: list[Fact] = []
+        for channel_event in self._adapter.translate(event):
+            facts += self.apply(channel_event, at)
+        return facts
+
+    def apply(self, event: ChannelEvent, at: float) -> Iterator[Fact]:
+        """The same for a channel event."""
+        match event:
+            case ChannelsListed():
+                yield from self._reconcile(event.channels, at)
+            case ListingUnusable():
+                self.graph.listing_expected_until = at
+                because = f"CoreShowChannels announced {event.announced} channels and listed {event.listed}: not used"
+                yield Oddity(call_id="", at=at, because=because)
+            case ServerBooted():
+                yield from self._booted(event, at)
+            case _:
+                touched = self.graph.apply(event, at)
+                yield from self._conclude(event, touched, at)
 
     def connected(self, at: float) -> None:
         self._connected_at = at
-        self._book.listed_by = at + LISTED_WITHIN
+        self.graph.listing_expected_until = at + LISTED_WITHIN
         self.is_synced = False
-        self._listings.clear()
+        self._adapter.disconnected()
 
     def lost(self, at: float) -> None:
-        """The connection is gone. Calls go on until a snapshot of the next one tells."""
-        self._book.lost_at = at
+        """The connection is gone. Calls go on until a snapshot of the next one shows their state."""
+        self._lost_at = at
         self.is_synced = False
+
+    def ordered(self, order: ClickOrder, at: float) -> list[Fact]:
+        """We ask Asterisk for a click: whatever rings for its first channel rings for this employee."""
+        call = self.graph.call_of_click(order.channel_id, at)
+        call.order = order
+        return list(self._orient(call, direction.ordered(call, self.rules), Moment(at, "Originate of ours", self.graph)))
 
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do."""
         # Both are in order of time, since what is added has the same delay.
-        ending = next((call.finish_at for call in self._book.ending.values()), None)
-        suspect = next(iter(self._book.suspects.values()), None)
-        return ending if suspect is None else suspect if ending is None else min(ending, suspect)
+        ending = next((call.finish_at for call in self._ending.values()), None)
+        missing = next(iter(self.graph.missing.values()), None)
+        return ending if missing is None else missing if ending is None else min(ending, missing)
 
     def tick(self, at: float) -> list[Fact]:
         """Do what is due."""
-        for uniqueid in [uniqueid for uniqueid, due in self._book.suspects.items() if due <= at]:
-            del self._book.suspects[uniqueid]
-            channel = self.board.channels.get(uniqueid)
+        facts: list[Fact] = []
+        for uniqueid in [uniqueid for uniqueid, due in self.graph.missing.items() if due <= at]:
+            del self.graph.missing[uniqueid]
+            channel = self.graph.channels.get(uniqueid)
             if channel is not None and channel.is_live:
-                self._book.vanish(channel, at, "not in the list of channels")
-                self._book.advance(channel.call, at, f"{channel.full_name} ended unseen")
-        for call in [
-            call for call in self._book.ending.values() if call.finish_at is not None and call.finish_at <= at
-        ]:
-            self._book.finish(call, at)
-        return self._take()
+                facts.append(self._vanish(channel, at, "not in the list of channels"))
+                facts += self._advance(channel.call, [channel], Moment(at, f"{channel.full_name} ended unseen", self.graph))
+        for call in [call for call in self._ending.values() if call.finish_at is not None and call.finish_at <= at]:
+            facts += self._finish(call, at)
+        return facts
 
     def finish(self, at: float) -> list[Fact]:
-        """There will be no more events (the end of a replay): tell every call, those still up as they stand."""
-        for call in list(self.board.calls.values()):
-            self._book.finish(call, at)
-        return self._take()
+        """There will be no more events (the end of a replay): conclude every call, those still up as they stand."""
+        return [fact for call in list(self.graph.calls.values()) for fact in self._finish(call, at)]
+
+    def remember(self, parts: Iterable[Remembered]) -> None:
+        """What an earlier run began and did not end: what turns up in the snapshot goes on under the same name."""
+        for part in parts:
+            self.graph.remembered.setdefault(part.call_id, {})[part.extension] = part
+
+    # -- out --------------------------------------------------------------------------------------------------------
+
+    @property
+    def calls(self) -> dict[str, Call]:
+        """Unfinished calls by id."""
+        return self.graph.calls
 
     def live_calls(self) -> list[Call]:
-        return [call for call in self.board.calls.values() if call.ended_at is None]
+        return [call for call in self.graph.calls.values() if call.ended_at is None and not call.is_idle]
 
     @property
     def unfinished_since(self) -> float | None:
-        """When the oldest channel was made of all calls that are not told yet; None if there is none."""
-        calls = self.board.calls.values()
+        """When the oldest channel was made of all unfinished calls; None if there is none."""
+        calls = self.graph.calls.values()
         return min((channel.created_at for call in calls for channel in call.channels.values()), default=None)
 
     def taking_part(self) -> set[tuple[str, str]]:
-        """(call id, extension) of everybody who rings or talks."""
+        """(call id, extension) of all who ring or talk."""
         return {
             (call.id, part.extension)
             for call in self.live_calls()
@@ -128,108 +183,362 @@ class CallTracker:
             if part.ended_at is None
         }
 
-    def remember(self, parts: Iterable[Remembered]) -> None:
-        """What an earlier run began and did not end: what turns up in the snapshot goes on under the same name."""
-        for part in parts:
-            self.board.remembered.setdefault(part.call_id, {})[part.extension] = part
+    # -- conclusions -------------------------------------------------------------------------------------------------
 
-    def _take(self) -> list[Fact]:
-        facts, self._book.facts = self._book.facts, []
-        return facts
+    def _conclude(self, event: ChannelEvent, touched: Touched, at: float) -> Iterator[Fact]:
+        """What follows from an event that the graph has taken in."""
+        for call in touched.reopened:
+            self._ending.pop(call.id, None)
+        for merge in touched.merges:
+            yield from self._close_absorbed(merge, Moment(at, merge.because, self.graph))
+        now = Moment(at, "", self.graph)
+        if touched.channels:
+            now = Moment(at, _because(event), self.graph)
+        yield from self._take_notes(event, now)
+        for leg in touched.legs:
+            yield from handover.notice_leg(self.graph, leg.channel.call, leg, now)
+        yield from self._follow(touched.channels, now)
 
-    # -- snapshots -----------------------------------------------------------------------------------------------
+    def _follow(self, channels: Iterable[Channel], now: Moment) -> Iterator[Fact]:
+        """Direction, then participations of each call that has a touched channel."""
+        by_call: dict[str, tuple[Call, list[Channel]]] = {}
+        for channel in channels:
+            by_call.setdefault(channel.call.id, (channel.call, []))[1].append(channel)
+            if channel.home is not None and channel.home.id in self.graph.calls and not channel.home.merged_into:
+                by_call.setdefault(channel.home.id, (channel.home, []))[1].append(channel)
+        for call, touched in by_call.values():
+            before = call.orientation
+            for channel in touched:
+                yield from self._orient_by(call, channel, now)
+            yield from self._advance(call, touched if call.orientation is before else _all_of(call, touched), now)
+            if call.queue is not None and call.queue.waiting is not None and call.answer is not None:
+                yield from handover.notice_sent_on(call, "redirect", call.queue.name, now, because=handover.REDIRECT)
 
-    def _take_listing(self, event: Event, at: float) -> None:
-        items = self._listings.pop(event.get("ActionID"), [])
-        count = event.get("ListItems")
-        if whole(count, len(items)) != len(items):
-            self._book.listed_by = at
-            because = f"CoreShowChannels announced {count} channels and listed {len(items)}: not used"
-            self._book.facts.append(Oddity(call_id="", at=at, because=because))
+    def _orient_by(self, call: Call, channel: Channel, now: Moment) -> Iterator[Fact]:
+        leg = channel.leg
+        if leg is not None and channel.is_person:
+            identity = direction.device_of_click(call, leg, self.rules)
+            if identity is not None:
+                self.graph.identify(channel, identity)
+            elif not channel.extension and leg.rang_at is not None and leg.rang_at == now.at:
+                yield from _not_an_employee(call, channel, now)
+        yield from self._orient(call, direction.orient(call, channel, self.rules), now)
+
+    def _orient(self, call: Call, orientation: direction.Orientation, now: Moment) -> Iterator[Fact]:
+        before = call.orientation
+        if orientation == before:
             return
-        self.resync(items, at)
+        call.orientation = orientation
+        if orientation.direction is Direction.INBOUND and not call.has_met_line:
+            call.has_met_line = True
+        if orientation.direction is before.direction or orientation.direction is None:
+            return
+        if before.direction is Direction.INTERNAL:
+            for participation in call.participations:  # between colleagues until now, a customer's call from now on
+                participation.is_announced = participation.ended_at is not None
+        yield CallBegan(
+            call_id=call.id, at=now.at, because=now.because, direction=orientation.direction,
+            customer=orientation.customer, did=orientation.did,
+        )  # fmt: skip
 
-    def resync(self, listing: Iterable[Event], at: float) -> None:
-        """Reconcile with CoreShowChannel items: end what is gone, adopt what is new, go on with the rest."""
-        self._book.listed_by = at
-        items = sorted(listing, key=lambda item: creation_order(item.get("Uniqueid")))
-        for item in items:
-            self.board.recognise(item.get("Uniqueid"), item.get("Linkedid"), at)
-        listed = {item.get("Uniqueid") for item in items}
-        for channel in self.board.live_channels:
-            if channel.uniqueid not in listed:
-                if channel.seen_at < self._connected_at:
-                    self._book.vanish(channel, at, "gone when the connection was back")
-                else:
-                    self._book.suspects.setdefault(channel.uniqueid, at + SUSPICION)
-        for item in items:
-            self._restore(item, at)
-        self._advance_all(at, "list of channels")
-        self.board.forget_remembered()
-        for call in self.live_calls():
+    def _advance(self, call: Call, touched: Iterable[Channel], now: Moment) -> Iterator[Fact]:
+        if call.merged_into:
+            return  # concluded as it was; its channels are the survivor's
+        yield from advance(call, touched, now)
+        call.seen_at = max(call.seen_at, now.at)
+        if call.ended_at is None and not call.live:
+            self._end(call, now.at)
+
+    def _end(self, call: Call, at: float) -> None:
+        """It has no channel any more; what may still come of it is waited for."""
+        ends = [channel.end.at for channel in call.channels.values() if channel.end is not None]
+        call.ended_at = max(ends, default=at)
+        call.finish_at = at + self.rules.linger
+        self._ending[call.id] = call
+
+    def _close_absorbed(self, merge: Merge, now: Moment) -> Iterator[Fact]:
+        """The absorbed call ends, and is reported as it was if it was one that people made."""
+        absorbed = merge.absorbed
+        for participation in absorbed.participations:
+            if participation.ended_at is None:
+                yield from end_participation(absorbed, participation, now)
+        absorbed.talk.run(False, now.at)
+        absorbed.talkers.clear()
+        absorbed.undecided.clear()
+        absorbed.ended_at = now.at
+        if absorbed.legs:
+            yield CallMerged(call_id=absorbed.id, at=now.at, because=now.because, into=merge.survivor.id)
+        absorbed.finish_at = now.at + self.rules.linger
+        self._ending[absorbed.id] = absorbed
+
+    def _take_notes(self, event: ChannelEvent, now: Moment) -> Iterator[Fact]:
+        """What some events mean beyond the graph."""
+        match event:
+            case BlindTransferred():
+                yield from handover.blind(self.graph, event, now)
+            case AttendedTransferred():
+                yield from handover.attended(self.graph, event, now)
+            case Parked():
+                yield from handover.parked(self.graph, event, now)
+            case Unparked():
+                yield from handover.unparked(self.graph, event, now)
+            case QueueJoined():
+                yield from self._queued(event, now)
+            case OriginateEnded() if not event.is_success:
+                yield from self._originate_failed(event, now)
+            case CdrWritten():
+                self._take_cdr(event)
+            case VoicemailStarted():
+                channel = self.graph.find(event.channel)
+                if channel is not None:
+                    channel.call.has_voicemail = True
+            case RecordingStarted():
+                channel = self.graph.find(event.channel)
+                if channel is not None:
+                    channel.call.recordings.append(Recording(event.path, channel.uniqueid))
+
+    def _queued(self, event: QueueJoined, now: Moment) -> Iterator[Fact]:
+        channel = self.graph.find(event.channel)
+        if channel is None:
+            return
+        call = channel.call
+        yield from handover.notice_sent_on(call, "redirect", event.queue, now, because=handover.REDIRECT)
+        because = f"QueueCallerJoin {channel.full_name}"
+        yield CallerQueued(call_id=call.id, at=now.at, because=because, queue=event.queue, position=event.position)
+
+    def _take_cdr(self, event: CdrWritten) -> None:
+        graph = self.graph
+        channel = graph.channels.get(event.uniqueid)
+        call = channel.call if channel is not None else graph.find_call(event.linkedid)
+        if call is None:
+            return
+        if channel is not None and channel.home is not None and channel.home.id in graph.calls and channel.home.legs:
+            call = channel.home
+        if event.application == "Queue" and call.queue is None:  # without class agent nothing else names it
+            call.queue = handover.visit(event.data)
+        if not event.is_answered:
+            return
+        if event.application == "VoiceMail" and not event.destination:
+            call.has_voicemail = True
+        if event.recording and event.destination:
+            recording = Recording(event.recording, event.uniqueid, event.destination, event.billable_secs)
+            call.recordings.append(recording)
+
+    def _originate_failed(self, event: OriginateEnded, now: Moment) -> Iterator[Fact]:
+        """It names what would have been dialled: the customer of a click whose CallerID was not the customer's.
+
+        Without a ChannelId of the client's it has no Uniqueid, only the channel that was asked for (main/pbx.c); its
+        call is just ending.
+        """
+        graph, rules = self.graph, self.rules
+        asked = event.asked.removesuffix("/n") + "-"
+        is_ours = event.uniqueid.startswith(CHANNEL_ID_PREFIX)
+        source = graph.channels.get(event.uniqueid)
+        if source is None and not is_ours:
+            named = [channel for channel in graph.channels.values() if channel.full_name.startswith(asked)]
+            source = next((channel for channel in reversed(named) if channel.is_originated), None)
+        if source is not None:
+            call = source.call
+        elif is_ours and not graph.is_gone(event.uniqueid):
+            # No channel could be made, or its Newchannel is still on its way.
+            call = graph.call_of_click(event.uniqueid, now.at)
+            self._end(call, now.at)
+        else:
+            return
+        is_internal = rules.is_extension(event.exten)
+        number = event.exten if is_internal else event.exten.removeprefix(rules.outside_prefix)
+        name = parse_channel_name(asked)
+        employee = rules.devices.get(name.endpoint) or (name.endpoint if rules.is_extension(name.endpoint) else "")
+        if call.order is not None:
+            employee, number = call.order.employee, call.order.number
+        call.failure = OriginateFailure(event.reason, employee, number)
+        if source is not None and not call.orientation.customer and number and not is_internal:
+            call.orientation = attrs.evolve(call.orientation, customer=number)
+            yield from self._advance(call, call.channels.values(), Moment(now.at, "OriginateResponse Failure", graph))
+
+    # -- ends --------------------------------------------------------------------------------------------------------
+
+    def _finish(self, call: Call, at: float) -> Iterator[Fact]:
+        """Emit the call's last facts and drop it."""
+        self._ending.pop(call.id, None)
+        now = Moment(at, "the call is over", self.graph)
+        if call.ended_at is None:
+            now = Moment(at, "the recording of events ends here", self.graph)
+            call.is_inferred = True
             for participation in call.participations:
-                if participation.ended_at is None and call.inferred:  # somebody sent the customer on unseen
-                    self._book.notice_sent_on(call, "blind", participation.extension, at, "list of channels")
-                    self._book.advance(call, at, "list of channels")
-        self.is_synced = True
+                if participation.ended_at is None:
+                    yield from end_participation(call, participation, now)
+        if self._is_reported(call):
+            ended_at = call.ended_at if call.ended_at is not None else at
+            call.orientation = direction.at_the_end(call, self.rules)
+            yield from self._own_unreached(call, Moment(ended_at, "no employee's phone rang", self.graph))
+            yield from recordings(call, now)
+            summary = summarise(call, at, self.graph.shows_hangup_requests)
+            yield CallEnded(call_id=call.id, at=at, because=now.because, ended_at=ended_at, summary=summary)
+        self.graph.forget(call)
 
-    def _advance_all(self, at: float, because: str) -> None:
-        """Several channels changed at once, some of them (those that vanished) some time ago."""
+    def _is_reported(self, call: Call) -> bool:
+        """Whether people made this call. What never was one of its own: a pickup, the retrieval of a parked call, the
+        recall after a transfer, an agent who waits on the line, another company's call on a shared PBX."""
+        is_announced = any(part.is_announced for part in call.participations)
+        if call.merged_into and not far_legs(call) and not is_announced:
+            return False
+        if is_click(call):
+            return True
+        people = [channel for channel in call.channels.values() if channel.is_person]
+        return bool(people) and not call.is_agents and (is_announced or not self._is_foreign(call, people))
+
+    def _is_foreign(self, call: Call, people: list[Channel]) -> bool:
+        """On a PBX that companies share: the call dialled another's number, or reached none but their phones."""
+        if not self.rules.is_shared():
+            return False
+        if any(channel.extension for channel in people):
+            return False
+        dids = self.rules.only_dids
+        if dids and call.orientation.did not in dids:
+            return True
+        return any(channel.identity.evidence is Evidence.NOT_OURS for channel in people)
+
+    def _own_unreached(self, call: Call, now: Moment) -> Iterator[Fact]:
+        """An incoming call for which no employee's phone rang must not vanish: it gets an owner, if one is set."""
+        parties = call.orientation
+        owner = self.rules.owner_of_unreached(call.queue.name if call.queue else "", parties.did)
+        is_unreached = parties.direction is Direction.INBOUND and not call.participations and not call.merged_into
+        if owner and is_unreached:
+            yield from own_unreached(call, owner, call_status(call, self.graph.shows_hangup_requests), now)
+
+    def _vanish(self, channel: Channel, at: float, because: str) -> Fact:
+        """A channel ended unseen; when, is not known: as long ago as can be. What follows is left to ``_advance``."""
+        call, lost_at = channel.call, self._lost_at
+        ended_at = min(at, lost_at) if lost_at is not None and channel.seen_at <= lost_at else at
+        ended_at = max(ended_at, call.seen_at)
+        call.is_inferred = True
+        self.graph.hang_up(channel, HangUp(ended_at))
+        stop_clocks(call, ended_at, self.graph)
+        return Oddity(call_id=call.id, at=ended_at, because=f"{channel.full_name} ended unseen: {because}")
+
+    # -- snapshots ---------------------------------------------------------------------------------------------------
+
+    def _reconcile(self, listed: Sequence[ListedChannel], at: float) -> Iterator[Fact]:
+        """Compare a listing with what is known: end what is gone, adopt what is new, go on with the rest."""
+        facts: list[Fact] = []
+        graph = self.graph
+        graph.listing_expected_until = at
+        items = sorted(listed, key=lambda item: creation_order(item.view.uniqueid))
+        for item in items:
+            graph.recognise(item.view, at)
+        known = {item.view.uniqueid for item in items}
+        for channel in graph.live_channels:
+            if channel.uniqueid not in known:
+                if channel.seen_at < self._connected_at:
+                    facts.append(self._vanish(channel, at, "gone when the connection was back"))
+                else:
+                    graph.missing.setdefault(channel.uniqueid, at + SUSPICION)
+        for item in items:
+            facts += self._restore(item, at)
+        now = Moment(at, "list of channels", graph)
+        facts += self._advance_all(now)
+        graph.forget_remembered()
         for call in self.live_calls():
-            self._book.advance(call, at, because)
-        self._book.facts.sort(key=lambda fact: fact.at)
+            for participation in [part for part in call.participations if part.ended_at is None and call.is_inferred]:
+                # the customer was sent on unseen
+                to = participation.extension
+                facts += handover.notice_sent_on(call, "blind", to, now, because="list of channels")
+                facts += self._advance(call, call.live.values(), now)
+        self.is_synced = True
+        facts.sort(key=lambda fact: fact.at)
+        yield from facts
 
-    def _restore(self, item: Event, at: float) -> None:
-        is_new = item.get("Uniqueid") not in self.board.channels
-        channel = self._book.channel(item, at)
+    def _advance_all(self, now: Moment) -> Iterator[Fact]:
+        """Several channels changed at once, some of them (those that vanished) some time ago."""
+        for call in [call for call in self.graph.calls.values() if call.ended_at is None]:
+            yield from self._advance(call, call.channels.values(), now)
+
+    def _restore(self, item: ListedChannel, at: float) -> Iterator[Fact]:
+        is_new = item.view.uniqueid not in self.graph.channels
+        channel, touched = self.graph.restore(item.view, item.bridge, at)
+        now = Moment(at, "list of channels", self.graph)
         if channel is None or not channel.is_live:
             return
-        created_at = at - _seconds(item.get("Duration"))
+        call = channel.call
+        created_at = at - item.duration
         if is_new or created_at < channel.created_at - DURATION_SLACK:  # older than our connection
             channel.created_at = created_at
-            channel.call.is_adopted = True
-            channel.call.started_at = min(channel.call.started_at, created_at)
-        bridge = item.get("BridgeId")
-        if bridge and channel.bridge != bridge:
-            self.board.enter_bridge(channel, bridge, "")
-        elif not bridge and channel.bridge:
-            self.board.leave_bridge(channel)
+            call.is_adopted = True
+            call.started_at = min(call.started_at, created_at)
+        if is_new and call.remembered and call.direction is None:
+            yield from self._recall(call, now)
+        for merge in touched.merges:
+            yield from self._close_absorbed(merge, now)
         if channel.leg is None or (is_new and channel.leg.caller is None):  # that it rings has made a leg already
-            self._restore_leg(channel, item.get("Application"), at)
+            yield from self._restore_leg(channel, item.application, now)
+        if channel is channel.call.source:
+            yield from self._orient_by(channel.call, channel, now)
 
-    def _restore_leg(self, channel: Channel, application: str, at: float) -> None:
+    def _recall(self, call: Call, now: Moment) -> Iterator[Fact]:
+        """Go on with what an earlier run reported of the call."""
+        parts = list(call.remembered.values())
+        orientation = direction.remembered(parts)
+        call.has_met_line = call.has_met_line or orientation.direction is not Direction.INTERNAL
+        answered = [(part.answered_at, part) for part in parts if part.answered_at is not None]
+        if answered:
+            at, first = min(answered, key=lambda each: each[0])
+            call.talk.since = at
+            call.answer = Answer(at, first.customer if first.extension == orientation.operator else first.extension)
+        yield from self._orient(call, orientation, Moment(now.at, "reported before the restart", self.graph))
+
+    def _restore_leg(self, channel: Channel, application: str, now: Moment) -> Iterator[Fact]:
         """A dialled channel runs AppDial or AppQueue (its caller is in Dial or Queue), or AppDial2 (it is an
         Originate's; main/dial.c)."""
         if application not in ("AppDial", "AppQueue", "AppDial2"):
             return
-        source = channel.call.source
-        channel.originated = application == "AppDial2" and channel is source
+        call = channel.call
+        source = call.source
+        channel.is_originated = application == "AppDial2" and channel is source
         caller = source.half or source if source is not None else None  # a Local;1's other half runs the dialplan
-        if caller is channel or source is channel or (caller is not None and caller.bridge != channel.bridge):
-            caller = None  # who dials is in no bridge while it rings, and in the same one later
-        leg = self._book.begin_leg(channel, caller, "", at)
-        if channel.state == ChannelState.UP:
+        if caller is channel or source is channel or (caller is not None and caller.bridge is not channel.bridge):
+            caller = None  # the caller is in no bridge while it rings, and in the same one later
+        leg = self.graph.begin_leg(channel, caller, "", now.at)
+        if channel.view.state == ChannelState.UP:
             leg.rang_at = leg.began_at = channel.created_at
-            leg.answered_at = leg.ended_at = at
+            leg.ended_at = now.at
             leg.status = "ANSWER"
-        if (
-            channel.state in (ChannelState.RINGING, ChannelState.UP) or channel.originated
-        ):  # else its DialBegin may come
-            self._book.direct(channel.call, leg, at, "list of channels")
+            call.picked_up[leg] = None
+        if channel.view.state in (ChannelState.RINGING, ChannelState.UP) or channel.is_originated:
+            yield from self._orient_by(call, channel, now)  # else its DialBegin may come
 
-    def _booted(self, event: Event, at: float) -> None:
+    def _booted(self, event: ServerBooted, at: float) -> Iterator[Fact]:
         """A server that was up for less time than a channel has lived restarted in between: the channel is gone."""
-        uptime = whole(event.get("Uptime"), -1)
-        if uptime < 0:
-            return
-        booted_at = at - uptime - BOOT_SLACK
-        for channel in self.board.live_channels:
-            if channel.seen_at < booted_at or (self._book.lost_at is not None and channel.created_at < booted_at):
-                self._book.vanish(channel, at, "Asterisk was restarted")
-        self._advance_all(at, "FullyBooted")
+        booted_at = at - event.uptime - BOOT_SLACK
+        gone = [
+            channel
+            for channel in self.graph.live_channels
+            if channel.seen_at < booted_at or (self._lost_at is not None and channel.created_at < booted_at)
+        ]
+        facts = [self._vanish(channel, at, "Asterisk was restarted") for channel in gone]
+        facts += self._advance_all(Moment(at, "FullyBooted", self.graph))
+        facts.sort(key=lambda fact: fact.at)
+        yield from facts
 
 
-def _seconds(duration: str) -> float:
-    """``hh:mm:ss`` of a CoreShowChannel; hours may exceed 99."""
-    parts = [whole(part, 0) for part in duration.split(":")[:3]]
-    return float(sum(part * 60**power for power, part in enumerate(reversed(parts))))
+def _all_of(call: Call, touched: Iterable[Channel]) -> Iterable[Channel]:
+    """Another direction concerns all who are in the call."""
+    return {**dict.fromkeys(touched), **dict.fromkeys(call.live.values())}
+
+
+def _not_an_employee(call: Call, channel: Channel, now: Moment) -> Iterator[Fact]:
+    """A phone rings that is no employee's by the rules. A line that was dialled with an outside number needs no word."""
+    evidence = channel.identity.evidence
+    if evidence in (Evidence.DIALLED, Evidence.TRUNKS, Evidence.LINE_BEFORE, Evidence.CONTEXT):
+        return
+    because = f"{channel.full_name} rang: no employee, since {evidence.value}"
+    yield NotAnEmployee(call_id=call.id, at=now.at, because=because, channel=channel.full_name)
+
+
+def _because(event: ChannelEvent) -> str:
+    """The event in short, with the channel it is about."""
+    for name in ("dialled", "channel", "picker", "retriever", "parkee", "first", "transferer"):
+        about = getattr(event, name, None)
+        if about is not None:
+            return f"{event.event} {about.name}"
+    return event.event

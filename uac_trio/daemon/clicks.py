@@ -13,14 +13,15 @@ def log_click(fact: Fact) -> None:
     """A line for each call that we originated and that is over, and for each that never came about."""
     if not isinstance(fact, CallEnded):
         return
-    click = fact.record.get("click2call")
+    summary = fact.summary
+    click = summary.click
     if click is None:
         return
     log.info(
         "click2call.ended",
         call=fact.call_id,
-        extension=fact.record["caller"],
-        customer=fact.record["customer"] or fact.record["called"],
-        outcome=click["outcome"],
-        words=click["words"],
+        extension=summary.caller or None,
+        customer=summary.customer or summary.called or None,
+        outcome=click.outcome,
+        words=click.words,
     )

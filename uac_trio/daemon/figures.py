@@ -36,7 +36,6 @@ VERDICTS = {
     Ruling.UNKNOWN: "unknown",
 }
 
-_WORD = re.compile(r"[a-z][a-z_-]{0,30}")
 
 
 @attrs.define(eq=False)
@@ -88,12 +87,10 @@ class Figures:
     def count_fact(self, fact: Fact) -> None:
         match fact:
             case CallEnded():
-                record = fact.record
-                self._calls.labels(str(record.get("direction")), str(record.get("status"))).inc()
-                became = record.get("click2call")
-                if isinstance(became, dict):
-                    outcome = str(became.get("outcome"))
-                    self._clicks.labels(outcome if _WORD.fullmatch(outcome) else "other").inc()
+                summary = fact.summary
+                self._calls.labels(summary.direction.value, summary.status.value).inc()
+                if summary.click is not None:
+                    self._clicks.labels(summary.click.outcome).inc()
             case ParticipationEnded():
                 self._participations.labels(fact.direction.value, fact.outcome.value).inc()
             case Oddity():

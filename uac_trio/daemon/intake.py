@@ -230,8 +230,14 @@ def log_fact(fact: Fact, _requests: Sequence[CallbackRequest]) -> None:
                 inferred=fact.inferred,
             )
         case CallEnded():
-            told = {name: fact.record.get(name) for name in ("direction", "status", "customer")}
-            log.info("calls.ended", call=fact.call_id, **told)
+            summary = fact.summary
+            log.info(
+                "calls.ended",
+                call=fact.call_id,
+                direction=summary.direction.value,
+                status=summary.status.value,
+                customer=summary.customer or None,
+            )
             log_click(fact)
         case Oddity():
             log.warning("calls.odd", call=fact.call_id, because=fact.because)

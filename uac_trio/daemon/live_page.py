@@ -11,7 +11,8 @@ from typing import Any
 import attrs
 
 from uac_trio.ami_client import AMIStatus
-from uac_trio.calls.call import Direction, Part
+from uac_trio.calls.call import Direction
+from uac_trio.calls.participation import Role
 from uac_trio.daemon.standing import Standing
 from uac_trio.daemon.watching import Share, Told, WatchedCall, Watching
 from uac_trio.logs import mask_number, mask_text
@@ -168,7 +169,7 @@ def _call(
 def _share(share: Share) -> dict[str, Any]:
     return {
         "extension": share.extension,
-        "does": "calls" if share.part is Part.CALLER and share.state == "ringing" else share.state,
+        "does": "calls" if share.role is Role.CALLER and share.state == "ringing" else share.state,
         "began_at": share.began_at,
         "since": share.answered_at if share.answered_at is not None else share.began_at,
         "outcome": share.outcome.value if share.outcome else "",

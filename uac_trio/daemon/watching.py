@@ -14,7 +14,8 @@ from contextlib import contextmanager
 import attrs
 import structlog
 
-from uac_trio.calls.call import Direction, Part
+from uac_trio.calls.call import Direction
+from uac_trio.calls.participation import Role
 from uac_trio.calls.fact import (
     CallBegan,
     CallEnded,
@@ -26,7 +27,7 @@ from uac_trio.calls.fact import (
     ParticipationAnswered,
     ParticipationBegan,
     ParticipationEnded,
-    QueueJoined,
+    CallerQueued,
 )
 from uac_trio.calls.outcome import Outcome
 from uac_trio.daemon.figures import Figures
@@ -76,7 +77,7 @@ class Share:
     """One employee's part in a call. Times are the PBX's."""
 
     extension: str
-    part: Part
+    role: Role
     began_at: float
     answered_at: float | None = None
     ended_at: float | None = None
@@ -120,7 +121,7 @@ class WatchedCall:
         for share in reversed(self.shares):
             if share.extension == fact.extension and share.began_at == fact.began_at:
                 return share
-        share = Share(extension=fact.extension, part=fact.part, began_at=fact.began_at)
+        share = Share(extension=fact.extension, part=fact.role, began_at=fact.began_at)
         self.shares.append(share)
         return share
 
@@ -227,7 +228,7 @@ class Watching:
         match fact:
             case CallBegan():
                 call.direction, call.customer, call.did = fact.direction, fact.customer, fact.did
-            case QueueJoined():
+            case CallerQueued():
                 call.queue = fact.queue
             case CallTransferred():
                 call.notes.append(f"{fact.type} transfer by {fact.by} to {fact.to}")
@@ -270,13 +271,13 @@ class Watching:
 
     def _end(self, fact: CallEnded, at: float) -> None:
         call = self.live.pop(fact.call_id, None) or self.ended[fact.call_id]
-        call.status = str(fact.record.get("status") or "")
-        call.customer = call.customer or str(fact.record.get("customer") or "")
-        call.did = call.did or str(fact.record.get("did") or "")
+        summary = fact.summary
+        call.status = summary.status.value
+        call.customer = call.customer or summary.customer
+        call.did = call.did or summary.did
         call.ended_at = fact.ended_at
-        became = fact.record.get("click2call")
-        if isinstance(became, dict):
-            call.click = str(became.get("words") or became.get("outcome") or "")
+        if summary.click is not None:
+            call.click = summary.click.words
             for click in self.clicks:
                 if click.call_id == call.id:
                     click.words = call.click

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from uac_trio.calls.call import Direction, Part
+from uac_trio.calls.call import Direction
+from uac_trio.calls.participation import Role
 from uac_trio.calls.fact import (
     CallEnded,
     Fact,
@@ -126,7 +127,7 @@ class Translator:
 
     def translate(self, fact: Fact) -> list[CallbackRequest]:
         """The requests that follow from one fact, in the order they must be sent in."""
-        if isinstance(fact, OfParticipation) and fact.direction is Direction.INTERNAL and fact.part is Part.CALLEE:
+        if isinstance(fact, OfParticipation) and fact.direction is Direction.INTERNAL and fact.role is Role.CALLEE:
             return []  # the CRM keeps one row of an internal call, the caller's
         is_stock = self.account.flavour is Flavour.STOCK
         requests = list(self._in_stock(fact) if is_stock else self._in_salesplatform(fact))
@@ -193,14 +194,14 @@ class Translator:
             case RecordingKnown() if row is not None:
                 yield from self._record(whole, fact)
             case CallEnded() if row is not None:
-                row.outcome, row.ended_at = Outcome(fact.record["status"]), fact.ended_at
-                row.talk_secs = fact.record["talk_secs"] or 0.0
+                row.outcome, row.ended_at = fact.summary.status, fact.ended_at
+                row.talk_secs = fact.summary.talk_secs or 0.0
                 yield whole.end_call(row)
                 yield whole.hangup(row)
 
     def _start_app(self, make: RequestMaker, fact: ParticipationBegan) -> CallbackRequest:
         caller, dialled = self._ends(fact)
-        outbound = fact.part is Part.CALLER
+        outbound = fact.role is Role.CALLER
         # Outbound, StartApp takes the number from callerIdName if callerIdNumber is the peer in ``channel``.
         return make.request(
             Step.START_APP,
@@ -220,7 +221,7 @@ class Translator:
     def _ends(self, fact: OfParticipation) -> tuple[str, str]:
         """(who calls, who is called), bare numbers both."""
         customer = field.number(fact.customer)
-        if fact.part is Part.CALLER:
+        if fact.role is Role.CALLER:
             return fact.extension, customer
         if fact.direction is Direction.INBOUND and self.is_extension(customer):
             # A stranger who shows an employee's number. vTiger would make the row that employee's, outbound, and the

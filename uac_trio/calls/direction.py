@@ -1,0 +1,152 @@
+"""Who called whom: the direction of a call, its customer and its operator, concluded from the graph in one place."""
+
+from __future__ import annotations
+
+import attrs
+
+from uac_trio.calls.call import Call, Direction, Orientation, Remembered
+from uac_trio.calls.call_outcome import is_near, near_legs
+from uac_trio.calls.channel import Channel, ChannelState, Leg
+from uac_trio.calls.click import is_click
+from uac_trio.calls.endpoint import Evidence, Identity
+from uac_trio.calls.names import known
+from uac_trio.calls.participation import Role
+from uac_trio.calls.rules import TrackerRules
+
+
+def orient(call: Call, channel: Channel, rules: TrackerRules) -> Orientation:
+    """What the call's orientation is once ``channel`` is as it is now."""
+    leg = channel.leg
+    if leg is None or not channel.is_person:
+        return _by_source(call, channel)
+    if is_near(call, leg):
+        return _by_near_leg(call, leg, rules)
+    return _by_far_leg(call, leg)
+
+
+def _by_source(call: Call, channel: Channel) -> Orientation:
+    """A line that calls us begins an incoming call."""
+    is_calling = channel.view.state in (ChannelState.RING, ChannelState.UP) and channel is call.source
+    if call.direction is not None or not is_calling or not channel.is_line or channel.is_originated:
+        now = call.orientation
+        if channel is call.source and now.direction is Direction.INBOUND and not now.customer:
+            return attrs.evolve(now, customer=channel.view.number)  # an analogue line learns the number later
+        return now
+    return inbound(channel)
+
+
+def inbound(source: Channel) -> Orientation:
+    return Orientation(
+        direction=Direction.INBOUND,
+        customer=source.origin.number or source.view.number,
+        customer_name=source.origin.caller_name,
+        did=known(source.origin.exten),
+    )
+
+
+def _by_near_leg(call: Call, leg: Leg, rules: TrackerRules) -> Orientation:
+    """The first leg of an Originate: the employee who clicked, on all their devices; or a customer first."""
+    now, source = call.orientation, call.source or leg.channel
+    customer = now.customer
+    if not leg.channel.extension:
+        return attrs.evolve(now, direction=Direction.OUTBOUND, customer=customer or leg.number)
+    # What the employee's phone shows is the customer: of ours the connected line, of others' orders the CallerID.
+    shown = source.view.connected if is_click(call) else source.view.number
+    if not customer and not rules.is_extension(shown):
+        customer = shown
+    if now.direction is Direction.INTERNAL:
+        return attrs.evolve(now, operator=_operator(call, now))
+    return attrs.evolve(now, direction=Direction.OUTBOUND, customer=customer, operator=_operator(call, now))
+
+
+def _operator(call: Call, now: Orientation) -> str:
+    """Who clicked: as ordered; else who picked up, else whose phone rings, else whose phone was tried first."""
+    if call.order is not None:
+        return call.order.employee
+    legs = [leg for leg in near_legs(call) if leg.channel.extension]
+    picked_up = [leg for leg in legs if leg.channel.up_at is not None or leg.status == "ANSWER"]
+    ringing = [leg for leg in legs if leg.rang_at is not None and leg.ended_at is None]
+    chosen = (picked_up or ringing or legs)[:1]
+    if ringing and not picked_up and now.operator in {leg.channel.extension for leg in ringing}:
+        return now.operator
+    return chosen[0].channel.extension if chosen else now.operator
+
+
+def _by_far_leg(call: Call, leg: Leg) -> Orientation:
+    now, channel = call.orientation, leg.channel
+    source = call.source or channel
+    if now.customer and now.direction in (Direction.INBOUND, Direction.OUTBOUND):
+        return now
+    is_from_line = source.is_line and not source.is_originated
+    if now.direction is None and is_from_line:
+        return inbound(source)
+    if not channel.extension:
+        if not _is_number_certain(leg):
+            return now
+        asks_operator = now.direction in (None, Direction.INTERNAL)
+        operator = now.operator or (source.extension if asks_operator else "")
+        return attrs.evolve(now, direction=Direction.OUTBOUND, operator=operator, customer=leg.number)
+    if now.direction is None and source.extension:
+        # A source that did not begin the call: its beginning was over before we came.
+        operator = source.extension if source.uniqueid == call.linkedid else now.operator
+        called = known(source.origin.exten) or channel.extension
+        return attrs.evolve(now, direction=Direction.INTERNAL, operator=operator, called=called)
+    if now.direction is Direction.OUTBOUND and now.operator:  # a click on a colleague's number
+        return attrs.evolve(now, direction=Direction.INTERNAL, called=channel.extension)
+    return now
+
+
+def _is_number_certain(leg: Leg) -> bool:
+    """An IAX2 channel rings before its DialBegin (chan_iax2.c, iax2_call), with the dialled digits as its CallerID. So
+    without a DialString the number waits until the leg is answered or over."""
+    return bool(leg.dial_string) or leg.channel.up_at is not None or leg.ended_at is not None
+
+
+def ordered(call: Call, rules: TrackerRules) -> Orientation:
+    """A click of ours: employee and number are known before any phone rings."""
+    order = call.order
+    if order is None:
+        return call.orientation
+    if rules.is_extension(order.number):
+        return Orientation(direction=Direction.INTERNAL, operator=order.employee, called=order.number)
+    return Orientation(direction=Direction.OUTBOUND, operator=order.employee, customer=order.number)
+
+
+def device_of_click(call: Call, leg: Leg, rules: TrackerRules) -> Identity | None:
+    """The identity of a device that a click rang for its employee, where nothing else shows it: their mobile."""
+    if leg.channel.extension or not is_near(call, leg):
+        return None
+    if call.order is not None:
+        return Identity(call.order.employee, Evidence.CLICK)
+    asked = call.source.name.endpoint if call.source is not None else ""
+    if is_click(call) and call.source is not leg.channel and rules.is_extension(asked):
+        return Identity(asked, Evidence.CLICK)
+    return None
+
+
+def at_the_end(call: Call, rules: TrackerRules) -> Orientation:
+    """The orientation of a call that is over, where nothing concluded it while it went on."""
+    now, source, failure = call.orientation, call.source, call.failure
+    if now.direction is not None:
+        return now
+    if source is not None and source.is_line and not source.is_originated:
+        return inbound(source)
+    if source is not None and source.extension:
+        called = known(source.origin.exten)
+        return attrs.evolve(now, direction=Direction.INTERNAL, operator=source.extension, called=called)
+    if not is_click(call):
+        return now
+    # No phone was ever called: all that is known is what was asked for.
+    employee, number = (failure.employee, failure.number) if failure is not None else ("", "")
+    if rules.is_extension(number):
+        return attrs.evolve(now, direction=Direction.INTERNAL, operator=employee, called=number)
+    return attrs.evolve(now, direction=Direction.OUTBOUND, operator=employee, customer=now.customer or number)
+
+
+def remembered(parts: list[Remembered]) -> Orientation:
+    """As an earlier run reported it."""
+    first = next((part for part in parts if part.role is Role.CALLER), parts[0])
+    operator = first.extension if first.role is Role.CALLER else ""
+    if first.direction is Direction.INTERNAL:
+        return Orientation(direction=first.direction, operator=operator, called=first.customer)
+    return Orientation(direction=first.direction, operator=operator, customer=first.customer)

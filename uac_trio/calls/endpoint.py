@@ -1,0 +1,173 @@
+"""Whose channel is it: an employee's device, or a line to the outside, and by which evidence.
+
+Evidence in order: what the administrator wrote (``devices``, ``trunks``, ``mobiles``); what the PBX showed of the
+endpoint before; the context and the device's own CallerID; the number that was dialled there; the shape of the endpoint's name
+last, and never of an address.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+
+import attrs
+
+from uac_trio.calls.channel_events import ChannelView
+from uac_trio.calls.names import PORT_TECHNOLOGIES, ChannelName, dialled_number
+from uac_trio.calls.rules import TrackerRules
+
+MAX_LEARNED = 10_000
+"""Guests of chan_sip choose their endpoint's name; a PBX has fewer endpoints than this."""
+
+RING = 4
+"""ChannelState of a channel that calls us (include/asterisk/channelstate.h)."""
+
+_OUTSIDE_CONTEXT = re.compile(
+    r"trunk|pstn|did\b|from-did|extern|incoming|inbound|provider|dahdi|^in[-_]", re.IGNORECASE
+)
+_ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}|.*:.*:.*|\[.*\]")
+_LEADING_DIGITS = re.compile(r"(\d+)[-_.]")
+
+
+class Evidence(enum.Enum):
+    """Why a channel counts as an employee's, or as a line. The value is for people."""
+
+    DEVICES = "[calls] devices names its endpoint"
+    MOBILES = "[calls] mobiles names its number"
+    TRUNKS = "[calls] trunks names its endpoint"
+    NOT_OURS = "[calls] only_... leaves it to another company of this PBX"
+    HELPER = "no device is behind such a channel"
+    CLICK = "the connector rang it for the employee who clicked"
+    LEARNED = "the endpoint was an employee's device before"
+    LINE_BEFORE = "the endpoint was a line before"
+    CONTEXT = "its context takes calls from lines"
+    OWN_NUMBER = "its own CallerID is an extension"
+    DIALLED = "an outside number was dialled there"
+    NAME = "its endpoint is named like an extension"
+    SECOND_DEVICE = "its endpoint is named like a second device of the extension"
+    NONE = "neither its CallerID nor its name matches [calls] extensions"
+
+
+@attrs.frozen
+class Identity:
+    """Whose channel it is."""
+
+    extension: str
+    """"" = no employee's."""
+    evidence: Evidence
+
+
+NOBODYS = Identity("", Evidence.NONE)
+_HELPER = Identity("", Evidence.HELPER)
+_TRUNK = Identity("", Evidence.TRUNKS)
+_NOT_OURS = Identity("", Evidence.NOT_OURS)
+_LINE_BEFORE = Identity("", Evidence.LINE_BEFORE)
+_CONTEXT = Identity("", Evidence.CONTEXT)
+_DIALLED = Identity("", Evidence.DIALLED)
+
+_EXPLICIT = (Evidence.DEVICES, Evidence.MOBILES, Evidence.TRUNKS, Evidence.NOT_OURS, Evidence.HELPER, Evidence.CLICK)
+
+
+@attrs.define
+class EndpointClassifier:
+    """Classifies the channels of one PBX, and remembers what it saw of each endpoint."""
+
+    rules: TrackerRules
+    _devices: dict[tuple[str, str], str] = attrs.field(factory=dict, init=False)
+    """Endpoint to the extension that its own CallerID showed."""
+    _lines: dict[tuple[str, str], None] = attrs.field(factory=dict, init=False)
+    """Endpoints that were dialled with an outside number, or called from one."""
+    _callers: dict[tuple[str, str], str] = attrs.field(factory=dict, init=False)
+    """The outside number an endpoint named like an extension called with; a second one makes it a line."""
+
+    def identify(self, name: ChannelName, view: ChannelView, *, is_new: bool) -> Identity:
+        """The identity by what the first event of a channel shows.
+
+        ``is_new``: the channel was created just now, so its CallerID is its own (res_pjsip_session, ``callerid`` of
+        the endpoint). Of another it may be the customer's, after a transfer: nothing is learned from it.
+        """
+        if not name.is_person:
+            return _HELPER
+        endpoint, rules = name.endpoint, self.rules
+        if endpoint in rules.devices:
+            return Identity(rules.devices[endpoint], Evidence.DEVICES)
+        if endpoint in rules.trunks:
+            return _TRUNK
+        key = (name.technology, endpoint)
+        identity = self._by_evidence(key, view, is_new)
+        if not identity.extension:
+            owner = rules.owner_of_mobile(view.number) if _calls_us(view) else ""
+            return Identity(owner, Evidence.MOBILES) if owner else identity
+        if not rules.is_our_device(endpoint, view.context, view.tenant):
+            return _NOT_OURS
+        return identity
+
+    def dialled(self, name: ChannelName, identity: Identity, dial_string: str) -> Identity:
+        """The identity, reconsidered with what was dialled there: ``33915/84951234567`` is a line named by digits."""
+        number = dialled_number(dial_string, name.endpoint)
+        if not number or not name.is_person or identity.evidence in _EXPLICIT:
+            return identity
+        if number != name.endpoint and not self.rules.is_extension(number):
+            self._learn_line((name.technology, name.endpoint))
+            identity = _DIALLED
+        owner = self.rules.owner_of_mobile(number)
+        return Identity(owner, Evidence.MOBILES) if owner and not identity.extension else identity
+
+    def _by_evidence(self, key: tuple[str, str], view: ChannelView, is_new: bool) -> Identity:
+        number, rules = view.number, self.rules
+        if not is_new and key in self._devices:
+            return Identity(self._devices[key], Evidence.LEARNED)
+        is_number_own = rules.is_extension(number)
+        if key in self._lines and not (key in self._devices and is_number_own):
+            return _LINE_BEFORE
+        if _is_outside(view.context) and (_calls_us(view) or not is_number_own):
+            if is_new and number and not is_number_own:
+                self._learn_line(key)
+            return _CONTEXT
+        if not is_new:
+            by_name = self._by_name(key, view)
+            return by_name if by_name.extension or not is_number_own else Identity(number, Evidence.OWN_NUMBER)
+        if is_number_own:
+            if len(self._devices) < MAX_LEARNED:
+                self._devices[key] = number
+            return Identity(number, Evidence.OWN_NUMBER)
+        by_name = self._by_name(key, view)
+        if number and not by_name.extension:
+            self._learn_line(key)
+        elif number and _calls_us(view) and self._shows_many_callers(key, number):
+            self._learn_line(key)
+            return _LINE_BEFORE
+        return by_name
+
+    def _by_name(self, key: tuple[str, str], view: ChannelView) -> Identity:
+        technology, endpoint = key
+        if technology in PORT_TECHNOLOGIES or _ADDRESS.fullmatch(endpoint):
+            return NOBODYS
+        if self.rules.is_extension(endpoint):
+            return Identity(endpoint, Evidence.NAME)
+        # PJSIP/101-mobile, SIP/101_2; but 78-mango is a provider, which shows its callers' numbers
+        leading = _LEADING_DIGITS.match(endpoint)
+        if leading and self.rules.is_extension(leading[1]) and not view.number:
+            return Identity(leading[1], Evidence.SECOND_DEVICE)
+        return NOBODYS
+
+    def _shows_many_callers(self, key: tuple[str, str], number: str) -> bool:
+        """A device calls with one number, a line with those of its callers."""
+        if len(self._callers) >= MAX_LEARNED and key not in self._callers:
+            return False
+        return self._callers.setdefault(key, number) != number
+
+    def _learn_line(self, key: tuple[str, str]) -> None:
+        self._devices.pop(key, None)
+        if len(self._lines) < MAX_LEARNED:
+            self._lines[key] = None
+
+
+def _calls_us(view: ChannelView) -> bool:
+    """The channel was made by a device that calls: Ring, or (chan_sip begins all in Down) with a dialled number."""
+    return view.state == RING or (view.state in (None, 0) and view.exten not in ("", "s"))
+
+
+def _is_outside(context: str) -> bool:
+    """A dialplan context that by its name takes calls from lines, as in FreePBX (from-trunk-*, from-pstn, ...)."""
+    return _OUTSIDE_CONTEXT.search(context) is not None

@@ -1,0 +1,133 @@
+"""How a customer was handed on: transfers of each kind, as Asterisk reports them or as the graph shows them.
+
+Asterisk has events for a blind and an attended transfer, for parking and its retrieval. A consultation by feature code
+(``*2``) and a Redirect have none of their own: a new leg in an answered call shows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from uac_trio.calls.call import Call, QueueVisit, Transfer, TransferType
+from uac_trio.calls.call_graph import CallGraph
+from uac_trio.calls.channel import Channel, Leg
+from uac_trio.calls.channel_events import AttendedTransferred, BlindTransferred, Parked, Unparked
+from uac_trio.calls.fact import CallTransferred, Fact
+from uac_trio.calls.names import parse_channel_name
+from uac_trio.calls.outcome import Outcome
+from uac_trio.calls.participations import Moment
+
+PARKING_ORDER = 2.0
+"""Seconds within which ParkedCall and the BlindTransfer to the parking extension are one act; either may be first."""
+
+REDIRECT = "Redirect: no event of its own"
+
+
+def blind(graph: CallGraph, event: BlindTransferred, now: Moment) -> Iterator[Fact]:
+    channel = graph.find(event.transferer)
+    if channel is None:
+        return
+    call = channel.call
+    if not call.parker:  # a REFER to the parking extension; reported when the customer is retrieved
+        by = channel.extension or channel.view.number
+        yield hand_over(call, "blind", by, event.to, now, because=f"BlindTransfer to {event.to}")
+
+
+def attended(graph: CallGraph, event: AttendedTransferred, now: Moment) -> Iterator[Fact]:
+    first = graph.find(event.first)
+    if first is None:
+        return
+    second, transferee, named = (graph.find(view) for view in (event.second, event.transferee, event.target))
+    call = first.call
+    target = named if named is not None and named.is_person else None
+    by = first.extension or first.view.number
+    to = _consulted(call, second, target, named)
+    if to == call.orientation.customer and transferee is not None:
+        # The customer was called second: the colleague of the first call is handed to them.
+        to = transferee.extension or to
+    attempt = next((transfer for transfer in call.transfers if transfer.consulting is not None), None)
+    if attempt is not None:
+        call.transfers.remove(attempt)
+        to = attempt.to
+    yield hand_over(call, "attended", by, to, now, because="AttendedTransfer")
+
+
+def _consulted(call: Call, second: Channel | None, target: Channel | None, named: Channel | None) -> str:
+    """Whom the transferer asked: the target, or the one whose phone their second channel (still) rings."""
+    if target is not None:
+        return target.party
+    callers = {channel for channel in (second, named.half if named is not None else None) if channel}
+    legs = [leg for leg in call.legs if leg.channel.is_live and leg.chain[-1].caller in callers]
+    return legs[-1].party if legs else ""
+
+
+def parked(graph: CallGraph, event: Parked, now: Moment) -> Iterator[Fact]:
+    channel = graph.find(event.parkee)
+    if channel is None:
+        return
+    call = channel.call
+    call.parker = parse_channel_name(event.parker).endpoint or call.final_agent
+    last = call.transfers[-1] if call.transfers else None
+    if last is not None and last.type == "blind" and not last.answered and last.by == call.parker:
+        if now.at - last.at < PARKING_ORDER:
+            call.transfers.pop()
+    yield from ()
+
+
+def unparked(graph: CallGraph, event: Unparked, now: Moment) -> Iterator[Fact]:
+    retriever = graph.find(event.retriever)
+    if retriever is None or graph.find(event.parkee) is None:
+        return
+    call = retriever.call
+    parker, call.parker = call.parker, ""
+    to = retriever.extension or retriever.view.number
+    if parker and parker != to:
+        yield hand_over(call, "park", parker, to, now, because=f"UnParkedCall by {retriever.full_name}")
+
+
+def notice_leg(graph: CallGraph, call: Call, leg: Leg, now: Moment) -> Iterator[Fact]:
+    """A new leg in an answered call: a consultation by feature code, or a customer sent on by Redirect."""
+    if leg.number:
+        for transfer in call.transfers:  # dialled with a prefix that the dialplan took off
+            if not transfer.answered and transfer.to.endswith(leg.number):
+                transfer.to = leg.number
+    if call.answer is None or leg.caller is None:
+        return
+    half = leg.caller.half
+    agents = {mate for mate in (graph.bridge_mates(half) if half else ()) if mate.extension}
+    if half is not None and (half.leg is None or half.leg.caller is None) and agents:
+        # features.c: *2 puts the transferer into a bridge with a Local channel that no channel dialled
+        agent = min(agents, key=lambda mate: mate.uniqueid)
+        call.transfers.append(Transfer("attended", agent.extension, leg.party, leg.began_at, consulting=leg))
+        return
+    queue = call.queue
+    is_of_queue = queue is not None and queue.waiting is not None and queue.waiting is leg.chain[-1].caller
+    to = queue.name if queue is not None and is_of_queue else leg.party
+    yield from notice_sent_on(call, "redirect", to, now, because=REDIRECT)
+
+
+def notice_sent_on(call: Call, kind: TransferType, to: str, now: Moment, *, because: str) -> Iterator[Fact]:
+    """The customer goes on to ``to``. If they were with an employee whose channel another ended, that was a transfer
+    of which no event came."""
+    if call.parker or any(not transfer.answered and transfer.consulting is None for transfer in call.transfers):
+        return
+    agents = [part for part in call.participations if part.answered_at is not None and part.extension != to]
+    if not agents or any(part.ended_at is None for part in agents):
+        return
+    last = max(agents, key=lambda part: part.ended_at or 0.0)
+    if any(channel.has_hung_up or channel.is_transferer for channel in last.channels):
+        return  # they hung up themselves; the dialplan goes on with the customer
+    last.outcome = Outcome.TRANSFERRED
+    yield hand_over(call, kind, last.extension, to, now, because=because)
+
+
+def hand_over(
+    call: Call, kind: TransferType, by: str, to: str, now: Moment, *, because: str
+) -> CallTransferred:
+    call.transfers.append(Transfer(kind, by, to, now.at))
+    return CallTransferred(call_id=call.id, at=now.at, because=because, type=kind, by=by, to=to)
+
+
+def visit(data: str) -> QueueVisit:
+    """The queue that the arguments of Queue() name."""
+    return QueueVisit(data.partition(",")[0])
