@@ -105,6 +105,10 @@ class Ami1Adapter:
         out, self._out = self._out, []
         return out
 
+    def disconnected(self) -> None:
+        """The connection is gone. What was waited for is given out before the listing of the next."""
+        self._listings.clear()
+
     # -- who an event is about ---------------------------------------------------------------------------------------
 
     def _see(self, structure: str, name: str) -> Device | None:
@@ -153,7 +157,7 @@ class Ami1Adapter:
         state = device.view.state
         if state == _RING and not device.half:
             self._show(device)
-        elif state in (_RINGING, _UP):
+        elif state == _UP or (state == _RINGING and not device.rings_early):
             self._explain(device)
         if not device.is_shown:
             return
@@ -236,7 +240,7 @@ class Ami1Adapter:
                 event="BLINDTRANSFER", transferer=device.view, to="", transferee=self._view(blind_mate)
             )
             self._sent_on[blind_mate] = [transfer, end]
-        elif leg is not None and not leg.is_linked and not leg.status:
+        elif leg is not None and leg.can_be_refused:
             leg.held.append(end)
             leg.cause = device.cause
             status = status_at_hangup(leg, device.cause, leg.dialling.caller in self._hanging_up)
@@ -357,6 +361,7 @@ class Ami1Adapter:
 
     def _end_dialling(self, dialling: Dialling, dial_status: str) -> None:
         """A Dial() is over; if because its Local channel was hung up, then its end follows that of the outer leg."""
+        dialling.end = dial_status
         caller = self._devices.within(dialling.caller)
         around = self._leg_around(caller) if caller is not None else None
         is_inside = around is not None and around.is_unsettled and dial_status == "CANCEL"
@@ -766,7 +771,6 @@ class Ami1Adapter:
 
     def _give_up_waiting(self) -> None:
         """What the connection was lost in the middle of is given out before the listing that ends or continues it."""
-        self._listings.clear()
         for structure in list(self._sent_on):
             self._release(structure, "")
         for dialling in list(self._diallings.values()):

@@ -17,12 +17,12 @@ from uac_trio.calls.channel_events import ChannelView
 MAX_ENDED = 2_000
 """Devices that hung up and are kept for their Cdr, and for an OriginateResponse: minutes of a busy PBX."""
 
-_HELPERS = ("Parking/", "Parked/", "AsyncGoto/", "Transfered/", "SIPPeer/", "Bridge/")
-"""What features.c, pbx.c, chan_sip.c and bridging.c name structures that are made to be masqueraded into, or for an
-announcement."""
+_HELPERS = ("Parking/", "Parked/", "AsyncGoto/", "Transfered/", "SIPPeer/", "IAXPeer/", "Bridge/")
+"""What features.c, pbx.c, chan_sip.c, chan_iax2.c and chan_bridge.c name structures that are made to be masqueraded
+into, or for an announcement."""
 
-_DOWN, _RING = 0, 4
-"""ChannelState (include/asterisk/channelstate.h)."""
+_DOWN, _RESERVED = 0, 1
+"""ChannelState (include/asterisk/channelstate.h); Reserved are the dialled channels of chan_dahdi.c."""
 
 
 @attrs.define(eq=False)
@@ -57,6 +57,11 @@ class Device:
         return self.view.name.startswith(_HELPERS)
 
     @property
+    def rings_early(self) -> bool:
+        """An IAX2 channel is Ringing as soon as it is called, before the Dial event (chan_iax2.c, ``iax2_call``)."""
+        return self.view.name.startswith("IAX2/")
+
+    @property
     def half(self) -> str:
         """Local only: "1" (dialled) or "2" (runs the dialplan)."""
         name = self.view.name
@@ -87,11 +92,11 @@ class Devices:
     def create(self, view: ChannelView) -> Device:
         """Newchannel. DAHDI names its channels alike again and again, so an older device of this name is over.
 
-        A device that calls has a number it dials, or begins in another state than Down; one that is dialled has
-        neither. Of a Local channel both halves wait for the dial.
+        A device that calls has a number it dials, or begins in the state Ring; one that is dialled has neither. Of a
+        Local channel both halves wait for the dial.
         """
         is_local = view.name.startswith("Local/")
-        is_dialled = is_local or (view.state == _DOWN and not view.exten)
+        is_dialled = is_local or (view.state in (_DOWN, _RESERVED) and view.exten in ("", "s"))
         device = Device(view, view.uniqueid, view, is_dialled=is_dialled)
         self._by_name[view.name] = self._in[view.uniqueid] = device
         return device

@@ -20,6 +20,8 @@ BY_CAUSE = {
 """The DialStatus that a hangup cause of the destination itself means (include/asterisk/causes.h; channels/chan_sip.c,
 ``hangup_sip2cause``). Normal clearing, 16, and 0 are what Asterisk sets when it hangs up by itself."""
 
+ANSWERED_ELSEWHERE = 26
+
 REJECTED = 21
 """603 and 403 alike (chan_sip.c): of the only destination the end of the Dial tells them apart, BUSY or CONGESTION."""
 
@@ -33,6 +35,8 @@ class Dialling:
     is_queue: bool = False
     is_called_by_agent_event: bool = False
     """AgentCalled showed the attempt, so AgentRingNoAnswer would show that it timed out."""
+    end: str = ""
+    """DialStatus of all of it, once it is over."""
     legs: list[Leg] = attrs.field(factory=list)
 
     @property
@@ -75,6 +79,13 @@ class Leg:
         return not self.status and not self.is_answered and not self.held
 
     @property
+    def can_be_refused(self) -> bool:
+        """Its Hangup may need a status. An answer is final once there was a bridge; but Dial() may ask its U() or M()
+        first, and end without one."""
+        is_dial = bool(self.dialling.caller) and not self.dialling.is_queue
+        return not self.status and not self.is_linked and (is_dial or not self.is_answered)
+
+    @property
     def is_unsettled(self) -> bool:
         """How it ended, or will, is not known."""
         return not self.status and not self.is_answered
@@ -82,9 +93,12 @@ class Leg:
 
 def status_at_hangup(leg: Leg, cause: int, has_caller_left: bool) -> str:
     """The DialStatus of a leg that hangs up, as far as this alone shows; "" = the end of the Dial() will."""
+    if leg.dialling.end:
+        return status_at_end(leg, leg.dialling.end)
     if leg.dialling.caller and not leg.dialling.is_queue:
         others = [other for other in leg.dialling.open_legs if other is not leg]
-        is_certain = cause in BY_CAUSE and (others or cause != REJECTED) and not leg.is_answered
+        is_own = not has_caller_left or cause == ANSWERED_ELSEWHERE  # else it may be another leg's, copied
+        is_certain = cause in BY_CAUSE and is_own and (others or cause != REJECTED) and not leg.is_answered
         return BY_CAUSE[cause] if is_certain else ""
     if cause in BY_CAUSE:
         return BY_CAUSE[cause]
