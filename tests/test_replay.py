@@ -78,8 +78,8 @@ def test_raw_bytes_tell_the_same_people(name: str) -> None:
     [raw] = replay_bytes((path.name, path.read_bytes())).calls
     [timed] = replayed(name).calls
     for key in ("direction", "customer", "status", "answered_by", "recording", "did"):
-        assert raw[key] == timed[key]
-    assert set(raw["rang"]) == set(timed["rang"])
+        assert getattr(raw, key) == getattr(timed, key)
+    assert set(raw.rang) == set(timed.rang)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
@@ -95,7 +95,7 @@ def test_hostile_transcript() -> None:
     """What was said before a protocol error counts; the error names the file."""
     data = (ROOT / "asterisk22/inbound_answered.ami").read_bytes()
     result = replay_bytes(("bad.ami", data + b"A: " + b"x" * 10_000_000))
-    assert [call["status"] for call in result.calls] == ["completed"]
+    assert [call.status.value for call in result.calls] == ["completed"]
     assert any(problem.startswith("bad.ami: ") for problem in result.problems)
 
 
@@ -104,8 +104,8 @@ def test_open_calls_are_told_as_they_stand() -> None:
     lines = (ROOT / "asterisk22/inbound_answered.jsonl").read_bytes().splitlines(keepends=True)
     bye = next(number for number, line in enumerate(lines) if b"trunk: BYE" in line)
     [call] = replay_bytes(("cut.jsonl", b"".join(lines[:bye]))).calls
-    assert call["ended"] is False
-    assert call["answered_by"] == "101"
+    assert call.ended is False
+    assert call.answered_by == "101"
 
 
 def test_rules_change_the_story() -> None:

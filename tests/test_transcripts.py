@@ -33,7 +33,7 @@ def near(one: float | None, other: float | None) -> bool:
 @pytest.mark.parametrize("name", NAMES)
 def test_calls(name: str) -> None:
     """Direction, customer, status, who rang, who answered, transfers, durations, recording: as at the phones."""
-    told = {record["linkedid"]: record for record in replayed(name).calls}
+    told = {record["linkedid"]: record for record in (call.as_json() for call in replayed(name).calls)}
     truths = truth_of(name)
 
     for truth in truths:

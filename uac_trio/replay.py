@@ -70,9 +70,10 @@ def replay(transcripts: Sequence[Transcript], rules: TrackerRules, account: Vtig
         parser = MessageParser()
         connected = False
         for chunk in transcript.chunks:
+            if chunk.direction in ("recv", "eof"):
+                at = max(at, transcript.at(chunk))  # at its end the connection was lost
             if chunk.direction != "recv":
                 continue
-            at = max(at, transcript.at(chunk))
             if not connected:
                 connected = True
                 take(pipeline.connected(PBX, at))

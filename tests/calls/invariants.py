@@ -87,16 +87,16 @@ def _broken_part(story: Sequence[OfParticipation]) -> list[str]:
 
 def left_over(tracker: CallTracker) -> dict[str, int]:
     """What a tracker still holds; empty when nothing is going on."""
-    board, book = tracker.board, tracker._book
+    graph = tracker.graph
     held: dict[str, Sized] = {
-        "channels": board.channels,
-        "calls": board.calls,
-        "bridges": board._bridges,
-        "pairs": board._pairs,
-        "linkedids": board._by_linkedid,
-        "remembered": board.remembered,
-        "suspects": book.suspects,
-        "ending": book.ending,
+        "channels": graph.channels,
+        "calls": graph.calls,
+        "bridges": graph._bridges,
+        "pairs": graph._pairs,
+        "linkedids": graph._by_linkedid,
+        "remembered": graph.remembered,
+        "missing": graph.missing,
+        "ending": tracker._ending,
     }
     return {name: len(things) for name, things in held.items() if things}
 

@@ -59,7 +59,7 @@ def due(tracker: CallTracker, at: float) -> list[Fact]:
 
 def told(facts: Iterable[Fact]) -> dict[str, dict[str, Any]]:
     """Linkedid to record of every call told."""
-    return {fact.record["linkedid"]: dict(fact.record) for fact in facts if isinstance(fact, CallEnded)}
+    return {fact.summary.linkedid: dict(fact.summary.as_json()) for fact in facts if isinstance(fact, CallEnded)}
 
 
 _SAME = (

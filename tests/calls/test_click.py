@@ -11,7 +11,7 @@ from tests.calls.scenes import event
 from tests.calls.streams import due, names, recorded, run, told
 from tests.recorded import NAMES
 from uac_trio.ami.message import Event
-from uac_trio.calls import CallTracker, Direction, Part, TrackerRules
+from uac_trio.calls import CallTracker, Direction, Role, TrackerRules
 from uac_trio.calls.click import OUTCOMES
 from uac_trio.calls.fact import CallEnded, Fact, ParticipationBegan
 
@@ -59,7 +59,7 @@ RULES = TrackerRules(outside_prefix="9")
 
 def ended(facts: list[Fact]) -> dict[str, Any]:
     """The record of the one call there was."""
-    (record,) = [fact.record for fact in facts if isinstance(fact, CallEnded)]
+    (record,) = [fact.summary.as_json() for fact in facts if isinstance(fact, CallEnded)]
     return dict(record)
 
 
@@ -77,7 +77,7 @@ def test_recorded_end(name: str) -> None:
     assert (click["outcome"], click["words"]) == SAID[name.rpartition("/")[2]]
     assert json.dumps(click)
     began = [fact for fact in facts if isinstance(fact, ParticipationBegan) and fact.call_id == record["call_id"]]
-    assert [fact.extension for fact in began if fact.part is Part.CALLER] == (
+    assert [fact.extension for fact in began if fact.role is Role.CALLER] == (
         [] if click["outcome"] == "employee-unreachable" else [record["caller"]]
     )
     assert [fact.direction for fact in began if fact.direction is Direction.INBOUND] == []
@@ -126,7 +126,7 @@ def test_no_channel_was_ever_made(response: Event, direction: str, caller: str |
     assert (record["caller"], record["customer"] or record["called"]) == (caller, other)
     assert record["click2call"]["outcome"] == "employee-unreachable"
     assert record["click2call"]["words"].startswith(f"the employee's phone could not be called{words}")
-    assert tracker.board.calls == {}
+    assert tracker.graph.calls == {}
     assert tracker.process(response, 103.0) == []  # a second connection's copy
     assert due(tracker, 200.0) == []
 

@@ -234,9 +234,9 @@ class Calls(RuleBasedStateMachine):
         began = with_customers(facts, ParticipationBegan)
         assert self.pbx.rang <= began
         told = Counter(
-            fact.record["customer"]
+            fact.summary.as_json()["customer"]
             for fact in facts
-            if isinstance(fact, CallEnded) and fact.record["direction"] == "inbound"
+            if isinstance(fact, CallEnded) and fact.summary.as_json()["direction"] == "inbound"
         )
         assert not [customer for customer, times in told.items() if times != 1]
 

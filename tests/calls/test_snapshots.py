@@ -9,7 +9,7 @@ from tests.calls.scenes import ends, event, feed, ringing
 from tests.calls.streams import due
 from uac_trio.ami.message import Event
 from uac_trio.calls import CallTracker, Outcome
-from uac_trio.calls.call import Part
+from uac_trio.calls import Role
 from uac_trio.calls.fact import (
     CallEnded,
     Fact,
@@ -78,7 +78,7 @@ def test_a_channel_missing_from_the_list_is_only_suspected() -> None:
     facts += due(tracker, pbx.now + 60.0)
     assert ends(facts) == {"101": (Outcome.CANCELLED, pbx.now)}
     assert not [fact for fact in facts if isinstance(fact, Oddity)]
-    assert leg.uniqueid not in tracker.board.channels
+    assert leg.uniqueid not in tracker.graph.channels
 
 
 def test_a_suspect_that_stays_silent_is_gone() -> None:
@@ -234,7 +234,7 @@ def test_a_click_through_local_whose_phone_rings() -> None:
     )  # fmt: skip
     facts = tracker.process(dialled, 1001.0)
     (began,) = [fact for fact in facts if isinstance(fact, ParticipationBegan)]
-    assert (began.extension, began.part, began.customer) == ("101", Part.CALLER, "79161234567")
+    assert (began.extension, began.role, began.customer) == ("101", Role.CALLER, "79161234567")
 
 
 def test_events_between_the_login_and_the_list() -> None:
@@ -245,7 +245,7 @@ def test_events_between_the_login_and_the_list() -> None:
     tracker.connected(1000.0)
     early = event(name="Newstate", ChannelState="5", ChannelStateDesc="Ringing", ConnectedLineNum="101", **phone)
     assert tracker.process(early, 1000.1) == []
-    assert not tracker.board.channels
+    assert not tracker.graph.channels
     item = event(name="CoreShowChannel", ChannelState="5", Application="AppDial2", Duration="00:00:01", **phone)
     tracker.resync([item], 1000.2)
     tracker.process(event(name="Newstate", ChannelState="6", ChannelStateDesc="Up", **phone), 1001.0)
@@ -254,7 +254,7 @@ def test_events_between_the_login_and_the_list() -> None:
         DestLinkedid="1.1", DestChannelState="0", DestCallerIDNum="79161234567", ChannelState="6", **phone,
     )  # fmt: skip
     (began,) = [fact for fact in tracker.process(dialled, 1002.0) if isinstance(fact, ParticipationBegan)]
-    assert (began.extension, began.part, began.customer) == ("101", Part.CALLER, "79161234567")
+    assert (began.extension, began.role, began.customer) == ("101", Role.CALLER, "79161234567")
 
 
 def test_a_list_that_never_comes() -> None:
@@ -263,4 +263,4 @@ def test_a_list_that_never_comes() -> None:
     tracker = CallTracker("main")
     tracker.connected(1000.0)
     tracker.process(event(name="Newstate", ChannelState="6", **phone), 1000.0 + LISTED_WITHIN)
-    assert list(tracker.board.channels) == ["1.1"]
+    assert list(tracker.graph.channels) == ["1.1"]

@@ -227,7 +227,7 @@ def test_a_renamed_channel() -> None:
     tracker = CallTracker("main")
     feed(tracker, pbx)
     tracker.process(event("Rename", Uniqueid=leg.uniqueid, Newname="PJSIP/101-new"), pbx.now)
-    assert tracker.board.channels[leg.uniqueid].full_name == "PJSIP/101-new"
+    assert tracker.graph.channels[leg.uniqueid].full_name == "PJSIP/101-new"
     assert tracker.process(event("Rename", Uniqueid="9.9", Newname="x"), pbx.now) == []
 
 
@@ -276,7 +276,7 @@ def test_events_of_channels_that_nobody_knows(odd: Event) -> None:
     tracker = CallTracker("main")
     feed(tracker, pbx)
     assert tracker.process(odd, pbx.now) == []
-    assert len(tracker.board.calls) == 1
+    assert len(tracker.graph.calls) == 1
 
 
 def test_events_of_a_merged_call_change_it_no_more() -> None:
@@ -315,7 +315,7 @@ def test_ids_of_channels_that_are_gone_are_remembered_for_long_but_not_for_ever(
     tracker = CallTracker("main")
     feed(tracker, pbx)
     due(tracker, pbx.now + 60.0)
-    assert [tracker.board.is_gone(caller.uniqueid) for caller in callers] == [False] * 2 + [True] * 5
+    assert [tracker.graph.is_gone(caller.uniqueid) for caller in callers] == [False] * 2 + [True] * 5
 
 
 def test_a_bridge_without_a_name() -> None:

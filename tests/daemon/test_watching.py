@@ -10,7 +10,7 @@ import trio
 from tests.recorded import NAMES, link, transcripts_of
 from uac_trio.ami import Banner, Message, MessageParser
 from uac_trio.ami_client import AMIStatus
-from uac_trio.calls.call import Direction, Part
+from uac_trio.calls import Direction, Role
 from uac_trio.calls.fact import CallBegan, CallEnded, CallMerged, Oddity, ParticipationBegan
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.daemon import watching as room
@@ -234,7 +234,7 @@ def call_began(number: int) -> CallBegan:
 
 def phone_rings(number: int, began_at: float = NOW) -> ParticipationBegan:
     return ParticipationBegan(
-        call_id=f"main-{number}", at=began_at, because="x", extension="101", occurrence=f"{began_at}", part=Part.CALLEE,
+        call_id=f"main-{number}", at=began_at, because="x", extension="101", occurrence=f"{began_at}", role=Role.CALLEE,
         direction=Direction.INBOUND, customer="+79161234567", began_at=began_at, customer_name="", line="",
     )  # fmt: skip
 

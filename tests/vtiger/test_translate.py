@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from uac_trio.calls.call import Direction, Part
+from uac_trio.calls import Direction, Role
 from uac_trio.calls.fact import (
     CallEnded,
     CallTransferred,
@@ -33,7 +33,7 @@ def translator(account: VtigerAccount = ACCOUNT, link: str = "http://c.invalid/r
 
 def fact(kind: type[OfParticipation], at: float, **more: Any) -> OfParticipation:
     common: dict[str, Any] = {
-        "call_id": "main-1.0", "because": "test", "extension": "101", "occurrence": "1.1", "part": Part.CALLEE,
+        "call_id": "main-1.0", "because": "test", "extension": "101", "occurrence": "1.1", "role": Role.CALLEE,
         "direction": Direction.INBOUND, "customer": "+79161234567", "began_at": T0,
     }  # fmt: skip
     return kind(at=at, **(common | more))
@@ -81,7 +81,7 @@ def test_a_stranger_who_shows_an_employees_number(account: VtigerAccount, step: 
 
     assert begun[0] is step
     assert begun[1]["callerIdNumber"] == "+102"
-    outbound = began(customer="102", part=Part.CALLER, direction=Direction.OUTBOUND, call_id="main-1.0")
+    outbound = began(customer="102", role=Role.CALLER, direction=Direction.OUTBOUND, call_id="main-1.0")
     (begun, *_) = said(Translator(ACCOUNT, lambda _: "", lambda _: True), outbound)
     assert (begun[1]["callerIdNumber"], begun[1]["dialString"]) == ("101", "102")
 
@@ -102,7 +102,7 @@ def test_salesplatform_inbound() -> None:
 
 def test_salesplatform_outbound() -> None:
     """Of an outgoing call the employee is the caller, in DialBegin and in DialAnswer."""
-    outward: dict[str, Any] = {"part": Part.CALLER, "direction": Direction.OUTBOUND}
+    outward: dict[str, Any] = {"role": Role.CALLER, "direction": Direction.OUTBOUND}
     steps = dict(said(translator(), began(**outward), answered(**outward)))
     assert (steps[Step.DIAL_BEGIN]["callerIdNumber"], steps[Step.DIAL_BEGIN]["dialString"]) == ("101", "+79161234567")
     assert steps[Step.DIAL_ANSWER] == {"callerid1": "101", "callerid2": "+79161234567"}
@@ -123,7 +123,7 @@ def test_stock_call() -> None:
 
 def test_stock_outbound() -> None:
     """StartApp names the number in callerIdName, where vTiger looks when callerIdNumber is the peer of ``channel``."""
-    outward: dict[str, Any] = {"part": Part.CALLER, "direction": Direction.OUTBOUND}
+    outward: dict[str, Any] = {"role": Role.CALLER, "direction": Direction.OUTBOUND}
     steps = dict(said(translator(STOCK), began(**outward), answered(**outward)))
     assert steps[Step.START_APP]["callerIdName"] == "+79161234567"
     assert steps[Step.START_APP]["channel"].startswith("SIP/101-")
@@ -172,7 +172,7 @@ def test_internal_call_is_the_callers() -> None:
     """The CRM keeps one row of an internal call, the caller's; the colleague's part is not told."""
     inside: dict[str, Any] = {"direction": Direction.INTERNAL, "customer": "102"}
     assert said(translator(), began(**inside)) == []
-    [(_, form)] = said(translator(), began(part=Part.CALLER, **inside))
+    [(_, form)] = said(translator(), began(role=Role.CALLER, **inside))
     assert (form["callerIdNumber"], form["dialString"]) == ("101", "102")
 
 
