@@ -82,15 +82,18 @@ class Ami1Adapter:
     """By the structure that is asked."""
     _transferers: dict[str, str] = attrs.field(factory=dict, init=False)
     """A structure that features.c dials, and the name of the channel that transfers (VarSet TRANSFERERNAME)."""
-    _blind: dict[str, str] = attrs.field(factory=dict, init=False)
-    """Structures of a blind transfer under way, both ways (VarSet BLINDTRANSFER)."""
+    _blind: dict[str, Device] = attrs.field(factory=dict, init=False)
+    """The two of a blind transfer by feature code, both ways, by Uniqueid (VarSet BLINDTRANSFER): the one that goes on
+    is the transferee."""
     _sent_on: dict[str, list[ChannelEvent]] = attrs.field(factory=dict, init=False)
-    """A structure that was sent on, and the end of who did: it follows once it is known where to."""
+    """By the transferee's Uniqueid: the transferer's end, which follows once it is known where the transferee goes."""
     _hanging_up: set[str] = attrs.field(factory=set, init=False)
     """Structures whose own end hung up."""
     _listings: dict[str, list[Event]] = attrs.field(factory=dict, init=False)
     """By ActionID: the items of a listing that is not complete yet."""
     _shows_agent_calls: bool = attrs.field(default=False, init=False)
+    _shows_hangup_requests: bool = attrs.field(default=False, init=False)
+    """Asterisk 1.8 has none; from other events it is concluded where a caller gave up."""
     lacks_agent_calls: bool = attrs.field(default=False, init=False)
     """A queue called its members and no AgentCalled came: queues.conf needs ``eventwhencalled = yes``, the AMI user
     ``read = agent``. Who rings for whom is a conclusion from numbers then."""
@@ -164,6 +167,7 @@ class Ami1Adapter:
         self._out.append(ChannelChanged(event=event.name, channel=device.view))
         leg = self._legs.get(device.structure)
         if leg is not None and state in (_RINGING, _UP):
+            leg.has_rung = True
             self._go_on(leg)
             if state == _UP and leg.is_open:
                 self._answer(leg)
@@ -205,15 +209,25 @@ class Ami1Adapter:
         self._answer(leg)
 
     def _hangup_request(self, event: Event) -> None:
+        self._shows_hangup_requests = True
         device = self._subject(event)
-        if device is None:
-            return
+        if device is not None:
+            self._request_hangup(device)
+
+    def _request_hangup(self, device: Device) -> None:
+        """Its own end hung up."""
         self._hanging_up.add(device.structure)
         for consultation in list(self._consultations.values()):
             if consultation.transferer is device:
                 self._complete(consultation)
         if device.is_shown:
-            self._out.append(HangupRequested(event=event.name, channel=device.view))
+            self._out.append(HangupRequested(event="HangupRequest", channel=device.view))
+
+    def _gives_up(self, structure: str) -> None:
+        """The caller hung up before an answer, on a server that does not say so."""
+        device = self._devices.within(structure)
+        if not self._shows_hangup_requests and device is not None and structure not in self._hanging_up:
+            self._request_hangup(device)
 
     def _hangup(self, event: Event) -> None:
         device = self._see(event.get("Uniqueid"), event.get("Channel"))
@@ -225,25 +239,28 @@ class Ami1Adapter:
         dialling = self._diallings.pop(structure, None)
         if dialling is not None:
             self._end_dialling(dialling, "CANCEL")
-        self._release(structure, "")
+        if device.uniqueid in self._sent_on:
+            self._go_to(device, "")
         leg = self._legs.pop(structure, None)
-        blind_mate = self._forget(structure)
         if device.is_shown and not device.is_helper:
+            if leg is None and not device.was_linked and not device.cause:
+                self._gives_up(structure)
             end = ChannelHungUp(event=event.name, channel=device.view, cause=device.cause)
-            self._hang_up(device, leg, end, blind_mate)
+            self._hang_up(device, leg, end)
+        self._forget(structure)
         self._devices.end(device)
 
-    def _hang_up(self, device: Device, leg: Leg | None, end: ChannelHungUp, blind_mate: str) -> None:
+    def _hang_up(self, device: Device, leg: Leg | None, end: ChannelHungUp) -> None:
         around = self._leg_around(device)
-        if self._devices.within(blind_mate) is not None:
-            transfer = BlindTransferred(
-                event="BLINDTRANSFER", transferer=device.view, to="", transferee=self._view(blind_mate)
-            )
-            self._sent_on[blind_mate] = [transfer, end]
+        transferee = self._blind.get(device.uniqueid)
+        if transferee is not None and not transferee.is_ended:
+            self._sent_on.setdefault(transferee.uniqueid, []).append(end)
         elif leg is not None and leg.can_be_refused:
             leg.held.append(end)
             leg.cause = device.cause
             status = status_at_hangup(leg, device.cause, leg.dialling.caller in self._hanging_up)
+            if status == "CANCEL" and leg.dialling.is_queue and not leg.dialling.is_answered:
+                self._gives_up(leg.dialling.caller)
             if status:
                 self._settle(leg, status, self._out)
         elif around is not None and around.after:
@@ -251,16 +268,12 @@ class Ami1Adapter:
         else:
             self._out.append(end)
 
-    def _forget(self, structure: str) -> str:
-        """Drop what is kept of a structure; returns the one that it transfers blindly, or ""."""
+    def _forget(self, structure: str) -> None:
         self._queued.pop(structure, None)
         self._hanging_up.discard(structure)
         self._transferers.pop(structure, None)
         self._consultations.pop(structure, None)
         self._part(structure)
-        mate = self._blind.pop(structure, "")
-        self._blind.pop(mate, None)
-        return mate
 
     def _show(self, device: Device) -> None:
         """Give out that a channel was created, and with it the other half of a Local one."""
@@ -287,7 +300,7 @@ class Ami1Adapter:
         dialling = self._diallings.get(caller.structure)
         if dialling is None or dialling.is_queue:
             dialling = self._diallings[caller.structure] = Dialling(caller.structure)
-        self._release(caller.structure, "")
+        self._go_to(caller, "")
         self._begin(dialling, dialled, event.get("Dialstring"))
 
     def _agent_called(self, event: Event) -> None:
@@ -362,6 +375,8 @@ class Ami1Adapter:
     def _end_dialling(self, dialling: Dialling, dial_status: str) -> None:
         """A Dial() is over; if because its Local channel was hung up, then its end follows that of the outer leg."""
         dialling.end = dial_status
+        if dial_status == "CANCEL":
+            self._gives_up(dialling.caller)
         caller = self._devices.within(dialling.caller)
         around = self._leg_around(caller) if caller is not None else None
         is_inside = around is not None and around.is_unsettled and dial_status == "CANCEL"
@@ -524,6 +539,7 @@ class Ami1Adapter:
         for structure, mate in (pair, (other, one)):
             device = self._devices.within(structure)
             if device is not None:
+                device.was_linked = True
                 self._explain(device, mate)
             self._queued.pop(structure, None)
             leg = self._legs.get(structure)
@@ -601,8 +617,6 @@ class Ami1Adapter:
         target = self._see(event.get("TargetUniqueid"), event.get("TargetChannel"))
         if transferer is None:
             return
-        mate = self._blind.pop(transferer.structure, "")
-        self._blind.pop(mate, None)
         if event.get("TransferType") == "Blind":
             self._out.append(
                 BlindTransferred(
@@ -624,10 +638,16 @@ class Ami1Adapter:
             )
         )
 
-    def _release(self, structure: str, to: str) -> None:
-        """It is known where a structure was sent by ``##``: its transferer may go."""
-        for event in self._sent_on.pop(structure, ()):
-            self._out.append(attrs.evolve(event, to=to) if isinstance(event, BlindTransferred) else event)
+    def _go_to(self, device: Device, to: str) -> None:
+        """A device runs the dialplan at ``to``; if it was sent there by ``##``, its transferer may go."""
+        transferer = self._blind.pop(device.uniqueid, None)
+        if transferer is None:
+            return
+        self._blind.pop(transferer.uniqueid, None)
+        self._out.append(
+            BlindTransferred(event="BLINDTRANSFER", transferer=transferer.view, to=to, transferee=device.view)
+        )
+        self._out += self._sent_on.pop(device.uniqueid, ())
 
     def _pickup(self, event: Event) -> None:
         picker, target = self._devices.named(event.get("Channel")), self._devices.named(event.get("TargetChannel"))
@@ -657,7 +677,7 @@ class Ami1Adapter:
         device = self._shown_subject(event)
         if device is None:
             return
-        self._release(device.structure, event.get("Queue"))
+        self._go_to(device, event.get("Queue"))
         self._queued[device.structure] = event.get("Queue")
         self._out.append(
             QueueJoined(event=event.name, channel=device.view, queue=event.get("Queue"), position=event.get("Position"))
@@ -680,12 +700,12 @@ class Ami1Adapter:
         elif variable == "BLINDTRANSFER":
             device, other = self._subject(event), self._devices.named(value)
             if device is not None and other is not None and self._parted.get(device.structure) == other.structure:
-                self._blind[device.structure], self._blind[other.structure] = other.structure, device.structure
+                self._blind[device.uniqueid], self._blind[other.uniqueid] = other, device
 
     def _newexten(self, event: Event) -> None:
-        structure = event.get("Uniqueid")
-        if structure in self._sent_on:
-            self._release(structure, event.get("Extension"))
+        device = self._devices.within(event.get("Uniqueid"))
+        if device is not None and device.uniqueid in self._blind and event.get("Extension") != "h":
+            self._go_to(device, event.get("Extension"))
         if event.get("Application") == "VoiceMail":
             device = self._shown_subject(event)
             if device is not None:
@@ -771,8 +791,10 @@ class Ami1Adapter:
 
     def _give_up_waiting(self) -> None:
         """What the connection was lost in the middle of is given out before the listing that ends or continues it."""
-        for structure in list(self._sent_on):
-            self._release(structure, "")
+        for ends in self._sent_on.values():
+            self._out += ends
+        self._sent_on.clear()
+        self._blind.clear()
         for dialling in list(self._diallings.values()):
             for leg in dialling.legs:
                 if leg.held:

@@ -39,6 +39,7 @@ class Device:
     """It was created to be dialled; by which channel, later events show."""
     is_shown: bool = False
     """ChannelCreated was given out, or the device is older than the connection."""
+    was_linked: bool = False
     is_zombie: bool = False
     """Masqueraded out of its structure, only to be hung up."""
     is_originated: bool = False

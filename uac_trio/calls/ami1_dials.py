@@ -12,7 +12,7 @@ import attrs
 from uac_trio.calls.channel_events import ChannelEvent
 
 BY_CAUSE = {
-    1: "CHANUNAVAIL", 2: "CHANUNAVAIL", 3: "CHANUNAVAIL", 17: "BUSY", 18: "NOANSWER", 19: "NOANSWER", 20: "CHANUNAVAIL",
+    1: "CHANUNAVAIL", 2: "CHANUNAVAIL", 3: "CHANUNAVAIL", 17: "BUSY", 18: "CONGESTION", 19: "CONGESTION", 20: "CHANUNAVAIL",
     21: "BUSY", 22: "CHANUNAVAIL", 26: "CANCEL", 27: "CHANUNAVAIL", 28: "CHANUNAVAIL", 29: "CHANUNAVAIL",
     34: "CONGESTION", 38: "CONGESTION", 41: "CONGESTION", 42: "CONGESTION", 44: "CHANUNAVAIL", 58: "CHANUNAVAIL",
     102: "CONGESTION",
@@ -20,10 +20,9 @@ BY_CAUSE = {
 """The DialStatus that a hangup cause of the destination itself means (include/asterisk/causes.h; channels/chan_sip.c,
 ``hangup_sip2cause``). Normal clearing, 16, and 0 are what Asterisk sets when it hangs up by itself."""
 
-ANSWERED_ELSEWHERE = 26
-
-REJECTED = 21
-"""603 and 403 alike (chan_sip.c): of the only destination the end of the Dial tells them apart, BUSY or CONGESTION."""
+_ANSWERED_ELSEWHERE = 26
+_NO_ANSWER = (18, 19)
+"""408, 480: at once they mean that nothing rings there."""
 
 
 @attrs.define(eq=False)
@@ -56,6 +55,7 @@ class Leg:
     dialling: Dialling
     dial_string: str = ""
     is_answered: bool = False
+    has_rung: bool = False
     is_linked: bool = False
     """It was bridged: nothing can take the answer back."""
     is_given_out: bool = False
@@ -91,35 +91,43 @@ class Leg:
         return not self.status and not self.is_answered
 
 
+def status_by_cause(leg: Leg, cause: int) -> str:
+    """The DialStatus that the cause shows; "" where Asterisk itself hung up."""
+    return "NOANSWER" if cause in _NO_ANSWER and leg.has_rung else BY_CAUSE.get(cause, "")
+
+
 def status_at_hangup(leg: Leg, cause: int, has_caller_left: bool) -> str:
-    """The DialStatus of a leg that hangs up, as far as this alone shows; "" = the end of the Dial() will."""
-    if leg.dialling.end:
-        return status_at_end(leg, leg.dialling.end)
-    if leg.dialling.caller and not leg.dialling.is_queue:
-        others = [other for other in leg.dialling.open_legs if other is not leg]
-        is_own = not has_caller_left or cause == ANSWERED_ELSEWHERE  # else it may be another leg's, copied
-        is_certain = cause in BY_CAUSE and is_own and (others or cause != REJECTED) and not leg.is_answered
-        return BY_CAUSE[cause] if is_certain else ""
-    if cause in BY_CAUSE:
-        return BY_CAUSE[cause]
-    if any(other.is_answered for other in leg.dialling.legs if other is not leg):
+    """The DialStatus of a leg that hangs up, as far as this alone shows; "" = the end of the Dial() will.
+
+    Of the last destination the end of the Dial() follows at once, and it tells 603 from 403, which share a cause.
+    """
+    dialling = leg.dialling
+    if dialling.end:
+        return status_at_end(leg, dialling.end)
+    if dialling.caller and not dialling.is_queue:
+        is_last = not any(other is not leg for other in dialling.open_legs)
+        is_open = leg.is_answered or is_last or has_caller_left  # the cause may be another leg's, copied
+        return status_by_cause(leg, cause) if not is_open or cause == _ANSWERED_ELSEWHERE else ""
+    if by_cause := status_by_cause(leg, cause):
+        return by_cause
+    if any(other.is_answered for other in dialling.legs if other is not leg):
         return "CANCEL"
-    if leg.has_rung_out or not leg.dialling.caller:
+    if leg.has_rung_out or not dialling.caller:
         return "NOANSWER"
-    return "CANCEL" if has_caller_left or leg.dialling.is_called_by_agent_event else "NOANSWER"
+    return "CANCEL" if has_caller_left or dialling.is_called_by_agent_event else "NOANSWER"
 
 
 def status_at_end(leg: Leg, dial_status: str) -> str:
-    """The DialStatus of a leg whose Hangup said nothing, when its Dial() ended with ``dial_status``."""
+    """The DialStatus of a leg that hung up before, when its Dial() ended with ``dial_status``."""
     if leg.dialling.is_answered and not leg.is_answered:
         return "CANCEL"
     if dial_status in ("CANCEL", "NOANSWER") or len(leg.dialling.legs) == 1:
         return dial_status
-    return BY_CAUSE.get(leg.cause, "NOANSWER")
+    return status_by_cause(leg, leg.cause) or "NOANSWER"
 
 
 def status_meanwhile(leg: Leg) -> str:
-    """The DialStatus of a leg whose Hangup said nothing, while its Dial() goes on with others."""
+    """The DialStatus of a leg that hung up, while its Dial() goes on with others."""
     later = leg.dialling.legs[leg.dialling.legs.index(leg) + 1 :]
     # apps/app_dial.c, do_forward: the phone answered 302, a Local channel is dialled in its place
-    return BY_CAUSE.get(leg.cause, "FORWARDED" if later else "NOANSWER")
+    return status_by_cause(leg, leg.cause) or ("FORWARDED" if later else "NOANSWER")
