@@ -52,7 +52,7 @@ def _by_near_leg(call: Call, leg: Leg, rules: TrackerRules) -> Orientation:
         return attrs.evolve(now, direction=Direction.OUTBOUND, customer=customer or leg.number)
     # What the employee's phone shows is the customer: of ours the connected line, of others' orders the CallerID.
     shown = source.view.connected if is_click(call) else source.view.number
-    if not customer and not rules.is_extension(shown):
+    if not customer and source.up_at is None and not rules.is_extension(shown):  # later the dialplan may set another
         customer = shown
     if now.direction is Direction.INTERNAL:
         return attrs.evolve(now, operator=_operator(call, now))
