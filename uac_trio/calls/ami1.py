@@ -50,6 +50,9 @@ from uac_trio.calls.rules import TrackerRules
 _RING, _RINGING, _UP = 4, 5, 6
 """ChannelState (include/asterisk/channelstate.h)."""
 
+_FEATURE = "transfer by feature code"
+"""main/features.c has no event for it."""
+
 _DIALLED_APPLICATIONS = ("AppDial", "AppQueue")
 """What a listed channel runs that another dialled (apps/app_dial.c, apps/app_queue.c)."""
 
@@ -301,6 +304,7 @@ class Ami1Adapter:
         if dialling is None or dialling.is_queue:
             dialling = self._diallings[caller.structure] = Dialling(caller.structure)
         self._go_to(caller, "")
+        self._part(caller.structure)
         self._begin(dialling, dialled, event.get("Dialstring"))
 
     def _agent_called(self, event: Event) -> None:
@@ -496,9 +500,7 @@ class Ami1Adapter:
         """Asterisk 12 and later puts transferer and asked channel into a bridge before the latter answers; without
         that the two would have nothing in common."""
         if not root.half:
-            number = root.view.connected
-            caller = transferer if transferer.view.number == number else transferee
-            self._begin_by(Dialling(caller.structure), root)
+            self._call_back(root, transferer, transferee)
             return
         self._consultations[root.structure] = _Consultation(transferer, transferee, root.structure)
         self._show(root)
@@ -507,12 +509,20 @@ class Ami1Adapter:
         self._enter(root, bridge)
         self._give_out_inside(root)
 
+    def _call_back(self, root: Device, transferer: Device, transferee: Device) -> None:
+        """The transferer left while the colleague's phone rang, in vain: they are called for the transferee."""
+        if transferer.view.number == root.view.connected:
+            transferer, transferee = transferee, transferer  # found by the number that is shown, which is the other's
+        if not self._shows_hangup_requests:
+            self._out.append(AttendedTransferred(event=_FEATURE, first=transferer.view, transferee=transferee.view))
+        self._begin_by(Dialling(transferee.structure), root)
+
     def _complete(self, consultation: _Consultation) -> None:
         """The transferer left, or transferee and asked channel were linked."""
         del self._consultations[consultation.asked]
         self._out.append(
             AttendedTransferred(
-                event="Transfer by feature code",
+                event=_FEATURE,
                 first=consultation.transferer.view,
                 transferee=consultation.transferee.view,
                 target=self._view(consultation.asked),
@@ -678,6 +688,7 @@ class Ami1Adapter:
         if device is None:
             return
         self._go_to(device, event.get("Queue"))
+        self._part(device.structure)
         self._queued[device.structure] = event.get("Queue")
         self._out.append(
             QueueJoined(event=event.name, channel=device.view, queue=event.get("Queue"), position=event.get("Position"))
