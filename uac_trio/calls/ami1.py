@@ -1,9 +1,8 @@
 """AMI 1.x (Asterisk 1.8, 10 and 11) in the words of channel events.
 
-What AMI 2 shows and AMI 1.x does not is concluded here: which device is in which structure (``ami1_devices.py``), how
-one destination of a Dial() ended (``ami1_dials.py``), and who dials a channel that comes without a Dial event: a queue
-whose queues.conf lacks ``eventwhencalled = yes``, a transfer by feature code, or nobody, an Originate. A dialled channel
-is given out together with that knowledge, milliseconds after its Newchannel.
+What AMI 2 shows and AMI 1.x does not is concluded: which device is in which structure (``ami1_devices.py``), how one
+destination of a Dial() ended (``ami1_dials.py``), and who dials a channel that comes without a Dial event
+(``ami1_callers.py``). A dialled channel is given out together with that knowledge, milliseconds after its Newchannel.
 """
 
 from __future__ import annotations
@@ -14,8 +13,17 @@ from typing import ClassVar
 import attrs
 
 from uac_trio.ami.message import Event
+from uac_trio.calls.ami1_callers import Callers, FeatureTransfer
 from uac_trio.calls.ami1_devices import Device, Devices, Moved, bridge_id
-from uac_trio.calls.ami1_dials import BY_CAUSE, Dialling, Leg, status_at_end, status_at_hangup, status_meanwhile
+from uac_trio.calls.ami1_dials import (
+    BY_CAUSE,
+    Dialling,
+    Dials,
+    Leg,
+    status_at_end,
+    status_at_hangup,
+    status_meanwhile,
+)
 from uac_trio.calls.channel_events import (
     AttendedTransferred,
     BlindTransferred,
@@ -44,7 +52,7 @@ from uac_trio.calls.channel_events import (
     Unparked,
     VoicemailStarted,
 )
-from uac_trio.calls.names import known, whole
+from uac_trio.calls.names import whole
 from uac_trio.calls.rules import TrackerRules
 
 _RING, _RINGING, _UP = 4, 5, 6
@@ -57,34 +65,19 @@ _DIALLED_APPLICATIONS = ("AppDial", "AppQueue")
 """What a listed channel runs that another dialled (apps/app_dial.c, apps/app_queue.c)."""
 
 
-@attrs.frozen
-class _Consultation:
-    """Transfer by feature code: ``transferer`` asks ``asked`` while ``transferee`` hears music (main/features.c)."""
-
-    transferer: Device
-    transferee: Device
-    asked: str
-    """Structure of the channel that features.c dials: a Local one."""
-
-
 @attrs.define
 class Ami1Adapter:
     """Translates the events of one server. Keep it while the server is the same, over lost connections too."""
 
     rules: TrackerRules
+    lacks_agent_calls: bool = attrs.field(default=False, init=False)
+    """A queue called its members and no AgentCalled came: queues.conf needs ``eventwhencalled = yes``, the AMI user
+    ``read = agent``. Whom it calls for whom is a conclusion from numbers then."""
     _devices: Devices = attrs.field(factory=Devices, init=False)
-    _legs: dict[str, Leg] = attrs.field(factory=dict, init=False)
-    """By the structure that is dialled."""
-    _diallings: dict[str, Dialling] = attrs.field(factory=dict, init=False)
-    """By the structure that dials."""
-    _queued: dict[str, str] = attrs.field(factory=dict, init=False)
-    """Structures that wait in a queue, in the order in which they joined, and its name."""
-    _parted: dict[str, str] = attrs.field(factory=dict, init=False)
-    """Structures whose link was undone while both live, both ways: one of them may be dialling a feature code."""
-    _consultations: dict[str, _Consultation] = attrs.field(factory=dict, init=False)
-    """By the structure that is asked."""
-    _transferers: dict[str, str] = attrs.field(factory=dict, init=False)
-    """A structure that features.c dials, and the name of the channel that transfers (VarSet TRANSFERERNAME)."""
+    _dials: Dials = attrs.field(factory=Dials, init=False)
+    _callers: Callers = attrs.field(init=False)
+    _consultations: dict[str, FeatureTransfer] = attrs.field(factory=dict, init=False)
+    """By the structure that is asked, a Local one that features.c dials."""
     _blind: dict[str, Device] = attrs.field(factory=dict, init=False)
     """The two of a blind transfer by feature code, both ways, by Uniqueid (VarSet BLINDTRANSFER): the one that goes on
     is the transferee."""
@@ -92,15 +85,14 @@ class Ami1Adapter:
     """By the transferee's Uniqueid: the transferer's end, which follows once it is known where the transferee goes."""
     _hanging_up: set[str] = attrs.field(factory=set, init=False)
     """Structures whose own end hung up."""
-    _listings: dict[str, list[Event]] = attrs.field(factory=dict, init=False)
-    """By ActionID: the items of a listing that is not complete yet."""
-    _shows_agent_calls: bool = attrs.field(default=False, init=False)
     _shows_hangup_requests: bool = attrs.field(default=False, init=False)
     """Asterisk 1.8 has none; from other events it is concluded where a caller gave up."""
-    lacks_agent_calls: bool = attrs.field(default=False, init=False)
-    """A queue called its members and no AgentCalled came: queues.conf needs ``eventwhencalled = yes``, the AMI user
-    ``read = agent``. Who rings for whom is a conclusion from numbers then."""
+    _listings: dict[str, list[Event]] = attrs.field(factory=dict, init=False)
+    """By ActionID: the items of a listing that is not complete yet."""
     _out: list[ChannelEvent] = attrs.field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._callers = Callers(self.rules, self._devices, self._dials)
 
     def translate(self, event: Event) -> Sequence[ChannelEvent]:
         """The channel events that follow from one AMI event, in order of cause; () for one that means nothing."""
@@ -114,8 +106,10 @@ class Ami1Adapter:
     def disconnected(self) -> None:
         """The connection is gone. What was waited for is given out before the listing of the next."""
         self._listings.clear()
+        for device in self._devices.live():
+            device.is_stale = True
 
-    # -- who an event is about ---------------------------------------------------------------------------------------
+    # -- whom an event is about --------------------------------------------------------------------------------------
 
     def _see(self, structure: str, name: str) -> Device | None:
         """The device in ``structure``, which the event calls ``name``; None where that says nothing."""
@@ -131,7 +125,7 @@ class Ami1Adapter:
         device = self._see(event.get("Uniqueid"), event.get("Channel"))
         if device is None or device.is_ended:
             return None
-        _update(device, event)
+        device.update(event)
         return None if device.is_helper else device
 
     def _shown_subject(self, event: Event) -> Device | None:
@@ -144,16 +138,13 @@ class Ami1Adapter:
     def _view(self, structure: str) -> ChannelView | None:
         """What is in a structure, None for what was not given out."""
         device = self._devices.within(structure) if structure else None
-        return device.view if device is not None and device.is_shown and not device.is_helper else None
+        return device.view if device is not None and _is_given_out(device) else None
 
     # -- channels ----------------------------------------------------------------------------------------------------
 
     def _newchannel(self, event: Event) -> None:
-        view = _view_of(event)
-        if not view.uniqueid or not view.name or self._devices.within(view.uniqueid) is not None:
-            return
-        device = self._devices.create(view)
-        if not device.is_dialled and not device.is_helper:
+        device = self._devices.create(event)
+        if device is not None and not device.is_dialled and not device.is_helper:
             self._show(device)
 
     def _newstate(self, event: Event) -> None:
@@ -165,11 +156,10 @@ class Ami1Adapter:
             self._show(device)
         elif state == _UP or (state == _RINGING and not device.rings_early):
             self._explain(device)
-        if not device.is_shown:
-            return
-        self._out.append(ChannelChanged(event=event.name, channel=device.view))
-        leg = self._legs.get(device.structure)
-        if leg is not None and state in (_RINGING, _UP):
+        if device.is_shown:
+            self._out.append(ChannelChanged(event=event.name, channel=device.view))
+        leg = self._dials.to(device.structure) if state in (_RINGING, _UP) else None
+        if leg is not None:
             leg.has_rung = True
             self._go_on(leg)
             if state == _UP and leg.is_open:
@@ -183,9 +173,8 @@ class Ami1Adapter:
     def _rename(self, event: Event) -> None:
         structure, name, new = event.get("Uniqueid"), event.get("Channel"), event.get("Newname")
         device = self._devices.named(name)
-        is_masquerade = "<" in name or "<" in new or self._devices.named(new) is not None
-        if is_masquerade:
-            self._see(structure, new)
+        if "<" in name or "<" in new or self._devices.named(new) is not None:
+            self._see(structure, new)  # a masquerade's
         elif device is not None and new:
             self._devices.rename(device, new)
             if device.is_shown:
@@ -193,15 +182,15 @@ class Ami1Adapter:
 
     def _move(self, moved: Moved) -> None:
         """A masquerade: the device comes into another's place, in its bridge and in its dial."""
-        device, structure = moved.device, moved.structure
-        old_mate, mate = self._devices.links.get(moved.left, ""), self._devices.links.get(structure, "")
+        device, structure, links = moved.device, moved.structure, self._devices.links
+        old_mate, mate = links.get(moved.left, ""), links.get(structure, "")
         if old_mate:
             self._leave(device, bridge_id(moved.left, old_mate))
         if mate and moved.before is not None:
             self._leave(moved.before, bridge_id(structure, mate))
         if mate:
             self._enter(device, bridge_id(structure, mate))
-        leg = self._legs.get(structure)
+        leg = self._dials.to(structure)
         if leg is not None and leg.is_open and moved.before is not None and not device.is_zombie:
             self._take_over(leg, device, moved.before)
 
@@ -220,14 +209,14 @@ class Ami1Adapter:
     def _request_hangup(self, device: Device) -> None:
         """Its own end hung up."""
         self._hanging_up.add(device.structure)
-        for consultation in list(self._consultations.values()):
-            if consultation.transferer is device:
-                self._complete(consultation)
+        for asked, transfer in list(self._consultations.items()):
+            if transfer.transferer is device:
+                self._complete(asked)
         if device.is_shown:
             self._out.append(HangupRequested(event="HangupRequest", channel=device.view))
 
-    def _gives_up(self, structure: str) -> None:
-        """The caller hung up before an answer, on a server that does not say so."""
+    def _give_up(self, structure: str) -> None:
+        """The caller hung up before an answer, on a server that has no event for it."""
         device = self._devices.within(structure)
         if not self._shows_hangup_requests and device is not None and structure not in self._hanging_up:
             self._request_hangup(device)
@@ -236,52 +225,48 @@ class Ami1Adapter:
         device = self._see(event.get("Uniqueid"), event.get("Channel"))
         if device is None or device.is_ended:
             return
-        _update(device, event)
+        device.update(event)
+        device.cause = whole(event.get("Cause"), 0)
         self._explain(device, is_over=True)
-        structure, device.cause = device.structure, whole(event.get("Cause"), 0)
-        dialling = self._diallings.pop(structure, None)
-        if dialling is not None:
+        dialling = self._dials.over(device.structure)
+        if dialling is not None and not dialling.is_answered:
             self._end_dialling(dialling, "CANCEL")
         if device.uniqueid in self._sent_on:
             self._go_to(device, "")
-        leg = self._legs.pop(structure, None)
-        if device.is_shown and not device.is_helper:
-            if leg is None and not device.was_linked and not device.cause:
-                self._gives_up(structure)
-            end = ChannelHungUp(event=event.name, channel=device.view, cause=device.cause)
-            self._hang_up(device, leg, end)
-        self._forget(structure)
-        self._devices.end(device)
+        if _is_given_out(device):
+            self._hang_up(device, ChannelHungUp(event=event.name, channel=device.view, cause=device.cause))
+        self._end(device)
 
-    def _hang_up(self, device: Device, leg: Leg | None, end: ChannelHungUp) -> None:
-        around = self._leg_around(device)
+    def _hang_up(self, device: Device, end: ChannelHungUp) -> None:
+        leg, around = self._dials.to(device.structure), self._leg_around(device)
         transferee = self._blind.get(device.uniqueid)
+        if leg is None and not device.was_linked and not device.cause:
+            self._give_up(device.structure)  # main/channel.c: 0 where the device hung up, 16 where the dialplan did
         if transferee is not None and not transferee.is_ended:
             self._sent_on.setdefault(transferee.uniqueid, []).append(end)
         elif leg is not None and leg.can_be_refused:
-            leg.held.append(end)
-            leg.cause = device.cause
-            status = status_at_hangup(leg, device.cause, leg.dialling.caller in self._hanging_up)
-            if status == "CANCEL" and leg.dialling.is_queue and not leg.dialling.is_answered:
-                self._gives_up(leg.dialling.caller)
-            if status:
-                self._settle(leg, status, self._out)
+            self._refuse(leg, end)
         elif around is not None and around.after:
             around.after.append(end)
         else:
             self._out.append(end)
+        if leg is not None and leg.hung_up is None:
+            self._dials.forget(leg)
 
-    def _forget(self, structure: str) -> None:
-        self._queued.pop(structure, None)
-        self._hanging_up.discard(structure)
-        self._transferers.pop(structure, None)
-        self._consultations.pop(structure, None)
-        self._part(structure)
+    def _end(self, device: Device) -> None:
+        """It is gone, with all that is kept of it."""
+        self._hanging_up.discard(device.structure)
+        self._consultations.pop(device.structure, None)
+        self._callers.forget(device.structure)
+        self._devices.end(device)
+        other = self._blind.get(device.uniqueid)
+        if other is not None and other.is_ended:
+            del self._blind[device.uniqueid], self._blind[other.uniqueid]
 
     def _show(self, device: Device) -> None:
         """Give out that a channel was created, and with it the other half of a Local one."""
         other = self._devices.other_half(device)
-        halves = [device] if other is None else sorted((device, other), key=lambda half: half.half)
+        halves = [device] if other is None else sorted((device, other), key=lambda each: each.half)
         for each in halves:
             if not each.is_shown:
                 each.is_shown = True
@@ -292,51 +277,37 @@ class Ami1Adapter:
     def _dial(self, event: Event) -> None:
         caller = self._see(event.get("UniqueID"), event.get("Channel"))
         if event.get("SubEvent") == "End":
-            dialling = self._diallings.pop(event.get("UniqueID"), None)
+            dialling = self._dials.over(event.get("UniqueID"))
             if dialling is not None:
                 self._end_dialling(dialling, event.get("DialStatus"))
             return
         dialled = self._see(event.get("DestUniqueID"), event.get("Destination"))
         if caller is None or dialled is None or caller.is_ended or dialled.is_ended:
             return
-        _update(caller, event)
-        dialling = self._diallings.get(caller.structure)
-        if dialling is None or dialling.is_queue:
-            dialling = self._diallings[caller.structure] = Dialling(caller.structure)
+        caller.update(event)
         self._go_to(caller, "")
-        self._part(caller.structure)
-        self._begin(dialling, dialled, event.get("Dialstring"))
+        self._callers.settled(caller.structure)
+        self._begin(self._dials.dial_by(caller.structure), dialled, event.get("Dialstring"))
 
     def _agent_called(self, event: Event) -> None:
         caller = self._see(event.get("Uniqueid"), event.get("ChannelCalling"))
         dialled = self._devices.named(event.get("DestinationChannel"))
-        self._shows_agent_calls = True
+        self._callers.shows_agent_calls = True
         if caller is not None and dialled is not None and not caller.is_ended and not dialled.is_ended:
-            dialling = self._queue_dialling(caller.structure)
+            dialling = self._dials.queue_by(caller.structure)
             dialling.is_called_by_agent_event = True
             self._begin(dialling, dialled, event.get("AgentCalled"))
 
     def _agent_ring_no_answer(self, event: Event) -> None:
-        dialling = self._diallings.get(event.get("Uniqueid"))
+        dialling = self._dials.by(event.get("Uniqueid"))
         for leg in dialling.open_legs if dialling is not None else ():
             if leg.dial_string == event.get("Member"):
                 leg.has_rung_out = True
 
-    def _queue_dialling(self, structure: str) -> Dialling:
-        dialling = self._diallings.get(structure)
-        if dialling is None or not dialling.is_queue or dialling.is_answered:
-            dialling = self._diallings[structure] = Dialling(structure, is_queue=True)
-        return dialling
-
     def _begin(self, dialling: Dialling, dialled: Device, dial_string: str) -> None:
-        before = self._legs.get(dialled.structure)
-        if before is not None and before.dialling.caller == dialling.caller:
-            return  # the same event again
-        leg = Leg(dialled.structure, dialling, dial_string)
-        dialling.legs.append(leg)
-        self._legs[dialled.structure] = leg
+        leg = self._dials.begin(dialling, dialled.structure, dial_string)
         caller = self._devices.within(dialling.caller)
-        if caller is None or caller.is_shown or not caller.half:
+        if leg is not None and (caller is None or caller.is_shown or not caller.half):
             self._give_out(leg)
 
     def _give_out(self, leg: Leg) -> None:
@@ -348,19 +319,15 @@ class Ami1Adapter:
         for device in (caller, dialled):
             if device is not None and not device.is_helper:
                 self._show(device)
-        self._out.append(
-            DialBegan(
-                event="Dial",
-                dialled=dialled.view,
-                caller=self._view(leg.dialling.caller),
-                dial_string=leg.dial_string,
-            )
+        began = DialBegan(
+            event="Dial", dialled=dialled.view, caller=self._view(leg.dialling.caller), dial_string=leg.dial_string
         )
+        self._out.append(began)
         self._give_out_inside(dialled)
 
     def _give_out_inside(self, dialled: Device) -> None:
         other = self._devices.other_half(dialled)
-        inner = self._diallings.get(other.structure) if other is not None else None
+        inner = self._dials.by(other.structure) if other is not None else None
         for leg in inner.legs if inner is not None else ():
             self._give_out(leg)
 
@@ -373,32 +340,42 @@ class Ami1Adapter:
     def _go_on(self, leg: Leg) -> None:
         """The Dial() of this leg goes on, so others of it that hung up did so by themselves."""
         for other in leg.dialling.legs:
-            if other.held and other is not leg:
+            if other.hung_up is not None and other is not leg:
                 self._settle(other, status_meanwhile(other), self._out)
+
+    def _refuse(self, leg: Leg, end: ChannelHungUp) -> None:
+        """A destination hung up without a conversation: its Hangup follows the status, which may not be known yet."""
+        dialling, leg.hung_up = leg.dialling, end
+        status = status_at_hangup(leg, dialling.caller in self._hanging_up)
+        if status == "CANCEL" and dialling.is_queue and not dialling.is_answered:
+            self._give_up(dialling.caller)
+        if status:
+            self._settle(leg, status, self._out)
 
     def _end_dialling(self, dialling: Dialling, dial_status: str) -> None:
         """A Dial() is over; if because its Local channel was hung up, then its end follows that of the outer leg."""
         dialling.end = dial_status
         if dial_status == "CANCEL":
-            self._gives_up(dialling.caller)
+            self._give_up(dialling.caller)
         caller = self._devices.within(dialling.caller)
         around = self._leg_around(caller) if caller is not None else None
         is_inside = around is not None and around.is_unsettled and dial_status == "CANCEL"
         out = around.after if around is not None and is_inside else self._out
         for leg in dialling.legs:
-            if leg.held:
+            if leg.hung_up is not None:
                 self._settle(leg, status_at_end(leg, dial_status), out)
 
     def _settle(self, leg: Leg, status: str, out: list[ChannelEvent]) -> None:
-        """The status of a leg that hung up is known: give it out, its Hangup, and what followed from it."""
-        leg.status = status
-        held, leg.held = leg.held, []
-        ends = [end for end in held if isinstance(end, ChannelHungUp)]
-        if not leg.is_answered or status != "ANSWER":
-            out.extend(self._dial_ended(leg, end.channel, status) for end in ends)
-        out.extend(held)
-        after, leg.after = leg.after, []
-        out.extend(after)
+        """The status of a leg that hung up is known: give it out, then its Hangup, then what followed from it."""
+        leg.status, end = status, leg.hung_up
+        if end is not None:
+            if status != "ANSWER":
+                out.append(self._dial_ended(leg, end.channel, status))
+            out.append(end)
+        leg.hung_up = None
+        out += leg.after
+        leg.after = []
+        self._dials.forget(leg)
 
     def _dial_ended(self, leg: Leg, dialled: ChannelView, status: str) -> DialEnded:
         return DialEnded(event="Dial", dialled=dialled, caller=self._view(leg.dialling.caller), status=status)
@@ -406,179 +383,94 @@ class Ami1Adapter:
     def _leg_around(self, device: Device) -> Leg | None:
         """Of the half of a Local channel that runs the dialplan: the leg of the half that is dialled."""
         other = self._devices.other_half(device) if device.half == "2" else None
-        return self._legs.get(other.structure) or self._held_leg(other) if other is not None else None
+        return self._dials.to(other.structure) if other is not None else None
 
-    def _held_leg(self, device: Device) -> Leg | None:
-        """The leg of a device that hung up and whose status is not known yet."""
-        for dialling in self._diallings.values():
-            for leg in dialling.legs:
-                if leg.structure == device.structure and leg.held:
-                    return leg
-        return None
+    # -- dials without an event --------------------------------------------------------------------------------------
 
-    # -- who dials a channel that came without a Dial event ----------------------------------------------------------
+    def _explain(self, device: Device, mate: str = "", *, is_over: bool = False) -> None:
+        """Give out a device that was not yet, with who dials it.
 
-    def _explain(self, device: Device, dialler: str = "", *, is_over: bool = False) -> None:
-        """Conclude who dials a device that was not given out yet.
-
-        ``dialler``: the structure it is being linked with. ``is_over``: it hangs up; a channel to which nothing ever
+        ``mate``: the structure it is being linked with. ``is_over``: it hangs up; a channel to which nothing ever
         happened stays unseen, until an OriginateResponse shows what it was.
         """
         if device.is_shown or device.is_helper:
             return
-        root = self._root(device)
+        root = self._callers.root_of(device)
+        leg = self._dials.to(root.structure)
         if root.is_shown or not root.is_dialled:
             self._show(root)
             self._give_out_inside(root)
-            return
-        leg = self._legs.get(root.structure)
-        if leg is not None:
+        elif leg is not None:
             self._give_out(leg)
-        elif dialler and dialler != root.structure:
-            self._begin_by(self._queue_dialling(dialler), root)
-        elif (transfer := self._transfer_that_dials(root)) is not None:
-            self._consult(root, *transfer)
-        elif waiting := self._queued_that_dials(root):
+        elif mate and root is device:
+            self._begin_by_queue(mate, root)
+        else:
+            self._conclude(root, is_over=is_over)
+
+    def _conclude(self, root: Device, *, is_over: bool) -> None:
+        """Who dials ``root`` is not shown by any event."""
+        transfer = self._callers.who_transfers(root)
+        if transfer is not None and root.half:
+            self._consult(root, transfer)
+        elif transfer is not None:
+            self._call_back(root, transfer)
+        elif queued := self._callers.who_queues(root):
             self.lacks_agent_calls = True
-            self._begin_by(self._queue_dialling(waiting), root)
-        elif not is_over or self._has_dialled(root):
+            self._begin_by_queue(queued, root)
+        elif waiting := self._callers.who_waits(root):
+            self._begin(self._dials.queue_by(waiting), root, "")
+        elif not is_over or self._runs_dialplan(root):
             root.is_originated = True
-            self._begin_by(Dialling(""), root)
+            self._begin(Dialling(""), root, "")
 
-    def _begin_by(self, dialling: Dialling, root: Device) -> None:
-        interface = root.view.name.rpartition("-")[0]
-        self._begin(dialling, root, interface if dialling.is_queue else "")
+    def _begin_by_queue(self, structure: str, root: Device) -> None:
+        self._begin(self._dials.queue_by(structure), root, root.interface)
 
-    def _root(self, device: Device) -> Device:
-        """The first device of the chain of dials and Local channels that leads to ``device``."""
-        for _ in range(len(self._legs) + 1):
-            other = self._devices.other_half(device) if device.half == "2" else None
-            if other is not None and not other.is_ended:
-                device = other
-            leg = self._legs.get(device.structure)
-            caller = self._devices.within(leg.dialling.caller) if leg is not None and not leg.is_given_out else None
-            if caller is None or not caller.half:
-                break
-            device = caller
-        return device
-
-    def _has_dialled(self, root: Device) -> bool:
+    def _runs_dialplan(self, root: Device) -> bool:
+        """A Local channel that has dialled was called itself."""
         other = self._devices.other_half(root)
-        return other is not None and other.structure in self._diallings
+        return other is not None and self._dials.by(other.structure) is not None
 
-    def _numbers_shown(self, root: Device) -> set[str]:
-        """Whom the dialled device shows as the other side, or the dialplan of a Local channel as its caller."""
-        other = self._devices.other_half(root)
-        return {root.view.connected, other.view.number if other is not None else ""} - {""}
-
-    def _queued_that_dials(self, root: Device) -> str:
-        """The structure in a queue that rings this member: the first to join of those whose number it shows."""
-        if self._shows_agent_calls:
-            return ""
-        shown = self._numbers_shown(root)
-        waiting = [(structure, device) for structure in self._queued if (device := self._devices.within(structure))]
-        alike = [structure for structure, device in waiting if device.view.number in shown or not shown]
-        unnumbered = [structure for structure, device in waiting if not device.view.number]
-        if not shown and len(waiting) > 1:
-            return unnumbered[0] if unnumbered else ""
-        return alike[0] if alike else ""
-
-    def _transfer_that_dials(self, root: Device) -> tuple[Device, Device] | None:
-        """(transferer, transferee) where features.c dials: a colleague who is asked, or the transferer again."""
-        named = self._devices.named(self._transferers.get(root.structure, ""))
-        if named is not None:
-            mate = self._devices.within(self._parted.get(named.structure, ""))
-            return (named, mate) if mate is not None else None
-        shown = self._numbers_shown(root)
-        for one, other in self._parted.items():
-            transferer, transferee = self._devices.within(one), self._devices.within(other)
-            if transferer is not None and transferee is not None and transferer.view.number in shown:
-                return transferer, transferee
-        return None
-
-    def _consult(self, root: Device, transferer: Device, transferee: Device) -> None:
+    def _consult(self, root: Device, transfer: FeatureTransfer) -> None:
         """Asterisk 12 and later puts transferer and asked channel into a bridge before the latter answers; without
         that the two would have nothing in common."""
-        if not root.half:
-            self._call_back(root, transferer, transferee)
-            return
-        self._consultations[root.structure] = _Consultation(transferer, transferee, root.structure)
+        self._consultations[root.structure] = transfer
         self._show(root)
-        bridge = bridge_id(transferer.structure, root.structure)
-        self._enter(transferer, bridge)
+        bridge = bridge_id(transfer.transferer.structure, root.structure)
+        self._enter(transfer.transferer, bridge)
         self._enter(root, bridge)
         self._give_out_inside(root)
 
-    def _call_back(self, root: Device, transferer: Device, transferee: Device) -> None:
+    def _call_back(self, root: Device, transfer: FeatureTransfer) -> None:
         """The transferer left while the colleague's phone rang, in vain: they are called for the transferee."""
-        if transferer.view.number == root.view.connected:
-            transferer, transferee = transferee, transferer  # found by the number that is shown, which is the other's
         if not self._shows_hangup_requests:
-            self._out.append(AttendedTransferred(event=_FEATURE, first=transferer.view, transferee=transferee.view))
-        self._begin_by(Dialling(transferee.structure), root)
+            self._out.append(
+                AttendedTransferred(event=_FEATURE, first=transfer.transferer.view, transferee=transfer.transferee.view)
+            )
+        self._begin(self._dials.queue_by(transfer.transferee.structure), root, "")
 
-    def _complete(self, consultation: _Consultation) -> None:
+    def _complete(self, asked: str) -> None:
         """The transferer left, or transferee and asked channel were linked."""
-        del self._consultations[consultation.asked]
+        transfer = self._consultations.pop(asked)
         self._out.append(
             AttendedTransferred(
                 event=_FEATURE,
-                first=consultation.transferer.view,
-                transferee=consultation.transferee.view,
-                target=self._view(consultation.asked),
+                first=transfer.transferer.view,
+                transferee=transfer.transferee.view,
+                target=self._view(asked),
             )
         )
 
     # -- bridges -----------------------------------------------------------------------------------------------------
 
     def _bridge(self, event: Event) -> None:
-        if event.get("Bridgestate") == "Link":
-            self._link(event)
-        else:
-            self._unlink(event)
-
-    def _link(self, event: Event) -> None:
         pair = self._pair(event)
         if pair is None:
             return
-        one, other = pair
-        if self._devices.links.get(one) == other:
-            return
-        for structure in pair:
-            self._leave_link(structure)
-        for structure, mate in (pair, (other, one)):
-            device = self._devices.within(structure)
-            if device is not None:
-                device.was_linked = True
-                self._explain(device, mate)
-            self._queued.pop(structure, None)
-            leg = self._legs.get(structure)
-            if leg is not None:
-                leg.is_linked = True
-        self._devices.links[one], self._devices.links[other] = other, one
-        self._end_consultations(one, other)
-        for structure in pair:
-            device = self._devices.within(structure)
-            if device is not None:
-                self._enter(device, bridge_id(one, other))
-
-    def _end_consultations(self, one: str, other: str) -> None:
-        for structure, mate in ((one, other), (other, one)):
-            consultation = self._consultations.get(structure)
-            if consultation is None:
-                self._part(structure)
-            elif consultation.transferer is not self._devices.within(mate):
-                self._complete(consultation)
-                self._part(consultation.transferer.structure)
-            else:
-                return  # the consultation itself
-
-    def _unlink(self, event: Event) -> None:
-        pair = self._pair(event)
-        if pair is not None and self._devices.links.get(pair[0]) == pair[1]:
-            self._leave_link(pair[0])
-            if pair[0] not in self._consultations and pair[1] not in self._consultations:
-                self._parted[pair[0]], self._parted[pair[1]] = pair[1], pair[0]
+        if event.get("Bridgestate") == "Link":
+            self._link(*pair)
+        else:
+            self._unlink(*pair)
 
     def _pair(self, event: Event) -> tuple[str, str] | None:
         one, other = event.get("Uniqueid1"), event.get("Uniqueid2")
@@ -586,8 +478,49 @@ class Ami1Adapter:
             self._see(structure, name)
         return (one, other) if one and other and one != other else None
 
-    def _part(self, structure: str) -> None:
-        self._parted.pop(self._parted.pop(structure, ""), None)
+    def _link(self, one: str, other: str) -> None:
+        if self._devices.links.get(one) == other:
+            return
+        for structure in (one, other):
+            self._leave_link(structure)
+        for structure, mate in ((one, other), (other, one)):
+            self._callers.left(structure)
+            device, leg = self._devices.within(structure), self._dials.to(structure)
+            if device is not None:
+                device.was_linked = True
+                self._explain(device, mate)
+            if leg is not None:
+                leg.is_linked = True
+        self._devices.link(one, other)
+        self._end_consultations(one, other)
+        for structure in (one, other):
+            device = self._devices.within(structure)
+            if device is not None:
+                self._enter(device, bridge_id(one, other))
+
+    def _end_consultations(self, one: str, other: str) -> None:
+        """A link ends what feature codes were dialled for, unless it is the consultation itself."""
+        for structure, mate in ((one, other), (other, one)):
+            transfer = self._consultations.get(structure)
+            if transfer is not None and transfer.transferer is self._devices.within(mate):
+                return
+            if transfer is not None:
+                self._complete(structure)
+                self._callers.settled(transfer.transferer.structure)
+        self._callers.settled(one)
+        self._callers.settled(other)
+
+    def _unlink_event(self, event: Event) -> None:
+        pair = self._pair(event)
+        if pair is not None:
+            self._unlink(*pair)
+
+    def _unlink(self, one: str, other: str) -> None:
+        if self._devices.links.get(one) != other:
+            return
+        self._leave_link(one)
+        if one not in self._consultations and other not in self._consultations:
+            self._callers.parted(one, other)
 
     def _leave_link(self, structure: str) -> None:
         mate = self._devices.unlink(structure)
@@ -597,11 +530,11 @@ class Ami1Adapter:
                 self._leave(device, bridge_id(structure, mate))
 
     def _enter(self, device: Device, bridge: str, bridge_type: str = "basic") -> None:
-        if device.is_shown and not device.is_helper and not device.is_zombie:
+        if _is_given_out(device) and not device.is_zombie:
             self._out.append(BridgeEntered(event="Bridge", channel=device.view, bridge=bridge, bridge_type=bridge_type))
 
     def _leave(self, device: Device, bridge: str) -> None:
-        if device.is_shown and not device.is_helper:
+        if _is_given_out(device):
             self._out.append(BridgeLeft(event="Unlink", channel=device.view, bridge=bridge))
 
     def _conference(self, event: Event) -> None:
@@ -627,13 +560,11 @@ class Ami1Adapter:
         target = self._see(event.get("TargetUniqueid"), event.get("TargetChannel"))
         if transferer is None:
             return
+        named = self._view(target.structure) if target is not None else None
         if event.get("TransferType") == "Blind":
             self._out.append(
                 BlindTransferred(
-                    event=event.name,
-                    transferer=transferer.view,
-                    to=event.get("TransferExten"),
-                    transferee=self._view(target.structure) if target is not None else None,
+                    event=event.name, transferer=transferer.view, to=event.get("TransferExten"), transferee=named
                 )
             )
             return
@@ -642,21 +573,19 @@ class Ami1Adapter:
             AttendedTransferred(
                 event=event.name,
                 first=transferer.view,
-                second=self._view(target.structure) if target is not None else None,
+                second=named,
                 transferee=self._view(links.get(transferer.structure, "")),
                 target=self._view(links.get(target.structure, "")) if target is not None else None,
             )
         )
 
     def _go_to(self, device: Device, to: str) -> None:
-        """A device runs the dialplan at ``to``; if it was sent there by ``##``, its transferer may go."""
+        """A device runs the dialplan at ``to``; if it was sent there by feature code, its transferer may go."""
         transferer = self._blind.pop(device.uniqueid, None)
         if transferer is None:
             return
         self._blind.pop(transferer.uniqueid, None)
-        self._out.append(
-            BlindTransferred(event="BLINDTRANSFER", transferer=transferer.view, to=to, transferee=device.view)
-        )
+        self._out.append(BlindTransferred(event=_FEATURE, transferer=transferer.view, to=to, transferee=device.view))
         self._out += self._sent_on.pop(device.uniqueid, ())
 
     def _pickup(self, event: Event) -> None:
@@ -665,7 +594,7 @@ class Ami1Adapter:
             return
         for device in (target, picker):
             self._explain(device)
-        leg = self._legs.get(target.structure)
+        leg = self._dials.to(target.structure)
         if leg is not None:
             leg.is_picked = True
         self._out.append(PickedUp(event=event.name, picker=picker.view, target=target.view))
@@ -684,38 +613,39 @@ class Ami1Adapter:
     # -- queues, recordings, orders ----------------------------------------------------------------------------------
 
     def _join(self, event: Event) -> None:
-        device = self._shown_subject(event)
+        device, queue = self._shown_subject(event), event.get("Queue")
         if device is None:
             return
-        self._go_to(device, event.get("Queue"))
-        self._part(device.structure)
-        self._queued[device.structure] = event.get("Queue")
+        self._go_to(device, queue)
+        self._callers.settled(device.structure)
+        self._callers.joined(device.structure, queue)
         self._out.append(
-            QueueJoined(event=event.name, channel=device.view, queue=event.get("Queue"), position=event.get("Position"))
+            QueueJoined(event=event.name, channel=device.view, queue=queue, position=event.get("Position"))
         )
 
     def _queue_leave(self, event: Event) -> None:
         device = self._shown_subject(event)
         if device is not None:
-            self._queued.pop(device.structure, None)
+            self._callers.left(device.structure)
             self._out.append(QueueLeft(event=event.name, channel=device.view))
 
     def _var_set(self, event: Event) -> None:
+        self._callers.shows_variables = True
         variable, value = event.get("Variable"), event.get("Value")
-        if variable == "MIXMONITOR_FILENAME":
-            device = self._shown_subject(event)
-            if device is not None and value:
-                self._out.append(RecordingStarted(event=event.name, channel=device.view, path=value))
-        elif variable == "TRANSFERERNAME":
-            self._transferers[event.get("Uniqueid")] = value
+        if variable == "TRANSFERERNAME":
+            self._callers.transfers(event.get("Uniqueid"), value)
         elif variable == "BLINDTRANSFER":
             device, other = self._subject(event), self._devices.named(value)
-            if device is not None and other is not None and self._parted.get(device.structure) == other.structure:
+            if device is not None and other is not None and self._callers.are_parted(device.structure, other.structure):
                 self._blind[device.uniqueid], self._blind[other.uniqueid] = other, device
+        elif variable == "MIXMONITOR_FILENAME" and value:
+            device = self._shown_subject(event)
+            if device is not None:
+                self._out.append(RecordingStarted(event=event.name, channel=device.view, path=value))
 
     def _newexten(self, event: Event) -> None:
-        device = self._devices.within(event.get("Uniqueid"))
-        if device is not None and device.uniqueid in self._blind and event.get("Extension") != "h":
+        device = self._devices.within(event.get("Uniqueid")) if self._blind else None
+        if device is not None and event.get("Extension") != "h":
             self._go_to(device, event.get("Extension"))
         if event.get("Application") == "VoiceMail":
             device = self._shown_subject(event)
@@ -741,18 +671,12 @@ class Ami1Adapter:
 
     def _originated(self, asked: str) -> Device | None:
         """The last channel that an Originate asked for: ``Local/101@from-internal/n``, ``SIP/101``."""
-        prefix = asked.removesuffix("/n") + "-"
-        candidates = [*self._devices.ended(), *reversed(self._devices.live())]
-        return next(
-            (
-                device
-                for device in candidates
-                if device.view.name.startswith(prefix)
-                and device.half != "2"
-                and (device.is_originated or not device.is_shown)
-            ),
-            None,
-        )
+        interface = asked.removesuffix("/n")
+        for device in (*self._devices.ended(), *self._devices.live()):
+            is_open = device.is_originated or not device.is_shown
+            if is_open and device.half != "2" and device.interface == interface:
+                return device
+        return None
 
     def _reveal_failed(self, device: Device) -> None:
         """An Originate whose channel hung up before anything happened to it."""
@@ -760,8 +684,7 @@ class Ami1Adapter:
         status = BY_CAUSE.get(device.cause, "NOANSWER")
         self._out.append(DialBegan(event="Originate", dialled=device.view))
         self._out.append(DialEnded(event="Originate", dialled=device.view, status=status))
-        other = self._devices.other_half(device)
-        for each in (device, other):
+        for each in (device, self._devices.other_half(device)):
             if each is not None and each.is_ended:
                 self._out.append(ChannelHungUp(event="Hangup", channel=each.view, cause=each.cause))
 
@@ -794,33 +717,35 @@ class Ami1Adapter:
         if whole(announced, len(items)) != len(items):
             self._out.append(ListingUnusable(event=event.name, announced=announced, listed=len(items)))
             return
-        self._give_up_waiting()
+        self._stop_waiting()
         listed = [self._listed(item) for item in items]
+        for device in self._devices.live():
+            if device.is_stale:
+                self._dials.over(device.structure)
+                self._end(device)
         self._out.append(ChannelsListed(event=event.name, channels=tuple(each for each in listed if each is not None)))
         for item in items:
             self._restore_leg(item, items)
 
-    def _give_up_waiting(self) -> None:
+    def _stop_waiting(self) -> None:
         """What the connection was lost in the middle of is given out before the listing that ends or continues it."""
         for ends in self._sent_on.values():
             self._out += ends
         self._sent_on.clear()
         self._blind.clear()
-        for dialling in list(self._diallings.values()):
-            for leg in dialling.legs:
-                if leg.held:
-                    self._settle(leg, status_at_end(leg, "CANCEL"), self._out)
+        for leg in self._dials.waiting():
+            self._settle(leg, status_at_end(leg, "CANCEL"), self._out)
 
     def _listed(self, item: Event) -> ListedChannel | None:
         structure, mate = item.get("UniqueID"), item.get("BridgedUniqueID")
         device = self._see(structure, item.get("Channel"))
         if device is None or device.is_helper or device.is_ended:
             return None
-        _update(device, item)
+        device.update(item)
         device.is_shown = True
         self._devices.unlink(structure)
         if mate:
-            self._devices.links[structure], self._devices.links[mate] = mate, structure
+            self._devices.link(structure, mate)
         return ListedChannel(
             view=device.view,
             duration=_seconds(item.get("Duration")),
@@ -829,24 +754,20 @@ class Ami1Adapter:
         )
 
     def _restore_leg(self, item: Event, items: list[Event]) -> None:
-        """A dialled channel whose Dial event we did not see: a listing names the application's data of who dials."""
+        """A dialled channel whose Dial event we did not see: a listing shows the application's data of who dials."""
         structure = item.get("UniqueID")
         device = self._devices.within(structure)
-        if device is None or item.get("Application") not in _DIALLED_APPLICATIONS or structure in self._legs:
+        is_dialled = item.get("Application") in _DIALLED_APPLICATIONS
+        if device is None or not is_dialled or self._dials.to(structure) is not None:
             return
-        interface = device.view.name.rpartition("-")[0]
-        callers = [other.get("UniqueID") for other in items if interface in _interfaces(other.get("ApplicationData"))]
-        mate = self._devices.links.get(structure, "")
-        caller = mate or (callers[0] if callers else "")
-        if not caller:
-            return
-        dialling = self._diallings.setdefault(caller, Dialling(caller))
-        if device.view.state == _UP:
-            leg = Leg(structure, dialling, is_answered=True, is_linked=True, is_given_out=True)
-            dialling.legs.append(leg)
-            self._legs[structure] = leg
-        else:
-            self._begin(dialling, device, interface.partition("/")[2])
+        callers = [each.get("UniqueID") for each in items if device.interface in _interfaces(each)]
+        caller = self._devices.links.get(structure) or next(iter(callers), "")
+        if caller and device.view.state != _UP:
+            self._begin(self._dials.dial_by(caller), device, device.interface.partition("/")[2])
+        elif caller:
+            leg = self._dials.begin(self._dials.dial_by(caller), structure, "")
+            if leg is not None:
+                leg.is_given_out = leg.is_answered = leg.is_linked = True
 
     HANDLERS: ClassVar[dict[str, Callable[[Ami1Adapter, Event], None]]] = {
         "AgentCalled": _agent_called,
@@ -875,49 +796,25 @@ class Ami1Adapter:
         "Rename": _rename,
         "Transfer": _transfer,
         "UnParkedCall": _unparked_call,
-        "Unlink": _unlink,
+        "Unlink": _unlink_event,
         "VarSet": _var_set,
     }
 
 
-def _view_of(event: Event) -> ChannelView:
-    return ChannelView(
-        uniqueid=event.get("Uniqueid"),
-        name=event.get("Channel"),
-        state=whole(event.get("ChannelState"), 0),
-        number=known(event.get("CallerIDNum")),
-        caller_name=known(event.get("CallerIDName")),
-        connected=known(event.get("ConnectedLineNum")),
-        context=event.get("Context"),
-        exten=event.get("Exten"),
-    )
+WANTED_AMI1 = frozenset(Ami1Adapter.HANDLERS)
+"""Names of the events that the adapter reads; the rest may be dropped unread."""
 
 
-def _update(device: Device, event: Event) -> None:
-    """What the event shows of its channel. Names like ``CallerIDnum`` are the listing's."""
-    view = device.view
-    state = event.get("ChannelState")
-    device.view = attrs.evolve(
-        view,
-        state=whole(state, 0) if state else view.state,
-        number=known(event.get("CallerIDNum")) or view.number,
-        caller_name=known(event.get("CallerIDName")) or view.caller_name,
-        connected=known(event.get("ConnectedLineNum")) or view.connected,
-        context=view.context or event.get("Context"),
-        exten=view.exten or event.get("Exten") or event.get("Extension"),
-    )
+def _is_given_out(device: Device) -> bool:
+    return device.is_shown and not device.is_helper
 
 
-def _interfaces(data: str) -> set[str]:
-    """The interfaces of Dial()'s data: ``SIP/101&SIP/102,15,tT``."""
-    return {interface.removesuffix("/n") for interface in data.partition(",")[0].split("&")}
+def _interfaces(item: Event) -> set[str]:
+    """Whom a listed channel's application dials: ``SIP/101&SIP/102,15,tT`` of Dial()."""
+    return {interface.removesuffix("/n") for interface in item.get("ApplicationData").partition(",")[0].split("&")}
 
 
 def _seconds(duration: str) -> float:
     """``hh:mm:ss`` of a listed channel; hours may exceed 99."""
     parts = [whole(part, 0) for part in duration.split(":")[:3]]
     return float(sum(part * 60**power for power, part in enumerate(reversed(parts))))
-
-
-WANTED_AMI1 = frozenset(Ami1Adapter.HANDLERS)
-"""Names of the events that the adapter reads; the rest may be dropped unread."""

@@ -2,17 +2,20 @@
 
 In Asterisk 1.8 to 11 a Uniqueid belongs to a channel structure (``struct ast_channel``). A masquerade puts a device
 with its name into another structure (main/channel.c, ``ast_do_masquerade``): transfers, parking, pickup and Local
-channels that optimise themselves away work so. The name stays with the device, so the name decides which device an event is
-about; the Uniqueid it was created with is its identity.
+channels that optimise themselves away work so. The name stays with the device, so the name decides which device an
+event is about; the Uniqueid it was created with is its identity.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 
 import attrs
 
+from uac_trio.ami.message import Event
 from uac_trio.calls.channel_events import ChannelView
+from uac_trio.calls.names import known, whole
 
 MAX_ENDED = 2_000
 """Devices that hung up and are kept for their Cdr, and for an OriginateResponse: minutes of a busy PBX."""
@@ -39,18 +42,25 @@ class Device:
     """It was created to be dialled; by which channel, later events show."""
     is_shown: bool = False
     """ChannelCreated was given out, or the device is older than the connection."""
+    is_originated: bool = False
+    """No channel dials it."""
     was_linked: bool = False
     is_zombie: bool = False
     """Masqueraded out of its structure, only to be hung up."""
-    is_originated: bool = False
-    """No channel dials it."""
     is_ended: bool = False
     cause: int = 0
     """Of its Hangup."""
+    is_stale: bool = False
+    """No event of the present connection was about it."""
 
     @property
     def uniqueid(self) -> str:
         return self.view.uniqueid
+
+    @property
+    def interface(self) -> str:
+        """``SIP/101``, ``Local/101@from-queue``: the name without sequence number."""
+        return self.view.name.rpartition("-")[0]
 
     @property
     def is_helper(self) -> bool:
@@ -67,6 +77,22 @@ class Device:
         """Local only: "1" (dialled) or "2" (runs the dialplan)."""
         name = self.view.name
         return name[-1] if name.startswith("Local/") and name[-2:-1] == ";" else ""
+
+    def update(self, event: Event) -> None:
+        """Take over what the event shows. ``CallerIDnum`` and ``Extension`` are a listing's."""
+        view, state = self.view, event.get("ChannelState")
+        changed = ChannelView(
+            uniqueid=view.uniqueid,
+            name=view.name,
+            state=whole(state, 0) if state else view.state,
+            number=known(event.get("CallerIDNum")) or view.number,
+            caller_name=known(event.get("CallerIDName")) or view.caller_name,
+            connected=known(event.get("ConnectedLineNum")) or view.connected,
+            context=view.context or event.get("Context"),
+            exten=view.exten or event.get("Exten") or event.get("Extension"),
+        )
+        if changed != view:
+            self.view = changed
 
 
 @attrs.frozen
@@ -90,42 +116,59 @@ class Devices:
     _in: dict[str, Device] = attrs.field(factory=dict, init=False)
     _ended: OrderedDict[str, Device] = attrs.field(factory=OrderedDict, init=False)
 
-    def create(self, view: ChannelView) -> Device:
-        """Newchannel. DAHDI names its channels alike again and again, so an older device of this name is over.
+    def create(self, event: Event) -> Device | None:
+        """Newchannel; None if it names none, or one that is known.
 
         A device that calls has a number it dials, or begins in the state Ring; one that is dialled has neither. Of a
-        Local channel both halves wait for the dial.
+        Local channel both halves wait for the dial. DAHDI names its channels alike again and again: an older device
+        of the name is over.
         """
+        view = ChannelView(
+            uniqueid=event.get("Uniqueid"),
+            name=event.get("Channel"),
+            state=whole(event.get("ChannelState"), 0),
+            number=known(event.get("CallerIDNum")),
+            caller_name=known(event.get("CallerIDName")),
+            connected=known(event.get("ConnectedLineNum")),
+            context=event.get("Context"),
+            exten=event.get("Exten"),
+        )
+        if not view.uniqueid or not view.name or view.uniqueid in self._in:
+            return None
         is_local = view.name.startswith("Local/")
         is_dialled = is_local or (view.state in (_DOWN, _RESERVED) and view.exten in ("", "s"))
         device = Device(view, view.uniqueid, view, is_dialled=is_dialled)
         self._by_name[view.name] = self._in[view.uniqueid] = device
         return device
 
-    def adopt(self, uniqueid: str, name: str) -> Device:
+    def adopt(self, structure: str, name: str) -> Device:
         """A device that is older than our connection, or whose Newchannel was lost."""
-        view = ChannelView(uniqueid=uniqueid, name=name)
-        device = Device(view, uniqueid, view, is_shown=True)
-        self._by_name[name] = self._in[uniqueid] = device
+        view = ChannelView(uniqueid=structure, name=name)
+        device = Device(view, structure, view, is_shown=True)
+        self._by_name[name] = self._in[structure] = device
         return device
 
     def within(self, structure: str) -> Device | None:
+        """The device in a structure."""
         return self._in.get(structure)
 
     def named(self, name: str) -> Device | None:
-        return self._by_name.get(bare(name))
+        """The device with this channel name, of late ended ones too."""
+        return self._by_name.get(_bare(name))
 
-    def ended(self) -> list[Device]:
+    def live(self) -> Iterator[Device]:
+        return iter(list(self._in.values()))
+
+    def ended(self) -> Iterator[Device]:
         """Those that hung up of late, the latest first."""
-        return list(reversed(self._ended.values()))
-
-    def live(self) -> list[Device]:
-        return list(self._in.values())
+        return reversed(list(self._ended.values()))
 
     def meet(self, structure: str, name: str) -> tuple[Device | None, Moved | None]:
         """The device that an event shows in ``structure``, and the move that this implies."""
         device = self.named(name) if name else self._in.get(structure)
         before = self._in.get(structure)
+        if device is not None:
+            device.is_stale = False
         if device is None or device is before or device.is_ended or not structure:
             return device, None
         left, device.structure = device.structure, structure
@@ -154,19 +197,20 @@ class Devices:
 
     def other_half(self, device: Device) -> Device | None:
         """Local only."""
-        if not device.half:
-            return None
-        return self._by_name.get(f"{device.view.name[:-1]}{'2' if device.half == '1' else '1'}")
+        half = device.half
+        return self._by_name.get(f"{device.view.name[:-1]}{'2' if half == '1' else '1'}") if half else None
+
+    def link(self, one: str, other: str) -> None:
+        self.links[one], self.links[other] = other, one
 
     def unlink(self, structure: str) -> str:
         """The structure that it was linked with, or ""."""
         other = self.links.pop(structure, "")
-        if other:
-            self.links.pop(other, None)
+        self.links.pop(other, None)
         return other
 
 
-def bare(name: str) -> str:
+def _bare(name: str) -> str:
     """A channel's name without the marks of a masquerade under way."""
     return name.partition("<")[0]
 

@@ -1,21 +1,21 @@
 """AMI 1.x: attempts to reach devices, and how each ended.
 
 Asterisk 1.8 to 11 report the end of a Dial() once for all its destinations, and only when the Dial is over; of a
-Queue() they report none. So the status of one destination is concluded: answered when its state is Up (main/channel.c), else by
-its Hangup's cause where that speaks for itself, else by the ``Dial`` event with ``SubEvent: End`` that follows.
+Queue() they report none. So the status of one destination is concluded: answered when its state is Up, else by its
+Hangup's cause where that speaks for itself, else by the ``Dial`` event with ``SubEvent: End`` that follows.
 """
 
 from __future__ import annotations
 
 import attrs
 
-from uac_trio.calls.channel_events import ChannelEvent
+from uac_trio.calls.channel_events import ChannelEvent, ChannelHungUp
 
 BY_CAUSE = {
-    1: "CHANUNAVAIL", 2: "CHANUNAVAIL", 3: "CHANUNAVAIL", 17: "BUSY", 18: "CONGESTION", 19: "CONGESTION", 20: "CHANUNAVAIL",
-    21: "BUSY", 22: "CHANUNAVAIL", 26: "CANCEL", 27: "CHANUNAVAIL", 28: "CHANUNAVAIL", 29: "CHANUNAVAIL",
-    34: "CONGESTION", 38: "CONGESTION", 41: "CONGESTION", 42: "CONGESTION", 44: "CHANUNAVAIL", 58: "CHANUNAVAIL",
-    102: "CONGESTION",
+    1: "CHANUNAVAIL", 2: "CHANUNAVAIL", 3: "CHANUNAVAIL", 17: "BUSY", 18: "CONGESTION", 19: "CONGESTION",
+    20: "CHANUNAVAIL", 21: "BUSY", 22: "CHANUNAVAIL", 26: "CANCEL", 27: "CHANUNAVAIL", 28: "CHANUNAVAIL",
+    29: "CHANUNAVAIL", 34: "CONGESTION", 38: "CONGESTION", 41: "CONGESTION", 42: "CONGESTION", 44: "CHANUNAVAIL",
+    58: "CHANUNAVAIL", 102: "CONGESTION",
 }  # fmt: skip
 """The DialStatus that a hangup cause of the destination itself means (include/asterisk/causes.h; channels/chan_sip.c,
 ``hangup_sip2cause``). Normal clearing, 16, and 0 are what Asterisk sets when it hangs up by itself."""
@@ -32,6 +32,7 @@ class Dialling:
     caller: str
     """Structure of the channel that dials; "" = none, an Originate."""
     is_queue: bool = False
+    """No event shows its end."""
     is_called_by_agent_event: bool = False
     """AgentCalled showed the attempt, so AgentRingNoAnswer would show that it timed out."""
     end: str = ""
@@ -54,29 +55,32 @@ class Leg:
     structure: str
     dialling: Dialling
     dial_string: str = ""
-    is_answered: bool = False
-    has_rung: bool = False
-    is_linked: bool = False
-    """It was bridged: nothing can take the answer back."""
     is_given_out: bool = False
     """DialBegan was. The inner leg of a Local channel waits until it is known who dials that."""
-    status: str = ""
-    """DialStatus, once given out."""
-    cause: int = 0
-    """Of its Hangup."""
+    has_rung: bool = False
     has_rung_out: bool = False
     """AgentRingNoAnswer."""
     is_picked: bool = False
     """Pickup took the call from it."""
-    held: list[ChannelEvent] = attrs.field(factory=list)
-    """Its Hangup, which waits for the status."""
+    is_answered: bool = False
+    is_linked: bool = False
+    """It was bridged: nothing can take the answer back."""
+    status: str = ""
+    """DialStatus of a refusal, once given out."""
+    hung_up: ChannelHungUp | None = None
+    """Its Hangup, while that waits for the status."""
     after: list[ChannelEvent] = attrs.field(factory=list)
     """What ended because this leg does, inside its Local channel, and has to follow it."""
 
     @property
     def is_open(self) -> bool:
-        """Neither answered nor over."""
-        return not self.status and not self.is_answered and not self.held
+        """Neither answered nor hung up."""
+        return not self.status and not self.is_answered and self.hung_up is None
+
+    @property
+    def is_unsettled(self) -> bool:
+        """How it ended, or will, is not known."""
+        return not self.status and not self.is_answered
 
     @property
     def can_be_refused(self) -> bool:
@@ -86,9 +90,60 @@ class Leg:
         return not self.status and not self.is_linked and (is_dial or not self.is_answered)
 
     @property
-    def is_unsettled(self) -> bool:
-        """How it ended, or will, is not known."""
-        return not self.status and not self.is_answered
+    def cause(self) -> int:
+        return self.hung_up.cause if self.hung_up is not None else 0
+
+
+@attrs.define
+class Dials:
+    """The attempts in progress on one server."""
+
+    _by_caller: dict[str, Dialling] = attrs.field(factory=dict, init=False)
+    _by_destination: dict[str, Leg] = attrs.field(factory=dict, init=False)
+
+    def by(self, structure: str) -> Dialling | None:
+        """What the channel in this structure dials."""
+        return self._by_caller.get(structure)
+
+    def to(self, structure: str) -> Leg | None:
+        """The attempt that reaches this structure, also after its Hangup while that waits for the status."""
+        return self._by_destination.get(structure)
+
+    def dial_by(self, structure: str) -> Dialling:
+        """Dial(), the one in progress or a new one."""
+        dialling = self._by_caller.get(structure)
+        if dialling is None or dialling.is_queue:
+            dialling = self._by_caller[structure] = Dialling(structure)
+        return dialling
+
+    def queue_by(self, structure: str) -> Dialling:
+        """Queue(), the one in progress or a new one: after an answer it dials no more."""
+        dialling = self._by_caller.get(structure)
+        if dialling is None or not dialling.is_queue or dialling.is_answered:
+            dialling = self._by_caller[structure] = Dialling(structure, is_queue=True)
+        return dialling
+
+    def begin(self, dialling: Dialling, structure: str, dial_string: str) -> Leg | None:
+        """Another destination; None if this is known already."""
+        before = self._by_destination.get(structure)
+        if before is not None and before.dialling.caller == dialling.caller:
+            return None
+        leg = self._by_destination[structure] = Leg(structure, dialling, dial_string)
+        dialling.legs.append(leg)
+        return leg
+
+    def over(self, structure: str) -> Dialling | None:
+        """What the channel in this structure dialled is over, or the channel is."""
+        return self._by_caller.pop(structure, None)
+
+    def forget(self, leg: Leg) -> None:
+        """Its Hangup was given out."""
+        if self._by_destination.get(leg.structure) is leg:
+            del self._by_destination[leg.structure]
+
+    def waiting(self) -> list[Leg]:
+        """Legs that hung up and wait for their status."""
+        return [leg for leg in self._by_destination.values() if leg.hung_up is not None]
 
 
 def status_by_cause(leg: Leg, cause: int) -> str:
@@ -96,12 +151,12 @@ def status_by_cause(leg: Leg, cause: int) -> str:
     return "NOANSWER" if cause in _NO_ANSWER and leg.has_rung else BY_CAUSE.get(cause, "")
 
 
-def status_at_hangup(leg: Leg, cause: int, has_caller_left: bool) -> str:
-    """The DialStatus of a leg that hangs up, as far as this alone shows; "" = the end of the Dial() will.
+def status_at_hangup(leg: Leg, has_caller_left: bool) -> str:
+    """The DialStatus of a leg that hung up just now, as far as this alone shows; "" = the end of the Dial() will.
 
     Of the last destination the end of the Dial() follows at once, and it tells 603 from 403, which share a cause.
     """
-    dialling = leg.dialling
+    dialling, cause = leg.dialling, leg.cause
     if dialling.end:
         return status_at_end(leg, dialling.end)
     if dialling.caller and not dialling.is_queue:
