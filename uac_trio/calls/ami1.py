@@ -184,14 +184,15 @@ class Ami1Adapter:
         """A masquerade: the device comes into another's place, in its bridge and in its dial."""
         device, structure, links = moved.device, moved.structure, self._devices.links
         old_mate, mate = links.get(moved.left, ""), links.get(structure, "")
-        if old_mate:
+        if old_mate and self._devices.within(moved.left) is device:  # else it was put out of there before
             self._leave(device, bridge_id(moved.left, old_mate))
         if mate and moved.before is not None:
             self._leave(moved.before, bridge_id(structure, mate))
         if mate:
             self._enter(device, bridge_id(structure, mate))
         leg = self._dials.to(structure)
-        if leg is not None and leg.is_open and moved.before is not None and not device.is_zombie:
+        is_ringing = leg is not None and leg.is_open and not leg.is_linked
+        if leg is not None and is_ringing and moved.before is not None and not device.is_zombie:
             self._take_over(leg, device, moved.before)
 
     def _take_over(self, leg: Leg, picker: Device, target: Device) -> None:
