@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tests.calls.simulator import Asterisk, Line
 from tests.calls.streams import due
 from uac_trio.ami.message import Event
@@ -25,6 +27,12 @@ def ringing(*extensions: str) -> tuple[Asterisk, Line, list[Line]]:
 
 def ends(facts: list[Fact]) -> dict[str, tuple[Outcome, float]]:
     return {fact.extension: (fact.outcome, fact.at) for fact in facts if isinstance(fact, ParticipationEnded)}
+
+
+def list_channels(tracker: CallTracker, items: Sequence[Event], at: float) -> list[Fact]:
+    """A complete listing: its items, and the event that closes it."""
+    facts = [fact for item in items for fact in tracker.process(item, at)]
+    return facts + tracker.process(event("CoreShowChannelsComplete", ListItems=str(len(items))), at)
 
 
 def event(name: str, **headers: str) -> Event:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.calls.scenes import event
+from tests.calls.scenes import event, list_channels
 from tests.calls.streams import due, names, recorded, run, told
 from tests.recorded import NAMES
 from uac_trio.ami.message import Event
@@ -150,7 +150,7 @@ def test_failure_beside_another_click() -> None:
         tracker.process(one, at)
     tracker.process(failed("5", uniqueid="uac-1764000001-00000000"), 2.0)
     (ringing,) = tracker.live_calls()
-    assert (ringing.linkedid, ringing.originate_reason) == (ID, None)
+    assert (ringing.linkedid, ringing.failure) == (ID, None)
     assert ended(due(tracker, 10.0))["linkedid"] == "uac-1764000001-00000000"
 
 
@@ -214,7 +214,7 @@ def test_end_that_was_not_seen() -> None:
         tracker.process(one, at)
     tracker.lost(4.0)
     tracker.connected(10.0)
-    tracker.resync([], 10.5)
+    list_channels(tracker, [], 10.5)
     record = ended(due(tracker, 20.0))
     assert record["click2call"]["outcome"] == "unknown"
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.calls.invariants import broken, left_over
-from tests.calls.scenes import ends, event, feed, ringing
+from tests.calls.scenes import ends, event, feed, list_channels, ringing
 from tests.calls.streams import due
 from uac_trio.ami.message import Event
-from uac_trio.calls import CallTracker, Outcome
-from uac_trio.calls import Role
+from uac_trio.calls import CallTracker, Outcome, Role
 from uac_trio.calls.fact import (
     CallEnded,
     Fact,
@@ -225,7 +224,7 @@ def test_a_click_through_local_whose_phone_rings() -> None:
     ]  # fmt: skip
     tracker = CallTracker("main")
     tracker.connected(1000.0)
-    tracker.resync(items, 1000.0)
+    list_channels(tracker, items, 1000.0)
     dialled = event(
         name="DialBegin", Uniqueid="1.1", Channel="Local/101@click-00000001;1", Linkedid="1.1",
         DialString="79161234567@trunk",
@@ -247,7 +246,7 @@ def test_events_between_the_login_and_the_list() -> None:
     assert tracker.process(early, 1000.1) == []
     assert not tracker.graph.channels
     item = event(name="CoreShowChannel", ChannelState="5", Application="AppDial2", Duration="00:00:01", **phone)
-    tracker.resync([item], 1000.2)
+    list_channels(tracker, [item], 1000.2)
     tracker.process(event(name="Newstate", ChannelState="6", ChannelStateDesc="Up", **phone), 1001.0)
     dialled = event(
         name="DialBegin", DialString="79161234567@trunk", DestUniqueid="1.2", DestChannel="PJSIP/trunk-00000002",

@@ -191,7 +191,7 @@ def test_an_analogue_line_learns_its_number_late() -> None:
     tracker.process(event("NewCallerid", **line, CallerIDNum="+79161234567"), 2.0)
     tracker.process(event("NewCallerid", **line, CallerIDNum="555"), 3.0)
     (call,) = tracker.live_calls()
-    assert call.customer == "+79161234567"
+    assert call.orientation.customer == "+79161234567"
 
 
 def test_a_click_on_a_colleagues_number() -> None:
@@ -307,7 +307,7 @@ def test_ids_of_channels_that_are_gone_are_remembered_for_long_but_not_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The oldest are forgotten first."""
-    monkeypatch.setattr("uac_trio.calls.switchboard.MAX_REMEMBERED", 5)
+    monkeypatch.setattr("uac_trio.calls.call_graph.MAX_GONE", 5)
     pbx = Asterisk(lambda _: 0)
     callers = [pbx.calls_in(f"+7916{number:07}", "4951000101") for number in range(7)]
     for caller in callers:
@@ -326,7 +326,7 @@ def test_a_bridge_without_a_name() -> None:
     tracker = CallTracker("main")
     feed(tracker, pbx)
     (call,) = tracker.live_calls()
-    assert call.answered_at is None
+    assert call.answer is None
     assert left_over(tracker).keys() == {"channels", "calls", "linkedids"}
 
 
@@ -337,7 +337,7 @@ def test_an_answered_leg_is_completed() -> None:
     tracker = CallTracker("main")
     feed(tracker, pbx)
     ((only,),) = [call.legs for call in tracker.live_calls()]
-    assert leg_outcome(only) is Outcome.COMPLETED
+    assert leg_outcome(only, True) is Outcome.COMPLETED
 
 
 def test_a_path_from_a_variable() -> None:

@@ -24,7 +24,7 @@ from uac_trio.calls.fact import (
 from uac_trio.calls.names import creation_order
 from uac_trio.calls.outcome import Outcome, leg_outcome, together
 from uac_trio.calls.participation import Observation, Participation, Role, State
-from uac_trio.calls.summary import recording_of
+from uac_trio.calls.recording import recording_of
 
 
 @attrs.frozen
@@ -46,9 +46,7 @@ class Moment:
         return not call.has_met_line or any(other.is_line for other in group)
 
     def is_talking(self, call: Call, channel: Channel) -> bool:
-        return self.is_connected(call, channel) and not any(
-            other.is_on_hold for other in self.graph.audible(channel)
-        )
+        return self.is_connected(call, channel) and not any(other.is_on_hold for other in self.graph.audible(channel))
 
 
 def advance(call: Call, touched: Iterable[Channel], now: Moment) -> Iterator[Fact]:
@@ -106,7 +104,9 @@ def _hand_on(call: Call, now: Moment) -> None:
     """A transfer was answered once its customer talks to another than who handed them on."""
     if not call.talkers or all(transfer.answered for transfer in call.transfers):
         return
-    heard = {other: None for channel in call.live.values() if channel in call.talkers for other in now.graph.audible(channel)}
+    heard = {
+        other: None for channel in call.live.values() if channel in call.talkers for other in now.graph.audible(channel)
+    }
     parties = dict.fromkeys(channel.party for channel in heard)  # a conference has people of other calls
     for transfer in call.transfers:
         others = [party for party in parties if party not in (transfer.by, "", call.orientation.customer)]
@@ -171,8 +171,6 @@ def _observe(call: Call, participation: Participation, now: Moment) -> Iterator[
     participation.enter(observation)
     if participation.state is State.UNDECIDED:
         call.undecided[participation] = None
-    else:
-        call.undecided.pop(participation, None)
     yield from _announce(call, participation, now)
     if observation is Observation.CONNECTED and participation.answered_at is None:
         participation.answered_at = _answered_at(participation, now)
@@ -181,6 +179,8 @@ def _observe(call: Call, participation: Participation, now: Moment) -> Iterator[
     participation.talk.run(is_talking, now.at)
     if participation.state is State.DONE:
         yield from end_participation(call, participation, now)
+    elif participation.state is not State.UNDECIDED:
+        call.undecided.pop(participation, None)
 
 
 def _observation(call: Call, participation: Participation, now: Moment) -> Observation:
@@ -241,6 +241,10 @@ def end_participation(call: Call, participation: Participation, now: Moment) -> 
     participation.ended_at = min(now.at, max(ends, default=now.at))
     participation.talk.run(False, participation.ended_at)
     participation.outcome = _outcome(call, participation, now)
+    if participation in call.undecided:  # its phone fell silent before, what that means is known now
+        del call.undecided[participation]
+    else:
+        now = attrs.evolve(now, at=participation.ended_at)
     yield from _announce(call, participation, now)
     yield from _emit_end(call, participation, now)
 
@@ -250,7 +254,7 @@ def _emit_end(call: Call, participation: Participation, now: Moment) -> Iterator
         call,
         participation,
         ParticipationEnded,
-        participation.ended_at if participation.ended_at is not None else now.at,
+        now.at,
         now.because,
         outcome=participation.outcome,
         answered_at=participation.answered_at,
