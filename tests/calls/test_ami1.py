@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.recorded import NAMES, transcripts_of
 from uac_trio.ami import Event, MessageParser
 from uac_trio.calls.ami1 import WANTED_AMI1, Ami1Adapter
 from uac_trio.calls.channel_events import (
@@ -36,6 +40,7 @@ from uac_trio.calls.channel_events import (
     VoicemailStarted,
 )
 from uac_trio.calls.rules import TrackerRules
+from uac_trio.transcript import read_transcript
 
 # ---- what a server says
 
@@ -1212,3 +1217,79 @@ def test_only_events_that_are_read_are_wanted() -> None:
     assert {"Dial", "Bridge", "Unlink", "Rename", "Join", "CoreShowChannelsComplete"} <= WANTED_AMI1
     assert not {"RTCPSent", "Masquerade", "LocalBridge", "SoftHangupRequest"} & WANTED_AMI1
     assert Ami1Adapter(TrackerRules()).translate(Event((("Event", "Registry"),))) == ()
+
+
+RECORDED = [name for name in NAMES if name.startswith(("asterisk1.8/", "asterisk11"))]
+
+
+@functools.cache
+def recorded(name: str) -> list[list[Event]]:
+    """The events of each connection of a recording."""
+    connections = []
+    for path in transcripts_of(name):
+        parser = MessageParser()
+        for chunk in read_transcript(path.name, path.read_bytes()).chunks:
+            if chunk.direction == "recv":
+                parser.receive_data(chunk.data)
+        events = []
+        while (message := parser.next_message()) is not None:
+            if isinstance(message, Event) and message.name in WANTED_AMI1:
+                events.append(message)
+        connections.append(events)
+    return connections
+
+
+def counted(found: list[ChannelEvent], kind: type[ChannelCreated | ChannelHungUp]) -> list[str]:
+    return sorted(event.channel.uniqueid for event in found if isinstance(event, kind))
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_who_is_created_hangs_up_once_and_nothing_is_kept(name: str) -> None:
+    adapter = Ami1Adapter(TrackerRules())
+    found = []
+    for events in recorded(name):
+        adapter.disconnected()
+        found += [found for event in events for found in adapter.translate(event)]
+
+    created, ended = counted(found, ChannelCreated), counted(found, ChannelHungUp)
+    assert created
+    assert len(set(created)) == len(created)
+    assert len(set(ended)) == len(ended)
+    if "session_lost" not in name:  # there some began or ended unseen
+        assert created == ended
+    assert not list(adapter._devices.live())
+    assert not adapter._devices.links
+    assert not adapter._dials._by_caller
+    assert not adapter._dials._by_destination
+    assert not adapter._callers._queued
+    assert not adapter._callers._parted
+    assert not adapter._callers._transferers
+    assert not adapter._consultations
+    assert not adapter._blind
+    assert not adapter._sent_on
+    assert not adapter._hanging_up
+
+
+@given(data=st.data())
+def test_lost_and_doubled_events_never_raise(data: st.DataObject) -> None:
+    """And no channel is created, or hangs up, twice."""
+    connections = recorded(data.draw(st.sampled_from(RECORDED)))
+    adapter = Ami1Adapter(TrackerRules())
+    found: list[ChannelEvent] = []
+    for events in connections:
+        copies = data.draw(st.lists(st.sampled_from([1, 1, 1, 0, 2]), min_size=len(events), max_size=len(events)))
+        for event, count in zip(events, copies, strict=True):
+            for _ in range(count):
+                found += adapter.translate(event)
+        adapter.disconnected()
+
+    for kind in (ChannelCreated, ChannelHungUp):
+        assert len(set(counted(found, kind))) == len(counted(found, kind))
+
+
+@given(data=st.data())
+def test_events_in_any_order_never_raise(data: st.DataObject) -> None:
+    events = [event for events in recorded(data.draw(st.sampled_from(RECORDED))) for event in events]
+    adapter = Ami1Adapter(TrackerRules())
+    for event in data.draw(st.permutations(events)):
+        adapter.translate(event)

@@ -251,11 +251,12 @@ class Ami1Adapter:
             around.after.append(end)
         else:
             self._out.append(end)
-        if leg is not None and leg.hung_up is None:
-            self._dials.forget(leg)
 
     def _end(self, device: Device) -> None:
         """It is gone, with all that is kept of it."""
+        leg = self._dials.to(device.structure)
+        if leg is not None and leg.hung_up is None:
+            self._dials.forget(leg)
         self._hanging_up.discard(device.structure)
         self._consultations.pop(device.structure, None)
         self._callers.forget(device.structure)
