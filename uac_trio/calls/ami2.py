@@ -48,21 +48,31 @@ from uac_trio.calls.rules import TrackerRules
 NOTHING: tuple[ChannelEvent, ...] = ()
 
 
+_VIEW_HEADERS = (
+    "uniqueid", "channel", "linkedid", "channelstate", "calleridnum", "calleridname", "connectedlinenum", "context",
+    "exten", "tenantid",
+)  # fmt: skip
+_PREFIXES = (
+    "", "Dest", "Transferer", "Transferee", "OrigTransferer", "SecondTransferer", "TransferTarget", "Target", "Parkee",
+    "Retriever",
+)  # fmt: skip
+_KEYS = {prefix: tuple(prefix.lower() + header for header in _VIEW_HEADERS) for prefix in _PREFIXES}
+
+
 def view(event: Event, prefix: str = "") -> ChannelView:
     """The channel that the headers with this prefix show."""
-    get = event.get
-    state = get(prefix + "ChannelState")
+    uniqueid, name, linkedid, state, number, caller_name, connected, context, exten, tenant = event.pick(_KEYS[prefix])
     return ChannelView(
-        uniqueid=get(prefix + "Uniqueid"),
-        name=get(prefix + "Channel"),
-        linkedid=get(prefix + "Linkedid"),
+        uniqueid=uniqueid,
+        name=name,
+        linkedid=linkedid,
         state=int(state) if state.isdecimal() and len(state) < 3 else None,
-        number=known(get(prefix + "CallerIDNum")),
-        caller_name=known(unescape_c(get(prefix + "CallerIDName"))),
-        connected=known(get(prefix + "ConnectedLineNum")),
-        context=get(prefix + "Context"),
-        exten=get(prefix + "Exten"),
-        tenant=get(prefix + "Tenantid"),
+        number=known(number),
+        caller_name=known(unescape_c(caller_name)),
+        connected=known(connected),
+        context=context,
+        exten=exten,
+        tenant=tenant,
     )
 
 
@@ -216,8 +226,10 @@ class Ami2Adapter:
         return (VoicemailStarted(event="Newexten VoiceMail", channel=view(event)),)
 
     def _var_set(self, event: Event) -> Sequence[ChannelEvent]:
+        if event.get("Variable") != "MIXMONITOR_FILENAME":
+            return NOTHING
         path = unescape_c(event.get("Value"))
-        if event.get("Variable") != "MIXMONITOR_FILENAME" or not path:
+        if not path:
             return NOTHING
         return (RecordingStarted(event="VarSet MIXMONITOR_FILENAME", channel=view(event), path=path),)
 

@@ -259,7 +259,6 @@ class CallGraph:
                 channel.call.picked_up[channel.leg] = None
 
     def _ring(self, channel: Channel, at: float) -> None:
-        self._touched.channels[channel] = None
         if channel.rang_at is None:
             channel.rang_at = at
         leg = channel.leg
@@ -268,6 +267,7 @@ class CallGraph:
             leg = self.begin_leg(channel, None, "", at)
         if leg is not None and leg.rang_at is None and leg.ended_at is None:
             leg.rang_at = at
+            self._touched.channels[channel] = None
 
     def identify(self, channel: Channel, identity: Identity) -> None:
         """What was learned since shows whose channel it is."""

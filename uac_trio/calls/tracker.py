@@ -38,6 +38,7 @@ from uac_trio.calls.channel_events import (
     QueueJoined,
     RecordingStarted,
     ServerBooted,
+    SnapshotEvent,
     Unparked,
     VoicemailStarted,
 )
@@ -97,23 +98,11 @@ class CallTracker:
         """Take in one AMI event; the facts that follow from it, in order of cause."""
         facts: list[Fact] = []
         for channel_event in self._adapter.translate(event):
-            facts += self.apply(channel_event, at)
+            if isinstance(channel_event, SnapshotEvent):
+                facts += self._compare(channel_event, at)
+            else:
+                facts += self._conclude(channel_event, self.graph.apply(channel_event, at), at)
         return facts
-
-    def apply(self, event: ChannelEvent, at: float) -> Iterator[Fact]:
-        """The same for a channel event."""
-        match event:
-            case ChannelsListed():
-                yield from self._reconcile(event.channels, at)
-            case ListingUnusable():
-                self.graph.listing_expected_until = at
-                because = f"CoreShowChannels announced {event.announced} channels and listed {event.listed}: not used"
-                yield Oddity(call_id="", at=at, because=because)
-            case ServerBooted():
-                yield from self._booted(event, at)
-            case _:
-                touched = self.graph.apply(event, at)
-                yield from self._conclude(event, touched, at)
 
     def connected(self, at: float) -> None:
         self._connected_at = at
@@ -137,6 +126,8 @@ class CallTracker:
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do."""
+        if not self._ending and not self.graph.missing:
+            return None
         # Both are in order of time, since what is added has the same delay.
         ending = next((call.finish_at for call in self._ending.values()), None)
         missing = next(iter(self.graph.missing.values()), None)
@@ -199,9 +190,7 @@ class CallTracker:
             self._ending.pop(call.id, None)
         for merge in touched.merges:
             yield from self._close_absorbed(merge, Moment(at, merge.because, self.graph))
-        now = Moment(at, "", self.graph)
-        if touched.channels:
-            now = Moment(at, _because(event), self.graph)
+        now = Moment(at, event, self.graph)
         yield from self._take_notes(event, now)
         for leg in touched.legs:
             yield from handover.notice_leg(self.graph, leg.channel.call, leg, now)
@@ -234,7 +223,7 @@ class CallTracker:
 
     def _orient(self, call: Call, orientation: Orientation, now: Moment) -> Iterator[Fact]:
         before = call.orientation
-        if orientation == before:
+        if orientation is before or orientation == before:
             return
         call.orientation = orientation
         if orientation.direction is Direction.INBOUND and not call.has_met_line:
@@ -403,6 +392,19 @@ class CallTracker:
 
     # -- snapshots ---------------------------------------------------------------------------------------------------
 
+    def _compare(self, event: SnapshotEvent, at: float) -> Iterator[Fact]:
+        match event:
+            case ChannelsListed():
+                yield from self._reconcile(event.channels, at)
+            case ListingUnusable():
+                self.graph.listing_expected_until = at
+                because = f"CoreShowChannels announced {event.announced} channels and listed {event.listed}: not used"
+                yield Oddity(call_id="", at=at, because=because)
+            case ServerBooted():
+                yield from self._booted(event, at)
+            case _:
+                pass
+
     def _reconcile(self, listed: Sequence[ListedChannel], at: float) -> Iterator[Fact]:
         """Compare a listing with what is known: end what is gone, adopt what is new, go on with the rest."""
         facts: list[Fact] = []
@@ -492,12 +494,3 @@ def _not_an_employee(call: Call, channel: Channel, now: Moment) -> Iterator[Fact
         return
     because = f"{channel.full_name} rang: no employee, since {evidence.value}"
     yield NotAnEmployee(call_id=call.id, at=now.at, because=because, channel=channel.full_name)
-
-
-def _because(event: ChannelEvent) -> str:
-    """The event in short, with the channel it is about."""
-    for name in ("dialled", "channel", "picker", "retriever", "parkee", "first", "transferer"):
-        about = getattr(event, name, None)
-        if about is not None:
-            return f"{event.event} {about.name}"
-    return event.event
