@@ -564,6 +564,34 @@ def test_a_response_of_success_names_its_channel() -> None:
     ]
 
 
+FAILED = ami("OriginateResponse", Response="Failure", Reason="5", Uniqueid="<null>", **RESPONSE)
+
+
+@pytest.mark.parametrize(
+    "made_so",
+    [
+        pytest.param(made(ANNA, "1.2", "101") + state(ANNA, "1.2", 5) + hangup(ANNA, "1.2", 17), id="it rang"),
+        pytest.param(made(ANNA, "1.2", "101") + hangup(ANNA, "1.2", 17), id="it was busy at once"),
+        pytest.param("", id="no channel could be made"),
+    ],
+)
+def test_a_click_of_ours_is_known_by_our_identity(made_so: str) -> None:
+    """AMI 1.x has no ChannelId."""
+    adapter = Ami1Adapter(TrackerRules())
+    adapter.ordered("SIP/101", "uac-1")
+    adapter.ordered("SIP/101", "uac-2")
+    adapter.ordered("SIP/102", "uac-3")
+    found = translated(A_CALL, made_so, FAILED, adapter=adapter)
+    ours = [event for event in found if isinstance(event, ChannelCreated | DialBegan | DialEnded | ChannelHungUp)][1:]
+    views = [event.dialled if isinstance(event, DialBegan | DialEnded) else event.channel for event in ours]
+
+    assert {view.uniqueid for view in views} <= {"uac-1"}
+    assert words(found[-1]) == "originated uac-1 SIP/101 84951234567 False 5"
+    assert follows(made(BORIS, "1.3", "102"), state(BORIS, "1.3", 5), hangup(BORIS, "1.3"), adapter=adapter)
+    assert follows(FAILED, adapter=adapter)[-1].startswith("originated uac-2")
+    assert follows(FAILED, adapter=adapter) == ["originated  SIP/101 84951234567 False 5"]
+
+
 def test_a_dial_that_could_not_be_placed_is_no_originate() -> None:
     """apps/app_dial.c: ast_call failed, so there is no Dial event; chan_sip's call-limit."""
     assert follows(A_CALL, made(ANNA, "1.2", "101"), hangup(ANNA, "1.2", 17)) == []

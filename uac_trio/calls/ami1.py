@@ -83,6 +83,8 @@ class Ami1Adapter:
     is the transferee."""
     _sent_on: dict[str, list[ChannelEvent]] = attrs.field(factory=dict, init=False)
     """By the transferee's Uniqueid: the transferer's end, which follows once it is known where the transferee goes."""
+    _ordered: dict[str, list[str]] = attrs.field(factory=dict, init=False)
+    """What Originates of ours ask for, and the identities of their first channels."""
     _hanging_up: set[str] = attrs.field(factory=set, init=False)
     """Structures whose own end hung up."""
     _shows_hangup_requests: bool = attrs.field(default=False, init=False)
@@ -102,6 +104,10 @@ class Ami1Adapter:
         handler(self, event)
         out, self._out = self._out, []
         return out
+
+    def ordered(self, channel: str, channel_id: str) -> None:
+        """We ask for ``channel`` (``SIP/101``) by an Originate; AMI 1.x knows no ChannelId, so it gets ours here."""
+        self._ordered.setdefault(channel.removesuffix("/n"), []).append(channel_id)
 
     def disconnected(self) -> None:
         """The connection is gone. What was waited for is given out before the listing of the next."""
@@ -422,8 +428,24 @@ class Ami1Adapter:
         elif waiting := self._callers.who_waits(root):
             self._begin(self._dials.queue_by(waiting), root, "")
         elif not is_over or self._runs_dialplan(root):
-            root.is_originated = True
+            self._recognise(root)
             self._begin(Dialling(""), root, "")
+
+    def _recognise(self, root: Device) -> None:
+        """No channel dials it: an Originate, of ours if we asked for it."""
+        root.is_originated = True
+        ours = self._next_order(root.interface)
+        if ours:
+            root.view, root.first = attrs.evolve(root.view, uniqueid=ours), attrs.evolve(root.first, uniqueid=ours)
+
+    def _next_order(self, interface: str) -> str:
+        orders = self._ordered.get(interface)
+        if not orders:
+            return ""
+        ours = orders.pop(0)
+        if not orders:
+            del self._ordered[interface]
+        return ours
 
     def _begin_by_queue(self, structure: str, root: Device) -> None:
         self._begin(self._dials.queue_by(structure), root, root.interface)
@@ -658,12 +680,15 @@ class Ami1Adapter:
         asked = event.get("Channel")
         is_success = event.get("Response") == "Success"
         device = self._devices.within(event.get("Uniqueid")) or self._originated(asked)
-        if device is not None and not device.is_shown and not is_success:
-            self._reveal_failed(device)
+        if device is not None:
+            device.has_response = True
+            if not device.is_shown and not is_success:
+                self._reveal_failed(device)
+        unmade = "" if device is not None else self._next_order(asked.removesuffix("/n"))
         self._out.append(
             OriginateEnded(
                 event=event.name,
-                uniqueid=device.uniqueid if device is not None else "",
+                uniqueid=device.uniqueid if device is not None else unmade,
                 asked=asked,
                 exten=event.get("Exten"),
                 is_success=is_success,
@@ -675,13 +700,14 @@ class Ami1Adapter:
         """The last channel that an Originate asked for: ``Local/101@from-internal/n``, ``SIP/101``."""
         interface = asked.removesuffix("/n")
         for device in (*self._devices.ended(), *self._devices.live()):
-            is_open = device.is_originated or not device.is_shown
+            is_open = (device.is_originated or not device.is_shown) and not device.has_response
             if is_open and device.half != "2" and device.interface == interface:
                 return device
         return None
 
     def _reveal_failed(self, device: Device) -> None:
         """An Originate whose channel hung up before anything happened to it."""
+        self._recognise(device)
         self._show(device)
         status = BY_CAUSE.get(device.cause, "NOANSWER")
         self._out.append(DialBegan(event="Originate", dialled=device.view))

@@ -44,6 +44,8 @@ class Device:
     """ChannelCreated was given out, or the device is older than the connection."""
     is_originated: bool = False
     """No channel dials it."""
+    has_response: bool = False
+    """Its OriginateResponse came."""
     was_linked: bool = False
     is_zombie: bool = False
     """Masqueraded out of its structure, only to be hung up."""
