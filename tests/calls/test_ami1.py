@@ -243,6 +243,14 @@ def test_a_dialled_channel_is_given_out_with_its_dial() -> None:
     ]
 
 
+@pytest.mark.parametrize("number", ["1", "3"])
+def test_lines_of_dahdi_are_dialled_in_other_states(number: str) -> None:
+    reserved = ami("Newchannel", Channel="DAHDI/1-1", Uniqueid="1.2", ChannelState=number, Exten="s")
+
+    assert follows(A_CALL, reserved) == []
+    assert follows(A_CALL, reserved, dial(TRUNK, "1.1", "DAHDI/1-1", "1.2", "g1/8495"))[0] == "created DAHDI/1-1"
+
+
 def test_a_channel_is_created_as_it_was_and_dialled_as_it_is() -> None:
     renumbered = ami("NewCallerid", Channel=ANNA, Uniqueid="1.2", CallerIDNum="4951000101")
     created, began = translated(A_CALL, made(ANNA, "1.2", "101"), renumbered, dial(TRUNK, "1.1", ANNA, "1.2", "101"))[
@@ -1113,6 +1121,19 @@ def test_what_the_dialplan_does() -> None:
     assert follows(A_CALL, variable(TRUNK, "1.1", "MIXMONITOR_FILENAME", "")) == []
     assert follows(A_CALL, step(TRUNK, "1.1", "s", "VoiceMail")) == [f"voicemail {TRUNK}"]
     assert follows(A_CALL, step(TRUNK, "1.1", "s", "Playback")) == []
+
+
+def test_a_recording_inside_a_local_channel_does_not_show_who_dials_it() -> None:
+    recorded = variable(f"{PAIR};2", "1.6", "MIXMONITOR_FILENAME", "a.wav")
+    before = [A_CALL, local(PAIR, "1.5", "1.6"), recorded]
+
+    assert follows(*before) == []
+    assert follows(*before, OUTSIDE) == [
+        f"created {PAIR};1",
+        f"created {PAIR};2",
+        f"recording {PAIR};2 a.wav",
+        f"dial {TRUNK} > {PAIR};1 101@from-queue/n",
+    ]
 
 
 def cdr(name: str, uid: str, **headers: str) -> str:

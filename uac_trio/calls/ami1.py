@@ -279,6 +279,12 @@ class Ami1Adapter:
             if not each.is_shown:
                 each.is_shown = True
                 self._out.append(ChannelCreated(event="Newchannel", channel=each.first))
+                self._give_out_recordings(each)
+
+    def _give_out_recordings(self, device: Device) -> None:
+        """A Local channel may be recorded before it is known who dials it."""
+        paths, device.recordings = (device.recordings, []) if device.is_shown else ([], device.recordings)
+        self._out += [RecordingStarted(event="VarSet", channel=device.view, path=path) for path in paths]
 
     # -- dials -------------------------------------------------------------------------------------------------------
 
@@ -663,9 +669,10 @@ class Ami1Adapter:
             if device is not None and other is not None and self._callers.are_parted(device.structure, other.structure):
                 self._blind[device.uniqueid], self._blind[other.uniqueid] = other, device
         elif variable == "MIXMONITOR_FILENAME" and value:
-            device = self._shown_subject(event)
+            device = self._subject(event)
             if device is not None:
-                self._out.append(RecordingStarted(event=event.name, channel=device.view, path=value))
+                device.recordings.append(value)
+                self._give_out_recordings(device)
 
     def _newexten(self, event: Event) -> None:
         device = self._devices.within(event.get("Uniqueid")) if self._blind else None

@@ -24,8 +24,9 @@ _HELPERS = ("Parking/", "Parked/", "AsyncGoto/", "Transfered/", "SIPPeer/", "IAX
 """What features.c, pbx.c, chan_sip.c, chan_iax2.c and chan_bridge.c name structures that are made to be masqueraded
 into, or for an announcement."""
 
-_DOWN, _RESERVED = 0, 1
-"""ChannelState (include/asterisk/channelstate.h); Reserved are the dialled channels of chan_dahdi.c."""
+_CALLED = (0, 1, 3)
+"""ChannelState (include/asterisk/channelstate.h): Down, Reserved and Dialing; the latter two are of chan_dahdi.c and
+the like."""
 
 
 @attrs.define(eq=False)
@@ -46,6 +47,8 @@ class Device:
     """No channel dials it."""
     has_response: bool = False
     """Its OriginateResponse came."""
+    recordings: list[str] = attrs.field(factory=list)
+    """Paths of those that began before it was given out."""
     was_linked: bool = False
     is_zombie: bool = False
     """Masqueraded out of its structure, only to be hung up."""
@@ -138,7 +141,7 @@ class Devices:
         if not view.uniqueid or not view.name or view.uniqueid in self._in:
             return None
         is_local = view.name.startswith("Local/")
-        is_dialled = is_local or (view.state in (_DOWN, _RESERVED) and view.exten in ("", "s"))
+        is_dialled = is_local or (view.state in _CALLED and view.exten in ("", "s"))
         device = Device(view, view.uniqueid, view, is_dialled=is_dialled)
         self._by_name[view.name] = self._in[view.uniqueid] = device
         return device
