@@ -243,6 +243,15 @@ def test_a_dialled_channel_is_given_out_with_its_dial() -> None:
     ]
 
 
+@pytest.mark.parametrize("number", ["0", "4"])
+def test_a_device_that_calls_without_a_number(number: str) -> None:
+    """An analogue line begins in the state Ring, chan_sip.c begins all in Down."""
+    new = ami("Newchannel", Channel=TRUNK, Uniqueid="1.1", ChannelState=number, Exten="s")
+
+    assert (follows(new) == [f"created {TRUNK}"]) is (number == "4")
+    assert follows("", new + state(TRUNK, "1.1", 4)) == [f"created {TRUNK}", f"changed {TRUNK}"]
+
+
 @pytest.mark.parametrize("number", ["1", "3"])
 def test_lines_of_dahdi_are_dialled_in_other_states(number: str) -> None:
     reserved = ami("Newchannel", Channel="DAHDI/1-1", Uniqueid="1.2", ChannelState=number, Exten="s")
@@ -929,6 +938,7 @@ def test_an_event_of_who_is_gone_is_none() -> None:
     late = [
         state(TRUNK, "1.1", 6), asked(TRUNK, "1.1"), hangup(TRUNK, "1.1"), dial(TRUNK, "1.1", ANNA, "1.2", "101"),
         agent(TRUNK, "1.1", ANNA, "SIP/101"), ami("Pickup", Channel=TRUNK, TargetChannel=ANNA),
+        ami("Hold", Channel=TRUNK, Uniqueid="1.1", Status="On"), joins(TRUNK, "1.1"), leaves(TRUNK, "1.1"),
     ]  # fmt: skip
 
     for text in late:

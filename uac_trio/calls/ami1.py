@@ -137,9 +137,10 @@ class Ami1Adapter:
     def _shown_subject(self, event: Event) -> Device | None:
         """The same, if it was given out; where that depends on who dials it, this is concluded first."""
         device = self._subject(event)
-        if device is not None:
-            self._explain(device)
-        return device if device is not None and device.is_shown else None
+        if device is None:
+            return None
+        self._explain(device)
+        return device if device.is_shown else None
 
     def _view(self, structure: str) -> ChannelView | None:
         """What is in a structure, None for what was not given out."""
@@ -283,8 +284,11 @@ class Ami1Adapter:
 
     def _give_out_recordings(self, device: Device) -> None:
         """A Local channel may be recorded before it is known who dials it."""
-        paths, device.recordings = (device.recordings, []) if device.is_shown else ([], device.recordings)
-        self._out += [RecordingStarted(event="VarSet", channel=device.view, path=path) for path in paths]
+        if device.is_shown:
+            self._out += [
+                RecordingStarted(event="VarSet", channel=device.view, path=path) for path in device.recordings
+            ]
+            device.recordings.clear()
 
     # -- dials -------------------------------------------------------------------------------------------------------
 
