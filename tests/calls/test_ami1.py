@@ -303,7 +303,7 @@ REFUSED = [
     pytest.param(0, True, "CANCEL", "CANCEL", id="the caller gave up, without a cause"),
     pytest.param(21, True, "BUSY", "BUSY", id="603"),
     pytest.param(21, True, "CONGESTION", "CONGESTION", id="403"),
-    pytest.param(19, True, "CONGESTION", "CONGESTION", id="480"),
+    pytest.param(19, True, "CONGESTION", "NOANSWER", id="480, after it rang"),
 ]
 
 
@@ -324,9 +324,11 @@ def test_how_a_destination_ended(cause: int, is_last: bool, end: str, status: st
 @pytest.mark.parametrize("cause", [18, 19])
 def test_no_answer_at_once_means_that_nothing_rings_there(cause: int, rings: bool, status: str) -> None:
     tried = made(ANNA, "1.2", "101") + dial(TRUNK, "1.1", ANNA, "1.2", "101")
-    before = [A_CALL, RINGS_BORIS, tried, *([state(ANNA, "1.2", 5)] if rings else [])]
+    before = [A_CALL, tried, *([state(ANNA, "1.2", 5)] if rings else [])]
+    ending = hangup(ANNA, "1.2", cause)
 
-    assert follows(*before, hangup(ANNA, "1.2", cause))[0] == f"dialled {TRUNK} > {ANNA} {status}"
+    assert follows(*before, RINGS_BORIS, ending)[0] == f"dialled {TRUNK} > {ANNA} {status}"
+    assert follows(*before, ending, dialled(TRUNK, "1.1", "CONGESTION"))[0] == f"dialled {TRUNK} > {ANNA} {status}"
 
 
 def test_the_cause_of_a_leg_that_is_given_up_may_be_a_copy() -> None:

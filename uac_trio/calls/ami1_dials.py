@@ -176,7 +176,8 @@ def status_at_end(leg: Leg, dial_status: str) -> str:
     """The DialStatus of a leg that hung up before, when its Dial() ended with ``dial_status``."""
     if leg.dialling.is_answered and not leg.is_answered:
         return "CANCEL"
-    if dial_status in ("CANCEL", "NOANSWER") or len(leg.dialling.legs) == 1:
+    is_only = len(leg.dialling.legs) == 1 and leg.cause not in _NO_ANSWER
+    if dial_status in ("CANCEL", "NOANSWER") or is_only:
         return dial_status
     return status_by_cause(leg, leg.cause) or "NOANSWER"
 
