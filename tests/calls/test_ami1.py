@@ -262,6 +262,7 @@ def test_lines_of_dahdi_are_dialled_in_other_states(number: str) -> None:
 
 def test_a_channel_is_created_as_it_was_and_dialled_as_it_is() -> None:
     renumbered = ami("NewCallerid", Channel=ANNA, Uniqueid="1.2", CallerIDNum="4951000101")
+    assert follows(A_CALL, made(ANNA, "1.2", "101"), renumbered) == []
     created, began = translated(A_CALL, made(ANNA, "1.2", "101"), renumbered, dial(TRUNK, "1.1", ANNA, "1.2", "101"))[
         -2:
     ]
@@ -460,6 +461,29 @@ def test_a_local_channels_inside_ends_after_it(is_inner_first: bool) -> None:
         f"hung up {ANNA} 16",
         f"hung up {PAIR};2 0",
     ]
+
+
+def test_a_local_channel_of_which_one_half_is_known() -> None:
+    """The Newchannel of the half that is dialled was lost."""
+    half = made(f"{PAIR};2", "1.6", half="2")
+
+    assert follows(half, INSIDE, state(ANNA, "1.7", 5)) == [
+        f"created {PAIR};2",
+        f"created {ANNA}",
+        f"dial {PAIR};2 > {ANNA} 101",
+        f"changed {ANNA}",
+    ]
+
+
+def test_a_dial_that_is_seen_late_is_given_out_alone() -> None:
+    """A busy server: the phone rang before the Dial event of the Local channel around it."""
+    inside = INSIDE.replace("+79161234567", "102") + state(ANNA, "1.7", 5)
+
+    assert follows(A_CALL, local(PAIR, "1.5", "1.6"), inside, OUTSIDE) == [f"dial {TRUNK} > {PAIR};1 101@from-queue/n"]
+
+
+def test_who_hangs_up_a_channel_that_was_not_given_out() -> None:
+    assert follows(A_CALL, made(ANNA, "1.2", "101"), asked(ANNA, "1.2")) == []
 
 
 def test_a_busy_phone_inside_a_local_channel_is_busy_at_once() -> None:
@@ -796,6 +820,7 @@ def test_a_bridge_with_one_name_missing_is_none() -> None:
     broken = ami("Bridge", Bridgestate="Link", Channel1=TRUNK, Uniqueid1="1.1")
 
     assert follows(A_CALL, broken) == []
+    assert follows(A_CALL, ami("Unlink", Channel1=TRUNK, Uniqueid1="1.1")) == []
 
 
 @pytest.mark.parametrize("name", ["Confbridge", "Meetme"])
@@ -938,13 +963,19 @@ def test_a_pickup() -> None:
 def test_an_event_of_who_is_gone_is_none() -> None:
     gone = [A_CALL, RINGS_ANNA, hangup(ANNA, "1.2"), hangup(TRUNK, "1.1")]
     late = [
-        state(TRUNK, "1.1", 6), asked(TRUNK, "1.1"), hangup(TRUNK, "1.1"), dial(TRUNK, "1.1", ANNA, "1.2", "101"),
-        agent(TRUNK, "1.1", ANNA, "SIP/101"), ami("Pickup", Channel=TRUNK, TargetChannel=ANNA),
-        ami("Hold", Channel=TRUNK, Uniqueid="1.1", Status="On"), joins(TRUNK, "1.1"), leaves(TRUNK, "1.1"),
+        state(TRUNK, "1.1", 6), ami("NewCallerid", Channel=TRUNK, Uniqueid="1.1"), asked(TRUNK, "1.1"),
+        hangup(TRUNK, "1.1"), dial(TRUNK, "1.1", ANNA, "1.2", "101"), agent(TRUNK, "1.1", ANNA, "SIP/101"),
+        ami("Pickup", Channel=TRUNK, TargetChannel=ANNA), ATTENDED, joins(TRUNK, "1.1"), leaves(TRUNK, "1.1"),
+        ami("ConfbridgeJoin", Channel=TRUNK, Uniqueid="1.1", Conference="600"),
+        ami("Hold", Channel=TRUNK, Uniqueid="1.1", Status="On"),
     ]  # fmt: skip
 
+    adapter = Ami1Adapter(TrackerRules())
+    translated(*gone, adapter=adapter)
     for text in late:
-        assert follows(*gone, text) == []
+        assert follows(text, adapter=adapter) == []
+    assert not adapter._dials._by_caller
+    assert not adapter._callers._queued
 
 
 # ---- handing over
@@ -974,7 +1005,16 @@ def test_a_blind_transfer_by_feature_code() -> None:
     assert follows(*FEATURE_BLIND, ends, step(TRUNK, "1.1", "102")) == [f"{SENT} 102", f"hung up {ANNA} 16"]
     assert follows(*FEATURE_BLIND, ends, joins(TRUNK, "1.1", "sales"))[:2] == [f"{SENT} sales", f"hung up {ANNA} 16"]
     assert follows(*FEATURE_BLIND, ends, RINGS_BORIS)[:2] == [f"{SENT} ", f"hung up {ANNA} 16"]
-    assert follows(*FEATURE_BLIND, ends, hangup(TRUNK, "1.1"))[:2] == [f"{SENT} ", f"hung up {ANNA} 16"]
+    assert follows(*FEATURE_BLIND, ends, hangup(TRUNK, "1.1")) == [f"hung up {ANNA} 16", f"hung up {TRUNK} 16"]
+
+
+def test_who_hangs_up_in_a_blind_transfer_sends_nobody_on() -> None:
+    left = asked(TRUNK, "1.1") + hangup(TRUNK, "1.1") + hangup(ANNA, "1.2")
+
+    assert follows(*FEATURE_BLIND, left) == [f"asked {TRUNK}", f"hung up {TRUNK} 16", f"hung up {ANNA} 16"]
+    adapter = Ami1Adapter(TrackerRules())
+    translated(*FEATURE_BLIND, left, adapter=adapter)
+    assert not adapter._blind
 
 
 def test_a_transferee_who_was_dialled_goes_on_in_another_structure() -> None:
@@ -1028,6 +1068,8 @@ def test_a_consultation_with_an_outside_number() -> None:
 
     assert f"in 1.2+1.5 basic {ANNA}" in follows(*STARS, *shown), "an employee is the only one who can ask"
     assert f"dial - > {XFER};1" in follows(*STARS, variable(TRUNK, "1.1", "X", "y"), *shown), "VarSet would show it"
+    named = variable(f"{XFER};1", "1.5", "TRANSFERERNAME", ANNA)
+    assert f"in 1.2+1.5 basic {ANNA}" in follows(*STARS, shown[0], named, *shown[1:]), "VarSet shows it"
     two_customers = [A_CALL, TALKS_ANNA, called("SIP/trunk-09", "1.9", "+79990001122") + RINGS_BORIS]
     assert f"dial - > {XFER};1" in follows(*two_customers, *shown), "nobody left a conversation"
 

@@ -170,7 +170,7 @@ class Ami1Adapter:
             leg.has_rung = True
             self._go_on(leg)
             if state == _UP and leg.is_open:
-                self._answer(leg)
+                self._answer(leg, device)
 
     def _new_callerid(self, event: Event) -> None:
         device = self._subject(event)
@@ -206,7 +206,7 @@ class Ami1Adapter:
         """main/features.c, ast_do_pickup: the picker's device comes into the structure that rings."""
         if not leg.is_picked and picker.is_shown and target.is_shown:
             self._out.append(PickedUp(event="Masquerade", picker=picker.view, target=target.view))
-        self._answer(leg)
+        self._answer(leg, picker)
 
     def _hangup_request(self, event: Event) -> None:
         self._shows_hangup_requests = True
@@ -239,8 +239,7 @@ class Ami1Adapter:
         dialling = self._dials.over(device.structure)
         if dialling is not None and not dialling.is_answered:
             self._end_dialling(dialling, "CANCEL")
-        if device.uniqueid in self._sent_on:
-            self._go_to(device, "")
+        self._release(device)
         if _is_given_out(device):
             self._hang_up(device, ChannelHungUp(event=event.name, channel=device.view, cause=device.cause))
         self._end(device)
@@ -250,7 +249,8 @@ class Ami1Adapter:
         transferee = self._blind.get(device.uniqueid)
         if leg is None and not device.was_linked and not device.cause:
             self._give_up(device.structure)  # main/channel.c: 0 where the device hung up, 16 where the dialplan did
-        if transferee is not None and not transferee.is_ended:
+        is_sent_off = device.structure not in self._hanging_up  # main/features.c hangs up on the transferer
+        if transferee is not None and not transferee.is_ended and is_sent_off:
             self._sent_on.setdefault(transferee.uniqueid, []).append(end)
         elif leg is not None and leg.can_be_refused:
             self._refuse(leg, end)
@@ -345,21 +345,23 @@ class Ami1Adapter:
 
     def _give_out_inside(self, dialled: Device) -> None:
         other = self._devices.other_half(dialled)
-        inner = self._dials.by(other.structure) if other is not None else None
-        for leg in inner.legs if inner is not None else ():
+        if other is not None:
+            self._give_out_dials_of(other)
+
+    def _give_out_dials_of(self, caller: Device) -> None:
+        dialling = self._dials.by(caller.structure)
+        for leg in dialling.legs if dialling is not None else ():
             self._give_out(leg)
 
-    def _answer(self, leg: Leg) -> None:
+    def _answer(self, leg: Leg, dialled: Device) -> None:
         leg.is_answered = True
-        dialled = self._view(leg.structure)
-        if dialled is not None:
-            self._out.append(self._dial_ended(leg, dialled, "ANSWER"))
+        self._out.append(self._dial_ended(leg, dialled.view, "ANSWER"))
 
     def _go_on(self, leg: Leg) -> None:
         """The Dial() of this leg goes on, so others of it that hung up did so by themselves."""
         for other in leg.dialling.legs:
-            if other.hung_up is not None and other is not leg:
-                self._settle(other, status_meanwhile(other), self._out)
+            if other.hung_up is not None:
+                self._settle(other, other.hung_up, status_meanwhile(other), self._out)
 
     def _refuse(self, leg: Leg, end: ChannelHungUp) -> None:
         """A destination hung up without a conversation: its Hangup follows the status, which may not be known yet."""
@@ -368,7 +370,7 @@ class Ami1Adapter:
         if status == "CANCEL" and dialling.is_queue and not dialling.is_answered:
             self._give_up(dialling.caller)
         if status:
-            self._settle(leg, status, self._out)
+            self._settle(leg, end, status, self._out)
 
     def _end_dialling(self, dialling: Dialling, dial_status: str) -> None:
         """A Dial() is over; if because its Local channel was hung up, then its end follows that of the outer leg."""
@@ -381,18 +383,14 @@ class Ami1Adapter:
         out = around.after if around is not None and is_inside else self._out
         for leg in dialling.legs:
             if leg.hung_up is not None:
-                self._settle(leg, status_at_end(leg, dial_status), out)
+                self._settle(leg, leg.hung_up, status_at_end(leg, dial_status), out)
 
-    def _settle(self, leg: Leg, status: str, out: list[ChannelEvent]) -> None:
+    def _settle(self, leg: Leg, end: ChannelHungUp, status: str, out: list[ChannelEvent]) -> None:
         """The status of a leg that hung up is known: give it out, then its Hangup, then what followed from it."""
-        leg.status, end = status, leg.hung_up
-        if end is not None:
-            if status != "ANSWER":
-                out.append(self._dial_ended(leg, end.channel, status))
-            out.append(end)
-        leg.hung_up = None
-        out += leg.after
-        leg.after = []
+        leg.status, leg.hung_up = status, None
+        if status != "ANSWER":
+            out.append(self._dial_ended(leg, end.channel, status))
+        out += (end, *leg.after)
         self._dials.forget(leg)
 
     def _dial_ended(self, leg: Leg, dialled: ChannelView, status: str) -> DialEnded:
@@ -415,9 +413,9 @@ class Ami1Adapter:
             return
         root = self._callers.root_of(device)
         leg = self._dials.to(root.structure)
-        if root.is_shown or not root.is_dialled:
+        if root.half == "2":  # the Newchannel of the other half was lost
             self._show(root)
-            self._give_out_inside(root)
+            self._give_out_dials_of(root)
         elif leg is not None:
             self._give_out(leg)
         elif mate and root is device:
@@ -553,8 +551,7 @@ class Ami1Adapter:
         if self._devices.links.get(one) != other:
             return
         self._leave_link(one)
-        if one not in self._consultations and other not in self._consultations:
-            self._callers.parted(one, other)
+        self._callers.parted(one, other)
 
     def _leave_link(self, structure: str) -> None:
         mate = self._devices.unlink(structure)
@@ -620,7 +617,11 @@ class Ami1Adapter:
             return
         self._blind.pop(transferer.uniqueid, None)
         self._out.append(BlindTransferred(event=_FEATURE, transferer=transferer.view, to=to, transferee=device.view))
-        self._out += self._sent_on.pop(device.uniqueid, ())
+        self._release(device)
+
+    def _release(self, transferee: Device) -> None:
+        """Who sent this device on may go: it is known where to, or it is gone itself."""
+        self._out += self._sent_on.pop(transferee.uniqueid, ())
 
     def _pickup(self, event: Event) -> None:
         picker, target = self._devices.named(event.get("Channel")), self._devices.named(event.get("TargetChannel"))
@@ -772,8 +773,8 @@ class Ami1Adapter:
             self._out += ends
         self._sent_on.clear()
         self._blind.clear()
-        for leg in self._dials.waiting():
-            self._settle(leg, status_at_end(leg, "CANCEL"), self._out)
+        for leg, end in self._dials.waiting():
+            self._settle(leg, end, status_at_end(leg, "CANCEL"), self._out)
 
     def _listed(self, item: Event) -> ListedChannel | None:
         structure, mate = item.get("UniqueID"), item.get("BridgedUniqueID")

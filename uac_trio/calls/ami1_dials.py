@@ -141,9 +141,9 @@ class Dials:
         if self._by_destination.get(leg.structure) is leg:
             del self._by_destination[leg.structure]
 
-    def waiting(self) -> list[Leg]:
+    def waiting(self) -> list[tuple[Leg, ChannelHungUp]]:
         """Legs that hung up and wait for their status."""
-        return [leg for leg in self._by_destination.values() if leg.hung_up is not None]
+        return [(leg, leg.hung_up) for leg in self._by_destination.values() if leg.hung_up is not None]
 
 
 def status_by_cause(leg: Leg, cause: int) -> str:
