@@ -960,6 +960,12 @@ def test_a_pickup() -> None:
     ], "the Pickup event is masked"
 
 
+def test_a_pickup_of_what_nobody_is_seen_to_dial() -> None:
+    both = [called(ANNA, "1.2", "101"), called(VERA, "1.4", "103", "*8")]
+
+    assert follows(*both, ami("Pickup", Channel=VERA, TargetChannel=ANNA)) == [f"picked up {ANNA} by {VERA}"]
+
+
 def test_an_event_of_who_is_gone_is_none() -> None:
     gone = [A_CALL, RINGS_ANNA, hangup(ANNA, "1.2"), hangup(TRUNK, "1.1")]
     late = [
@@ -1128,6 +1134,8 @@ def test_parking() -> None:
     assert follows(A_CALL, TALKS_ANNA, parked) == [f"parked {TRUNK} by SIP/101"]
     assert follows(A_CALL, TALKS_ANNA, parked.replace("\r\n\r\n", "\r\nActionID: 1\r\n\r\n")) == [], "of a list"
     assert follows(A_CALL, TALKS_ANNA, parked, retrieved)[-1] == f"unparked {TRUNK} by {VERA}"
+    unknown = ami("UnParkedCall", Channel=TRUNK, Uniqueid="1.1", From=VERA)
+    assert follows(A_CALL, TALKS_ANNA, parked, unknown) == []
 
 
 def test_hold() -> None:
@@ -1252,6 +1260,22 @@ def test_a_listing() -> None:
 
 def test_a_listing_that_lacks_items() -> None:
     assert follows(listing(item(TRUNK, "1.1"), announced=2)) == ["unusable 2 1"]
+
+
+def test_what_is_no_device_is_not_listed() -> None:
+    adapter = Ami1Adapter(TrackerRules())
+    helper = f"AsyncGoto/{TRUNK}"
+
+    assert follows(listing(item(helper, "1.9")), adapter=adapter) == ["listed"]
+    assert follows(hangup(helper, "1.9"), adapter=adapter) == []
+    assert follows(A_CALL, hangup(TRUNK, "1.1"), listing(item(TRUNK, "1.1"))) == ["listed"], "just gone"
+
+
+def test_who_is_listed_alone_is_linked_with_nobody() -> None:
+    adapter = Ami1Adapter(TrackerRules())
+    translated(A_CALL, TALKS_ANNA, listing(item(TRUNK, "1.1"), item(ANNA, "1.2")), adapter=adapter)
+
+    assert not adapter._devices.links
 
 
 def test_half_a_listing_of_the_last_connection_is_forgotten() -> None:

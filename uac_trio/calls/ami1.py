@@ -444,7 +444,7 @@ class Ami1Adapter:
         root.is_originated = True
         ours = self._next_order(root.interface)
         if ours:
-            root.view, root.first = attrs.evolve(root.view, uniqueid=ours), attrs.evolve(root.first, uniqueid=ours)
+            root.view, root.first = root.view._replace(uniqueid=ours), root.first._replace(uniqueid=ours)
 
     def _next_order(self, interface: str) -> str:
         orders = self._ordered.get(interface)

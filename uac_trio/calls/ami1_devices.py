@@ -185,7 +185,7 @@ class Devices:
 
     def rename(self, device: Device, name: str) -> None:
         self._by_name.pop(device.view.name, None)
-        device.view = attrs.evolve(device.view, name=name)
+        device.view = device.view._replace(name=name)
         self._by_name[name] = device
 
     def end(self, device: Device) -> None:
