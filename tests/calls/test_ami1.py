@@ -1310,6 +1310,15 @@ def test_who_is_not_listed_is_forgotten() -> None:
     )
 
 
+@pytest.mark.parametrize("between", ["", state(TRUNK, "1.1", 6)])
+def test_whom_two_listings_lack_is_forgotten(between: str) -> None:
+    """The Hangup was lost; one listing may be older than the channel."""
+    adapter = Ami1Adapter(TrackerRules())
+    translated(IN_QUEUE, listing(), between, listing(), adapter=adapter)
+
+    assert bool(list(adapter._devices.live())) is bool(between)
+
+
 def test_what_waited_when_the_connection_was_lost_is_given_out_first() -> None:
     adapter = reconnected(NEWER, A_CALL, RINGS_ANNA, hangup(ANNA, "1.2"))
     found = follows(listing(item(TRUNK, "1.1")), adapter=adapter)

@@ -759,13 +759,21 @@ class Ami1Adapter:
             return
         self._stop_waiting()
         listed = [self._listed(item) for item in items]
-        for device in self._devices.live():
-            if device.is_stale:
-                self._dials.over(device.structure)
-                self._end(device)
+        self._end_unlisted({item.get("UniqueID") for item in items})
         self._out.append(ChannelsListed(event=event.name, channels=tuple(each for each in listed if each is not None)))
         for item in items:
             self._restore_leg(item, items)
+
+    def _end_unlisted(self, listed: set[str]) -> None:
+        """A device that a listing lacks was created just now, or is gone: then another lacks it too, and no event was
+        about it in between."""
+        for device in self._devices.live():
+            if device.structure in listed:
+                continue
+            if device.is_stale:
+                self._dials.over(device.structure)
+                self._end(device)
+            device.is_stale = True
 
     def _stop_waiting(self) -> None:
         """What the connection was lost in the middle of is given out before the listing that ends or continues it."""

@@ -56,7 +56,7 @@ class Device:
     cause: int = 0
     """Of its Hangup."""
     is_stale: bool = False
-    """No event of the present connection was about it."""
+    """No event was about it since the connection began, or since a listing lacked it."""
 
     @property
     def uniqueid(self) -> str:
