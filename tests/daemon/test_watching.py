@@ -68,7 +68,10 @@ class Scene:
                 parser.receive_data(chunk.data)
                 messages: list[Message] = []
                 while (message := parser.next_message()) is not None:
-                    messages += [] if isinstance(message, Banner) else [message]
+                    if isinstance(message, Banner):
+                        pipeline.connected("main", self.clock.at, message.text)
+                    else:
+                        messages.append(message)
                 self.requests += pipeline.received("main", messages, self.clock.at)
             if until == float("inf"):
                 self.requests += pipeline.lost("main", self.clock.at)

@@ -40,6 +40,7 @@ from uac_trio.calls.channel_events import (
     QueueJoined,
     QueueLeft,
     RecordingStarted,
+    ServerLacks,
     Unparked,
     VoicemailStarted,
 )
@@ -708,7 +709,7 @@ class CallGraph:
     def _mentioned(self, event: VoicemailStarted | RecordingStarted, at: float) -> None:
         self._see(event.channel, at, adopt=False)
 
-    def _cdr_written(self, event: CdrWritten, at: float) -> None:
+    def _not_of_channels(self, event: CdrWritten | ServerLacks, at: float) -> None:
         """No channel changes."""
 
     _APPLY: ClassVar[dict[type[ChannelEvent], Callable[..., None]]] = {
@@ -733,7 +734,8 @@ class CallGraph:
         QueueLeft: _queue_left,
         VoicemailStarted: _mentioned,
         RecordingStarted: _mentioned,
-        CdrWritten: _cdr_written,
+        CdrWritten: _not_of_channels,
+        ServerLacks: _not_of_channels,
     }
 
 

@@ -1,22 +1,19 @@
 """AMI events to facts about calls: one tracker to a PBX.
 
-The way of an event: adapter (``ami2.py`` or ``ami1.py``) -> call graph -> direction -> participations -> facts. Here
+The way of an event: adapter (``adapters.py`` chooses it) -> call graph -> direction -> participations -> facts. Here
 are the order of these steps, the clock, and the reconciliation with listings of channels.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
-from typing import Protocol
 
 import attrs
 
 from uac_trio.ami.message import Event
 from uac_trio.calls import direction, handover, recording
-from uac_trio.calls.ami1 import WANTED_AMI1, Ami1Adapter
-from uac_trio.calls.ami2 import WANTED_AMI2, Ami2Adapter
+from uac_trio.calls.adapters import Adapter, AmiGeneration, adapter_for, generation_of
 from uac_trio.calls.call import (
     Answer,
     Call,
@@ -41,6 +38,7 @@ from uac_trio.calls.channel_events import (
     QueueJoined,
     RecordingStarted,
     ServerBooted,
+    ServerLacks,
     SnapshotEvent,
     Unparked,
     VoicemailStarted,
@@ -59,28 +57,14 @@ SUSPICION = 1.0
 that can be ahead of the events)."""
 
 ORDER_LASTS = 600.0
-"""Seconds after which an Originate of ours is forgotten of which no channel was seen: its channel is made at once, but a
-connection that broke in that moment may take its time to come back."""
+"""Seconds after which an Originate of ours is forgotten of which no channel was seen: its channel is made at once, but
+a connection that broke in that moment may take its time to come back."""
 
 BOOT_SLACK = 2.0
 """Seconds by which FullyBooted's Uptime (whole seconds) and a channel's first event may be off."""
 
 LISTED_WITHIN = 10.0
 """Seconds after a login in which the list of channels is expected. It may be refused."""
-
-WANTED_EVENTS = WANTED_AMI1 | WANTED_AMI2
-"""Names of the AMI events the tracker reads; the rest may be dropped unparsed."""
-
-_AMI_1 = re.compile(r"Asterisk Call Manager/1\.")
-"""The greeting of Asterisk 1.8, 10 and 11."""
-
-
-class Adapter(Protocol):
-    """Translates the AMI of one generation of servers."""
-
-    def translate(self, event: Event) -> Sequence[ChannelEvent]: ...
-
-    def disconnected(self) -> None: ...
 
 
 @attrs.define
@@ -92,6 +76,7 @@ class CallTracker:
     graph: CallGraph = attrs.field(init=False)
     is_synced: bool = attrs.field(default=False, init=False)
     """A snapshot of the present connection was reconciled: what is not known here does not exist."""
+    _generation: AmiGeneration = attrs.field(default=AmiGeneration.AMI_2, init=False)
     _adapter: Adapter = attrs.field(init=False)
     _ending: dict[str, Call] = attrs.field(factory=dict, init=False)
     """Calls that are over and wait for their Cdr, in order of time."""
@@ -102,7 +87,7 @@ class CallTracker:
 
     def __attrs_post_init__(self) -> None:
         self.graph = CallGraph(self.pbx, self.rules)
-        self._adapter = Ami2Adapter(self.rules)
+        self._adapter = adapter_for("", self.rules)
 
     # -- in ---------------------------------------------------------------------------------------------------------
 
@@ -118,12 +103,16 @@ class CallTracker:
 
     def greeted(self, banner: str) -> None:
         """The server's first line shows which AMI it speaks; until one comes it is taken for AMI 2 or later."""
-        is_old = _AMI_1.match(banner) is not None
-        if is_old is not isinstance(self._adapter, Ami1Adapter):
-            self._adapter = Ami1Adapter(self.rules) if is_old else Ami2Adapter(self.rules)
-            self.graph.shows_bridges = is_old  # of the same class as all that AMI 1.x shows of calls
+        generation = generation_of(banner)
+        if generation is not self._generation:
+            self._generation, self._adapter = generation, adapter_for(banner, self.rules)
+            # Bridge is of the same class as all that AMI 1.x shows of calls, so that no filter of classes hides it.
+            self.graph.shows_bridges = generation is AmiGeneration.AMI_1
 
-    def connected(self, at: float) -> None:
+    def connected(self, at: float, banner: str = "") -> None:
+        """Logged in. ``banner``: the server's first line; "" = the same server as before."""
+        if banner:
+            self.greeted(banner)
         self._connected_at = at
         self.graph.listing_expected_until = at + LISTED_WITHIN
         self.is_synced = False
@@ -138,10 +127,13 @@ class CallTracker:
         """We ask Asterisk for a click: whatever rings for its first channel rings for this employee. Until Asterisk
         shows that channel there is no call."""
         self.graph.orders[order.channel_id] = (order, at + ORDER_LASTS)
+        self._adapter.ordered(order.channel, order.channel_id)
 
     def order_refused(self, channel_id: str) -> None:
         """Asterisk did not take the order."""
-        self.graph.orders.pop(channel_id, None)
+        order, _ = self.graph.orders.pop(channel_id, (None, 0.0))
+        if order is not None:
+            self._adapter.withdrawn(order.channel, channel_id)
 
     @property
     def next_deadline(self) -> float | None:
@@ -160,7 +152,7 @@ class CallTracker:
         facts: list[Fact] = []
         # All are in order of time: what is not due yet ends the search.
         for channel_id, _ in list(takewhile(lambda entry: entry[1][1] <= at, self.graph.orders.items())):
-            del self.graph.orders[channel_id]
+            self.order_refused(channel_id)
         for uniqueid, _ in list(takewhile(lambda entry: entry[1] <= at, self.graph.missing.items())):
             del self.graph.missing[uniqueid]
             channel = self.graph.channels.get(uniqueid)
@@ -317,6 +309,8 @@ class CallTracker:
                 yield from self._queued(event, now)
             case OriginateEnded() if not event.is_success:
                 yield from self._originate_failed(event, now)
+            case ServerLacks():
+                yield Oddity(call_id="", at=now.at, because=event.what)
             case CdrWritten() | VoicemailStarted() | RecordingStarted():
                 recording.take(self.graph, event)
             case _:

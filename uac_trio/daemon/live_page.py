@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from uac_trio.ami_client import AMIStatus
+from uac_trio.calls.adapters import AmiGeneration, generation_of
 from uac_trio.calls.call import Direction
 from uac_trio.calls.participation import Role
 from uac_trio.daemon.standing import Standing
@@ -120,6 +121,8 @@ def _troubles(around: Circumstances) -> Iterator[str]:
         elif status.state != "connected":
             why = f": {status.last_error}" if status.last_error else ""
             yield f"PBX {name} is not connected{why}. Its calls are not seen."
+        elif status.banner and generation_of(status.banner) is AmiGeneration.UNKNOWN:
+            yield f"PBX {name} greets with {status.banner[:60]!r}, which is no Asterisk: its calls may not be followed."
     if standing.store_trouble:
         held = f"{standing.in_memory} requests are held in memory"
         yield f"The store takes nothing: {standing.store_trouble}. {held}."
@@ -138,6 +141,7 @@ def _pbx(name: str, status: AMIStatus | None) -> dict[str, Any]:
         "state": status.state,
         "connected": status.state == "connected",
         "since": status.connected_since,
+        "ami": generation_of(status.banner).value if status.banner else "",
         "last_message_at": status.last_message_at,
         "last_error": status.last_error,
         "sessions": status.sessions,
