@@ -17,7 +17,7 @@ import attrs
 import httpx
 import trio
 
-from lab.asterisk import AMI_PORT, Server, end_process, open_asterisk, start_process
+from lab.asterisk import AMI_PORT, Server, end_process, open_sites, start_process
 from lab.listening import AttentiveCRM, complaints_about, recordings_of
 from lab.rows import Heard, complaints, expected_rows
 from lab.stage import USERS, Scenario, Stage, open_stage
@@ -292,7 +292,7 @@ def _write_lines(path: Path, lines: Sequence[object]) -> None:
 async def run_live(server: Server, scenes: list[Scenario], out: Path, report: Callable[[Verdict], None]) -> None:
     """All these scenarios, one after another, against one Asterisk and one daemon."""
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(open_asterisk(server))
+        await stack.enter_async_context(open_sites(server))
         nursery = await stack.enter_async_context(trio.open_nursery())
         crm = new_crm(server.profile)
 
