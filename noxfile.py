@@ -74,6 +74,8 @@ def tests(session: nox.Session) -> None:
     example = str(Path("deploy/uac-trio.example.toml").resolve())
     session.chdir(session.create_tmp())
     session.run("uac-trio", "--version")
+    typed = "import importlib.resources as r; assert r.files('uac_trio').joinpath('py.typed').is_file(), 'no py.typed'"
+    session.run("python", "-c", typed)
     session.run("uac-trio", "check", "--config", example)
 
 

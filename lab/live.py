@@ -74,7 +74,7 @@ flavour = "salesplatform"
 timezone = "{zone}"
 
 [route]
-bind = "{host}:4573"
+bind = "{host}:4574"
 secret = "lab-route"
 
 [http]

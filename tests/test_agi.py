@@ -11,7 +11,7 @@ from uac_trio.agi import MAX_RECEIVED, AGIConnection, AGIError, AGIRequest, AGIR
 # As Asterisk 22 sends it (res/res_agi.c, setup_env), with an argument.
 ENVIRONMENT = b"""agi_network: yes
 agi_network_script: route
-agi_request: agi://127.0.0.1:4573/route
+agi_request: agi://127.0.0.1:4574/route
 agi_channel: PJSIP/trunk-00000001
 agi_language: en
 agi_type: PJSIP

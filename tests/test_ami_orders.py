@@ -41,6 +41,27 @@ async def test_originate(autojump_clock: trio.testing.MockClock) -> None:
         )
 
 
+async def test_has_context(autojump_clock: trio.testing.MockClock) -> None:
+    """What the dialplan has is told by the error; a PBX that refuses, is silent or not there tells nothing."""
+    async with scene() as stage:
+        assert await stage.client.has_context("one", 1.0) is None
+        await start(stage)
+        for reply, there in (
+            ("Did not find extension uac-trio-check@one", True),
+            ("Did not find context one", False),
+            ("Permission denied", None),
+        ):
+            stage.pbx.reactions["ShowDialPlan"] = lambda _, action, text=reply: error(action, text)  # type: ignore[misc]
+            assert await stage.client.has_context("one", 1.0) is there
+        stage.pbx.reactions["ShowDialPlan"] = lambda _, action: answer(action, "ListItems: 0")
+        assert await stage.client.has_context("one", 1.0) is True
+        assert stage.session().actions[-1]["Context"] == "one"
+        stage.pbx.reactions["ShowDialPlan"] = silence
+        began = trio.current_time()
+        assert await stage.client.has_context("one", 1.0) is None
+        assert trio.current_time() - began == 1.0
+
+
 async def test_originate_while_logging_in(autojump_clock: trio.testing.MockClock) -> None:
     """Before the login is accepted nothing is sent."""
     async with scene() as stage:

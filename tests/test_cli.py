@@ -98,7 +98,7 @@ def test_check_of_other_choices(config: Path) -> None:
     config.write_text(
         config.read_text()
         + f'[calls]\nextensions = [{numbers}]\ninternal = "report"\nunreached = "100"\n[click2call]\nenabled = false\n'
-        + '[route]\nbind = "127.0.0.1:4573"\nsecret = "hush"\n'
+        + '[route]\nbind = "127.0.0.1:4574"\nsecret = "hush"\n'
     )
     config.chmod(0o644)
     output = invoked("check", "--config", config).output
@@ -106,7 +106,7 @@ def test_check_of_other_choices(config: Path) -> None:
     assert "Calls between them are told to the CRM" in output
     assert "Calls for which no phone rang belong to 100." in output
     assert "Clicks on numbers are turned off." in output
-    assert "is told at agi://127.0.0.1:4573/route, http://127.0.0.1:0/route, and asked of http://" in output
+    assert "is told at agi://127.0.0.1:4574/route, http://127.0.0.1:0/route, and asked of http://" in output
     assert "hush" not in output
     assert "Warning:" in output
 

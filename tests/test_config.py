@@ -116,7 +116,7 @@ url = "sqlite:///other.db"
     assert (config.calls.internal, config.calls.unreached, config.calls.region) == ("report", "100", "DE")
     assert (config.vtiger.flavour, config.vtiger.timezone) == (Flavour.STOCK, "UTC")
     assert (config.http.bind, config.http.public_url) == ("0.0.0.0:5000", "http://172.16.1.1:5000")
-    assert config.store.url == "sqlite:///other.db"
+    assert config.store.url == f"sqlite:///{tmp_path}/other.db"
 
 
 def test_how_a_pbx_calls(tmp_path: Path) -> None:
@@ -163,6 +163,11 @@ def test_recordings_of_another_machine(tmp_path: Path) -> None:
         (FAR.replace('secret = "far-s3cret"', 'secret_file = "none"'), "none: No such file or directory"),
         (FAR.replace("[vtiger]", 'recordings_ca = "/none.pem"\n[vtiger]'),
          "[pbx] recordings_ca: /none.pem: No such file or directory"),
+        (FULL.replace("[vtiger]", 'tls_ca = "/none.pem"\n[vtiger]'), "[pbx] tls_ca: /none.pem: No such file"),
+        (FULL + '[sender]\nca_file = "/none.pem"', "[sender] ca_file: /none.pem: No such file or directory"),
+        (FULL + '[sender]\nca_file = "/dev/null"', "[sender] ca_file: /dev/null: holds no certificate"),
+        (FULL + '[store]\nurl = "sqlite://data/c.db"', "a file has three slashes before its path"),
+        (FULL.replace('secret = "ami-s3cret"', r'secret_file = "a\u0000b"'), "[pbx] secret_file: expected text on"),
         (FAR.replace("[vtiger]", 'recordings_ca = "/dev/null"\n[vtiger]'),
          "[pbx] recordings_ca: /dev/null: holds no certificate"),
     ],
@@ -178,7 +183,7 @@ def test_mistakes_about_another_machine(tmp_path: Path, content: str, said: str)
 def test_password_in_the_address_of_the_crm(tmp_path: Path) -> None:
     """Neither words, nor a repr, nor a complaint show the password in an address, and the address is used with it."""
     secret = VTIGER.replace("http://", "http://u:hunter3@")
-    config = loaded(tmp_path, PBX + secret + '[route]\nbind = "127.0.0.1:4573"\n')
+    config = loaded(tmp_path, PBX + secret + '[route]\nbind = "127.0.0.1:4574"\n')
     told = "\n".join(describe(config, 0))
     assert "http://u:hunter3@" in config.vtiger.url
     assert "http://vtiger/" in told
@@ -300,6 +305,12 @@ def test_extensions_as_a_list(tmp_path: Path) -> None:
         (FULL + '[click2call]\ndeny = ["["]', "[click2call] deny: expected a regular expression"),
         (FULL + '[click2call]\ndial_prefix = "9,"', 'expected what is dialled before a number, such as "9"'),
         (FULL + '[route]\nbind = "4573"', "c.toml:11: [route] bind: expected an address and a port, such as"),
+        (
+            FULL + '[route]\nbind = "127.0.0.1:4573"',
+            "c.toml:11: [route] bind: expected another port than 4573 on this machine's own address, such as "
+            "127.0.0.1:4574: FreePBX's FastAGI server listens on 127.0.0.1:4573, and whichever starts second of "
+            "the two does not work",
+        ),
         (FULL + '[route]\nvariable = "A B"', "[route] variable: expected the name of a channel variable: letters,"),
         (FULL + "[route]\ndeadline_seconds = 60", "[route] deadline_seconds: expected seconds, a number from 0.1 to 5"),
         (FULL + '[route]\nurl = "SPAgi.php"', "[route] url: expected an address such as http://crm.example/modules/"),
@@ -406,12 +417,31 @@ def test_rules_alone(tmp_path: Path) -> None:
         load_rules(path)
 
 
+def test_credential_that_may_not_be_seen(tmp_path: Path) -> None:
+    """What is wrong with systemd's directory is said of the file there. (A long name stands for a closed directory.)"""
+    content = FULL.replace('secret = "ami-s3cret"', f'secret_file = "{"x" * 300}"')
+    (one,) = problems(tmp_path, content, CREDENTIALS_DIRECTORY=str(tmp_path.parent))
+    assert f"[pbx] secret_file: {tmp_path.parent}/xxx" in one
+    assert one.endswith(": File name too long")
+
+
+def test_every_command_has_the_same_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever directory a command is started in, a relative [store] url and the configuration's name are the same."""
+    expected = f"sqlite:///{tmp_path}/data/c.db"
+    assert loaded(tmp_path, FULL + '[store]\nurl = "sqlite:///data/c.db"').store.url == expected
+    monkeypatch.chdir(tmp_path)
+    assert load_config(Path("c.toml"), {}).store.url == expected
+    assert loaded(tmp_path, FULL).store.url == "sqlite:////var/lib/uac-trio/connector.db"
+
+
 def test_warnings(tmp_path: Path) -> None:
     """A secret that every user may read, and links that are never told, are worth a warning."""
     path = tmp_path / "c.toml"
     path.write_text(PBX + VTIGER)
     path.chmod(0o644)
     warned = load_config(path, {}).warnings
+    assert "chmod" not in warned[0]  # the unit's user is in no group that could be named
+    assert "let secret_file name them" in warned[0]
     assert ["holds a secret" in warned[0], "public_url is not set" in warned[1]] == [True, True]
     path.write_text(FULL + '[http]\npublic_url = "http://x:5000"')
     path.chmod(stat.S_IRUSR)
@@ -422,19 +452,37 @@ def test_route_is_off_until_one_line_is_there(tmp_path: Path) -> None:
     """[route] needs no secret; bind alone turns FastAGI on, a secret (or a file with it) HTTP."""
     assert not loaded(tmp_path, FULL).responsible.is_on
     assert not loaded(tmp_path, FULL + '[route]\nsecret = ""').responsible.is_on
-    on = loaded(tmp_path, FULL + '[route]\nbind = "0.0.0.0:4573"').responsible
-    assert (on.bind, on.secret, on.is_on) == ("0.0.0.0:4573", "", True)
+    on = loaded(tmp_path, FULL + '[route]\nbind = "0.0.0.0:4574"').responsible
+    assert (on.bind, on.secret, on.is_on) == ("0.0.0.0:4574", "", True)
     (tmp_path / "route-secret").write_text("hush\n")
     assert loaded(tmp_path, FULL + '[route]\nsecret_file = "route-secret"').responsible.secret == "hush"
     (both,) = problems(tmp_path, FULL + '[route]\nsecret = "s3cret-a"\nsecret_file = "b"')
     assert both.endswith("[route] secret: expected either secret or secret_file")
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "127.1", "127.255.0.9", "localhost", "LocalHost", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "0",
+     "[::]", "[::ffff:0.0.0.0]", "ip6-localhost", "localhost.localdomain"],
+)  # fmt: skip
+def test_the_port_of_freepbx_is_left_to_it(tmp_path: Path, host: str) -> None:
+    """Its FastAGI server listens on loopback: ours would take its port there, by whatever name."""
+    (problem,) = problems(tmp_path, FULL + f'[route]\nbind = "{host}:4573"')
+    assert "expected another port than 4573" in problem
+    assert loaded(tmp_path, FULL + f'[route]\nbind = "{host}:4574"').responsible.is_on
+
+
+@pytest.mark.parametrize("host", ["192.168.1.5", "pbx.example", "[fd00::5]"])
+def test_the_port_of_freepbx_elsewhere(tmp_path: Path, host: str) -> None:
+    """Another address does not collide with it."""
+    assert loaded(tmp_path, FULL + f'[route]\nbind = "{host}:4573"').responsible.bind == f"{host}:4573"
+
+
 def test_route_warnings(tmp_path: Path) -> None:
     """A vTiger without the script, and its own secret in the dialplan, are worth a warning."""
-    stock = loaded(tmp_path, FULL + 'flavour = "stock"\n[route]\nbind = "127.0.0.1:4573"')
+    stock = loaded(tmp_path, FULL + 'flavour = "stock"\n[route]\nbind = "127.0.0.1:4574"')
     assert any("a stock vTiger has no SPAgi.php" in one for one in stock.warnings)
-    patched = loaded(tmp_path, FULL + 'flavour = "stock"\n[route]\nbind = "127.0.0.1:4573"\nurl = "http://crm/agi.php"')
+    patched = loaded(tmp_path, FULL + 'flavour = "stock"\n[route]\nbind = "127.0.0.1:4574"\nurl = "http://crm/agi.php"')
     assert not any("SPAgi" in one for one in patched.warnings)
     same = loaded(tmp_path, FULL + '[route]\nsecret = "crm-s3cret"')
     assert any("should be another one" in one for one in same.warnings)

@@ -132,6 +132,16 @@ async def asked(address: str, path: str) -> tuple[int, Any]:
     return reply.status_code, reply.json() if path.startswith(("/healthz", "/readyz")) else reply.text
 
 
+async def until_pbx(address: str, fact: Callable[[dict[str, Any]], bool]) -> Any:
+    """/healthz, asked until its PBX is there and ``fact`` holds of it: the daemon answers before it has connected."""
+    with trio.fail_after(4):
+        while True:
+            _, health = await asked(address, "/healthz")
+            if "main" in health["pbx"] and fact(health["pbx"]["main"]):
+                return health
+            await trio.sleep(0.01)
+
+
 def stored(world: World) -> list[str]:
     """The steps in the outbox, in their order."""
     with sqlite3.connect(world.tmp_path / "connector.db") as connection:
@@ -256,17 +266,17 @@ async def test_pbx_away(world: World) -> None:
     """Without its PBX the daemon is alive but not ready, refuses clicks, and finds the PBX when it comes."""
     port = unused_port()
     async with running(world.config(pbx_port=str(port))) as address:
-        await trio.sleep(0.05)
+        # Requests are accepted before the first attempt to connect has begun, let alone failed.
+        await until_pbx(address, lambda pbx: "cannot connect" in pbx["last_error"])
         assert (await asked(address, "/healthz"))[0] == 200
         status, health = await asked(address, "/readyz")
         assert (status, health["ok"]) == (503, False)
-        assert "cannot connect" in health["pbx"]["main"]["last_error"]
         assert await asked(address, CLICK) == (200, "Error")
         async with trio.open_nursery() as nursery:
             (listener,) = await trio.open_tcp_listeners(port, host="127.0.0.1")
             nursery.start_soon(trio.serve_listeners, world.pbx.serve, [listener])
             await world.session()
-            await trio.sleep(0.05)
+            await until_pbx(address, lambda pbx: pbx["state"] == "connected")
             assert (await asked(address, "/readyz"))[0] == 200
             nursery.cancel_scope.cancel()
 
@@ -276,8 +286,7 @@ async def test_wrong_secret_of_the_pbx(world: World) -> None:
     with structlog.testing.capture_logs() as logs:
         async with running(world.config(secret="not-the-one")) as address:
             await world.until(lambda: len(world.pbx.sessions) >= 2)
-            _, health = await asked(address, "/healthz")
-    assert "login refused" in health["pbx"]["main"]["last_error"]
+            health = await until_pbx(address, lambda pbx: "login refused" in pbx["last_error"])
     assert any(line["event"] == "ami.login_refused" for line in logs)
     assert "not-the-one" not in str(logs) + str(health)
 
@@ -299,6 +308,40 @@ async def test_click_reaches_the_pbx(world: World) -> None:
     assert (order["Context"], order["Exten"], order["Async"]) == ("from-internal", "+79161234567", "true")
     assert order["Variable"] == "CONNECTEDLINE(all,i)=+79161234567 <+79161234567>\nCALLERID(all)=101"
     assert order["ChannelId"].startswith("uac-")
+
+
+@pytest.mark.parametrize(
+    ("configured", "said", "dialled", "event"),
+    [
+        (
+            "from-internal",
+            "Did not find extension x@originate-skipvm",
+            "originate-skipvm",
+            "click2call.voicemail_skipped",
+        ),
+        ("from-internal", "Did not find context originate-skipvm", "from-internal", ""),
+        ("from-internal", "Permission denied", "from-internal", "click2call.voicemail_may_answer"),
+        ("originate-skipvm", "", "originate-skipvm", ""),
+        ("employees", "", "employees", ""),
+    ],
+)
+async def test_click_that_a_mailbox_would_answer(
+    world: World, configured: str, said: str, dialled: str, event: str
+) -> None:
+    """On a FreePBX the employee is called without his mailbox: what it answers would have the customer called."""
+    config = world.config()
+    config = attrs.evolve(config, routes=(attrs.evolve(config.routes[0], channel=f"Local/{{extension}}@{configured}"),))
+    if said:
+        world.pbx.reactions["ShowDialPlan"] = lambda _, action: (
+            f"Response: Error\r\nActionID: {action['ActionID']}\r\nMessage: {said}\r\n\r\n".encode()
+        )
+    with structlog.testing.capture_logs() as logs:
+        async with running(config) as address:
+            session = await world.session()
+            assert await asked(address, CLICK) == (200, "Success")
+            orders = [action["Channel"] for action in session.actions if action["Action"] == "Originate"]
+    assert orders == [f"Local/101@{dialled}"]
+    assert [line["event"] for line in logs if "voicemail" in line["event"]] == ([event] if event else [])
 
 
 async def test_click_for_one_of_several_pbxes(world: World) -> None:

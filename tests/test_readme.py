@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import re
 import shlex
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from uac_trio.cli import main
+from uac_trio.outbox import OutboxSettings
 
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.ru.md")
@@ -49,6 +51,32 @@ def test_commands_exist(line: str) -> None:
         command = main.commands[words[1]]
         options = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words[2:] if word.startswith("--")} <= options
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "deploy").glob("*.service")), ids=lambda path: path.name)
+def test_forbidden_system_calls_fail(path: Path) -> None:
+    """Under the shipped filter a forbidden system call fails; without this line it kills, and ffmpeg with it."""
+    unit = configparser.RawConfigParser(strict=False)
+    unit.read_string(path.read_text())
+    assert "SystemCallFilter" in unit["Service"]
+    assert unit["Service"]["SystemCallErrorNumber"] == "EPERM"
+
+
+def test_store_is_where_the_unit_works() -> None:
+    """The database that every command opens by default is in the directory that the ways to run it give the daemon."""
+    directory = OutboxSettings().url.removeprefix("sqlite:///").removesuffix("/connector.db")
+    assert f"\nWorkingDirectory={directory}\n" in (ROOT / "deploy" / "uac-trio.service").read_text()
+    assert f"\ndirectory={directory}\n" in (ROOT / "deploy" / "uac-trio.supervisord.conf").read_text()
+    assert f"\nWORKDIR {directory}\n" in (ROOT / "deploy" / "Dockerfile").read_text()
+
+
+DOCUMENTS = [*READMES, "CONTRIBUTING.md", *(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_nothing_is_installed_by_a_name_of_others(name: str) -> None:
+    """This package is installed from its repository: its name in the package index is not ours."""
+    assert not re.search(r"pip install\s+'?uac[-_]trio", (ROOT / name).read_text())
 
 
 @pytest.mark.parametrize("name", ["deploy/uac-trio.service", "deploy/uac-trio.supervisord.conf", "deploy/Dockerfile"])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import os
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -115,10 +117,29 @@ async def test_pbx_that_cannot_be_reached(pbx: FakeAsterisk, tmp_path: Path) -> 
     assert "cannot connect to 127.0.0.1:1" in why
 
 
+async def test_disk_that_is_full(pbx: FakeAsterisk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that fails ends the recording with the file's name and the reason; the file is closed."""
+    opened = os.open
+
+    def on_a_full_disk(path: Path, flags: int, mode: int = 0o777) -> int:
+        return opened("/dev/full", os.O_WRONLY) if path == tmp_path / "call.jsonl" else opened(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", on_a_full_disk)
+    with pytest.RaisesGroup(
+        pytest.RaisesExc(RecordError, match=f"{tmp_path}/call.jsonl: No space left on device"), flatten_subgroups=True
+    ):
+        await recorded([await listening(pbx)], tmp_path / "call.jsonl", EVENT, pbx)
+    gc.collect()  # a file left open would be flushed now, and fail once more
+
+
 async def test_nothing_is_overwritten(tmp_path: Path) -> None:
     """A file that is there is not overwritten, and a directory that is not there is an error at once."""
     server = AMIServer(name="main", host="127.0.0.1", port=1, username="crm", secret="x")
     (tmp_path / "call.jsonl").touch()
-    for out, why in ((tmp_path / "call.jsonl", "exists already"), (tmp_path / "no" / "call.jsonl", "is no directory")):
+    for out, why in (
+        (tmp_path / "call.jsonl", "exists already"),
+        (tmp_path / "no" / "call.jsonl", "is no directory"),
+        (tmp_path / ("x" * 300), "File name too long"),
+    ):
         with pytest.raises(RecordError, match=why):
             await record([server], out, seconds=1, anonymise=False, now=now, stop=trio.Event())

@@ -1,8 +1,8 @@
 """FastAGI: Asterisk asks, while a caller waits, which employee is to be rung first.
 
-    AGI(agi://connector:4573/route)                     asks for CALLERID(num)
-    AGI(agi://connector:4573/route,${NUMBER})           or for another number
-    AGI(agi://connector:4573/route?number=${NUMBER})    the same
+    AGI(agi://connector:4574/route)                     asks for CALLERID(num)
+    AGI(agi://connector:4574/route,${NUMBER})           or for another number
+    AGI(agi://connector:4574/route?number=${NUMBER})    the same
 
 One variable is set, to an extension or to nothing, and the connection closed, within ``[route] deadline_seconds``
 whatever happens: Asterisk itself waits for a script without a limit (res/res_agi.c, ``run_agi``).

@@ -34,9 +34,11 @@ from uac_trio.ami import (
     Ping,
     PlainLogin,
     RemoteProtocolError,
+    ShowDialPlan,
     State,
     md5_key,
 )
+from uac_trio.socket_errors import socket_reason
 
 READ_SIZE = 65536
 """One read takes what a busy server writes in about 30 ms; larger reads are not faster."""
@@ -145,6 +147,10 @@ class AMIServer:
         return wait * (1.0 - fraction / 2.0)
 
 
+NO_EXTENSION = "uac-trio-check"
+"""An extension that no dialplan has."""
+
+
 class Outcome(enum.Enum):
     QUEUED = "queued"
     """The PBX has taken the order; the call's own events tell the rest."""
@@ -238,7 +244,8 @@ async def open_stream(server: AMIServer) -> trio.abc.Stream:
         try:
             context = ssl.create_default_context(cafile=str(server.tls_ca) if server.tls_ca else None)
         except OSError as error:
-            raise ssl.SSLError(f"tls_ca {server.tls_ca} cannot be read: {error}") from error
+            why = "holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+            raise ssl.SSLError(0, f"tls_ca {server.tls_ca} cannot be read: {why}") from error
     stream: trio.abc.Stream = await trio.open_tcp_stream(server.host, server.port)
     if context is None:
         return stream
@@ -248,19 +255,11 @@ async def open_stream(server: AMIServer) -> trio.abc.Stream:
         await tls.do_handshake()
         agreed = True
     except trio.BrokenResourceError as error:
-        raise ssl.SSLError(_reason(error)) from error
+        raise ssl.SSLError(0, socket_reason(error)) from error
     finally:
         if not agreed:
             await trio.aclose_forcefully(stream)
     return tls
-
-
-def _reason(error: Exception) -> str:
-    """Trio tells the real reason in the cause: one error, or a group with one an address."""
-    cause = error.__cause__
-    if isinstance(cause, ExceptionGroup):
-        return "; ".join(str(each) for each in cause.exceptions)
-    return str(cause or error)
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -321,6 +320,25 @@ class AMIClient:
             return OriginateOutcome(outcome=Outcome.REFUSED, reason=order.answer.text)
         return OriginateOutcome(outcome=Outcome.UNKNOWN if order.begun else Outcome.REFUSED, reason=order.failure)
 
+    async def has_context(self, context: str, within: float) -> bool | None:
+        """Is there such a context in the dialplan? None: it is not known, or not told within so many seconds.
+
+        Needs ``write=reporting``.
+        """
+        session = self._session
+        if session is None or not session.ready:
+            return None
+        order = _Order(ShowDialPlan(context=context, exten=NO_EXTENSION))
+        with trio.move_on_after(within):
+            await self._ask(session, order)
+        order.dropped = True  # if it has not been written yet, it will not be
+        if order.answer is None:
+            return None
+        # main/pbx.c, manager_show_dialplan: "Did not find context x", "Did not find extension y@x"
+        if order.answer.success or "extension" in order.answer.text:
+            return True
+        return False if "context" in order.answer.text else None
+
     # ---- one session
 
     async def _run_session(self) -> tuple[str, bool]:
@@ -379,11 +397,11 @@ class AMIClient:
             reason = f"no connection to {where} within {server.connect_timeout:g} s"
             self._log.warning("ami.unreachable", reason=reason)
         except ssl.SSLError as error:
-            reason = f"TLS with {where} failed: {error}"
+            reason = f"TLS with {where} failed: {socket_reason(error)}"
             hint = "is this the TLS port (tlsbindaddr), and is its certificate for this host and signed by tls_ca?"
             self._log.error("ami.tls_failed", reason=reason, hint=hint)
         except (OSError, UnicodeError) as error:
-            reason = f"cannot connect to {where}: {_reason(error)}"
+            reason = f"cannot connect to {where}: {socket_reason(error)}"
             hint = "is Asterisk running, with enabled=yes and this address in bindaddr of manager.conf?"
             self._log.warning("ami.unreachable", reason=reason, hint=hint)
         raise _ConnectError(reason)
@@ -394,7 +412,7 @@ class AMIClient:
             try:
                 data = bytes(await session.stream.receive_some(READ_SIZE))
             except trio.BrokenResourceError as error:
-                session.lose(f"the connection broke: {_reason(error)}")
+                session.lose(f"the connection broke: {socket_reason(error)}")
                 return
             at = self.now()
             if not data:
@@ -472,7 +490,7 @@ class AMIClient:
             except trio.BrokenResourceError as error:
                 # What came before can still be read; then that fails as well, which ends the session.
                 await trio.sleep(LATE)
-                session.lose(f"the connection broke: {_reason(error)}")
+                session.lose(f"the connection broke: {socket_reason(error)}")
             finally:
                 if not whole:
                     session.connection.send_failed()

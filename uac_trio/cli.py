@@ -52,10 +52,8 @@ def run(config_path: Path) -> None:
     """Run the daemon until SIGTERM or SIGINT."""
     config = _load(config_path)
     configure_logging(config.log)
-    try:
-        trio.run(_until_signal, partial(run_daemon, config))
-    except* (OutboxError, CannotListenError) as group:
-        _fail(*(f"uac-trio: {why}" for why in _leaves(group)))
+    if refusals := _refusals(partial(_until_signal, partial(run_daemon, config)), OutboxError, CannotListenError):
+        _fail(*(f"uac-trio: {why}" for why in refusals))
 
 
 @main.command(name="serve-recordings")
@@ -64,10 +62,8 @@ def serve_recordings_command(config_path: Path) -> None:
     """On the machine that has the recordings: give them to connectors on other machines, until SIGTERM or SIGINT."""
     config = _usable(lambda: load_serve_config(config_path))
     configure_logging(config.log)
-    try:
-        trio.run(_until_signal, partial(run_recordings_host, config))
-    except* CannotListenError as group:
-        _fail(*(f"uac-trio: {why}".replace("[http]", "[serve]") for why in _leaves(group)))
+    if refusals := _refusals(partial(_until_signal, partial(run_recordings_host, config)), CannotListenError):
+        _fail(*(f"uac-trio: {why}".replace("[http]", "[serve]") for why in refusals))
 
 
 @main.command()
@@ -139,6 +135,8 @@ def record_command(config_path: Path, out: Path, anonymise: bool, seconds: float
     if out.suffix != ".jsonl":
         raise click.UsageError(f"{out}: the name of a transcript ends in .jsonl")
 
+    problems: list[str] = []
+
     async def until_signal() -> None:
         async with trio.open_nursery() as nursery:
             stop = trio.Event()
@@ -147,16 +145,13 @@ def record_command(config_path: Path, out: Path, anonymise: bool, seconds: float
             nursery.cancel_scope.cancel()
         for path in told.paths:
             click.echo(str(path))
-        problems = [f"PBX {name}: {why}" for name, why in told.never_connected]
+        problems.extend(f"PBX {name}: {why}" for name, why in told.never_connected)
         if told.lost_reads:
             problems.append(f"the disk was too slow: {told.lost_reads} reads are missing")
-        if problems:
-            _fail(*(f"uac-trio: {problem}" for problem in problems))
 
-    try:
-        trio.run(until_signal)
-    except* RecordError as group:
-        _fail(*(f"uac-trio: {why}" for why in _leaves(group)))
+    problems += _refusals(until_signal, RecordError)
+    if problems:
+        _fail(*(f"uac-trio: {problem}" for problem in problems))
 
 
 @main.command()
@@ -357,6 +352,17 @@ def _usable(load: Callable[[], T]) -> T:
         for problem in why.problems:
             click.echo(problem, err=True)
         sys.exit(2)
+
+
+def _refusals(program: Callable[[], Awaitable[None]], *expected: type[Exception]) -> list[str]:
+    """Run ``program`` to its end. Returns the texts of the ``expected`` errors that ended it, [] if none did."""
+    refusals: list[str] = []
+    try:
+        trio.run(program)
+    except* expected as group:
+        # No exit in this block: Python 3.11.2 raises a BaseExceptionGroup in its place.
+        refusals += map(str, _leaves(group))
+    return refusals
 
 
 def _fail(*messages: str) -> NoReturn:

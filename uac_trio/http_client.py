@@ -16,12 +16,17 @@ import httpx
 import trio
 
 from uac_trio import __version__
+from uac_trio.socket_errors import is_untrusted, socket_reason
 
 _KEEP_ALIVE = 2.0  # seconds; below the 5 s after which Apache closes, or a request meets a closing connection
 
 
 class NotSentError(Exception):
     """There was no connection: the server has seen nothing of the request. The text says why."""
+
+
+class UntrustedError(NotSentError):
+    """No authority that we trust has signed the server's certificate: ``ca_file`` can name one more."""
 
 
 class NoReplyError(Exception):
@@ -62,11 +67,12 @@ class HTTPClient:
             with trio.fail_after(within):
                 return await self._sent(request, most)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol) as why:
-            raise NotSentError(str(why) or "no connection in time") from why
+            refused = UntrustedError if is_untrusted(why) else NotSentError
+            raise refused(socket_reason(why) or "no connection in time") from why
         except (httpx.TimeoutException, trio.TooSlowError) as why:
             raise NoReplyError("gave no complete reply in time") from why
         except httpx.TransportError as why:
-            raise NoReplyError(f"broke the connection: {str(why) or type(why).__name__}") from why
+            raise NoReplyError(f"broke the connection: {socket_reason(why) or type(why).__name__}") from why
 
     async def _sent(self, request: httpx.Request, most: int) -> HTTPReply:
         reply = await self._client.send(request, stream=True)

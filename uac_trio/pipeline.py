@@ -11,8 +11,8 @@ import attrs
 
 from uac_trio.ami.message import Event, Message
 from uac_trio.calls.call import Direction, Remembered
-from uac_trio.calls.participation import Role
 from uac_trio.calls.fact import Fact, OfParticipation
+from uac_trio.calls.participation import Role
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.calls.tracker import CallTracker
 from uac_trio.journal import Heard

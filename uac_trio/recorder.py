@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -107,6 +108,7 @@ class _Tape:
     lost_reads: int = 0
     _began: float = 0.0
     _rest: dict[Direction, bytes] = attrs.field(factory=dict)
+    _file: TextIO | None = attrs.field(default=None, init=False)
     _send: trio.MemorySendChannel[tuple[str, Chunk]] = attrs.field(init=False)
     _receive: trio.MemoryReceiveChannel[tuple[str, Chunk]] = attrs.field(init=False)
 
@@ -114,10 +116,13 @@ class _Tape:
         self._send, self._receive = trio.open_memory_channel[tuple[str, Chunk]](MAX_UNWRITTEN)
 
     def check(self) -> None:
-        if self.path.exists():
-            raise RecordError(f"{self.path} exists already; transcripts are not overwritten")
-        if not self.path.parent.is_dir():
-            raise RecordError(f"{self.path.parent} is no directory")
+        try:
+            if self.path.exists():
+                raise RecordError(f"{self.path} exists already; transcripts are not overwritten")
+            if not self.path.parent.is_dir():
+                raise RecordError(f"{self.path.parent} is no directory")
+        except OSError as why:
+            raise RecordError(f"{self.path}: {why.strerror}") from why
 
     def on_wire(self, direction: str, data: bytes, at: float) -> None:
         told: Direction = "recv" if direction == "recv" else "send"
@@ -142,37 +147,50 @@ class _Tape:
             self.lost_reads += 1
 
     async def write(self) -> None:
-        """Write what was kept, for ever; at a cancellation the rest as well."""
-        file: TextIO | None = None
+        """Write what was kept, for ever; at a cancellation the rest as well. Raises RecordError."""
         try:
             while True:
                 await self._receive_some()
-                file = await trio.to_thread.run_sync(self._write_kept, file)
+                await trio.to_thread.run_sync(self._write_kept)
         finally:
-            file = self._write_kept(file)
-            if file is not None:
-                file.close()
+            try:
+                self._write_kept()
+            finally:
+                self._close()
 
     async def _receive_some(self) -> None:
         """Wait until something was kept. It is looked at again in a moment, so that writes are few and large."""
         while not self._receive.statistics().current_buffer_used:  # noqa: ASYNC110 - four times a second
             await trio.sleep(0.25)
 
-    def _write_kept(self, file: TextIO | None) -> TextIO | None:
-        while True:
-            try:
-                mark, chunk = self._receive.receive_nowait()
-            except trio.WouldBlock:
-                break
-            if mark == "new":
-                if file is not None:
-                    file.close()
-                file = self._new_file()
-            if file is not None:
-                file.write(format_chunk(chunk))
+    def _write_kept(self) -> None:
+        with self._in_words():
+            while True:
+                try:
+                    mark, chunk = self._receive.receive_nowait()
+                except trio.WouldBlock:
+                    break
+                if mark == "new":
+                    self._close()
+                    self._file = self._new_file()
+                if self._file is not None:
+                    self._file.write(format_chunk(chunk))
+            if self._file is not None:
+                self._file.flush()
+
+    def _close(self) -> None:
+        file, self._file = self._file, None
         if file is not None:
-            file.flush()
-        return file
+            with self._in_words():
+                file.close()
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """Turns what the file system raises into RecordError."""
+        try:
+            yield
+        except OSError as why:
+            raise RecordError(f"{self.paths[-1]}: {why.strerror}; it has only what was written before") from why
 
     def _new_file(self) -> TextIO:
         number = len(self.paths) + 1

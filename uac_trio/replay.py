@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+
 import attrs
 
 from uac_trio.ami import Banner, Message, MessageParser, RemoteProtocolError
 from uac_trio.calls.call import Direction
-from uac_trio.calls.participation import Role
 from uac_trio.calls.fact import (
     CallBegan,
     CallEnded,
+    CallerQueued,
     CallMerged,
     CallTransferred,
     Fact,
@@ -24,9 +25,9 @@ from uac_trio.calls.fact import (
     ParticipationAnswered,
     ParticipationBegan,
     ParticipationEnded,
-    CallerQueued,
     RecordingKnown,
 )
+from uac_trio.calls.participation import Role
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.calls.summary import CallSummary
 from uac_trio.pipeline import Pipeline

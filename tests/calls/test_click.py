@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.calls.scenes import list_channels, event
+from tests.calls.scenes import event, list_channels
 from tests.calls.streams import due, names, recorded, run, told
 from tests.recorded import NAMES
 from uac_trio.ami.message import Event

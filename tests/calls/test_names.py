@@ -106,7 +106,13 @@ def test_unknown_numbers() -> None:
 
 @pytest.mark.parametrize(
     ("dial_string", "is_queue"),
-    [("PJSIP/101", True), ("Local/101@from-queue/n", True), ("101", False), ("trunk/+79161234567", True), ("101@x/n", False)],
+    [
+        ("PJSIP/101", True),
+        ("Local/101@from-queue/n", True),
+        ("101", False),
+        ("trunk/+79161234567", True),
+        ("101@x/n", False),
+    ],
 )
 def test_dial_strings_of_queues(dial_string: str, is_queue: bool) -> None:
     """Queue() names the technology of its member; Dial() names what stood behind it."""

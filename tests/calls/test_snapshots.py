@@ -5,11 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.calls.invariants import broken, left_over
-from tests.calls.scenes import list_channels, ends, event, feed, ringing
+from tests.calls.scenes import ends, event, feed, list_channels, ringing
 from tests.calls.streams import due
 from uac_trio.ami.message import Event
-from uac_trio.calls import CallTracker, Outcome
-from uac_trio.calls import Role
+from uac_trio.calls import CallTracker, Outcome, Role
 from uac_trio.calls.fact import (
     CallEnded,
     Fact,

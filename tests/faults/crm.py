@@ -25,6 +25,10 @@ from tests.fake_vtiger import (
 from uac_trio.demo.crm import StandInCRM
 
 PAGE = Answer(body="<!DOCTYPE html><html><title>Log in</title></html>")
+ERROR_PAGE = (
+    "<html>\r\n<head><title>500 Internal Server Error</title></head>\r\n<body>\r\n"
+    "<center><h1>500 Internal Server Error</h1></center>\r\n<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>"
+)
 FATAL = "<br />\n<b>Fatal error</b>:  Uncaught Error: Class not found in Record.php:12"
 
 
@@ -44,6 +48,8 @@ class Fault(enum.Enum):
     RESET_READ = "not applied: connection reset, read"
     SILENCE_BEFORE = "not applied: no answer"
     BAD_GATEWAY = "not applied: 502"
+    DATABASE_AWAY = "not applied: empty 500"
+    ERROR_PAGE = "not applied: 500 with the web server's page"
     BUSY = "not applied: 503 with Retry-After"
     TOO_MANY = "not applied: 429"
     LOGIN_PAGE = "not applied: a web page"
@@ -58,6 +64,8 @@ _NOT_APPLIED: dict[Fault, Behaviour] = {
     Fault.RESET_READ: ResetRead(),
     Fault.SILENCE_BEFORE: Silence(),
     Fault.BAD_GATEWAY: BAD_GATEWAY,
+    Fault.DATABASE_AWAY: Answer(status=500),
+    Fault.ERROR_PAGE: Answer(status=500, body=ERROR_PAGE),
     Fault.BUSY: Answer(status=503, retry_after="1"),
     Fault.TOO_MANY: Answer(status=429),
     Fault.LOGIN_PAGE: PAGE,

@@ -39,6 +39,50 @@ async def test_bad_answers_for_a_while(world: World, fault: Fault) -> None:
     assert asked <= 6
 
 
+@pytest.mark.parametrize("fault", [Fault.DATABASE_AWAY, Fault.ERROR_PAGE], ids=lambda fault: fault.name)
+@pytest.mark.parametrize("restarts", [False, True], ids=["one run", "restart meanwhile"])
+async def test_500_after_200(world: World, fault: Fault, *, restarts: bool) -> None:
+    """Five calls while a CRM that has worked answers 500, to whatever it is asked: all rows are right afterwards."""
+    config = world.config()
+    others = ("inbound_answered", "outbound_busy", "inbound_no_answer", "inbound_answered", "outbound_answered")
+    async with running(config) as address:
+        await world.watched()
+        before = world.call("asterisk22/inbound_ringgroup_answered")
+        before.tell()
+        await world.until_true(before)
+        stored = world.stored_calls()
+        world.crm.always = fault
+        calls = [world.call(f"asterisk22/{name}") for name in others]
+        for call in calls:
+            call.tell()
+        if not restarts:
+            await world.until(lambda: world.crm.struck[fault] >= 5)
+            assert "error log" in (await world.health(address))["crm"]["trouble"]
+            world.crm.always = Fault.NONE
+            assert await world.most_ringing_until_true(*calls, seconds=20) <= 3
+            return
+        await world.until(lambda: world.stored_calls() == stored + len(calls))
+    async with running(config):
+        await world.until(lambda: world.crm.struck[fault] >= 8)
+        world.crm.always = Fault.NONE
+        await world.until_true(*calls)
+    assert world.crm.crm.stuck() == []
+
+
+async def test_a_fresh_installation(world: World) -> None:
+    """Every request is carried out and answered with an empty 500, from the first: all rows are right, each request but
+    the first is sent once, and nothing is held back."""
+    world.crm.always = Fault.EMPTY_500
+    async with running(world.config()) as address:
+        await world.watched()
+        calls = [world.call(), world.call("asterisk22/outbound_busy"), world.call("asterisk22/inbound_no_answer")]
+        for call in calls:
+            call.tell()
+        await world.until_true(*calls)
+        assert (await world.health(address))["crm"]["trouble"] == ""
+    assert world.crm.doubles <= 3, "as many as were on the wire when nothing was known"
+
+
 async def test_crm_away_for_long(world: World) -> None:
     """Fifty calls while nothing listens: they are on disk, not in memory; then all rows are right, and no popup is
     shown of a call that is over but for the moment between its DialBegin and its Hangup."""

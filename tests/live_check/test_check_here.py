@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,20 @@ import trio
 
 from tests.recordings.far import NOW as FAR_NOW
 from tests.recordings.far import serving
+from tests.recordings.sounds import fake_converter
 from tests.test_daemon import World, running, world
+from uac_trio.agi_server import serve_agi
 from uac_trio.config import Config
 from uac_trio.live_check import Finding, Level, finding_lines, look
 from uac_trio.live_check import here as looked_at
 from uac_trio.live_check.finding import Findings
-from uac_trio.live_check.here import check_http, check_recordings, check_store, check_user
+from uac_trio.live_check.here import check_agi, check_http, check_recordings, check_store, check_user
 from uac_trio.outbox import OutboxSettings, Parked, open_outbox
 from uac_trio.outbox.inspecting import count_recordings, inspect_store
+from uac_trio.recordings.converting import TOOLS, try_tool
+from uac_trio.vtiger import responsible
 from uac_trio.vtiger.request import CallbackRequest, Step
+from uac_trio.vtiger.responsible import ResponsibleRules
 from uac_trio.web import WebSettings
 
 __all__ = ["world"]
@@ -166,7 +173,8 @@ async def recordings_of(config: Config, roots: list[Path], **changed: Any) -> Fi
 
 async def test_recordings(config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Directories that can be read, a converter and a place for its files are well."""
-    monkeypatch.setattr("uac_trio.live_check.here.find_tool", lambda _: "/usr/bin/sox")
+    tool = fake_converter(tmp_path, "open(out, 'wb').write(sys.stdin.buffer.read())")
+    monkeypatch.setattr("uac_trio.live_check.here.find_tool", lambda _: tool)
     root = tmp_path / "monitor" / "2026" / "11"
     root.mkdir(parents=True)
     findings = await recordings_of(config, [tmp_path / "monitor"])
@@ -175,7 +183,7 @@ async def test_recordings(config: Config, tmp_path: Path, monkeypatch: pytest.Mo
     findings = await recordings_of(config, [tmp_path / "monitor"])
     assert {finding.level for finding in findings.found} == {Level.OK}
     assert "can be read, and so can its files" in said(findings, Level.OK)
-    assert "converted by /usr/bin/sox" in said(findings, Level.OK)
+    assert f"converted by {tool}; a second of silence was" in said(findings, Level.OK)
     assert "recordings-cache" in said(findings, Level.OK)
     assert "no directory is configured for PBX main" in said(await recordings_of(config, []), Level.OK)
 
@@ -196,6 +204,44 @@ async def test_no_converter(
     monkeypatch.setattr("uac_trio.live_check.here.find_tool", lambda _: "")
     findings = await recordings_of(config, [tmp_path], **changed)
     assert words in said(findings, level)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            "import signal; os.kill(os.getpid(), signal.SIGSYS)",
+            "was killed by SIGSYS, for a system call that is forbidden",
+        ),
+        ("sys.stderr.write('no such codec'); sys.exit(1)", "to wav: no such codec; recordings"),
+        ("sys.exit(3)", "ended with code 3 and without a word"),
+        ("", "ended well and wrote nothing"),
+        ("time.sleep(60)", "took longer than 0.5 s"),
+    ],
+)
+async def test_converter_that_does_not_convert(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, words: str
+) -> None:
+    """A tool that is there but cannot convert a second of silence is a problem, with the reason."""
+    monkeypatch.setattr(looked_at, "CONVERTS_WITHIN", 0.5 if "sleep" in body else 5.0)
+    findings = await recordings_of(config, [tmp_path], converter=fake_converter(tmp_path, body))
+    assert words in said(findings, Level.PROBLEM)
+
+
+def where_installed(tool: str) -> Any:
+    missing = shutil.which(tool) is None
+    return pytest.param(tool, marks=pytest.mark.skipif(missing, reason=f"{tool} is not installed"))
+
+
+@pytest.mark.parametrize("tool", [where_installed(tool) for tool in TOOLS])
+async def test_real_converter(tool: str) -> None:
+    """ffmpeg and sox, where they are installed, convert a second of silence."""
+    assert await try_tool(str(shutil.which(tool)), "wav", 10) == ""
+
+
+async def test_converter_without_the_format() -> None:
+    """What a tool cannot make is known without running it."""
+    assert await try_tool("/usr/bin/sox", "opus", 10) == "sox cannot make opus"
 
 
 async def test_no_directory(config: Config, tmp_path: Path) -> None:
@@ -272,6 +318,55 @@ async def test_address_of_another_machine() -> None:
     assert "this machine has no such address; 0.0.0.0:5000 is every one" in said(findings, Level.PROBLEM)
 
 
+async def agi_of(bind: str) -> Findings:
+    findings = Findings("FastAGI")
+    await check_agi(ResponsibleRules(bind=bind), findings)
+    return findings
+
+
+async def test_port_for_fastagi_that_is_free() -> None:
+    """A port that can be had is well; an address that this machine does not have is a problem."""
+    assert "127.0.0.1:0 is free for FastAGI" in said(await agi_of("127.0.0.1:0"), Level.OK)
+    assert "this machine has no such address" in said(await agi_of("192.0.2.1:4574"), Level.PROBLEM)
+
+
+async def test_port_for_fastagi_of_our_daemon() -> None:
+    """A daemon of ours is known by its answer, and the CRM is not asked for it."""
+
+    async def ask(number: str, _within: float) -> responsible.Responsible:
+        answer = responsible.number_to_ask(number, lambda _: False)
+        assert isinstance(answer, responsible.Responsible), "the CRM would be asked"
+        return answer
+
+    async with trio.open_nursery() as nursery:
+        stop = trio.Event()
+        serve = partial(serve_agi, ask, ResponsibleRules(bind="127.0.0.1:0"), shutdown=stop)
+        (address,) = await nursery.start(serve)
+        bind = address.removeprefix("agi://").removesuffix("/route")
+        findings = await agi_of(bind)
+        stop.set()
+    assert said(findings, Level.OK) == f"{bind} is in use by a daemon of ours, which answers FastAGI"
+
+
+@pytest.mark.parametrize("says", [b"", b"SET VARIABLE X 1\n", b"500 what?\n" * 10])
+async def test_port_for_fastagi_of_another_program(says: bytes) -> None:
+    """FreePBX's own server, or anything else, is a problem that is told with its remedy."""
+
+    async def another(stream: trio.SocketStream) -> None:
+        await stream.receive_some()
+        await stream.send_all(says)
+        await stream.aclose()
+
+    async with trio.open_nursery() as nursery:
+        (listener,) = await nursery.start(partial(trio.serve_tcp, another, 0, host="127.0.0.1"))
+        bind = f"127.0.0.1:{listener.socket.getsockname()[1]}"
+        findings = await agi_of(bind)
+        nursery.cancel_scope.cancel()
+    problem = said(findings, Level.PROBLEM)
+    assert f"{bind} is in use by another program (`ss -ltnp" in problem
+    assert problem.endswith("end it, or set another port in [route] bind")
+
+
 async def test_public_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """The public address must have a name that is known; loopback behind it wants a proxy."""
     findings = await http_of(bind="127.0.0.1:0", public_url="http://192.0.2.1:5000")
@@ -303,8 +398,12 @@ async def test_user(monkeypatch: pytest.MonkeyPatch, uid: int, level: Level) -> 
 
 async def test_everything(world: World) -> None:
     """All parts are looked at, in the order of the configuration, those that fail among them."""
-    found = await look(world.config(pbx_port="1"), now=lambda: NOW)
+    config = world.config(pbx_port="1")
+    found = await look(config, now=lambda: NOW)
     assert [part.about for part in found] == ["PBX main", "CRM", "store", "recordings", "HTTP", "user"]
+    routed = attrs.evolve(config, responsible=ResponsibleRules(bind="127.0.0.1:0"))
+    found = await look(routed, now=lambda: NOW)
+    assert [part.about for part in found][-3:] == ["HTTP", "FastAGI", "user"]
     assert all(part.found for part in found)
     assert "refuses the connection" in said(found[0], Level.PROBLEM)
     assert "takes any secret" in said(found[1], Level.PROBLEM)

@@ -11,7 +11,9 @@ import pytest
 import sqlalchemy as sa
 import trio
 
+from tests.postgres import wanted
 from uac_trio.outbox import (
+    PROBABLY_DELIVERED,
     Delivered,
     Outbox,
     OutboxError,
@@ -22,9 +24,10 @@ from uac_trio.outbox import (
     Parked,
     Retry,
     Unknown,
+    leasing,
     open_outbox,
 )
-from uac_trio.outbox.leasing import _heads
+from uac_trio.outbox.leasing import _due, _heads
 from uac_trio.outbox.tables import metadata, request
 from uac_trio.vtiger.request import CallbackRequest, Step
 
@@ -281,6 +284,23 @@ async def test_next_wake(store_url: str) -> None:
         assert await outbox.next_wake(NOW) == NOW + 70
 
 
+async def test_begins_delivered(store_url: str) -> None:
+    """Which extensions' DialBegins were delivered, and how, the latest last."""
+    outcomes: list[tuple[str, Outcome]] = [
+        ("101", Delivered()),
+        ("102", Delivered(reason=f"{PROBABLY_DELIVERED}HTTP 500")),
+        ("101", Delivered(reason="PHP prints warnings")),
+        ("103", Parked(reason="no")),
+    ]
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        for n, (extension, outcome) in enumerate(outcomes):
+            await outbox.put([a_request(str(n), step, extension) for step in INBOUND[:2]], NOW)
+            for ends in (outcome, Delivered()):
+                (row,) = await lease(outbox)
+                assert await outbox.settle(row, ends, NOW)
+        assert await outbox.begins_delivered() == [("102", True), ("101", False)]
+
+
 async def test_statistics(store_url: str) -> None:
     """Counts by state, and the age of what waits longest."""
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:
@@ -474,6 +494,33 @@ async def test_two_connectors_put_and_send_the_same_calls(store_url: str) -> Non
         assert steps == [step for step in INBOUND if step in steps]
 
 
+@pytest.mark.skipif(not wanted(), reason="SQLite has one writer at a time")
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+async def test_a_request_that_becomes_moot_during_a_lease(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connector that was frozen puts an answer beside the Hangup that was delivered long since, between two
+    statements of another's lease: it is not sent, and later requests of the call are."""
+    begin, answer, hangup, _ = a_call("1")
+    look = leasing._set_moot_aside
+
+    def look_too_early(connection: sa.Connection, now: float) -> None:
+        look(connection, now)
+        if not was_put:
+            was_put.append(True)
+            trio.from_thread.run(frozen.put, [answer, a_request("1", Step.RECORD)], NOW)
+
+    was_put: list[bool] = []
+    async with open_outbox(OutboxSettings(url=store_url)) as one, open_outbox(OutboxSettings(url=store_url)) as frozen:
+        await one.put([begin, hangup], NOW)
+        assert await steps_of(one) == ["1 DialBegin", "1 Hangup"]
+        monkeypatch.setattr(leasing, "_set_moot_aside", look_too_early)
+        assert await lease(one) == []
+        assert await one.next_wake(NOW) == NOW
+        assert await steps_of(one) == ["1 Record"]
+        statistics = await one.statistics()
+
+    assert (statistics.waiting, statistics.sending, statistics.moot) == (0, 0, 1)
+
+
 async def test_every_commit_is_a_state_to_start_from(tmp_path: Path) -> None:
     """A power cut: the file as it is after any commit opens, and what was delivered in it is not sent again."""
     path = tmp_path / "c.db"
@@ -528,7 +575,7 @@ def test_the_lease_reads_no_more_than_it_must() -> None:
     """Every search of the lease goes by an index, or a backlog of a day would stop the drain."""
     engine = sa.create_engine("sqlite://")
     metadata.create_all(engine)
-    due = _heads().where(request.c.next_try_at <= NOW)
+    due = _due(NOW)
     queries = (
         due.where(request.c.created_at > NOW).order_by(request.c.created_at, request.c.id).limit(3),
         due.where(request.c.created_at <= NOW).order_by(request.c.next_try_at, request.c.id).limit(3),

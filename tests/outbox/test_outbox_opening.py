@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from uac_trio.outbox import OutboxError, OutboxSettings, open_outbox
-from uac_trio.outbox.opening import explain, open_engine, parse_url
+from uac_trio.outbox.inspecting import inspect_store
+from uac_trio.outbox.opening import beside, explain, open_engine, parse_url
 from uac_trio.outbox.tables import VERSION_TABLE, metadata
 from uac_trio.vtiger.request import CallbackRequest, Step
 
@@ -276,9 +278,10 @@ async def test_postgresql_without_its_driver(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(sa, "create_engine", create_engine)
 
-    assert "pip install 'uac-trio[postgresql]'" in await refused(
-        OutboxSettings(url="postgresql+psycopg://uac:geheim@127.0.0.1/uac")
-    )
+    chosen = OutboxSettings(url="postgresql+psycopg://uac:geheim@127.0.0.1/uac")
+    assert f"run: {sys.executable} -m pip install 'psycopg[binary]'" in await refused(chosen)
+    with pytest.raises(OutboxError, match=r"-m pip install 'psycopg\[binary\]'"):
+        await inspect_store(chosen)
 
 
 class _PostgresError(Exception):
@@ -296,21 +299,50 @@ def _driver(error: Exception) -> Callable[[], Exception]:
         ("sqlite:///c.db", sqlite3.OperationalError("disk I/O error"), "the disk fails or is full"),
         ("sqlite:///c.db", sqlite3.OperationalError("database disk image is malformed"), "damaged"),
         ("sqlite:///c.db", sqlite3.OperationalError("something new"), "outbox sqlite:///c.db: something new"),
-        ("sqlite:///c.db", PermissionError(13, "x"), "permission denied - this user must be able to write"),
+        ("sqlite:///c.db", PermissionError(13, "x"), "permission denied - run this as root, or let this user"),
+        ("sqlite:///c.db", OSError(20, "Not a directory", "/a/b"), "sqlite:///c.db: Not a directory - name another"),
         ("postgresql+psycopg://u:geheim@h/d", _PostgresError("no space\nHINT"), "no space - PostgreSQL error 53100"),
         ("postgresql+psycopg://u:geheim@h/d", ValueError("bad geheim"), "bad *** - is the server running"),
-        ("postgresql+psycopg://u:geheim@h/d", sa.exc.TimeoutError("pool"), "all connections are in use"),
+        (
+            "postgresql+psycopg://u:geheim@h/d",
+            sa.exc.TimeoutError("pool", code="3o7r"),
+            ": pool - all connections are in",
+        ),
     ],
 )
 def test_faults_in_words(url: str, error: Exception, words: str) -> None:
     """Cause and advice; neither password nor the form that was being written."""
-    own = isinstance(error, (sa.exc.TimeoutError, PermissionError))
+    own = isinstance(error, (sa.exc.TimeoutError, OSError))
     text = explain(sa.make_url(url), error if own else _driver(error)())
 
     assert words in text
     assert "geheim" not in text
     assert "7916" not in text
     assert "\n" not in text
+    assert "sqlalche.me" not in text
+
+
+async def test_file_that_may_not_be_seen(tmp_path: Path) -> None:
+    """Looking for a file can fail; it is reported in words. (A long name stands for a closed directory.)"""
+    chosen = settings(tmp_path / ("x" * 300))
+    with pytest.raises(OutboxError, match="File name too long"):
+        open_engine(chosen, create=False)
+    with pytest.raises(OutboxError, match="File name too long"):
+        await inspect_store(chosen)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sqlite:///c.db", "sqlite:////etc/uac-trio/c.db"),
+        ("sqlite:////var/lib/c.db", "sqlite:////var/lib/c.db"),
+        ("sqlite:///data/c.db?timeout=1", "sqlite:////etc/uac-trio/data/c.db?timeout=1"),
+        ("postgresql+psycopg://u:geheim@h/d", "postgresql+psycopg://u:geheim@h/d"),
+    ],
+)
+def test_relative_file(url: str, expected: str) -> None:
+    """A relative file is one of the directory; everything else is what it was."""
+    assert beside(url, Path("/etc/uac-trio")) == expected
 
 
 @pytest.mark.parametrize("wrong", [{"busy_timeout": 0}, {"keep_delivered": 10}, {"pool_size": 0}])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -149,6 +150,16 @@ async def test_complaints_are_bounded(tmp_path: Path) -> None:
         async with archive(tmp_path, "sys.stderr.write('bad ' * 500_000)\nsys.exit(3)") as shelf:
             assert await heard(shelf, "a.gsm") == b"a.gsm" * 10
     assert (logs[0]["code"], len(logs[0]["reason"])) == (3, 1999)
+
+
+async def test_converter_that_is_killed(tmp_path: Path) -> None:
+    """A converter that a signal ends is named with it: SIGSYS is what a systemd unit's filter sends."""
+    with structlog.testing.capture_logs() as logs:
+        async with archive(tmp_path, "import signal\nos.kill(os.getpid(), signal.SIGSYS)") as shelf:
+            assert await heard(shelf, "a.gsm") == b"a.gsm" * 10
+    assert logs[0]["code"] == -signal.SIGSYS
+    assert "was killed by SIGSYS" in logs[0]["reason"]
+    assert "SystemCallFilter= of the systemd unit" in logs[0]["reason"]
 
 
 async def test_no_cache_directory(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from tests.fake_vtiger import (
 )
 from uac_trio.outbox import Outbox, OutboxSettings, open_outbox
 from uac_trio.sender import Sender, SenderSettings, run_sender
-from uac_trio.vtiger.account import VtigerAccount
+from uac_trio.vtiger.account import Flavour, VtigerAccount
 from uac_trio.vtiger.request import CallbackRequest, Step
 
 SECRET = "abracadabra"
@@ -39,12 +39,12 @@ def now() -> float:
     return 1_790_000_000.0 + trio.current_time()
 
 
-def a_call(call: str, steps: Sequence[Step] = INBOUND) -> list[CallbackRequest]:
+def a_call(call: str, steps: Sequence[Step] = INBOUND, extension: str = "101") -> list[CallbackRequest]:
     return [
         CallbackRequest(
-            key=f"main-{call}/101/{step.value}/1",
+            key=f"main-{call}/{extension}/{step.value}/1",
             call_id=f"main-{call}",
-            extension="101",
+            extension=extension,
             step=step,
             form={"callUUID": f"main-{call}", "callstatus": step.value, "callerIdNumber": "79161234567"},
             at=now(),
@@ -91,10 +91,11 @@ async def bench(
     *,
     url: str = "",
     clock: Callable[[], float] = now,
+    flavour: Flavour = Flavour.SALESPLATFORM,
 ) -> AsyncIterator[Bench]:
     chosen = OutboxSettings(url=f"sqlite:///{directory}/c.db")
     async with fake_vtiger(script) as crm, open_outbox(chosen) as outbox, trio.open_nursery() as nursery:
-        account = VtigerAccount(url=url or crm.url, secret=SECRET)
+        account = VtigerAccount(url=url or crm.url, secret=SECRET, flavour=flavour)
 
         async def run(task_status: trio.TaskStatus[Sender]) -> None:
             await run_sender(outbox, account, settings, now=clock, random=lambda: 0.5, task_status=task_status)

@@ -23,6 +23,7 @@ from tests.fake_vtiger import (
 )
 from tests.sender.bench import INBOUND, NAMES, QUICK, SECRET, a_call, bench, events, in_turn, now
 from uac_trio.outbox import Outbox, OutboxRow
+from uac_trio.vtiger.account import Flavour
 from uac_trio.vtiger.request import CallbackRequest, Step
 
 # -- What is sent ---------------------------------------------------------------------------------------------------
@@ -239,6 +240,72 @@ async def test_a_crm_that_always_says_500_gets_each_request_once(
     assert b.crm.steps("main-1") == ["DialBegin", *NAMES]
     assert b.crm.steps("main-2") == NAMES
     assert events(logged).count("sender.probably_delivered") == 1
+
+
+async def test_a_crm_that_always_says_500_but_to_strangers(tmp_path: Path) -> None:
+    """A fresh 7.2 answers 200 to an extension that no user has, in its first call too: its 500s are believed in the
+    end, and nothing is parked."""
+
+    def script(form: Mapping[str, str]) -> Answer:
+        return Answer(status=200 if form["callUUID"].endswith("stranger") else 500)
+
+    async with bench(tmp_path, script) as b:
+        await b.put(a_call("0-stranger", extension="105"))
+        await b.settled()
+        await b.put(a_call("1"))
+        await b.troubled()
+        for n in (1, 2):
+            await b.crm.until(lambda tries=n: len(b.crm.steps("main-1")) >= tries)  # type: ignore[misc]
+            await b.put(a_call(f"2-{n}-stranger", extension="105"))
+            await b.crm.until(lambda call=f"main-2-{n}-stranger": b.crm.steps(call) == NAMES)  # type: ignore[misc]
+        await b.settled()
+        await b.put(a_call("3", extension="102"))
+        await b.settled()
+        statistics = await b.outbox.statistics()
+
+    assert (statistics.parked, statistics.delivered) == (0, 20)
+    assert b.crm.steps("main-3") == NAMES
+
+
+async def test_one_request_that_the_crm_fails_at(tmp_path: Path) -> None:
+    """Others go through meanwhile, so it is parked in the end and holds nothing up."""
+
+    def script(form: Mapping[str, str]) -> Answer:
+        return Answer(status=500 if form["callUUID"].endswith("bad") else 200)
+
+    async with bench(tmp_path, script) as b:
+        await b.put(a_call("0"))
+        await b.settled()
+        await b.put(a_call("bad", INBOUND[:1]))
+        for n in range(1, 8):
+            await b.crm.until(lambda tries=n: len(b.crm.steps("main-bad")) >= tries)  # type: ignore[misc]
+            await b.put(a_call(str(n)))
+        await b.settled()
+        (parked,) = await b.outbox.parked()
+
+    assert parked.call_id == "main-bad"
+    assert "uac-trio outbox retry" in parked.reason
+    assert all(b.crm.steps(f"main-{n}") == NAMES for n in range(8))
+
+
+@pytest.mark.parametrize("status", [200, 500], ids=["it works otherwise", "its database is away"])
+async def test_start_app_answered_with_500(tmp_path: Path, status: int) -> None:
+    """Stock: sent again only if the CRM fails at what touches no row as well, for then it has not written this one."""
+    broken = iter([True] * 3)
+
+    def script(form: Mapping[str, str]) -> Answer:
+        if form["vtigersignature"] != SECRET:
+            return FAILURE if status == 200 or next(broken, None) is None else Answer(status=500)
+        return Answer(status=500 if not b.crm.seen[1:] else 200)
+
+    async with bench(tmp_path, flavour=Flavour.STOCK) as b:
+        b.crm.script = script
+        await b.put(a_call("1", [Step.START_APP, Step.HANGUP]))
+        await b.settled()
+        parked = [row.step for row in await b.outbox.parked()]
+
+    assert b.crm.steps("main-1") == (["StartApp", "Hangup"] if status == 200 else ["StartApp", "StartApp", "Hangup"])
+    assert parked == ([Step.START_APP] if status == 200 else [])
 
 
 async def test_an_outage_does_not_use_up_the_tries(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from uac_trio.vtiger.click2call import (
     is_allowed_address,
     normalise,
     read_click,
+    skipping_voicemail,
     spellings,
 )
 
@@ -465,3 +466,21 @@ def test_guard_forgets() -> None:
     clicks.admit(attrs.evolve(dial, extension="102"), at=200)
     assert list(clicks._starts) == ["102"]
     assert list(clicks._recent) == [("102", dial.number)]
+
+
+@pytest.mark.parametrize(
+    ("channel", "skipping"),
+    [
+        ("Local/202@from-internal", "Local/202@originate-skipvm"),
+        ("Local/202@from-internal/n", "Local/202@originate-skipvm/n"),
+        ("local/202@From-Internal", "local/202@originate-skipvm"),
+        ("Local/202@from-internal-xfer", ""),
+        ("Local/202@originate-skipvm", ""),
+        ("Local/202@employees", ""),
+        ("PJSIP/202@from-internal", ""),
+        ("PJSIP/202", ""),
+    ],
+)
+def test_skipping_voicemail(channel: str, skipping: str) -> None:
+    """Only a Local channel into FreePBX's context for employees is led past the mailbox, its flags kept."""
+    assert skipping_voicemail(channel) == skipping

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import unicodedata
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -63,6 +65,24 @@ def test_no_json_container_passes(text: str) -> None:
         except ValueError:
             continue
         assert not isinstance(decoded, list | dict)
+
+
+UNSEEN = [
+    letter
+    for letter in map(chr, range(sys.maxunicode + 1))
+    if letter.isspace() or unicodedata.category(letter) in ("Zs", "Zl", "Zp", "Cc", "Cf")
+]
+"""All of Unicode's white space, separators, controls and format characters."""
+
+
+@pytest.mark.parametrize("before", ["{0}", "{0}{0}", "[{0}", "{0}[{0}", ' {0}"{0}\t', "\u00a0{0}\u200b{0}"])
+@pytest.mark.parametrize("hidden", ["[1,2]", '{"a": 1}', "[[1]]", '["x"'])
+def test_no_json_container_hides_behind_what_is_not_seen(before: str, hidden: str) -> None:
+    """Whatever invisible stands before it, and whatever of that a CRM strips: a name never begins as a list does."""
+    for letter in UNSEEN:
+        sent = field.name(before.format(letter) + hidden)
+        assert sent == sent.strip()
+        assert sent.strip("".join(UNSEEN))[:1] not in ("[", "{", '"'), ascii(letter)
 
 
 @pytest.mark.parametrize(

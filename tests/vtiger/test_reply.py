@@ -16,6 +16,7 @@ from uac_trio.vtiger.reply import (
     retry_after_seconds,
 )
 from uac_trio.vtiger.request import Step
+from uac_trio.vtiger.server_errors import Evidence
 
 XML = '<?xml version="1.0" encoding="utf-8"?><Response>{}</Response>'
 FAILURE = XML.format("<Authentication>Failure</Authentication>")
@@ -71,7 +72,7 @@ ANSWERS = {
     "too early": (425, "", Ruling.AWAY),
     "rate limit": (429, NGINX.format("429 Too Many Requests"), Ruling.AWAY),
     "fatal error, row written": (500, "", Ruling.AGAIN),
-    "error page": (500, NGINX.format("500 Internal Server Error"), Ruling.AGAIN),
+    "error page": (500, NGINX.format("500 Internal Server Error"), Ruling.AWAY),
     "PHP is down": (502, NGINX.format("502 Bad Gateway"), Ruling.AWAY),
     "maintenance": (503, NGINX.format("503 Service Unavailable"), Ruling.AWAY),
     "proxy gave up": (504, NGINX.format("504 Gateway Time-out"), Ruling.UNKNOWN),
@@ -96,6 +97,9 @@ def test_every_rule_is_reached() -> None:
     for status, text, _ in ANSWERS.values():
         words = judge(Step.HANGUP, Reply(status=status, text=text), attempt=1).words
         reached |= {rule.words for rule in RULES if rule.words and words.startswith(rule.words)}
+    for evidence in Evidence:
+        words = judge(Step.HANGUP, Reply(status=500), attempt=1, evidence=evidence).words
+        reached |= {rule.words for rule in RULES if rule.words and words.startswith(rule.words)}
 
     assert reached == {rule.words for rule in RULES if rule.words}
 
@@ -117,10 +121,37 @@ def test_again_is_bounded(status: int, text: str, rulings: list[Ruling]) -> None
 
 def test_a_crm_that_always_says_500_is_not_asked_twice() -> None:
     """A fresh 7.2 installation answers 500 to all it stores; each request is then sent once."""
-    verdict = judge(Step.DIAL_BEGIN, Reply(status=500), attempt=1, usual_500=True)
+    verdict = judge(Step.DIAL_BEGIN, Reply(status=500), attempt=1, evidence=Evidence.USUAL)
 
     assert verdict.ruling is Ruling.PROBABLY
-    assert judge(Step.HANGUP, Reply(status=200, text="what?"), attempt=1, usual_500=True).ruling is Ruling.AGAIN
+    unknown_text = judge(Step.HANGUP, Reply(status=200, text="what?"), attempt=1, evidence=Evidence.USUAL)
+    assert unknown_text.ruling is Ruling.AGAIN
+
+
+EMPTY, PAGE = "", NGINX.format("500 Internal Server Error")
+
+
+@pytest.mark.parametrize(
+    ("evidence", "text", "first", "fifth"),
+    [
+        (Evidence.NONE, EMPTY, Ruling.AGAIN, Ruling.PROBABLY),
+        (Evidence.NONE, PAGE, Ruling.AWAY, Ruling.AWAY),
+        (Evidence.USUAL, EMPTY, Ruling.PROBABLY, Ruling.PROBABLY),
+        (Evidence.USUAL, PAGE, Ruling.AWAY, Ruling.AWAY),
+        (Evidence.OUTAGE, EMPTY, Ruling.AWAY, Ruling.AWAY),
+        (Evidence.OUTAGE, PAGE, Ruling.AWAY, Ruling.AWAY),
+        (Evidence.OWN, EMPTY, Ruling.AGAIN, Ruling.PARKED),
+        (Evidence.OWN, PAGE, Ruling.AGAIN, Ruling.PARKED),
+        (Evidence.DOUBT, EMPTY, Ruling.AGAIN, Ruling.PROBABLY),
+        (Evidence.DOUBT, PAGE, Ruling.AGAIN, Ruling.PARKED),
+    ],
+)
+def test_500(evidence: Evidence, text: str, first: Ruling, fifth: Ruling) -> None:
+    """Taken for written only where nothing speaks against it, and never when the web server has a page for it."""
+    reply = Reply(status=500, text=text)
+
+    assert judge(Step.HANGUP, reply, attempt=1, evidence=evidence).ruling is first
+    assert judge(Step.HANGUP, reply, attempt=5, evidence=evidence).ruling is fifth
 
 
 @pytest.mark.parametrize(("status", "text", "_"), ANSWERS.values(), ids=ANSWERS)

@@ -204,6 +204,6 @@ def test_address(callback: str, url: str, address: str) -> None:
 def test_off_by_default() -> None:
     """One line turns it on: bind for FastAGI, secret for HTTP; the secret is not in the repr."""
     assert not ResponsibleRules().is_on
-    assert ResponsibleRules(bind="0.0.0.0:4573").is_on
+    assert ResponsibleRules(bind="0.0.0.0:4574").is_on
     assert ResponsibleRules(secret="hush").is_on
     assert "hush" not in repr(ResponsibleRules(secret="hush"))

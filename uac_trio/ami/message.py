@@ -8,6 +8,7 @@ defence: values with CR LF inside are sent raw, so a caller can add headers, but
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Self
 
 import attrs
@@ -54,6 +55,11 @@ class Message:
     def get(self, name: str, default: str = "") -> str:
         """The first value of ``name`` (any case), or ``default``."""
         return self._values.get(name.lower(), default)
+
+    def pick(self, keys: Sequence[str]) -> list[str]:
+        """The first value of each of ``keys``, which are in lower case; "" for those that are not there."""
+        get = self._values.get
+        return [get(key, "") for key in keys]
 
     def get_all(self, name: str) -> tuple[str, ...]:
         """Every value of ``name``, in order."""

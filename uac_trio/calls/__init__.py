@@ -7,5 +7,6 @@ from uac_trio.calls.rules import TrackerRules
 from uac_trio.calls.tracker import WANTED_EVENTS, CallTracker
 
 __all__ = [
-    "WANTED_EVENTS", "Call", "CallTracker", "ClickOrder", "Direction", "Outcome", "Participation", "Role", "TrackerRules",
+    "WANTED_EVENTS", "Call", "CallTracker", "ClickOrder", "Direction", "Outcome", "Participation", "Role",
+    "TrackerRules",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ Every channel event of these servers carries a snapshot of its channel (main/man
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 import attrs
 
@@ -47,21 +48,31 @@ from uac_trio.calls.rules import TrackerRules
 NOTHING: tuple[ChannelEvent, ...] = ()
 
 
+_VIEW_HEADERS = (
+    "uniqueid", "channel", "linkedid", "channelstate", "calleridnum", "calleridname", "connectedlinenum", "context",
+    "exten", "tenantid",
+)  # fmt: skip
+_PREFIXES = (
+    "", "Dest", "Transferer", "Transferee", "OrigTransferer", "SecondTransferer", "TransferTarget", "Target", "Parkee",
+    "Retriever",
+)  # fmt: skip
+_KEYS = {prefix: tuple(prefix.lower() + header for header in _VIEW_HEADERS) for prefix in _PREFIXES}
+
+
 def view(event: Event, prefix: str = "") -> ChannelView:
     """The channel that the headers with this prefix show."""
-    get = event.get
-    state = get(prefix + "ChannelState")
+    uniqueid, name, linkedid, state, number, caller_name, connected, context, exten, tenant = event.pick(_KEYS[prefix])
     return ChannelView(
-        uniqueid=get(prefix + "Uniqueid"),
-        name=get(prefix + "Channel"),
-        linkedid=get(prefix + "Linkedid"),
+        uniqueid=uniqueid,
+        name=name,
+        linkedid=linkedid,
         state=int(state) if state.isdecimal() and len(state) < 3 else None,
-        number=known(get(prefix + "CallerIDNum")),
-        caller_name=known(unescape_c(get(prefix + "CallerIDName"))),
-        connected=known(get(prefix + "ConnectedLineNum")),
-        context=get(prefix + "Context"),
-        exten=get(prefix + "Exten"),
-        tenant=get(prefix + "Tenantid"),
+        number=known(number),
+        caller_name=known(unescape_c(caller_name)),
+        connected=known(connected),
+        context=context,
+        exten=exten,
+        tenant=tenant,
     )
 
 
@@ -79,7 +90,7 @@ class Ami2Adapter:
 
     def translate(self, event: Event) -> Sequence[ChannelEvent]:
         """The channel events that an AMI event means, in order; none for those without a meaning for calls."""
-        translator = _TRANSLATORS.get(event.name)
+        translator = self.TRANSLATORS.get(event.name)
         return NOTHING if translator is None else translator(self, event)
 
     def disconnected(self) -> None:
@@ -215,8 +226,10 @@ class Ami2Adapter:
         return (VoicemailStarted(event="Newexten VoiceMail", channel=view(event)),)
 
     def _var_set(self, event: Event) -> Sequence[ChannelEvent]:
+        if event.get("Variable") != "MIXMONITOR_FILENAME":
+            return NOTHING
         path = unescape_c(event.get("Value"))
-        if event.get("Variable") != "MIXMONITOR_FILENAME" or not path:
+        if not path:
             return NOTHING
         return (RecordingStarted(event="VarSet MIXMONITOR_FILENAME", channel=view(event), path=path),)
 
@@ -239,6 +252,37 @@ class Ami2Adapter:
     def _fully_booted(self, event: Event) -> Sequence[ChannelEvent]:
         uptime = whole(event.get("Uptime"), -1)
         return (ServerBooted(event="FullyBooted", uptime=uptime),) if uptime >= 0 else NOTHING
+
+    TRANSLATORS: ClassVar[dict[str, Callable[..., Sequence[ChannelEvent]]]] = {
+        "Newchannel": _newchannel,
+        "Newstate": _newstate,
+        "NewCallerid": _new_callerid,
+        "DialBegin": _dial_begin,
+        "DialState": _dial_state,
+        "DialEnd": _dial_end,
+        "OriginateResponse": _originate_response,
+        "HangupRequest": _hangup_request,
+        "Hangup": _hangup,
+        "Rename": _rename,
+        "BridgeEnter": _bridge_enter,
+        "BridgeLeave": _bridge_leave,
+        "Hold": _hold,
+        "Unhold": _hold,
+        "BlindTransfer": _blind_transfer,
+        "AttendedTransfer": _attended_transfer,
+        "Pickup": _pickup,
+        "ParkedCall": _parked_call,
+        "UnParkedCall": _unparked_call,
+        "QueueCallerJoin": _queue_join,
+        "QueueCallerLeave": _queue_leave,
+        "Cdr": _cdr,
+        "Newexten": _newexten,
+        "VarSet": _var_set,
+        "CoreShowChannel": _listed,
+        "CoreShowChannelsComplete": _listing_complete,
+        "FullyBooted": _fully_booted,
+    }
+    """Events that are not here mean nothing to calls."""
 
 
 def cdr(event: Event, rules: TrackerRules) -> CdrWritten:
@@ -270,36 +314,5 @@ def duration(text: str) -> float:
     return float(sum(part * 60**power for power, part in enumerate(reversed(parts))))
 
 
-_TRANSLATORS: dict[str, Callable[[Ami2Adapter, Event], Sequence[ChannelEvent]]] = {
-    "Newchannel": Ami2Adapter._newchannel,
-    "Newstate": Ami2Adapter._newstate,
-    "NewCallerid": Ami2Adapter._new_callerid,
-    "DialBegin": Ami2Adapter._dial_begin,
-    "DialState": Ami2Adapter._dial_state,
-    "DialEnd": Ami2Adapter._dial_end,
-    "OriginateResponse": Ami2Adapter._originate_response,
-    "HangupRequest": Ami2Adapter._hangup_request,
-    "Hangup": Ami2Adapter._hangup,
-    "Rename": Ami2Adapter._rename,
-    "BridgeEnter": Ami2Adapter._bridge_enter,
-    "BridgeLeave": Ami2Adapter._bridge_leave,
-    "Hold": Ami2Adapter._hold,
-    "Unhold": Ami2Adapter._hold,
-    "BlindTransfer": Ami2Adapter._blind_transfer,
-    "AttendedTransfer": Ami2Adapter._attended_transfer,
-    "Pickup": Ami2Adapter._pickup,
-    "ParkedCall": Ami2Adapter._parked_call,
-    "UnParkedCall": Ami2Adapter._unparked_call,
-    "QueueCallerJoin": Ami2Adapter._queue_join,
-    "QueueCallerLeave": Ami2Adapter._queue_leave,
-    "Cdr": Ami2Adapter._cdr,
-    "Newexten": Ami2Adapter._newexten,
-    "VarSet": Ami2Adapter._var_set,
-    "CoreShowChannel": Ami2Adapter._listed,
-    "CoreShowChannelsComplete": Ami2Adapter._listing_complete,
-    "FullyBooted": Ami2Adapter._fully_booted,
-}
-"""Events that are not here mean nothing to calls."""
-
-WANTED_AMI2 = frozenset(_TRANSLATORS)
+WANTED_AMI2 = frozenset(Ami2Adapter.TRANSLATORS)
 """Names of the events that are read; the rest may be dropped unparsed."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import ClassVar
 
 import attrs
 
@@ -32,6 +33,7 @@ from uac_trio.calls.channel_events import (
     DialProgressed,
     HangupRequested,
     HoldChanged,
+    ListedChannel,
     OriginateEnded,
     Parked,
     PickedUp,
@@ -47,6 +49,13 @@ from uac_trio.calls.rules import TrackerRules
 
 MAX_GONE = 20_000
 """Uniqueids of channels that are gone, so that a late event does not revive them: an hour of a busy PBX."""
+
+
+DURATION_SLACK = 1.5
+"""Seconds by which a listed Duration (whole seconds) and a channel's first event may be off."""
+
+DIALLED_APPLICATIONS = ("AppDial", "AppQueue", "AppDial2")
+"""What a dialled channel runs by its listing."""
 
 
 @attrs.frozen
@@ -108,7 +117,7 @@ class CallGraph:
         """Take in one event that happened at ``at`` (seconds since the epoch)."""
         touched = self._touched = Touched()
         self._reason = event.event
-        _APPLY[type(event)](self, event, at)
+        self._APPLY[type(event)](self, event, at)
         return touched
 
     def find(self, view: ChannelView | None) -> Channel | None:
@@ -176,12 +185,17 @@ class CallGraph:
             return None
         channel = self.channels.get(view.uniqueid)
         if channel is None:
-            unwanted = not adopt or not view.uniqueid or not view.name or view.uniqueid in self._gone
-            if unwanted or (at < self.listing_expected_until and not is_new):
-                return None
-            return self._adopt(view, at, is_new)
-        if channel.end is not None:
-            return channel
+            return self._adopt(view, at, is_new) if adopt and self._is_adoptable(view, at, is_new) else None
+        if channel.end is None:
+            self._refresh(channel, view, at)
+        return channel
+
+    def _is_adoptable(self, view: ChannelView, at: float, is_new: bool) -> bool:
+        if not view.uniqueid or not view.name or view.uniqueid in self._gone:
+            return False
+        return is_new or at >= self.listing_expected_until
+
+    def _refresh(self, channel: Channel, view: ChannelView, at: float) -> None:
         channel.seen_at = channel.call.seen_at = at
         if self.missing:
             self.missing.pop(view.uniqueid, None)
@@ -193,7 +207,6 @@ class CallGraph:
             self._follow_linkedid(channel, at)
         if view.state is not None and view.state != before.state:
             self._enter_state(channel, view.state, at)
-        return channel
 
     def _adopt(self, view: ChannelView, at: float, is_new: bool) -> Channel:
         """A channel seen for the first time: new, or older than our connection."""
@@ -246,7 +259,6 @@ class CallGraph:
                 channel.call.picked_up[channel.leg] = None
 
     def _ring(self, channel: Channel, at: float) -> None:
-        self._touched.channels[channel] = None
         if channel.rang_at is None:
             channel.rang_at = at
         leg = channel.leg
@@ -255,6 +267,7 @@ class CallGraph:
             leg = self.begin_leg(channel, None, "", at)
         if leg is not None and leg.rang_at is None and leg.ended_at is None:
             leg.rang_at = at
+            self._touched.channels[channel] = None
 
     def identify(self, channel: Channel, identity: Identity) -> None:
         """What was learned since shows whose channel it is."""
@@ -414,18 +427,15 @@ class CallGraph:
         self.shows_bridges = True
         if channel.bridge is not None and channel.bridge.id != bridge_id:
             self._leave_bridge(channel)
-        bridge = self._bridges.get(bridge_id)
-        if bridge is None:
-            bridge = self._bridges[bridge_id] = Bridge(bridge_id, bridge_type)
-        elif bridge_type:
-            bridge.type = bridge_type
+        bridge = self._bridges.setdefault(bridge_id, Bridge(bridge_id, bridge_type))
+        bridge.type = bridge_type or bridge.type
         bridge.members.add(channel)
         channel.bridge = bridge
         if bridge.type == AGENT_HOLD:
             self._part(channel, at)
             return
         channel.was_bridged = True
-        if bridge.type == "basic" or (not bridge.type and not channel.view.linkedid):
+        if _ties(bridge, channel):
             for mate in [mate for mate in bridge.members if mate.call is not channel.call]:
                 self._tie(mate, channel, at)
             self._take_leg_over(channel, bridge, at)
@@ -486,17 +496,48 @@ class CallGraph:
         for call in self.calls.values():
             call.remembered.clear()
 
-    def restore(self, view: ChannelView, bridge: str, at: float) -> tuple[Channel | None, Touched]:
+    def restore(self, item: ListedChannel, at: float) -> tuple[Channel | None, Touched]:
         """A channel as a listing shows it: adopt it, or bring it up to date."""
         touched = self._touched = Touched()
         self._reason = "list of channels:"
-        channel = self._see(view, at)
-        if channel is not None and channel.is_live:
-            if bridge and (channel.bridge is None or channel.bridge.id != bridge):
-                self._enter_bridge(channel, bridge, "", at)
-            elif not bridge and channel.bridge is not None:
-                self._leave_bridge(channel)
+        is_new = item.view.uniqueid not in self.channels
+        channel = self._see(item.view, at)
+        if channel is None or not channel.is_live:
+            return channel, touched
+        created_at = at - item.duration
+        if is_new or created_at < channel.created_at - DURATION_SLACK:  # older than our connection
+            call = channel.call
+            channel.created_at = created_at
+            call.is_adopted = True
+            call.started_at = min(call.started_at, created_at)
+        if item.bridge and (channel.bridge is None or channel.bridge.id != item.bridge):
+            self._enter_bridge(channel, item.bridge, "", at)
+        elif not item.bridge and channel.bridge is not None:
+            self._leave_bridge(channel)
         return channel, touched
+
+    def restore_leg(self, channel: Channel, application: str, at: float) -> bool:
+        """A dialled channel runs AppDial or AppQueue (its caller is in Dial or Queue), or AppDial2 (it is an
+        Originate's; main/dial.c). Returns whether the leg shows the direction: else its DialBegin may come."""
+        if application not in DIALLED_APPLICATIONS:
+            return False
+        source = channel.call.source
+        channel.is_originated = application == "AppDial2" and channel is source
+        leg = self.begin_leg(channel, self._caller_of_listed(channel), "", at)
+        is_up = channel.view.state == ChannelState.UP
+        if is_up:
+            leg.rang_at = leg.began_at = channel.created_at
+            leg.status, leg.ended_at = "ANSWER", at
+            channel.call.picked_up[leg] = None
+        return is_up or channel.is_originated or channel.view.state == ChannelState.RINGING
+
+    def _caller_of_listed(self, channel: Channel) -> Channel | None:
+        """The caller is in no bridge while the phone rings, and in the same one later."""
+        source = channel.call.source
+        if source is None or source is channel:
+            return None
+        caller = source.half or source  # a Local;1's other half runs the dialplan
+        return None if caller is channel or caller.bridge is not channel.bridge else caller
 
     def hang_up(self, channel: Channel, end: HangUp) -> None:
         """Out of its bridge and pair; kept in its call."""
@@ -662,6 +703,37 @@ class CallGraph:
     def _cdr_written(self, event: CdrWritten, at: float) -> None:
         """No channel changes."""
 
+    _APPLY: ClassVar[dict[type[ChannelEvent], Callable[..., None]]] = {
+        ChannelCreated: _created,
+        ChannelChanged: _changed,
+        ChannelRenamed: _renamed,
+        HangupRequested: _hangup_requested,
+        ChannelHungUp: _hung_up,
+        DialBegan: _dial_began,
+        DialProgressed: _dial_progressed,
+        DialEnded: _dial_ended,
+        OriginateEnded: _originate_ended,
+        BridgeEntered: _bridge_entered,
+        BridgeLeft: _bridge_left,
+        HoldChanged: _hold_changed,
+        BlindTransferred: _blind_transferred,
+        AttendedTransferred: _attended_transferred,
+        PickedUp: _picked_up,
+        Parked: _parked,
+        Unparked: _unparked,
+        QueueJoined: _queue_joined,
+        QueueLeft: _queue_left,
+        VoicemailStarted: _mentioned,
+        RecordingStarted: _mentioned,
+        CdrWritten: _cdr_written,
+    }
+
+
+def _ties(bridge: Bridge, channel: Channel) -> bool:
+    """Who is in a basic bridge belongs to one call; a conference (type base) has people of many. A listing does not
+    show the type; but then Linkedids tie, where the server has them (Asterisk 13.5 and later)."""
+    return bridge.type == "basic" or (not bridge.type and not channel.view.linkedid)
+
 
 def _completed(view: ChannelView, before: ChannelView) -> ChannelView:
     """What the view does not show is as it was."""
@@ -692,29 +764,3 @@ def _is_through(leg: Leg) -> bool:
         return False
     queue = leg.caller.call.queue
     return not leg.is_of_queue or (queue is not None and queue.waiting is not leg.caller)
-
-
-_APPLY: dict[type[ChannelEvent], Callable[[CallGraph, ChannelEvent, float], None]] = {
-    ChannelCreated: CallGraph._created,
-    ChannelChanged: CallGraph._changed,
-    ChannelRenamed: CallGraph._renamed,
-    HangupRequested: CallGraph._hangup_requested,
-    ChannelHungUp: CallGraph._hung_up,
-    DialBegan: CallGraph._dial_began,
-    DialProgressed: CallGraph._dial_progressed,
-    DialEnded: CallGraph._dial_ended,
-    OriginateEnded: CallGraph._originate_ended,
-    BridgeEntered: CallGraph._bridge_entered,
-    BridgeLeft: CallGraph._bridge_left,
-    HoldChanged: CallGraph._hold_changed,
-    BlindTransferred: CallGraph._blind_transferred,
-    AttendedTransferred: CallGraph._attended_transferred,
-    PickedUp: CallGraph._picked_up,
-    Parked: CallGraph._parked,
-    Unparked: CallGraph._unparked,
-    QueueJoined: CallGraph._queue_joined,
-    QueueLeft: CallGraph._queue_left,
-    VoicemailStarted: CallGraph._mentioned,
-    RecordingStarted: CallGraph._mentioned,
-    CdrWritten: CallGraph._cdr_written,
-}

@@ -38,6 +38,15 @@ class ChannelEvent:
 
     event: str
 
+    @property
+    def because(self) -> str:
+        """The event in short, with the channel it is about."""
+        for name in ("dialled", "channel", "picker", "retriever", "parkee", "first", "transferer"):
+            about = getattr(self, name, None)
+            if about is not None:
+                return f"{self.event} {about.name}"
+        return self.event
+
 
 @attrs.frozen(kw_only=True)
 class ChannelCreated(ChannelEvent):
@@ -251,14 +260,19 @@ class ListedChannel:
 
 
 @attrs.frozen(kw_only=True)
-class ChannelsListed(ChannelEvent):
+class SnapshotEvent(ChannelEvent):
+    """What a server shows of all its channels at once."""
+
+
+@attrs.frozen(kw_only=True)
+class ChannelsListed(SnapshotEvent):
     """A complete listing: what is not in it does not exist, or was created a moment ago."""
 
     channels: tuple[ListedChannel, ...]
 
 
 @attrs.frozen(kw_only=True)
-class ListingUnusable(ChannelEvent):
+class ListingUnusable(SnapshotEvent):
     """A listing that says of itself that items are missing."""
 
     announced: str
@@ -266,7 +280,7 @@ class ListingUnusable(ChannelEvent):
 
 
 @attrs.frozen(kw_only=True)
-class ServerBooted(ChannelEvent):
+class ServerBooted(SnapshotEvent):
     """FullyBooted with its Uptime (Asterisk 14 and later)."""
 
     uptime: int

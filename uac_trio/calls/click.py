@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import attrs
 
-from uac_trio.calls.call import Call, Direction
+from uac_trio.calls.call import Call, ClickOrder, Direction, OriginateFailure
 from uac_trio.calls.call_outcome import far_legs, near_legs
 from uac_trio.calls.channel import Channel, HangupCause, Leg
+from uac_trio.calls.channel_events import OriginateEnded
+from uac_trio.calls.names import parse_channel_name
 from uac_trio.calls.outcome import Outcome, leg_outcome, together
+from uac_trio.calls.rules import TrackerRules
 
 CHANNEL_ID_PREFIX = "uac-"
 """How the calls we originate can be told from all others: their first channel's Uniqueid begins so."""
@@ -52,6 +55,17 @@ _REASONS = {1: "hung up", 3: "no answer", 5: "busy", 8: "congestion, or refused"
 def is_click(call: Call) -> bool:
     """We originated it."""
     return call.order is not None or call.linkedid.startswith(CHANNEL_ID_PREFIX)
+
+
+def order_of(event: OriginateEnded, order: ClickOrder | None, rules: TrackerRules) -> OriginateFailure:
+    """What a failed Originate was asked for: as ordered, or as its response names channel and number."""
+    if order is not None:
+        return OriginateFailure(event.reason, order.employee, order.number)
+    endpoint = parse_channel_name(event.asked.removesuffix("/n") + "-").endpoint
+    employee = rules.devices.get(endpoint) or (endpoint if rules.is_extension(endpoint) else "")
+    is_internal = rules.is_extension(event.exten)
+    number = event.exten if is_internal else event.exten.removeprefix(rules.outside_prefix)
+    return OriginateFailure(event.reason, employee, number)
 
 
 @attrs.frozen

@@ -65,35 +65,40 @@ def _operator(call: Call, now: Orientation) -> str:
     if call.order is not None:
         return call.order.employee
     legs = [leg for leg in near_legs(call) if leg.channel.extension]
-    picked_up = [leg for leg in legs if leg.channel.up_at is not None or leg.status == "ANSWER"]
+    picked_up = [leg for leg in legs if leg in call.picked_up]
     ringing = [leg for leg in legs if leg.rang_at is not None and leg.ended_at is None]
-    chosen = (picked_up or ringing or legs)[:1]
-    if ringing and not picked_up and now.operator in {leg.channel.extension for leg in ringing}:
-        return now.operator
-    return chosen[0].channel.extension if chosen else now.operator
+    candidates = [leg.channel.extension for leg in picked_up or ringing or legs]
+    return now.operator if now.operator in candidates or not candidates else candidates[0]
 
 
 def _by_far_leg(call: Call, leg: Leg) -> Orientation:
-    now, channel = call.orientation, leg.channel
-    source = call.source or channel
+    """A leg to the other side shows the direction by who is at its ends."""
+    now, source = call.orientation, call.source or leg.channel
     if now.customer and now.direction in (Direction.INBOUND, Direction.OUTBOUND):
         return now
-    is_from_line = source.is_line and not source.is_originated
-    if now.direction is None and is_from_line:
+    if now.direction is None and source.is_line and not source.is_originated:
         return inbound(source)
-    if not channel.extension:
-        if not _is_number_certain(leg):
-            return now
-        asks_operator = now.direction in (None, Direction.INTERNAL)
-        operator = now.operator or (source.extension if asks_operator else "")
-        return attrs.evolve(now, direction=Direction.OUTBOUND, operator=operator, customer=leg.number)
+    return _to_colleague(call, leg, source) if leg.channel.extension else _to_line(now, leg, source)
+
+
+def _to_line(now: Orientation, leg: Leg, source: Channel) -> Orientation:
+    if not _is_number_certain(leg):
+        return now
+    operator = now.operator
+    if now.direction in (None, Direction.INTERNAL):
+        operator = operator or source.extension
+    return attrs.evolve(now, direction=Direction.OUTBOUND, operator=operator, customer=leg.number)
+
+
+def _to_colleague(call: Call, leg: Leg, source: Channel) -> Orientation:
+    now = call.orientation
     if now.direction is None and source.extension:
         # A source that did not begin the call: its beginning was over before we came.
         operator = source.extension if source.uniqueid == call.linkedid else now.operator
-        called = known(source.origin.exten) or channel.extension
+        called = known(source.origin.exten) or leg.channel.extension
         return attrs.evolve(now, direction=Direction.INTERNAL, operator=operator, called=called)
     if now.direction is Direction.OUTBOUND and now.operator:  # a click on a colleague's number
-        return attrs.evolve(now, direction=Direction.INTERNAL, called=channel.extension)
+        return attrs.evolve(now, direction=Direction.INTERNAL, called=leg.channel.extension)
     return now
 
 
@@ -127,7 +132,7 @@ def device_of_click(call: Call, leg: Leg, rules: TrackerRules) -> Identity | Non
 
 def at_the_end(call: Call, rules: TrackerRules) -> Orientation:
     """The orientation of a call that is over, where nothing concluded it while it went on."""
-    now, source, failure = call.orientation, call.source, call.failure
+    now, source = call.orientation, call.source
     if now.direction is not None:
         return now
     if source is not None and source.is_line and not source.is_originated:
@@ -135,13 +140,18 @@ def at_the_end(call: Call, rules: TrackerRules) -> Orientation:
     if source is not None and source.extension:
         called = known(source.origin.exten)
         return attrs.evolve(now, direction=Direction.INTERNAL, operator=source.extension, called=called)
-    if not is_click(call):
-        return now
-    # No phone was ever called: all that is known is what was asked for.
-    employee, number = (failure.employee, failure.number) if failure is not None else ("", "")
-    if rules.is_extension(number):
-        return attrs.evolve(now, direction=Direction.INTERNAL, operator=employee, called=number)
-    return attrs.evolve(now, direction=Direction.OUTBOUND, operator=employee, customer=now.customer or number)
+    return _of_failed_click(call, rules) if is_click(call) else now
+
+
+def _of_failed_click(call: Call, rules: TrackerRules) -> Orientation:
+    """No phone was ever called: all that is known is what was asked for."""
+    now, failure = call.orientation, call.failure
+    if failure is None:
+        return attrs.evolve(now, direction=Direction.OUTBOUND)
+    if rules.is_extension(failure.number):
+        return attrs.evolve(now, direction=Direction.INTERNAL, operator=failure.employee, called=failure.number)
+    customer = now.customer or failure.number
+    return attrs.evolve(now, direction=Direction.OUTBOUND, operator=failure.employee, customer=customer)
 
 
 def remembered(parts: list[Remembered]) -> Orientation:

@@ -1,8 +1,8 @@
 """Whose channel is it: an employee's device, or a line to the outside, and by which evidence.
 
 Evidence in order: what the administrator wrote (``devices``, ``trunks``, ``mobiles``); what the PBX showed of the
-endpoint before; the context and the device's own CallerID; the number that was dialled there; the shape of the endpoint's name
-last, and never of an address.
+endpoint before; the context and the device's own CallerID; the number that was dialled there; the shape of the
+endpoint's name last, and never of an address.
 """
 
 from __future__ import annotations
@@ -68,23 +68,28 @@ _DIALLED = Identity("", Evidence.DIALLED)
 _EXPLICIT = (Evidence.DEVICES, Evidence.MOBILES, Evidence.TRUNKS, Evidence.NOT_OURS, Evidence.HELPER, Evidence.CLICK)
 
 
+EndpointKey = tuple[str, str]
+"""Technology and endpoint, ``("PJSIP", "101")``."""
+
+
 @attrs.define
 class EndpointClassifier:
     """Classifies the channels of one PBX, and remembers what it saw of each endpoint."""
 
     rules: TrackerRules
-    _devices: dict[tuple[str, str], str] = attrs.field(factory=dict, init=False)
+    _devices: dict[EndpointKey, str] = attrs.field(factory=dict, init=False)
     """Endpoint to the extension that its own CallerID showed."""
-    _lines: dict[tuple[str, str], None] = attrs.field(factory=dict, init=False)
+    _lines: dict[EndpointKey, None] = attrs.field(factory=dict, init=False)
     """Endpoints that were dialled with an outside number, or called from one."""
-    _callers: dict[tuple[str, str], str] = attrs.field(factory=dict, init=False)
+    _callers: dict[EndpointKey, str] = attrs.field(factory=dict, init=False)
     """The outside number an endpoint named like an extension called with; a second one makes it a line."""
 
     def identify(self, name: ChannelName, view: ChannelView, *, is_new: bool) -> Identity:
         """The identity by what the first event of a channel shows.
 
         ``is_new``: the channel was created just now, so its CallerID is its own (res_pjsip_session, ``callerid`` of
-        the endpoint). Of another it may be the customer's, after a transfer: nothing is learned from it.
+        the endpoint). Of another it may be the customer's, after a transfer: nothing is learned from it, and the name
+        weighs more.
         """
         if not name.is_person:
             return _HELPER
@@ -93,8 +98,10 @@ class EndpointClassifier:
             return Identity(rules.devices[endpoint], Evidence.DEVICES)
         if endpoint in rules.trunks:
             return _TRUNK
-        key = (name.technology, endpoint)
-        identity = self._by_evidence(key, view, is_new)
+        endpoint_key = (name.technology, endpoint)
+        identity = self._by_evidence(endpoint_key, view, is_new)
+        if is_new:
+            identity = self._learn(endpoint_key, view, identity)
         if not identity.extension:
             owner = rules.owner_of_mobile(view.number) if _calls_us(view) else ""
             return Identity(owner, Evidence.MOBILES) if owner else identity
@@ -113,51 +120,56 @@ class EndpointClassifier:
         owner = self.rules.owner_of_mobile(number)
         return Identity(owner, Evidence.MOBILES) if owner and not identity.extension else identity
 
-    def _by_evidence(self, key: tuple[str, str], view: ChannelView, is_new: bool) -> Identity:
-        number, rules = view.number, self.rules
-        if not is_new and key in self._devices:
-            return Identity(self._devices[key], Evidence.LEARNED)
-        is_number_own = rules.is_extension(number)
-        if key in self._lines and not (key in self._devices and is_number_own):
-            return _LINE_BEFORE
-        if _is_outside(view.context) and (_calls_us(view) or not is_number_own):
-            if is_new and number and not is_number_own:
-                self._learn_line(key)
-            return _CONTEXT
-        if not is_new:
-            by_name = self._by_name(key, view)
-            return by_name if by_name.extension or not is_number_own else Identity(number, Evidence.OWN_NUMBER)
-        if is_number_own:
-            if len(self._devices) < MAX_LEARNED:
-                self._devices[key] = number
-            return Identity(number, Evidence.OWN_NUMBER)
-        by_name = self._by_name(key, view)
-        if number and not by_name.extension:
-            self._learn_line(key)
-        elif number and _calls_us(view) and self._shows_many_callers(key, number):
-            self._learn_line(key)
-            return _LINE_BEFORE
-        return by_name
+    def _by_evidence(self, key: EndpointKey, view: ChannelView, is_new: bool) -> Identity:
+        """The strongest evidence there is."""
+        own_number, by_name = self._by_own_number(view), self._by_name(key, view)
+        before = self._by_history(key, is_new, own_number is not None)
+        context = _CONTEXT if _is_outside(view.context) and (_calls_us(view) or own_number is None) else None
+        order = (before, context, own_number, by_name) if is_new else (before, context, by_name, own_number)
+        return next((identity for identity in order if identity is not None), NOBODYS)
 
-    def _by_name(self, key: tuple[str, str], view: ChannelView) -> Identity:
+    def _by_history(self, key: EndpointKey, is_new: bool, shows_extension: bool) -> Identity | None:
+        device = self._devices.get(key)
+        if device is not None and not is_new:
+            return Identity(device, Evidence.LEARNED)
+        is_device_again = device is not None and shows_extension
+        return _LINE_BEFORE if key in self._lines and not is_device_again else None
+
+    def _by_own_number(self, view: ChannelView) -> Identity | None:
+        return Identity(view.number, Evidence.OWN_NUMBER) if self.rules.is_extension(view.number) else None
+
+    def _by_name(self, key: EndpointKey, view: ChannelView) -> Identity | None:
         technology, endpoint = key
         if technology in PORT_TECHNOLOGIES or _ADDRESS.fullmatch(endpoint):
-            return NOBODYS
+            return None
         if self.rules.is_extension(endpoint):
             return Identity(endpoint, Evidence.NAME)
         # PJSIP/101-mobile, SIP/101_2; but 78-mango is a provider, which shows its callers' numbers
         leading = _LEADING_DIGITS.match(endpoint)
         if leading and self.rules.is_extension(leading[1]) and not view.number:
             return Identity(leading[1], Evidence.SECOND_DEVICE)
-        return NOBODYS
+        return None
 
-    def _shows_many_callers(self, key: tuple[str, str], number: str) -> bool:
+    def _learn(self, key: EndpointKey, view: ChannelView, identity: Identity) -> Identity:
+        """Remember the endpoint as a device or a line, by the number that a new channel shows."""
+        if identity.evidence is Evidence.OWN_NUMBER:
+            if len(self._devices) < MAX_LEARNED:
+                self._devices[key] = view.number
+        elif view.number and not self.rules.is_extension(view.number):
+            if not identity.extension:
+                self._learn_line(key)
+            elif _calls_us(view) and self._shows_many_callers(key, view.number):
+                self._learn_line(key)
+                return _LINE_BEFORE
+        return identity
+
+    def _shows_many_callers(self, key: EndpointKey, number: str) -> bool:
         """A device calls with one number, a line with those of its callers."""
         if len(self._callers) >= MAX_LEARNED and key not in self._callers:
             return False
         return self._callers.setdefault(key, number) != number
 
-    def _learn_line(self, key: tuple[str, str]) -> None:
+    def _learn_line(self, key: EndpointKey) -> None:
         self._devices.pop(key, None)
         if len(self._lines) < MAX_LEARNED:
             self._lines[key] = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from uac_trio.calls.call import Call, QueueVisit, Transfer, TransferType
+from uac_trio.calls.call import Call, Transfer, TransferType
 from uac_trio.calls.call_graph import CallGraph
 from uac_trio.calls.channel import Channel, Leg
 from uac_trio.calls.channel_events import AttendedTransferred, BlindTransferred, Parked, Unparked
@@ -37,41 +37,52 @@ def attended(graph: CallGraph, event: AttendedTransferred, now: Moment) -> Itera
     first = graph.find(event.first)
     if first is None:
         return
-    second, transferee, named = (graph.find(view) for view in (event.second, event.transferee, event.target))
     call = first.call
-    target = named if named is not None and named.is_person else None
     by = first.extension or first.view.number
-    to = _consulted(call, second, target, named)
-    if to == call.orientation.customer and transferee is not None:
-        # The customer was called second: the colleague of the first call is handed to them.
-        to = transferee.extension or to
     attempt = next((transfer for transfer in call.transfers if transfer.consulting is not None), None)
     if attempt is not None:
         call.transfers.remove(attempt)
         to = attempt.to
+    else:
+        to = _transferred_to(graph, event, call)
     yield hand_over(call, "attended", by, to, now, because="AttendedTransfer")
 
 
-def _consulted(call: Call, second: Channel | None, target: Channel | None, named: Channel | None) -> str:
-    """Whom the transferer asked: the target, or the one whose phone their second channel (still) rings."""
-    if target is not None:
-        return target.party
+def _transferred_to(graph: CallGraph, event: AttendedTransferred, call: Call) -> str:
+    second, transferee, named = (graph.find(view) for view in (event.second, event.transferee, event.target))
+    to = named.party if named is not None and named.is_person else _consulted(call, second, named)
+    if to == call.orientation.customer and transferee is not None:
+        # The customer was called second: the colleague of the first call is handed to them.
+        return transferee.extension or to
+    return to
+
+
+def _consulted(call: Call, second: Channel | None, named: Channel | None) -> str:
+    """Whom the transferer asked: the one whose phone their second channel (still) rings, through Local channels too."""
     callers = {channel for channel in (second, named.half if named is not None else None) if channel}
-    legs = [leg for leg in call.legs if leg.channel.is_live and leg.chain[-1].caller in callers]
+    legs = [leg for leg in call.legs if leg.channel.is_live and callers & _callers(leg)]
     return legs[-1].party if legs else ""
 
 
-def parked(graph: CallGraph, event: Parked, now: Moment) -> Iterator[Fact]:
+def _callers(leg: Leg) -> set[Channel]:
+    return {each.caller for each in leg.chain if each.caller is not None}
+
+
+def parked(graph: CallGraph, event: Parked, now: Moment) -> None:
     channel = graph.find(event.parkee)
     if channel is None:
         return
     call = channel.call
     call.parker = parse_channel_name(event.parker).endpoint or call.final_agent
     last = call.transfers[-1] if call.transfers else None
-    if last is not None and last.type == "blind" and not last.answered and last.by == call.parker:
-        if now.at - last.at < PARKING_ORDER:
-            call.transfers.pop()
-    yield from ()
+    if last is not None and _is_act_of_parking(last, call.parker, now):
+        call.transfers.pop()
+
+
+def _is_act_of_parking(transfer: Transfer, parker: str, now: Moment) -> bool:
+    """The blind transfer to the parking extension that ParkedCall follows."""
+    is_open = transfer.type == "blind" and not transfer.answered and transfer.by == parker
+    return is_open and now.at - transfer.at < PARKING_ORDER
 
 
 def unparked(graph: CallGraph, event: Unparked, now: Moment) -> Iterator[Fact]:
@@ -88,17 +99,12 @@ def unparked(graph: CallGraph, event: Unparked, now: Moment) -> Iterator[Fact]:
 def notice_leg(graph: CallGraph, call: Call, leg: Leg, now: Moment) -> Iterator[Fact]:
     """A new leg in an answered call: a consultation by feature code, or a customer sent on by Redirect."""
     if leg.number:
-        for transfer in call.transfers:  # dialled with a prefix that the dialplan took off
-            if not transfer.answered and transfer.to.endswith(leg.number):
-                transfer.to = leg.number
+        _correct_number(call, leg.number)
     if call.answer is None or leg.caller is None:
         return
-    half = leg.caller.half
-    agents = {mate for mate in (graph.bridge_mates(half) if half else ()) if mate.extension}
-    if half is not None and (half.leg is None or half.leg.caller is None) and agents:
-        # features.c: *2 puts the transferer into a bridge with a Local channel that no channel dialled
-        agent = min(agents, key=lambda mate: mate.uniqueid)
-        call.transfers.append(Transfer("attended", agent.extension, leg.party, leg.began_at, consulting=leg))
+    consulting = _consulting_agent(graph, leg.caller)
+    if consulting:
+        call.transfers.append(Transfer("attended", consulting, leg.party, leg.began_at, consulting=leg))
         return
     queue = call.queue
     is_of_queue = queue is not None and queue.waiting is not None and queue.waiting is leg.chain[-1].caller
@@ -106,13 +112,29 @@ def notice_leg(graph: CallGraph, call: Call, leg: Leg, now: Moment) -> Iterator[
     yield from notice_sent_on(call, "redirect", to, now, because=REDIRECT)
 
 
+def _correct_number(call: Call, number: str) -> None:
+    """The transfer's number was dialled with a prefix that the dialplan took off."""
+    for transfer in call.transfers:
+        if not transfer.answered and transfer.to.endswith(number):
+            transfer.to = number
+
+
+def _consulting_agent(graph: CallGraph, caller: Channel) -> str:
+    """``*2`` puts the transferer into a bridge with a Local channel that no channel dialled (main/features.c): the
+    extension of the transferer, "" if this is no consultation."""
+    half = caller.half
+    if half is None or (half.leg is not None and half.leg.caller is not None):
+        return ""
+    agents = [mate for mate in graph.bridge_mates(half) if mate.extension]
+    return min(agents, key=lambda mate: mate.uniqueid).extension if agents else ""
+
+
 def notice_sent_on(call: Call, kind: TransferType, to: str, now: Moment, *, because: str) -> Iterator[Fact]:
     """The customer goes on to ``to``. If they were with an employee whose channel another ended, that was a transfer
     of which no event came."""
-    if call.parker or any(not transfer.answered and transfer.consulting is None for transfer in call.transfers):
-        return
+    is_handed_on = any(not transfer.answered and transfer.consulting is None for transfer in call.transfers)
     agents = [part for part in call.participations if part.answered_at is not None and part.extension != to]
-    if not agents or any(part.ended_at is None for part in agents):
+    if call.parker or is_handed_on or not agents or any(part.ended_at is None for part in agents):
         return
     last = max(agents, key=lambda part: part.ended_at or 0.0)
     if any(channel.has_hung_up or channel.is_transferer for channel in last.channels):
@@ -121,13 +143,6 @@ def notice_sent_on(call: Call, kind: TransferType, to: str, now: Moment, *, beca
     yield hand_over(call, kind, last.extension, to, now, because=because)
 
 
-def hand_over(
-    call: Call, kind: TransferType, by: str, to: str, now: Moment, *, because: str
-) -> CallTransferred:
+def hand_over(call: Call, kind: TransferType, by: str, to: str, now: Moment, *, because: str) -> CallTransferred:
     call.transfers.append(Transfer(kind, by, to, now.at))
     return CallTransferred(call_id=call.id, at=now.at, because=because, type=kind, by=by, to=to)
-
-
-def visit(data: str) -> QueueVisit:
-    """The queue that the arguments of Queue() name."""
-    return QueueVisit(data.partition(",")[0])

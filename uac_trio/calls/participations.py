@@ -14,6 +14,7 @@ from uac_trio.calls.call import Answer, Call, Direction
 from uac_trio.calls.call_graph import CallGraph
 from uac_trio.calls.call_outcome import far_legs, is_near, outward_outcome
 from uac_trio.calls.channel import Channel, Leg
+from uac_trio.calls.channel_events import ChannelEvent
 from uac_trio.calls.fact import (
     Fact,
     ParticipationAnswered,
@@ -24,7 +25,7 @@ from uac_trio.calls.fact import (
 from uac_trio.calls.names import creation_order
 from uac_trio.calls.outcome import Outcome, leg_outcome, together
 from uac_trio.calls.participation import Observation, Participation, Role, State
-from uac_trio.calls.summary import recording_of
+from uac_trio.calls.recording import recording_of
 
 
 @attrs.frozen
@@ -33,27 +34,41 @@ class Moment:
 
     at: float
     """Seconds since the epoch."""
-    because: str
+    cause: ChannelEvent | str
     graph: CallGraph
+
+    _audiences: dict[Channel, frozenset[Channel]] = attrs.field(factory=dict, init=False, repr=False)
+
+    @property
+    def because(self) -> str:
+        """The event in short, for facts."""
+        return self.cause if isinstance(self.cause, str) else self.cause.because
+
+    def audience(self, channel: Channel) -> frozenset[Channel]:
+        """The people the channel hears at this moment, itself included."""
+        group = self._audiences.get(channel)
+        if group is None:
+            group = self._audiences[channel] = self.graph.audible(channel)
+        return group
 
     def is_connected(self, call: Call, channel: Channel) -> bool:
         """The channel hears the other side: a line, or in a call that has none any other person."""
         if not channel.is_live:
             return False
-        group = self.graph.audible(channel)
+        group = self.audience(channel)
         if len(group) < 2:
             return False
         return not call.has_met_line or any(other.is_line for other in group)
 
     def is_talking(self, call: Call, channel: Channel) -> bool:
-        return self.is_connected(call, channel) and not any(
-            other.is_on_hold for other in self.graph.audible(channel)
-        )
+        return self.is_connected(call, channel) and not any(other.is_on_hold for other in self.audience(channel))
 
 
 def advance(call: Call, touched: Iterable[Channel], now: Moment) -> Iterator[Fact]:
     """Bring participations, talk time and transfers up to date after ``touched`` changed; yields what is new."""
-    changed = [channel for channel in touched if channel.is_person]
+    changed = [channel for channel in touched if channel.name.is_person]
+    if not changed:
+        return
     _listen(call, changed, now)
     _connect(call, changed, now)
     employees: dict[str, list[Channel]] = {}
@@ -106,7 +121,9 @@ def _hand_on(call: Call, now: Moment) -> None:
     """A transfer was answered once its customer talks to another than who handed them on."""
     if not call.talkers or all(transfer.answered for transfer in call.transfers):
         return
-    heard = {other: None for channel in call.live.values() if channel in call.talkers for other in now.graph.audible(channel)}
+    heard = {
+        other: None for channel in call.live.values() if channel in call.talkers for other in now.audience(channel)
+    }
     parties = dict.fromkeys(channel.party for channel in heard)  # a conference has people of other calls
     for transfer in call.transfers:
         others = [party for party in parties if party not in (transfer.by, "", call.orientation.customer)]

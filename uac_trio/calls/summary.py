@@ -6,12 +6,13 @@ from typing import NotRequired, TypedDict
 
 import attrs
 
-from uac_trio.calls.call import Call, Direction, Recording, TransferType
+from uac_trio.calls.call import Call, Direction, TransferType
 from uac_trio.calls.call_outcome import call_status, far_legs, near_legs
 from uac_trio.calls.channel import Leg
 from uac_trio.calls.click import ClickResult, click_result
 from uac_trio.calls.outcome import TALKED, Outcome
 from uac_trio.calls.participation import Participation
+from uac_trio.calls.recording import recording_of
 
 
 @attrs.frozen(kw_only=True)
@@ -199,26 +200,6 @@ def _silent_at(leg: Leg, until: float) -> float:
     return leg.ended_at if leg.ended_at is not None else until
 
 
-def recording_of(call: Call, participation: Participation | None = None) -> str:
-    """The file to listen to, "" if there is none: of a participation the one made of its own leg, else the call's.
-
-    A path is set whether or not anybody answers, so only what a Cdr with an answered party B names counts. A ring group
-    through Local channels has a file to each leg; the caller's own channel's first file is preferred, else the longest.
-    """
-    if call.answer is None:
-        return ""
-    candidates = call.recordings
-    if participation is not None:
-        names = {channel.full_name for channel in participation.channels}
-        candidates = [recording for recording in candidates if recording.destination in names] or candidates
-
-    def preference(recording: Recording) -> tuple[bool, bool, int]:
-        is_own = recording.uniqueid == call.linkedid
-        return bool(recording.destination), is_own, 0 if is_own else recording.secs
-
-    return max(candidates, key=preference).path if candidates else ""
-
-
 def _participations(call: Call, at: float, status: Outcome) -> tuple[ParticipationSummary, ...]:
     entries: dict[str, list[Participation]] = {}
     for participation in call.participations:
@@ -239,4 +220,4 @@ def best_outcome(parts: list[Participation]) -> Outcome | None:
     """Having talked outweighs a ring that was not heard; of several alike the last counts. None while all go on."""
     outcomes = [part.outcome for part in parts if part.outcome is not None]
     talked = [outcome for outcome in outcomes if outcome in TALKED]
-    return (talked or outcomes or [None])[-1]
+    return talked[-1] if talked else outcomes[-1] if outcomes else None

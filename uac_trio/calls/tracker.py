@@ -12,12 +12,19 @@ from typing import Protocol
 import attrs
 
 from uac_trio.ami.message import Event
-from uac_trio.calls import direction, handover
+from uac_trio.calls import direction, handover, recording
 from uac_trio.calls.ami2 import WANTED_AMI2, Ami2Adapter
-from uac_trio.calls.call import Answer, Call, ClickOrder, Direction, OriginateFailure, Recording, Remembered
+from uac_trio.calls.call import (
+    Answer,
+    Call,
+    ClickOrder,
+    Direction,
+    Orientation,
+    Remembered,
+)
 from uac_trio.calls.call_graph import CallGraph, Merge, Touched
 from uac_trio.calls.call_outcome import call_status, far_legs
-from uac_trio.calls.channel import Channel, ChannelState, HangUp
+from uac_trio.calls.channel import Channel, HangUp
 from uac_trio.calls.channel_events import (
     AttendedTransferred,
     BlindTransferred,
@@ -31,13 +38,14 @@ from uac_trio.calls.channel_events import (
     QueueJoined,
     RecordingStarted,
     ServerBooted,
+    SnapshotEvent,
     Unparked,
     VoicemailStarted,
 )
-from uac_trio.calls.click import CHANNEL_ID_PREFIX, is_click
+from uac_trio.calls.click import CHANNEL_ID_PREFIX, is_click, order_of
 from uac_trio.calls.endpoint import Evidence
 from uac_trio.calls.fact import CallBegan, CallEnded, CallerQueued, CallMerged, Fact, NotAnEmployee, Oddity
-from uac_trio.calls.names import creation_order, parse_channel_name
+from uac_trio.calls.names import creation_order
 from uac_trio.calls.participations import Moment, advance, end_participation, own_unreached, recordings, stop_clocks
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.calls.summary import summarise
@@ -51,9 +59,6 @@ BOOT_SLACK = 2.0
 
 LISTED_WITHIN = 10.0
 """Seconds after a login in which the list of channels is expected. It may be refused."""
-
-DURATION_SLACK = 1.5
-"""Seconds by which a listed Duration (whole seconds) and a channel's first event may be off."""
 
 WANTED_EVENTS = WANTED_AMI2
 """Names of the AMI events the tracker reads; the rest may be dropped unparsed."""
@@ -93,23 +98,11 @@ class CallTracker:
         """Take in one AMI event; the facts that follow from it, in order of cause."""
         facts: list[Fact] = []
         for channel_event in self._adapter.translate(event):
-            facts += self.apply(channel_event, at)
+            if isinstance(channel_event, SnapshotEvent):
+                facts += self._compare(channel_event, at)
+            else:
+                facts += self._conclude(channel_event, self.graph.apply(channel_event, at), at)
         return facts
-
-    def apply(self, event: ChannelEvent, at: float) -> Iterator[Fact]:
-        """The same for a channel event."""
-        match event:
-            case ChannelsListed():
-                yield from self._reconcile(event.channels, at)
-            case ListingUnusable():
-                self.graph.listing_expected_until = at
-                because = f"CoreShowChannels announced {event.announced} channels and listed {event.listed}: not used"
-                yield Oddity(call_id="", at=at, because=because)
-            case ServerBooted():
-                yield from self._booted(event, at)
-            case _:
-                touched = self.graph.apply(event, at)
-                yield from self._conclude(event, touched, at)
 
     def connected(self, at: float) -> None:
         self._connected_at = at
@@ -126,11 +119,15 @@ class CallTracker:
         """We ask Asterisk for a click: whatever rings for its first channel rings for this employee."""
         call = self.graph.call_of_click(order.channel_id, at)
         call.order = order
-        return list(self._orient(call, direction.ordered(call, self.rules), Moment(at, "Originate of ours", self.graph)))
+        return list(
+            self._orient(call, direction.ordered(call, self.rules), Moment(at, "Originate of ours", self.graph))
+        )
 
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do."""
+        if not self._ending and not self.graph.missing:
+            return None
         # Both are in order of time, since what is added has the same delay.
         ending = next((call.finish_at for call in self._ending.values()), None)
         missing = next(iter(self.graph.missing.values()), None)
@@ -144,7 +141,9 @@ class CallTracker:
             channel = self.graph.channels.get(uniqueid)
             if channel is not None and channel.is_live:
                 facts.append(self._vanish(channel, at, "not in the list of channels"))
-                facts += self._advance(channel.call, [channel], Moment(at, f"{channel.full_name} ended unseen", self.graph))
+                facts += self._advance(
+                    channel.call, [channel], Moment(at, f"{channel.full_name} ended unseen", self.graph)
+                )
         for call in [call for call in self._ending.values() if call.finish_at is not None and call.finish_at <= at]:
             facts += self._finish(call, at)
         return facts
@@ -191,9 +190,7 @@ class CallTracker:
             self._ending.pop(call.id, None)
         for merge in touched.merges:
             yield from self._close_absorbed(merge, Moment(at, merge.because, self.graph))
-        now = Moment(at, "", self.graph)
-        if touched.channels:
-            now = Moment(at, _because(event), self.graph)
+        now = Moment(at, event, self.graph)
         yield from self._take_notes(event, now)
         for leg in touched.legs:
             yield from handover.notice_leg(self.graph, leg.channel.call, leg, now)
@@ -224,9 +221,9 @@ class CallTracker:
                 yield from _not_an_employee(call, channel, now)
         yield from self._orient(call, direction.orient(call, channel, self.rules), now)
 
-    def _orient(self, call: Call, orientation: direction.Orientation, now: Moment) -> Iterator[Fact]:
+    def _orient(self, call: Call, orientation: Orientation, now: Moment) -> Iterator[Fact]:
         before = call.orientation
-        if orientation == before:
+        if orientation is before or orientation == before:
             return
         call.orientation = orientation
         if orientation.direction is Direction.INBOUND and not call.has_met_line:
@@ -279,23 +276,17 @@ class CallTracker:
             case AttendedTransferred():
                 yield from handover.attended(self.graph, event, now)
             case Parked():
-                yield from handover.parked(self.graph, event, now)
+                handover.parked(self.graph, event, now)
             case Unparked():
                 yield from handover.unparked(self.graph, event, now)
             case QueueJoined():
                 yield from self._queued(event, now)
             case OriginateEnded() if not event.is_success:
                 yield from self._originate_failed(event, now)
-            case CdrWritten():
-                self._take_cdr(event)
-            case VoicemailStarted():
-                channel = self.graph.find(event.channel)
-                if channel is not None:
-                    channel.call.has_voicemail = True
-            case RecordingStarted():
-                channel = self.graph.find(event.channel)
-                if channel is not None:
-                    channel.call.recordings.append(Recording(event.path, channel.uniqueid))
+            case CdrWritten() | VoicemailStarted() | RecordingStarted():
+                recording.take(self.graph, event)
+            case _:
+                pass
 
     def _queued(self, event: QueueJoined, now: Moment) -> Iterator[Fact]:
         channel = self.graph.find(event.channel)
@@ -306,55 +297,37 @@ class CallTracker:
         because = f"QueueCallerJoin {channel.full_name}"
         yield CallerQueued(call_id=call.id, at=now.at, because=because, queue=event.queue, position=event.position)
 
-    def _take_cdr(self, event: CdrWritten) -> None:
-        graph = self.graph
-        channel = graph.channels.get(event.uniqueid)
-        call = channel.call if channel is not None else graph.find_call(event.linkedid)
+    def _originate_failed(self, event: OriginateEnded, now: Moment) -> Iterator[Fact]:
+        """It names what would have been dialled: the customer of a click whose CallerID was not the customer's."""
+        call = self._originated(event, now.at)
         if call is None:
             return
-        if channel is not None and channel.home is not None and channel.home.id in graph.calls and channel.home.legs:
-            call = channel.home
-        if event.application == "Queue" and call.queue is None:  # without class agent nothing else names it
-            call.queue = handover.visit(event.data)
-        if not event.is_answered:
-            return
-        if event.application == "VoiceMail" and not event.destination:
-            call.has_voicemail = True
-        if event.recording and event.destination:
-            recording = Recording(event.recording, event.uniqueid, event.destination, event.billable_secs)
-            call.recordings.append(recording)
+        asked = order_of(event, call.order, self.rules)
+        call.failure = asked
+        is_internal = self.rules.is_extension(asked.number)
+        if call.source is not None and asked.number and not is_internal and not call.orientation.customer:
+            call.orientation = attrs.evolve(call.orientation, customer=asked.number)
+            because = Moment(now.at, "OriginateResponse Failure", self.graph)
+            yield from self._advance(call, call.channels.values(), because)
 
-    def _originate_failed(self, event: OriginateEnded, now: Moment) -> Iterator[Fact]:
-        """It names what would have been dialled: the customer of a click whose CallerID was not the customer's.
-
-        Without a ChannelId of the client's it has no Uniqueid, only the channel that was asked for (main/pbx.c); its
-        call is just ending.
-        """
-        graph, rules = self.graph, self.rules
-        asked = event.asked.removesuffix("/n") + "-"
-        is_ours = event.uniqueid.startswith(CHANNEL_ID_PREFIX)
+    def _originated(self, event: OriginateEnded, at: float) -> Call | None:
+        """The call of a failed Originate. Without a ChannelId of the client's the response has no Uniqueid, only the
+        channel that was asked for (main/pbx.c); its call is just ending."""
+        graph = self.graph
         source = graph.channels.get(event.uniqueid)
-        if source is None and not is_ours:
-            named = [channel for channel in graph.channels.values() if channel.full_name.startswith(asked)]
-            source = next((channel for channel in reversed(named) if channel.is_originated), None)
         if source is not None:
-            call = source.call
-        elif is_ours and not graph.is_gone(event.uniqueid):
-            # No channel could be made, or its Newchannel is still on its way.
-            call = graph.call_of_click(event.uniqueid, now.at)
-            self._end(call, now.at)
-        else:
-            return
-        is_internal = rules.is_extension(event.exten)
-        number = event.exten if is_internal else event.exten.removeprefix(rules.outside_prefix)
-        name = parse_channel_name(asked)
-        employee = rules.devices.get(name.endpoint) or (name.endpoint if rules.is_extension(name.endpoint) else "")
-        if call.order is not None:
-            employee, number = call.order.employee, call.order.number
-        call.failure = OriginateFailure(event.reason, employee, number)
-        if source is not None and not call.orientation.customer and number and not is_internal:
-            call.orientation = attrs.evolve(call.orientation, customer=number)
-            yield from self._advance(call, call.channels.values(), Moment(now.at, "OriginateResponse Failure", graph))
+            return source.call
+        if not event.uniqueid.startswith(CHANNEL_ID_PREFIX):
+            asked = event.asked.removesuffix("/n") + "-"
+            named = (channel for channel in reversed(graph.channels.values()) if channel.full_name.startswith(asked))
+            source = next((channel for channel in named if channel.is_originated), None)
+            return source.call if source is not None else None
+        if graph.is_gone(event.uniqueid):
+            return None
+        # No channel could be made, or its Newchannel is still on its way.
+        call = graph.call_of_click(event.uniqueid, at)
+        self._end(call, at)
+        return call
 
     # -- ends --------------------------------------------------------------------------------------------------------
 
@@ -419,6 +392,19 @@ class CallTracker:
 
     # -- snapshots ---------------------------------------------------------------------------------------------------
 
+    def _compare(self, event: SnapshotEvent, at: float) -> Iterator[Fact]:
+        match event:
+            case ChannelsListed():
+                yield from self._reconcile(event.channels, at)
+            case ListingUnusable():
+                self.graph.listing_expected_until = at
+                because = f"CoreShowChannels announced {event.announced} channels and listed {event.listed}: not used"
+                yield Oddity(call_id="", at=at, because=because)
+            case ServerBooted():
+                yield from self._booted(event, at)
+            case _:
+                pass
+
     def _reconcile(self, listed: Sequence[ListedChannel], at: float) -> Iterator[Fact]:
         """Compare a listing with what is known: end what is gone, adopt what is new, go on with the rest."""
         facts: list[Fact] = []
@@ -456,23 +442,18 @@ class CallTracker:
 
     def _restore(self, item: ListedChannel, at: float) -> Iterator[Fact]:
         is_new = item.view.uniqueid not in self.graph.channels
-        channel, touched = self.graph.restore(item.view, item.bridge, at)
-        now = Moment(at, "list of channels", self.graph)
+        channel, touched = self.graph.restore(item, at)
         if channel is None or not channel.is_live:
             return
-        call = channel.call
-        created_at = at - item.duration
-        if is_new or created_at < channel.created_at - DURATION_SLACK:  # older than our connection
-            channel.created_at = created_at
-            call.is_adopted = True
-            call.started_at = min(call.started_at, created_at)
-        if is_new and call.remembered and call.direction is None:
-            yield from self._recall(call, now)
+        now = Moment(at, "list of channels", self.graph)
+        if is_new and channel.call.remembered and channel.call.direction is None:
+            yield from self._recall(channel.call, now)
         for merge in touched.merges:
             yield from self._close_absorbed(merge, now)
         if channel.leg is None or (is_new and channel.leg.caller is None):  # that it rings has made a leg already
-            yield from self._restore_leg(channel, item.application, now)
-        if channel is channel.call.source:
+            if self.graph.restore_leg(channel, item.application, at):
+                yield from self._orient_by(channel.call, channel, now)
+        elif channel is channel.call.source:
             yield from self._orient_by(channel.call, channel, now)
 
     def _recall(self, call: Call, now: Moment) -> Iterator[Fact]:
@@ -486,26 +467,6 @@ class CallTracker:
             call.talk.since = at
             call.answer = Answer(at, first.customer if first.extension == orientation.operator else first.extension)
         yield from self._orient(call, orientation, Moment(now.at, "reported before the restart", self.graph))
-
-    def _restore_leg(self, channel: Channel, application: str, now: Moment) -> Iterator[Fact]:
-        """A dialled channel runs AppDial or AppQueue (its caller is in Dial or Queue), or AppDial2 (it is an
-        Originate's; main/dial.c)."""
-        if application not in ("AppDial", "AppQueue", "AppDial2"):
-            return
-        call = channel.call
-        source = call.source
-        channel.is_originated = application == "AppDial2" and channel is source
-        caller = source.half or source if source is not None else None  # a Local;1's other half runs the dialplan
-        if caller is channel or source is channel or (caller is not None and caller.bridge is not channel.bridge):
-            caller = None  # the caller is in no bridge while it rings, and in the same one later
-        leg = self.graph.begin_leg(channel, caller, "", now.at)
-        if channel.view.state == ChannelState.UP:
-            leg.rang_at = leg.began_at = channel.created_at
-            leg.ended_at = now.at
-            leg.status = "ANSWER"
-            call.picked_up[leg] = None
-        if channel.view.state in (ChannelState.RINGING, ChannelState.UP) or channel.is_originated:
-            yield from self._orient_by(call, channel, now)  # else its DialBegin may come
 
     def _booted(self, event: ServerBooted, at: float) -> Iterator[Fact]:
         """A server that was up for less time than a channel has lived restarted in between: the channel is gone."""
@@ -533,12 +494,3 @@ def _not_an_employee(call: Call, channel: Channel, now: Moment) -> Iterator[Fact
         return
     because = f"{channel.full_name} rang: no employee, since {evidence.value}"
     yield NotAnEmployee(call_id=call.id, at=now.at, because=because, channel=channel.full_name)
-
-
-def _because(event: ChannelEvent) -> str:
-    """The event in short, with the channel it is about."""
-    for name in ("dialled", "channel", "picker", "retriever", "parkee", "first", "transferer"):
-        about = getattr(event, name, None)
-        if about is not None:
-            return f"{event.event} {about.name}"
-    return event.event

@@ -23,7 +23,7 @@ from uac_trio.config.reader import ConfigError, Keys, Reader
 from uac_trio.config.tables import HOST, MAY_LACK_SECRET, ROUTE, SECRET, SERVE_TABLES, SERVER, TABLES
 from uac_trio.logs import LogSettings
 from uac_trio.outbox import OutboxError, OutboxSettings
-from uac_trio.outbox.opening import parse_url
+from uac_trio.outbox.opening import beside
 from uac_trio.recordings import HostSettings, RecordingsSettings
 from uac_trio.sender import SenderSettings
 from uac_trio.vtiger.account import Flavour, VtigerAccount
@@ -85,11 +85,11 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     responsible = _read(reader, "route", ResponsibleRules)
     http = _read(reader, "http", WebSettings)
     playback = _read(reader, "recordings", RecordingsSettings)
-    store = _read(reader, "store", OutboxSettings)
+    store = _read_store(reader)
     sender = _read(reader, "sender", SenderSettings)
     log = _read(reader, "log", LogSettings)
-    if store:
-        _check_store(reader, store)
+    if sender:
+        _check_authorities(reader, "sender", "ca_file", sender.ca_file)
     if playback and playback.cache:
         _check_cache(reader, playback.cache, recordings)
     if http and len(http.public_url) > LONGEST_PUBLIC_URL:
@@ -167,6 +167,8 @@ def _read_pbxes(
         route = _build(reader, "pbx", index, Route, {**_of(ROUTE, values), "pbx": name}, ROUTE)
         if route:
             _check_route(reader, index, route)
+        if server:
+            _check_authorities(reader, "pbx", "tls_ca", server.tls_ca, index)
         if server and route:
             servers.append(server)
             routes.append(route)
@@ -183,11 +185,7 @@ def _read_host(reader: Reader, index: int, pbx: str, values: Mapping[str, Any]) 
         return []
     secret = reader.secret("pbx", index, "recordings_secret")
     ca_file = values.get("ca_file")
-    try:
-        ssl.create_default_context(cafile=ca_file)
-    except OSError as why:
-        what = "holds no certificate" if isinstance(why, ssl.SSLError) else why.strerror or str(why)
-        reader.wrong("pbx", "recordings_ca", f"{ca_file}: {what}", index)
+    _check_authorities(reader, "pbx", "recordings_ca", ca_file, index)
     if secret is None or "url" not in values:
         return []
     return [HostSettings(pbx=pbx, url=values["url"], secret=secret, ca_file=ca_file)]
@@ -272,11 +270,27 @@ def _check_route(reader: Reader, index: int, route: Route) -> None:
             reader.wrong("pbx", "originate_variables", f"{why}, found {name} = {value!r}", index)
 
 
-def _check_store(reader: Reader, store: OutboxSettings) -> None:
+def _check_authorities(reader: Reader, table: str, key: str, ca_file: str | Path | None, index: int = 0) -> None:
+    """Is ``ca_file`` there, with certificates in it? None, the system's, is taken for right."""
+    if ca_file is None:
+        return
     try:
-        parse_url(store.url)
+        ssl.create_default_context(cafile=ca_file)
+    except OSError as why:
+        what = "holds no certificate" if isinstance(why, ssl.SSLError) else why.strerror or str(why)
+        reader.wrong(table, key, f"{ca_file}: {what}", index)
+
+
+def _read_store(reader: Reader) -> OutboxSettings | None:
+    """A relative file is one beside the configuration: every command has it, whatever directory it is started in."""
+    store = _read(reader, "store", OutboxSettings)
+    if store is None:
+        return None
+    try:
+        return attrs.evolve(store, url=beside(store.url, reader.path.absolute().parent))
     except OutboxError as why:
         reader.wrong("store", "url", str(why).removeprefix("[store] url "))
+        return None
 
 
 def _check_cache(reader: Reader, cache: str, recordings: Mapping[str, Sequence[str]]) -> None:
@@ -303,7 +317,10 @@ def _warnings(path: Path, data: Mapping[str, Any]) -> list[str]:
     warnings: list[str] = []
     tables = [data.get("vtiger", {}), data.get("route", {}), *data.get("pbx", [])]
     if any("secret" in table for table in tables) and path.stat().st_mode & stat.S_IROTH:
-        warnings.append(f"{path}: holds a secret and every user of this machine may read it; chmod 640 would stop that")
+        warnings.append(
+            f"{path}: holds a secret and every user of this machine may read it; put the secrets into files that only "
+            "root can read, and let secret_file name them (the systemd unit hands them on)"
+        )
     if not data.get("http", {}).get("public_url"):
         warnings.append(f"{path}: [http] public_url is not set, so vTiger is told no links to recordings")
     return warnings

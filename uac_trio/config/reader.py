@@ -129,7 +129,7 @@ class Reader:
         return values
 
     def _from_file(self, table: str, index: int, key: str, told: object) -> str | None:
-        if not isinstance(told, str):
+        if not isinstance(told, str) or "\0" in told:
             return None  # reported as a wrong value of its key
         directory = self.environ.get("CREDENTIALS_DIRECTORY", "")
         if told.startswith(CREDENTIALS) and not directory:
@@ -147,7 +147,7 @@ class Reader:
     def _secret_path(self, told: str, directory: str) -> Path:
         if told.startswith(CREDENTIALS):
             return Path(directory, told.removeprefix(CREDENTIALS))
-        if directory and os.sep not in told and Path(directory, told).exists():
+        if directory and os.sep not in told and _may_be_there(Path(directory, told)):
             return Path(directory, told)
         return self.path.parent / told
 
@@ -157,6 +157,14 @@ class Reader:
         several = isinstance(self.data.get(table), list) and len(self.data[table]) > 1
         named = f"[{table}]" if not several else f"[[{table}]] number {index + 1}"
         self.problems.append(f"{place}: {named}{' ' + key if key else ''}: {what}")
+
+
+def _may_be_there(path: Path) -> bool:
+    """True as well where it may not be seen: reading it says why."""
+    try:
+        return path.exists()
+    except OSError:
+        return True
 
 
 def find_lines(content: str) -> dict[tuple[str, int, str], int]:

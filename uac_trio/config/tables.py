@@ -10,6 +10,7 @@ from uac_trio.config.values import (
     absolute_path,
     absolute_paths,
     address_without_login,
+    agi_bind,
     bind,
     converter,
     country,
@@ -124,7 +125,7 @@ CLICK2CALL: Keys = {
 }
 
 RESPONSIBLE: Keys = {
-    "bind": Key(read=or_none(bind)),
+    "bind": Key(read=or_none(agi_bind)),
     "networks": Key(read=networks),
     "variable": Key(read=variable),
     "deadline_seconds": Key(read=seconds(0.1, 5)),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 import re
+import socket
 from collections.abc import Callable, Mapping, Sequence
-from ipaddress import IPv6Address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -174,6 +175,36 @@ def bind(value: object) -> str:
     except ValueError as why:
         raise WrongValueError(str(why)) from why
     return text(value)
+
+
+FREEPBX_AGI = 4573
+"""Where FreePBX's FastAGI server listens, on 127.0.0.1 (its ring groups and recordings on demand ask it)."""
+
+
+def agi_bind(value: object) -> str:
+    """For ``[route]``: an address at which FreePBX on the same machine does not listen."""
+    found = bind(value)
+    host, port = parse_bind(found)
+    if port == FREEPBX_AGI and _reaches_loopback(host):
+        raise WrongValueError(
+            f"another port than {FREEPBX_AGI} on this machine's own address, such as 127.0.0.1:4574: FreePBX's FastAGI "
+            f"server listens on 127.0.0.1:{FREEPBX_AGI}, and whichever starts second of the two does not work"
+        )
+    return found
+
+
+def _reaches_loopback(host: str) -> bool:
+    """Loopback, or every address of the machine."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        try:
+            address = IPv4Address(socket.inet_aton(host))  # 127.1, as getaddrinfo takes it
+        except OSError:
+            name = host.lower().rstrip(".")
+            return name in ("localhost", "ip6-localhost", "ip6-loopback") or name.startswith("localhost.")
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return mapped.is_loopback or mapped.is_unspecified
 
 
 def or_none(read: Read) -> Read:

@@ -3,7 +3,6 @@ never a number, a name or an extension."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 
 import attrs
@@ -35,7 +34,6 @@ VERDICTS = {
     Ruling.PARKED: "parked",
     Ruling.UNKNOWN: "unknown",
 }
-
 
 
 @attrs.define(eq=False)

@@ -26,6 +26,7 @@ import trio
 from uac_trio import __version__
 from uac_trio.agi_server import serve_agi
 from uac_trio.ami import LocalProtocolError, Originate
+from uac_trio.ami_client import AMIClient
 from uac_trio.config import Config
 from uac_trio.daemon.figures import CONTENT_TYPE, Figures
 from uac_trio.daemon.intake import Intake
@@ -39,11 +40,13 @@ from uac_trio.outbox.inspecting import count_recordings
 from uac_trio.recordings import Archive, AwaitedRecordings, open_archive
 from uac_trio.sender import Lookup, Sender, open_lookup, run_sender
 from uac_trio.vtiger.account import Flavour
-from uac_trio.vtiger.click2call import Dial, Originated
+from uac_trio.vtiger.click2call import FREEPBX_SKIPS_VOICEMAIL, Dial, Originated, skipping_voicemail
 from uac_trio.web import Click2Call, Health, Monitor, Playback, Routing, WrongSecrets, create_app, serve_web
 
 log = structlog.get_logger()
 
+DIALPLAN_TOLD_WITHIN = 1.0
+"""Seconds for which a click waits to know whether its PBX is a FreePBX; the user's CRM tab is blocked meanwhile."""
 COMMIT_WITHIN = 5.0
 """What the outbox is given for the last requests at a shutdown."""
 PARKED_SHOWN = 20
@@ -173,9 +176,10 @@ class _Daemon:
         client = self.intake.clients.get(dial.pbx)
         if client is None:
             return Originated.REFUSED  # not started yet
+        channel = await self._without_voicemail(client, dial)
         try:
             action = Originate(
-                channel=dial.channel,
+                channel=channel,
                 context=dial.context,
                 exten=dial.exten,
                 channel_id=dial.channel_id,
@@ -191,6 +195,20 @@ class _Daemon:
         if told.reason:
             log.warning("click2call.not_queued", pbx=dial.pbx, reason=told.reason)
         return Originated(told.outcome.value)
+
+    async def _without_voicemail(self, client: AMIClient, dial: Dial) -> str:
+        """The channel to call: on a FreePBX one behind which no mailbox answers in the employee's place."""
+        skipping = skipping_voicemail(dial.channel)
+        if not skipping:
+            return dial.channel
+        is_freepbx = await client.has_context(FREEPBX_SKIPS_VOICEMAIL, DIALPLAN_TOLD_WITHIN)
+        if is_freepbx:
+            log.info("click2call.voicemail_skipped", pbx=dial.pbx, channel=skipping)
+            return skipping
+        if is_freepbx is None:
+            hint = f"on FreePBX set originate_channel to Local/{{extension}}@{FREEPBX_SKIPS_VOICEMAIL}"
+            log.warning("click2call.voicemail_may_answer", pbx=dial.pbx, channel=dial.channel, hint=hint)
+        return dial.channel
 
     def _is_connected(self, pbx: str) -> bool:
         client = self.intake.clients.get(pbx)

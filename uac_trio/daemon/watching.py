@@ -15,10 +15,10 @@ import attrs
 import structlog
 
 from uac_trio.calls.call import Direction
-from uac_trio.calls.participation import Role
 from uac_trio.calls.fact import (
     CallBegan,
     CallEnded,
+    CallerQueued,
     CallMerged,
     CallTransferred,
     Fact,
@@ -27,9 +27,9 @@ from uac_trio.calls.fact import (
     ParticipationAnswered,
     ParticipationBegan,
     ParticipationEnded,
-    CallerQueued,
 )
 from uac_trio.calls.outcome import Outcome
+from uac_trio.calls.participation import Role
 from uac_trio.daemon.figures import Figures
 from uac_trio.outbox import OutboxRow
 from uac_trio.vtiger.click2call import Dial, Originated
@@ -121,7 +121,7 @@ class WatchedCall:
         for share in reversed(self.shares):
             if share.extension == fact.extension and share.began_at == fact.began_at:
                 return share
-        share = Share(extension=fact.extension, part=fact.role, began_at=fact.began_at)
+        share = Share(extension=fact.extension, role=fact.role, began_at=fact.began_at)
         self.shares.append(share)
         return share
 

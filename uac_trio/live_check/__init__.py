@@ -3,7 +3,7 @@
 - finding.py: Finding, and how one is said to people
 - pbx.py: each PBX: connection, login, rights, settings, clock
 - crm.py: the CRM's callback, its secret, its flavour, its clock
-- here.py: this machine: store, recordings, HTTP address
+- here.py: this machine: store, recordings, addresses for HTTP and FastAGI
 - looking.py: all of it at once, within a time
 """
 

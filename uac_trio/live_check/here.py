@@ -1,4 +1,4 @@
-"""This machine: the store, the recordings, the address for HTTP, and as whom we look."""
+"""This machine: the store, the recordings, the addresses for HTTP and FastAGI, and as whom we look."""
 
 from __future__ import annotations
 
@@ -15,16 +15,19 @@ from urllib.parse import urlsplit
 
 import trio
 
+from uac_trio.agi import set_variable
 from uac_trio.config import Config
 from uac_trio.live_check.finding import Findings
 from uac_trio.logs import mask_text
 from uac_trio.outbox import OutboxError, OutboxSettings
 from uac_trio.outbox.inspecting import StoreLook, inspect_store
 from uac_trio.recordings import HostSettings, RecordingsBusyError, open_host
-from uac_trio.recordings.converting import find_tool
+from uac_trio.recordings.converting import find_tool, try_tool
 from uac_trio.sender import SenderSettings, ask_once
+from uac_trio.socket_errors import socket_reason
 from uac_trio.vtiger.account import VtigerAccount
 from uac_trio.vtiger.reply import Reply
+from uac_trio.vtiger.responsible import ResponsibleRules
 from uac_trio.web import WebSettings, parse_bind
 
 LITTLE, ALMOST_NONE = 1 << 30, 100 << 20
@@ -33,6 +36,8 @@ OLD = 300.0
 """Seconds after which a request that waits is worth a word."""
 HEALTH_WITHIN = 3.0
 """Seconds that whoever has our address is given to say who he is."""
+CONVERTS_WITHIN = 5.0
+"""Seconds that the converter is given for a second of silence."""
 SAMPLE = 200
 """Files looked at to see whether recordings may be read."""
 
@@ -101,7 +106,7 @@ async def check_recordings(config: Config, now: Callable[[], float], findings: F
         )
     if not (roots or far):
         return
-    _converter(config, findings)
+    await _converter(config, findings)
     store = Path(config.store.url.removeprefix("sqlite:///")) if config.store.url.startswith("sqlite") else Path()
     _cache(Path(config.playback.cache or store.parent / "recordings-cache"), findings)
 
@@ -153,11 +158,17 @@ def _some_files(root: str) -> Iterator[str]:
                 return
 
 
-def _converter(config: Config, findings: Findings) -> None:
+async def _converter(config: Config, findings: Findings) -> None:
     wanted, form = config.playback.converter, config.playback.format
     tool = find_tool(wanted)
     if tool:
-        findings.ok(f"what browsers cannot play is converted by {tool}")
+        if why := await try_tool(tool, form, CONVERTS_WITHIN):
+            findings.problem(
+                f"{tool} does not convert a second of silence to {form}: {why}; recordings that browsers cannot play "
+                "go out as they are"
+            )
+        else:
+            findings.ok(f"what browsers cannot play is converted by {tool}; a second of silence was")
     elif wanted not in ("", "auto"):
         findings.problem(f"[recordings] converter {wanted} is not there or cannot be run: originals go out as they are")
     elif form != "wav":
@@ -195,20 +206,35 @@ async def check_http(settings: WebSettings, now: Callable[[], float], findings: 
         await _public(settings, host, findings)
 
 
+def _not_bound(key: str, bind: str, why: OSError) -> str:
+    """Why ``bind``, the value of ``key``, cannot be listened on; "": another program listens there."""
+    reason = why.errno or next((error.errno for error in _causes(why) if error.errno), None)
+    if reason == errno.EADDRNOTAVAIL:
+        return f"{key} {bind}: this machine has no such address; 0.0.0.0:{parse_bind(bind)[1]} is every one"
+    if reason == errno.EACCES:
+        return f"{key} {bind}: this user may not listen on a port below 1024"
+    return "" if reason == errno.EADDRINUSE else f"{key} {bind}: {socket_reason(why)}"
+
+
+def _in_use(key: str, bind: str) -> str:
+    return (
+        f"{bind} is in use by another program (`ss -ltnp 'sport = :{parse_bind(bind)[1]}'` names it): "
+        f"end it, or set another port in {key}"
+    )
+
+
+def _reached(host: str) -> str:
+    """Where a server on this machine that listens on ``host`` is reached."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
 async def _taken(
     settings: WebSettings, host: str, port: int, why: OSError, now: Callable[[], float], findings: Findings
 ) -> None:
-    reason = why.errno or next((error.errno for error in _causes(why) if error.errno), None)
-    if reason == errno.EADDRNOTAVAIL:
-        findings.problem(f"[http] bind {settings.bind}: this machine has no such address; 0.0.0.0:{port} is every one")
+    if words := _not_bound("[http] bind", settings.bind, why):
+        findings.problem(words)
         return
-    if reason == errno.EACCES:
-        findings.problem(f"[http] bind {settings.bind}: this user may not listen on a port below 1024")
-        return
-    if reason != errno.EADDRINUSE:
-        findings.problem(f"[http] bind {settings.bind}: {why}")
-        return
-    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    reached = _reached(host)
     url = f"http://{f'[{reached}]' if ':' in reached else reached}:{port}/healthz"
     nobody = VtigerAccount(url=url, secret="-")  # noqa: S106  a GET tells no secret
     reply = await ask_once(
@@ -220,10 +246,7 @@ async def _taken(
         else:
             findings.problem(f"{settings.bind} is in use by a daemon of ours, which is not well: see {url}")
     else:
-        findings.problem(
-            f"{settings.bind} is in use by another program (`ss -ltnp 'sport = :{port}'` names it): "
-            "end it, or set another port in [http] bind"
-        )
+        findings.problem(_in_use("[http] bind", settings.bind))
 
 
 def _causes(error: BaseException) -> Iterator[OSError]:
@@ -240,8 +263,8 @@ async def _public(settings: WebSettings, host: str, findings: Findings) -> None:
         found = await trio.socket.getaddrinfo(name, parts.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as why:
         findings.problem(
-            f"[http] public_url {settings.public_url}: this machine's resolver does not know {name} ({why}), "
-            "nor does the CRM's, probably: links to recordings begin with it"
+            f"[http] public_url {settings.public_url}: this machine's resolver does not know {name} "
+            f"({socket_reason(why)}), nor does the CRM's, probably: links to recordings begin with it"
         )
         return
     addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
@@ -258,6 +281,44 @@ def _is_loopback(address: str) -> bool:
         return ip_address(address).is_loopback
     except ValueError:
         return address == "localhost"
+
+
+# -- FastAGI ----------------------------------------------------------------------------------------------------------
+
+
+async def check_agi(rules: ResponsibleRules, findings: Findings) -> None:
+    """The address of ``[route] bind``: is it free, or has a daemon of ours it?"""
+    host, port = parse_bind(rules.bind)
+    try:
+        for listener in await trio.open_tcp_listeners(port, host=host):
+            await listener.aclose()
+    except OSError as why:
+        if words := _not_bound("[route] bind", rules.bind, why):
+            findings.problem(words)
+        elif await _answers_as_we_do(_reached(host), port, rules.variable):
+            findings.ok(f"{rules.bind} is in use by a daemon of ours, which answers FastAGI")
+        else:
+            findings.problem(_in_use("[route] bind", rules.bind))
+    else:
+        findings.ok(f"{rules.bind} is free for FastAGI; the daemon does not run, or elsewhere")
+
+
+async def _answers_as_we_do(host: str, port: int, variable: str) -> bool:
+    """Asked about a caller without a number, which is answered at once and without the CRM."""
+    question = f"agi_request: agi://{host}/route\nagi_network_script: route\nagi_callerid: unknown\n\n"
+    expected = set_variable(variable, "")
+    answer = b""
+    with trio.move_on_after(HEALTH_WITHIN):
+        try:
+            async with await trio.open_tcp_stream(host, port) as stream:
+                await stream.send_all(question.encode())
+                while len(answer) < len(expected) and (more := await stream.receive_some(len(expected))):
+                    answer += more
+                if answer == expected:
+                    await stream.send_all(b"200 result=1\n")
+        except (OSError, trio.BrokenResourceError):
+            pass  # whoever it is does not speak to us, which the answer shows
+    return answer == expected
 
 
 # -- user -------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import trio
 from uac_trio.config import Config
 from uac_trio.live_check.crm import check_crm
 from uac_trio.live_check.finding import Findings
-from uac_trio.live_check.here import check_http, check_recordings, check_store, check_user
+from uac_trio.live_check.here import check_agi, check_http, check_recordings, check_store, check_user
 from uac_trio.live_check.pbx import check_pbx
 
 WITHIN = 14.0
@@ -36,6 +36,8 @@ async def look(config: Config, *, now: Callable[[], float], within: float = WITH
         (Findings("HTTP"), partial(check_http, config.http, now)),
         (Findings("user"), check_user),
     ]
+    if config.responsible.bind:
+        parts.insert(-1, (Findings("FastAGI"), partial(check_agi, config.responsible)))
     async with trio.open_nursery() as nursery:
         for findings, check in parts:
             nursery.start_soon(_look_at, findings, check, within)

@@ -34,9 +34,10 @@ from uac_trio.ami import (
     ShowDialPlan,
     md5_key,
 )
-from uac_trio.ami_client import AMIServer, open_stream
+from uac_trio.ami_client import NO_EXTENSION, AMIServer, open_stream
 from uac_trio.live_check.finding import Findings
-from uac_trio.vtiger.click2call import Route
+from uac_trio.socket_errors import socket_reason
+from uac_trio.vtiger.click2call import FREEPBX_SKIPS_VOICEMAIL, Route, skipping_voicemail
 
 CONNECTS_WITHIN = 5.0
 ANSWERS_WITHIN = 4.0
@@ -60,9 +61,6 @@ CANNOT_DO_WITHOUT = ("call", "cdr")
 
 TOO_MUCH = ("Command", "UpdateConfig", "ModuleLoad", "Reload")
 """Actions with which whoever learns the secret takes over the machine, or at least the PBX."""
-
-NOBODY = "uac-trio-check"
-"""An extension that no dialplan has."""
 
 _LOG_IN = "the connector cannot log in until that is changed"
 _VERSION = re.compile(r"(?:^|[^\d.])(\d{1,2})\.\d")
@@ -135,7 +133,7 @@ class _told_in_words:  # noqa: N801  a context manager, used like a function
             case trio.TooSlowError():
                 raise _TalkError(self._too_slow) from error
             case trio.BrokenResourceError():
-                raise _TalkError(f"the connection broke: {error.__cause__ or error}") from error
+                raise _TalkError(f"the connection broke: {socket_reason(error)}") from error
             case RemoteProtocolError():
                 raise _TalkError(f"it does not speak AMI: {error}") from error
             case _:
@@ -171,8 +169,9 @@ async def _connected(server: AMIServer, findings: Findings) -> trio.abc.Stream |
         )
     except ssl.SSLError as why:
         findings.problem(
-            f"TLS with {where} fails: {why}; is this the port of tlsbindaddr in manager.conf, is its certificate made "
-            f"out to {server.tls_name or server.host} (else set tls_name), and signed by an authority of tls_ca?"
+            f"TLS with {where} fails: {socket_reason(why)}; is this the port of tlsbindaddr in manager.conf, is its "
+            f"certificate made out to {server.tls_name or server.host} (else set tls_name), and signed by an authority "
+            "of tls_ca?"
         )
     except (OSError, UnicodeError) as why:
         findings.problem(_unreachable(server, where, why))
@@ -188,7 +187,7 @@ def _unreachable(server: AMIServer, where: str, why: Exception) -> str:
         )
     if reasons & {errno.EHOSTUNREACH, errno.ENETUNREACH}:
         return f"there is no route to {where}: check host, network and VPN"
-    said = next((str(error) for error in reversed(list(_chain(why))) if str(error)), type(why).__name__)
+    said = socket_reason(why) or type(why).__name__
     if any("Name or service" in str(error) or "resolution" in str(error) for error in _chain(why)):
         return f"the name {server.host} is not known to this machine's resolver: {said}"
     return f"cannot connect to {where}: {said}"
@@ -295,17 +294,36 @@ async def _rights(talk: _Talk, server: AMIServer, route: Route | None, allowed: 
             "without it every click on a number fails ([click2call] enabled = false turns them off)"
         )
     elif route is not None and "ShowDialPlan" in allowed:
-        answer = await talk.ask(ShowDialPlan(context=route.context, exten=NOBODY))
+        answer = await talk.ask(ShowDialPlan(context=route.context, exten=NO_EXTENSION))
         if "context" in answer.text and not answer.success:
             findings.problem(
                 f"the dialplan has no context {route.context}, into which clicks are to go: set originate_context"
             )
         else:
             findings.ok(f"clicks may be dialled, and their context {route.context} exists")
+        await _voicemail(talk, route, findings)
     if excess := [name for name in TOO_MUCH if name in allowed]:
         findings.warn(
             f"user {server.username} may do more than we need ({', '.join(excess)}), so whoever learns his secret can "
             "take over the PBX: write = originate,reporting is enough"
+        )
+
+
+async def _voicemail(talk: _Talk, route: Route, findings: Findings) -> None:
+    """Whether FreePBX's mailbox answers a click in the employee's place."""
+    skips = FREEPBX_SKIPS_VOICEMAIL
+    leads_there = f"@{skips}" in route.channel
+    if not leads_there and not skipping_voicemail(route.channel):
+        return
+    answer = await talk.ask(ShowDialPlan(context=skips, exten=NO_EXTENSION))
+    is_missing = "context" in answer.text and not answer.success
+    if leads_there and is_missing:
+        findings.problem(f"the dialplan has no context {skips}, which originate_channel leads into: is it a FreePBX?")
+    elif not leads_there and not is_missing:
+        findings.warn(
+            f"it is a FreePBX, where a mailbox behind {route.channel} would answer in the employee's place and the "
+            f"customer be called: clicks take {skips} instead; write originate_channel = "
+            f'"{skipping_voicemail(route.channel)}"'
         )
 
 

@@ -10,6 +10,7 @@ from uac_trio.outbox.opening import OutboxError, OutboxSettings
 from uac_trio.outbox.outbox import Outbox, open_outbox
 from uac_trio.outbox.recordings import NewRecording, RecordingRow, RecordingRows, RecordingState
 from uac_trio.outbox.rows import (
+    PROBABLY_DELIVERED,
     Delivered,
     OpenParticipation,
     OutboxRow,
@@ -22,6 +23,7 @@ from uac_trio.outbox.rows import (
 )
 
 __all__ = [
+    "PROBABLY_DELIVERED",
     "Delivered",
     "Forgotten",
     "JournalRows",

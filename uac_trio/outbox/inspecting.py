@@ -14,7 +14,16 @@ import trio
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from uac_trio.outbox.opening import SQLITE, OutboxError, OutboxSettings, in_words, parse_url, shown
+from uac_trio.outbox.opening import (
+    INSTALL_DRIVER,
+    SQLITE,
+    OutboxError,
+    OutboxSettings,
+    in_words,
+    is_there,
+    parse_url,
+    shown,
+)
 from uac_trio.outbox.outbox import Outbox
 from uac_trio.outbox.rows import OutboxStatistics, ParkedRow
 from uac_trio.outbox.tables import VERSION_TABLE, recording, request
@@ -58,7 +67,7 @@ def _looked_at(settings: OutboxSettings) -> tuple[StoreLook, sa.Engine | None]:
     file = Path(str(url.database)).absolute() if url.drivername == SQLITE else None
     newest = str(ScriptDirectory(str(_MIGRATIONS)).get_current_head())
     look = StoreLook(where=shown(url), file=file, exists=True, newest=newest)
-    if file is not None and not file.exists():
+    if file is not None and not is_there(url):
         if not os.access(file.parent, os.W_OK | os.X_OK):
             there = "cannot be written by this user" if file.parent.exists() else "does not exist"
             raise OutboxError(f"outbox {shown(url)}: its directory {file.parent} {there}")
@@ -72,7 +81,7 @@ def _engine(url: sa.URL, file: Path | None, settings: OutboxSettings) -> sa.Engi
         try:
             return sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": 5})
         except ModuleNotFoundError as error:
-            raise OutboxError(f"[store] url {shown(url)}: run: pip install 'uac-trio[postgresql]'") from error
+            raise OutboxError(f"[store] url {shown(url)}: {INSTALL_DRIVER}") from error
 
     def connect() -> sqlite3.Connection:
         path = f"file:{quote(str(file))}?mode=rw"  # never made here

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from uac_trio.outbox.dialect import CHUNK, LEASE_LOCK, lock
 from uac_trio.outbox.requests import BEGINS, hangup_of
-from uac_trio.outbox.rows import Delivered, OutboxRow, Outcome, Parked, Retry, Unknown
+from uac_trio.outbox.rows import PROBABLY_DELIVERED, Delivered, OutboxRow, Outcome, Parked, Retry, Unknown
 from uac_trio.outbox.tables import State, request
 from uac_trio.vtiger.reply import repeatable
 from uac_trio.vtiger.request import Step
@@ -35,7 +35,7 @@ def lease(
     lock(connection, LEASE_LOCK, shared=True)
     _end_leases(connection, now)
     _set_moot_aside(connection, now)
-    due = _heads().where(request.c.next_try_at <= now)
+    due = _due(now)
     # Named one by one, for no planner finds them among an outage's backlog by conditions as wide as these.
     newest = list(
         connection.scalars(
@@ -108,6 +108,17 @@ def settle(connection: sa.Connection, row: OutboxRow, outcome: Outcome, now: flo
     return settled.rowcount == 1
 
 
+def begins_delivered(connection: sa.Connection) -> list[tuple[str, bool]]:
+    believed = request.c.reason.startswith(PROBABLY_DELIVERED).label("believed")
+    rows = connection.execute(
+        sa.select(request.c.extension, believed)
+        .where(request.c.state == State.DELIVERED, request.c.step == Step.DIAL_BEGIN.value)
+        .group_by(request.c.extension, believed)
+        .order_by(sa.func.max(request.c.id))
+    )
+    return [(extension, bool(is_believed)) for extension, is_believed in rows]
+
+
 def next_wake(connection: sa.Connection, now: float) -> float | None:
     first = connection.scalar(
         _heads().with_only_columns(request.c.next_try_at).order_by(request.c.next_try_at).limit(1)
@@ -117,6 +128,15 @@ def next_wake(connection: sa.Connection, now: float) -> float | None:
     )
     times = [max(at, now) for at in (first, lease_ends) if at is not None]
     return min(times, default=None)
+
+
+def _due(now: float) -> sa.Select[Any]:
+    """The heads that may be sent now.
+
+    Whether a row is moot is looked up in this same statement: each statement of PostgreSQL (READ COMMITTED) sees what
+    others have committed by then, so ``_set_moot_aside`` may have missed it.
+    """
+    return _heads().where(request.c.next_try_at <= now, _moot_by(request).is_(None))
 
 
 def _heads() -> sa.Select[Any]:
@@ -166,13 +186,17 @@ def _end_leases(connection: sa.Connection, now: float) -> None:
         )
 
 
-def _set_moot_aside(connection: sa.Connection, now: float) -> None:
+def _moot_by(row: sa.FromClause) -> sa.ScalarSelect[Any]:
+    """The request in the outbox after which ``row`` is not worth sending; looked up row by row, as in _heads."""
     later = request.alias("later")
-    there = sa.select(later.c.id).where(later.c.key == request.c.moot_after).correlate(request).scalar_subquery()
+    return sa.select(later.c.id).where(later.c.key == row.c.moot_after).correlate(row).scalar_subquery()
+
+
+def _set_moot_aside(connection: sa.Connection, now: float) -> None:
     query = sa.select(request.c.id).where(
         request.c.state == State.WAITING,
         request.c.moot_after > "",  # SQLite does not search an index for IS NOT NULL
-        there.is_not(None),  # row by row, as in _heads
+        _moot_by(request).is_not(None),
     )
     full = True
     while full:

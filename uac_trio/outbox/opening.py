@@ -10,6 +10,7 @@ import os
 import re
 import sqlite3
 import stat
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -35,6 +36,9 @@ _MIGRATION_LOCK = 0x0AC_0001  # PostgreSQL advisory lock: connectors that start 
 _alembic_is_global = threading.Lock()  # its ``context`` is one per process
 
 
+INSTALL_DRIVER = f"run: {sys.executable} -m pip install 'psycopg[binary]'"
+
+
 class OutboxError(Exception):
     """The outbox's database cannot be used (now). The text says which, why and what to do; it holds no password.
 
@@ -44,7 +48,7 @@ class OutboxError(Exception):
 
 @attrs.frozen(kw_only=True)
 class OutboxSettings:
-    url: str = attrs.field(default="sqlite:///connector.db")
+    url: str = attrs.field(default="sqlite:////var/lib/uac-trio/connector.db")
     """``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql+psycopg://user:password@host/database``."""
     busy_timeout: float = attrs.field(default=5.0, validator=attrs.validators.gt(0))
     """Seconds to wait for a database file that another program has locked."""
@@ -68,7 +72,17 @@ def parse_url(text: str) -> sa.URL:
         raise OutboxError(f"[store] url {shown(url)}: {url.drivername} is not supported; {expected}")
     if url.drivername == SQLITE and (not url.database or url.database.startswith((":memory:", "file:"))):
         raise OutboxError("[store] url must name a file, since the outbox has to outlive us: sqlite:///connector.db")
+    if url.drivername == SQLITE and url.host:
+        raise OutboxError(f"[store] url {shown(url)}: a file has three slashes before its path, sqlite:///connector.db")
     return url
+
+
+def beside(text: str, directory: Path) -> str:
+    """The address ``text``, a relative file of SQLite as one of ``directory``. Raises OutboxError."""
+    url = parse_url(text)
+    if url.drivername != SQLITE:
+        return text
+    return str(url.set(database=str(directory / str(url.database))))
 
 
 def open_engine(settings: OutboxSettings, *, create: bool = True) -> sa.Engine:
@@ -77,7 +91,7 @@ def open_engine(settings: OutboxSettings, *, create: bool = True) -> sa.Engine:
     Without ``create`` a file that is not there is not made.
     """
     url = parse_url(settings.url)
-    if not create and url.drivername == SQLITE and not Path(str(url.database)).exists():
+    if not create and url.drivername == SQLITE and not is_there(url):
         raise OutboxError(
             f"outbox {shown(url)}: no such file; it is made by the first uac-trio run of this [store] url"
         )
@@ -88,6 +102,14 @@ def open_engine(settings: OutboxSettings, *, create: bool = True) -> sa.Engine:
         engine.dispose()
         raise
     return engine
+
+
+def is_there(url: sa.URL) -> bool:
+    """Whether SQLite's file is. Raises OutboxError if that may not be seen."""
+    try:
+        return Path(str(url.database)).exists()
+    except OSError as error:
+        raise OutboxError(explain(url, error)) from error
 
 
 def make_ready(engine: sa.Engine, settings: OutboxSettings) -> None:
@@ -134,7 +156,7 @@ def _postgresql_engine(url: sa.URL, settings: OutboxSettings) -> sa.Engine:
         )
     except ModuleNotFoundError as error:
         raise OutboxError(
-            f"[store] url {shown(url)}: the PostgreSQL driver is not installed; run: pip install 'uac-trio[postgresql]'"
+            f"[store] url {shown(url)}: the PostgreSQL driver is not installed; {INSTALL_DRIVER}"
         ) from error
 
     @sa.event.listens_for(engine, "connect")
@@ -235,13 +257,15 @@ def in_words(engine: sa.Engine) -> Iterator[None]:
 def explain(url: sa.URL, error: Exception) -> str:
     """One line for an administrator. Never the statement's parameters, which are personal data."""
     cause = error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig is not None else error
-    said = str(cause).strip().partition("\n")[0]
+    said = str(cause).partition("(Background on this error")[0].strip().partition("\n")[0]
     if url.password:
         said = said.replace(str(url.password), "***")
     if isinstance(cause, FileNotFoundError):
         said, advice = "no such directory", "create it, or name another file in [store] url"
     elif isinstance(cause, PermissionError):
-        said, advice = "permission denied", "this user must be able to write the file and its directory"
+        said, advice = "permission denied", "run this as root, or let this user write the file and its directory"
+    elif isinstance(cause, OSError) and cause.strerror:
+        said, advice = cause.strerror, "name another file in [store] url"
     elif url.drivername == SQLITE:
         advice = next((words for pattern, words in _SQLITE_WORDS if re.search(pattern, said)), "")
     elif isinstance(cause, sa.exc.TimeoutError):

@@ -133,6 +133,11 @@ class Outbox:
         """
         return await self._write(leasing.lease, now, limit, owner, lease_seconds, begun)
 
+    async def begins_delivered(self) -> list[tuple[str, bool]]:
+        """(extension, whether it was only probably delivered) of DialBegins that are kept: each pair once, in the order
+        of their latest rows."""
+        return await self._read(leasing.begins_delivered)
+
     async def settle(self, row: OutboxRow, outcome: Outcome, now: float) -> bool:
         """Record what became of a leased row. False: the lease had run out and somebody else has taken it."""
         return await self._write(leasing.settle, row, outcome, now)

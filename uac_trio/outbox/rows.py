@@ -27,10 +27,14 @@ class OutboxRow:
     created_at: float
 
 
+PROBABLY_DELIVERED = "probably delivered: "
+"""How the reason of a row begins that the CRM answered with an error and that was taken for written."""
+
+
 @attrs.frozen(kw_only=True)
 class Delivered:
     reason: str = ""
-    """What an administrator should know of it, such as "probably delivered"."""
+    """What an administrator should know of it."""
 
 
 @attrs.frozen(kw_only=True)

@@ -22,7 +22,7 @@ from uac_trio.recordings.cache import Cache
 from uac_trio.recordings.directories import Directories, NearFile
 from uac_trio.recordings.place import RecordingFile, RecordingsBusyError
 from uac_trio.recordings.settings import RecordingsSettings
-from uac_trio.recordings.sound import TARGETS, Sound, Target, command
+from uac_trio.recordings.sound import SOUNDS, TARGETS, Sound, Target, command
 
 log = structlog.get_logger()
 
@@ -114,9 +114,8 @@ class Converter:
             said += str(why).encode(errors="replace")
         finally:
             part.unlink(missing_ok=True)
-        reason = f"took longer than {self.settings.convert_seconds:g} s" if code is None and not said else ""
-        words = said.decode(errors="replace").strip()
-        log.error("recordings.not_converted", file=source.name, by=self.tool, code=code, reason=reason or words)
+        reason = _why_not_converted(code, said, self.settings.convert_seconds)
+        log.error("recordings.not_converted", file=source.name, by=self.tool, code=code, reason=reason)
         return False
 
     @asynccontextmanager
@@ -141,6 +140,52 @@ class Converter:
                 at += len(piece)
             os.lseek(file.fileno(), 0, os.SEEK_SET)
             yield file.fileno()
+
+
+def _why_not_converted(code: int | None, said: bytearray, within: float) -> str:
+    """``code``: the child's exit code, negative for a signal; None: it was not run, or not to its end."""
+    words = said.decode(errors="replace").strip()
+    if code is None:
+        return words or f"took longer than {within:g} s"
+    if code < 0:
+        words = f": {words}" if words else ""
+        return f"was killed by {_signal_name(-code)}{_SUSPECTS.get(-code, '')}{words}"
+    return words or f"ended with code {code} and without a word"
+
+
+_SUSPECTS: dict[int, str] = {
+    signal.SIGSYS: ", for a system call that is forbidden here (SystemCallFilter= of the systemd unit)",
+    signal.SIGKILL: ", perhaps for want of memory (MemoryMax= of the systemd unit)",
+}
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
+
+
+async def try_tool(tool: str, form: str, within: float) -> str:
+    """Convert a second of silence to ``form`` of ``[recordings] format``. Returns why that fails, "" if it does not."""
+    sound, target = SOUNDS["ulaw"], TARGETS[form]
+    said = bytearray()
+    code: int | None = None
+    with tempfile.TemporaryDirectory(prefix="uac-trio-") as folder, tempfile.TemporaryFile() as silence:
+        silence.write(b"\xff" * 8000)
+        silence.seek(0)
+        out = os.path.join(folder, f"silence{target.suffix}")
+        arguments = command(tool, sound, target, out)
+        if arguments is None:
+            return f"{os.path.basename(tool)} cannot make {form}"
+        try:
+            with trio.move_on_after(within):
+                code = await _run_child(arguments, silence.fileno(), said)
+        except OSError as why:
+            said += str(why.strerror or why).encode()
+        if code == 0:
+            return "" if os.listdir(folder) else "ended well and wrote nothing"
+    return _why_not_converted(code, said, within)
 
 
 def _write_all(fd: int, piece: bytes) -> None:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import attrs
 import structlog
 
-from uac_trio.http_client import HTTPClient, HTTPReply, NoReplyError, NotSentError, open_http_client
+from uac_trio.http_client import HTTPClient, HTTPReply, NoReplyError, NotSentError, UntrustedError, open_http_client
 from uac_trio.recordings import wire
 from uac_trio.recordings.finding import NO_FILE, RecordingKeptError, RecordingMissingError
 from uac_trio.recordings.place import Look, RecordingsBusyError, Wanted
@@ -166,6 +166,8 @@ class RecordingsHost:
             reply = await self._client.post(
                 self.settings.url + path, body, headers, most=most, within=CONNECT_WITHIN + ANSWER_WITHIN
             )
+        except UntrustedError as why:
+            raise self._failed(f"{why}; recordings_ca can name its authority") from why
         except NotSentError as why:
             raise self._failed(f"no connection ({why}); does uac-trio serve-recordings run there?") from why
         except NoReplyError as why:

@@ -9,8 +9,9 @@ from urllib.parse import urlencode
 
 import attrs
 
-from uac_trio.http_client import HTTPClient, HTTPReply, NoReplyError, NotSentError, open_http_client
+from uac_trio.http_client import HTTPClient, HTTPReply, NoReplyError, NotSentError, UntrustedError, open_http_client
 from uac_trio.sender.gate import SenderSettings
+from uac_trio.socket_errors import socket_reason
 from uac_trio.vtiger.account import VtigerAccount
 from uac_trio.vtiger.reply import Failure, NoReply, Reply, retry_after_seconds
 
@@ -43,6 +44,8 @@ class CRMClient:
         host, secret = self._account.host, self._account.secret
         try:
             reply = await ask(most=MAX_BODY, within=self._within)
+        except UntrustedError as why:
+            return NoReply(failure=Failure.NOT_SENT, detail=f"{host}: {why}; [sender] ca_file can name its authority")
         except NotSentError as why:
             return NoReply(failure=Failure.NOT_SENT, detail=f"{host}: {why}")
         except NoReplyError as why:
@@ -82,4 +85,4 @@ async def ask_once(
         async with open_client(account, settings, now=lambda: now) as client:
             return await (client.get() if form is None else client.post(form))
     except OSError as error:  # ca_file cannot be read, or holds no certificate (ssl.SSLError)
-        return NoReply(failure=Failure.NOT_SENT, detail=f"[sender] ca_file {settings.ca_file}: {error}")
+        return NoReply(failure=Failure.NOT_SENT, detail=f"[sender] ca_file {settings.ca_file}: {socket_reason(error)}")

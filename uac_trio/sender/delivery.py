@@ -10,18 +10,30 @@ import platform
 import random
 import secrets
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import assert_never
 
 import attrs
 import structlog
 import trio
 
-from uac_trio.outbox import Delivered, Outbox, OutboxError, OutboxRow, Outcome, Parked, Retry, Unknown
+from uac_trio.outbox import (
+    PROBABLY_DELIVERED,
+    Delivered,
+    Outbox,
+    OutboxError,
+    OutboxRow,
+    Outcome,
+    Parked,
+    Retry,
+    Unknown,
+)
 from uac_trio.sender.client import CRMClient, open_client
 from uac_trio.sender.gate import Gate, SenderSettings, backoff
 from uac_trio.vtiger.account import VtigerAccount
-from uac_trio.vtiger.reply import Ruling, Verdict, judge, repeatable
+from uac_trio.vtiger.reply import Reply, Ruling, Verdict, judge, repeatable
 from uac_trio.vtiger.request import Step
+from uac_trio.vtiger.server_errors import ServerErrors
 
 log = structlog.get_logger()
 
@@ -90,7 +102,10 @@ class Sender:
     _begun: dict[str, None] = attrs.field(factory=dict, init=False)
     """Calls that were just told something and may have more to tell, the latest last; they keep their turn."""
     _woken: trio.Event = attrs.field(factory=trio.Event, init=False)
-    _usual_500: bool = attrs.field(default=False, init=False)
+    _errors: ServerErrors = attrs.field(
+        default=attrs.Factory(lambda self: ServerErrors(self.account.flavour), takes_self=True), init=False
+    )
+    _has_history: bool = attrs.field(default=False, init=False)
     _outbox_fails: int = attrs.field(default=0, init=False)
 
     def wake_nowait(self) -> None:
@@ -128,6 +143,7 @@ class Sender:
             closed = self._gate.trouble is not None and not self._scopes
             return self._gate.until - now if closed else _IDLE_POLL
         try:
+            await self._read_history()
             rows = await self.outbox.lease(now, free, self._owner, self.settings.lease_seconds, tuple(self._begun))
         except OutboxError as error:
             return self._outbox_failed(error)
@@ -144,6 +160,13 @@ class Sender:
             return self._outbox_failed(error)
         self._outbox_works()
         return _IDLE_POLL if wake is None else min(wake - now, _IDLE_POLL)
+
+    async def _read_history(self) -> None:
+        """What the CRM answered to earlier runs, and to other connectors on this store: an outage may be under way."""
+        if not self._has_history:
+            for extension, believed in await self.outbox.begins_delivered():
+                self._errors.settled("", Step.DIAL_BEGIN, extension, believed=believed)
+            self._has_history = True
 
     async def _deliver(self, client: CRMClient, row: OutboxRow, scope: trio.CancelScope) -> None:
         try:
@@ -171,11 +194,27 @@ class Sender:
         trouble = self._gate.trouble
         if trouble is not None and trouble.ruling is Ruling.AWAY and not repeatable(row.step):
             # This one has only one chance: see whether anybody is there by a request that changes nothing.
-            there = judge(Step.HANGUP, await client.post(_PROBE), attempt=1)
-            if there.ruling not in (Ruling.AUTH_FAILED, Ruling.DELIVERED):
-                return attrs.evolve(there, ruling=Ruling.AWAY)
+            there = await self._probe(client)
+            if there.ruling is not Ruling.DELIVERED:
+                return there
         answer = await client.post({**row.form, "vtigersignature": self.account.secret})
-        return judge(row.step, answer, attempt=row.attempt, usual_500=self._usual_500)
+        evidence = self._errors.evidence(row.key, row.extension)
+        verdict = judge(row.step, answer, attempt=row.attempt, evidence=evidence)
+        if isinstance(answer, Reply) and answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._errors.failed(row.key)
+            if verdict.ruling is Ruling.AWAY and not repeatable(row.step):
+                # Its row may be there, unless the CRM fails at what touches no row as well.
+                there = await self._probe(client)
+                if there.ruling is Ruling.DELIVERED:
+                    words = f"not repeated, since vTiger may add a second row: {verdict.words}"
+                    return attrs.evolve(verdict, ruling=Ruling.PARKED, words=words)
+        return verdict
+
+    async def _probe(self, client: CRMClient) -> Verdict:
+        """DELIVERED: the CRM answers a request that changes nothing. AWAY: it does not."""
+        there = judge(Step.HANGUP, await client.post(_PROBE), attempt=1)
+        answers = there.ruling in (Ruling.AUTH_FAILED, Ruling.DELIVERED)
+        return attrs.evolve(there, ruling=Ruling.DELIVERED if answers else Ruling.AWAY)
 
     def _outcome(self, row: OutboxRow, verdict: Verdict, took: float) -> Outcome:
         """What the verdict, after ``took`` seconds, means for the row; what it means for all is told to the gate and
@@ -190,14 +229,14 @@ class Sender:
         words = verdict.words
         match verdict.ruling:
             case Ruling.DELIVERED:
-                self._usual_500 = False
+                self._errors.settled(row.key, row.step, row.extension, believed=False)
                 log.debug("sender.delivered", **about)
                 return Delivered(reason=words)
             case Ruling.PROBABLY:
-                if not self._usual_500:
+                if not self._errors.are_usual:
                     log.warning("sender.probably_delivered", reason=words, **about)
-                self._usual_500 = repeatable(row.step)
-                return Delivered(reason=f"probably delivered: {words}")
+                self._errors.settled(row.key, row.step, row.extension, believed=True)
+                return Delivered(reason=f"{PROBABLY_DELIVERED}{words}")
             case Ruling.AGAIN:
                 log.info("sender.retry", reason=words, seconds=round(pause, 1), **about)
                 return Retry(at=now + pause, reason=words)
@@ -206,11 +245,15 @@ class Sender:
                 log.info("sender.retry", reason=words, seconds=round(pause, 1), **about)
                 return Unknown(until=now + pause, reason=words)
             case Ruling.PARKED:
+                self._errors.given_up(row.key)
                 log.warning("sender.parked", reason=words, row=row.id, **about)
                 return Parked(reason=words)
             case Ruling.AWAY | Ruling.AUTH_FAILED | Ruling.MISCONFIGURED:
                 log.debug("sender.held_back", reason=words, **about)
-                return Retry(at=max(now, self._gate.until), reason=words, counted=False)
+                at = max(now, self._gate.until)
+                if self._errors.has_failed(row.key):  # perhaps at this request alone: another goes first
+                    at += self.settings.retry_min
+                return Retry(at=at, reason=words, counted=False)
             case _:
                 assert_never(verdict.ruling)
 

@@ -330,6 +330,22 @@ def is_allowed_address(address: str | None, networks: Iterable[Network]) -> bool
     return any((mapped or client) in network for network in networks)
 
 
+FREEPBX_SKIPS_VOICEMAIL = "originate-skipvm"
+"""FreePBX's context for calls that are placed for an employee: as from-internal, but no mailbox answers."""
+
+_FREEPBX_EMPLOYEE = re.compile(r"(Local/[^@]*@)from-internal(?=/|$)", re.IGNORECASE)
+
+
+def skipping_voicemail(channel: str) -> str:
+    """The Local ``channel`` into from-internal as one into FreePBX's context without voicemail; "" for any other.
+
+    VoiceMail() answers at once (app_voicemail.c), and pbx.c sends the answered channel into the dialplan: when the
+    answer is told, the customer is being called already. So a mailbox must not come to answer.
+    """
+    skipping, found = _FREEPBX_EMPLOYEE.subn(rf"\g<1>{FREEPBX_SKIPS_VOICEMAIL}", channel)
+    return skipping if found else ""
+
+
 class Verdict(enum.Enum):
     """What the guard says to a click."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -48,8 +49,18 @@ def number(text: str) -> str:
 
 def name(text: str) -> str:
     """A name as plain text: no control characters, no ``<tag>`` (vTiger's purifier eats those), nothing outside
-    utf8mb3, no leading bracket that could make it JSON."""
-    return _UNFIT_IN_NAME.sub("", text).lstrip('[{ \t"').strip()[:MAX_NAME]
+    utf8mb3. It begins with a visible character that begins no JSON text."""
+    fit = _UNFIT_IN_NAME.sub("", text)
+    start = next((place for place, letter in enumerate(fit) if not _may_hide_json(letter)), len(fit))
+    return fit[start : start + MAX_NAME].rstrip()
+
+
+def _may_hide_json(letter: str) -> bool:
+    """Opens a JSON text, or stands before one unseen: Unicode's separators (Z*), controls and format characters (C*).
+
+    PHP's ``trim`` and ``json_decode`` know ASCII's white space only, but a purifier or a column may drop the others.
+    """
+    return letter in '[{"' or unicodedata.category(letter)[0] in "ZC"
 
 
 def clock(at: float, zone: ZoneInfo) -> str:

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 import attrs
 
 from uac_trio.vtiger.request import Step
+from uac_trio.vtiger.server_errors import Evidence
 
 
 class Ruling(enum.Enum):
@@ -103,6 +104,8 @@ class _Rule:
     tries: int = 0
     """For AGAIN: from this attempt on ``finally_`` holds."""
     finally_: Ruling = Ruling.PARKED
+    when: frozenset[Evidence] = frozenset(Evidence)
+    """The evidence with which it holds."""
 
 
 def _only(status: int) -> range:
@@ -112,8 +115,13 @@ def _only(status: int) -> range:
 _ANY = range(1000)
 _EMPTY = r"\A\s*\Z"
 _ANYTHING = r""
+_PAGE = r"<!DOCTYPE|<html"
 _FATAL_ADVICE = (
     "PHP failed inside vTiger, as a rule after the row was written; its web server's error log has the reason"
+)
+_FAILS_HERE = (
+    "vTiger fails at this request and not at others; its web server's error log has the reason; once that is mended, "
+    "uac-trio outbox retry sends the request again"
 )
 
 RULES: tuple[_Rule, ...] = (
@@ -188,6 +196,23 @@ RULES: tuple[_Rule, ...] = (
         "the web server does not let the request through to vTiger's callback: check [vtiger] url and the access rules "
         "of the CRM's web server",
     ),
+    _Rule(
+        _only(500),
+        _ANYTHING,
+        Ruling.AWAY,
+        "vTiger fails: its database is away or cannot be written, or PHP is broken there; its web server's error log "
+        "has the reason (requests wait, none is lost)",
+        when=frozenset({Evidence.OUTAGE}),
+    ),
+    _Rule(_only(500), _ANYTHING, Ruling.AGAIN, _FAILS_HERE, tries=5, when=frozenset({Evidence.OWN})),
+    _Rule(_only(500), _PAGE, Ruling.AGAIN, _FAILS_HERE, tries=5, when=frozenset({Evidence.DOUBT})),
+    _Rule(
+        _only(500),
+        _PAGE,
+        Ruling.AWAY,
+        "the CRM's web server answers with an error page of its own: PHP does not run there, or fails at once; its "
+        "error log has the reason (requests wait, none is lost)",
+    ),
     # Every event that touches a row is answered so by a fresh web installation of 7.2, and the row IS written.
     _Rule(_only(500), _ANYTHING, Ruling.AGAIN, _FATAL_ADVICE, tries=2, finally_=Ruling.PROBABLY),
     _Rule(
@@ -207,22 +232,22 @@ RULES: tuple[_Rule, ...] = (
 )
 
 
-def judge(step: Step, answer: Reply | NoReply, *, attempt: int, usual_500: bool = False) -> Verdict:
+def judge(step: Step, answer: Reply | NoReply, *, attempt: int, evidence: Evidence = Evidence.NONE) -> Verdict:
     """What ``answer`` to the ``attempt``-th (from 1) sending of a ``step`` means.
 
-    ``usual_500``: this CRM has answered 500 to repeated requests too, so repeating brings nothing.
+    ``evidence`` is what this CRM's earlier answers say of a 500.
     Never AGAIN for a step that is not ``repeatable``.
     """
     if isinstance(answer, NoReply):
         if answer.failure is Failure.NOT_SENT:
             return Verdict(ruling=Ruling.AWAY, words=f"the CRM cannot be reached: {answer.detail}")
         return Verdict(ruling=Ruling.UNKNOWN, words=f"it is not known whether vTiger has this: {answer.detail}")
-    rule = next((rule for rule in RULES if _fits(rule, answer)), None)
+    rule = next((rule for rule in RULES if evidence in rule.when and _fits(rule, answer)), None)
     if rule is None:
         return Verdict(ruling=Ruling.MISCONFIGURED, words=f"HTTP status {answer.status} is none; check [vtiger] url")
     ruling = rule.ruling
     if ruling is Ruling.AGAIN:
-        pointless = usual_500 and rule.finally_ is Ruling.PROBABLY
+        pointless = evidence is Evidence.USUAL and rule.finally_ is Ruling.PROBABLY
         if attempt >= rule.tries or pointless or not repeatable(step):
             ruling = rule.finally_
     retry_after = answer.retry_after if ruling is Ruling.AWAY else 0.0

@@ -37,7 +37,7 @@ class ResponsibleRules:
     """``[route]`` of the configuration."""
 
     bind: str = ""
-    """Address and port for FastAGI, ``0.0.0.0:4573``; "": none."""
+    """Address and port for FastAGI, ``0.0.0.0:4574``; "": none."""
     secret: str = attrs.field(default="", repr=False)
     """What ``GET /route`` must be asked with; "": there is none. Not vTiger's, for it stands in the dialplan."""
     networks: tuple[Network, ...] = PRIVATE_NETWORKS

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 import attrs
 
 from uac_trio.calls.call import Direction
-from uac_trio.calls.participation import Role
 from uac_trio.calls.fact import (
     CallEnded,
     Fact,
@@ -25,6 +24,7 @@ from uac_trio.calls.fact import (
     RecordingKnown,
 )
 from uac_trio.calls.outcome import TALKED, Outcome
+from uac_trio.calls.participation import Role
 from uac_trio.vtiger import field
 from uac_trio.vtiger.account import Flavour, VtigerAccount
 from uac_trio.vtiger.request import CallbackRequest, Step
