@@ -230,13 +230,17 @@ def _last_words(log: Path) -> str:
 
 
 def heard(stage: Stage) -> list[Heard]:
-    """What each employee's phones saw, from their own clocks; calls of his that overlap are one."""
+    """What each employee's phones saw, from their own clocks; calls of theirs that overlap are one.
+
+    A phone that forwarded a call without ringing saw nothing of it.
+    """
     parts: list[Heard] = []
     for extension, devices in USERS[stage.server.profile].items():
         spans = sorted(
             (call.began_at, call.ended_at or _now())
             for device in devices
             for call in stage.phones[device].calls.values()
+            if call.rang_at is not None or not call.forwarded
         )
         mine: list[Heard] = []
         for began, ended in spans:

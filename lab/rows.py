@@ -134,9 +134,12 @@ def _fits(want: ExpectedRow, row: CallRow, extension_of: dict[str, str]) -> bool
 
 
 def same_number(one: str, other: str) -> bool:
-    """Whether they are the same to the CRM: the last ten digits, or the same text."""
+    """Whether they are the same to the CRM: the last ten digits, or the same text.
+
+    A customer whose number looks like an employee's is shown with a plus.
+    """
     digits = [re.sub(r"\D", "", number)[-10:] for number in (one, other)]
-    return digits[0] == digits[1] if all(len(number) == 10 for number in digits) else one == other
+    return digits[0] == digits[1] if all(digits) else one == other
 
 
 def _differences(want: ExpectedRow, row: CallRow, zone: ZoneInfo) -> list[str]:

@@ -10,12 +10,15 @@ from lab.stage import Stage, scenario
 from lab.truth import Truth, inbound
 
 SECOND = "79167778899"
+PROBATION = 5.0
+"""Seconds after a login within which app_agent_pool gives the agent their first customer."""
 
 
 async def logged_in(stage: Stage, phone: str) -> Call:
-    """The agent has called *45 and their number, and waits."""
+    """The agent has called *45 and their number, and waits for customers."""
     agent = stage.phones[phone].call(f"*45{phone}")
-    await stage.talk(agent, 1)
+    with trio.move_on_after(PROBATION):
+        await stage.rec.wait_for(f"Device: Agent:{phone}\r\nState: NOT_INUSE")
     return agent
 
 
