@@ -58,8 +58,11 @@ def test_timeline_tells_cause_and_decision() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("asterisk22/click_customer_busy", "told: outbound, busy; a click: the customer was busy"),
-        ("asterisk16/click_phone_off", "told: outbound, failed; a click: the employee's phone could not be called"),
+        ("asterisk22/click_customer_busy", "call over: outbound, busy; a click: the customer was busy"),
+        (
+            "asterisk16/click_phone_off",
+            "call over: outbound, failed; a click: the employee's phone could not be called",
+        ),
         ("asterisk22/attended_transfer_refer", "merged into main-"),
         ("asterisk22/click2call_answered", "101 calls +79161234567"),
         ("asterisk22/proto_restart", "end not seen but inferred"),

@@ -117,6 +117,12 @@ class Pipeline:
         due += [deadline for elder in self._elders if (deadline := elder.pipeline.next_deadline) is not None]
         return min(due, default=None)
 
+    def listings_wanted(self, at: float) -> list[str]:
+        """The PBXes to ask for a list of their channels now: a call there may have ended unseen. Rarely any."""
+        return [
+            pbx for pbx, exchange in self._exchanges.items() if exchange.tracker.take_listing_request(at + exchange.ahead)
+        ]
+
     @property
     def live_calls(self) -> int:
         return sum(len(exchange.tracker.live_calls()) for exchange in self._exchanges.values())

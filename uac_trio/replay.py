@@ -36,6 +36,9 @@ from uac_trio.vtiger.account import VtigerAccount
 from uac_trio.vtiger.request import CallbackRequest
 from uac_trio.vtiger.translate import Link
 
+SETTLES_WITHIN = 5.0
+"""Seconds after the end of a recording in which deadlines are kept, beyond the time a Cdr may take."""
+
 PBX = "main"
 """The name of the PBX in the identities of replayed calls."""
 
@@ -88,7 +91,9 @@ def replay(transcripts: Sequence[Transcript], rules: TrackerRules, account: Vtig
         if parser.unfinished:
             result.problems.append(f"{transcript.name}: ends in mid-message ({parser.unfinished} bytes are left over)")
         take(pipeline.lost(PBX, at))
-    while (deadline := pipeline.next_deadline) is not None:
+    # Calls that are over get the time of their Cdr; those that never ended stay as they stand.
+    until = at + rules.linger + SETTLES_WITHIN
+    while (deadline := pipeline.next_deadline) is not None and deadline <= until:
         at = max(at, deadline)
         take(pipeline.tick(at))
     take(pipeline.finish(at))

@@ -1,9 +1,9 @@
 """Channels, legs, bridges and Local pairs of one PBX, and which channels make one call.
 
-``apply`` takes one channel event and returns what it touched. Channels belong to the same call when Asterisk shows a tie
-in any way: a shared Linkedid, a Dial, the halves of a Local channel, a basic bridge, a transfer, a pickup, an unparking.
-Linkedids change without an event of their own, and ties chain, so calls are the sets of a union-find: an absorbed call's
-Linkedids lead to the survivor for good.
+``apply`` takes one channel event and returns what it touched. Channels belong to the same call when Asterisk shows a
+tie in any way: a shared Linkedid, a Dial, the halves of a Local channel, a basic bridge, a transfer, a pickup, an
+unparking. Linkedids change without an event of their own, and ties chain, so calls are the sets of a union-find: an
+absorbed call's Linkedids lead to the survivor for good.
 """
 
 from __future__ import annotations
@@ -562,7 +562,7 @@ class CallGraph:
     def _renamed(self, event: ChannelRenamed, at: float) -> None:
         channel = self.channels.get(event.uniqueid)
         if channel is not None:
-            channel.view = attrs.evolve(channel.view, name=event.name)
+            channel.view = channel.view._replace(name=event.name)
 
     def _hangup_requested(self, event: HangupRequested, at: float) -> None:
         channel = self._see(event.channel, at, adopt=False)
@@ -739,8 +739,7 @@ def _completed(view: ChannelView, before: ChannelView) -> ChannelView:
     """What the view does not show is as it was."""
     if view.number and view.linkedid and view.state is not None and (view.connected or not before.connected):
         return view
-    return attrs.evolve(
-        view,
+    return view._replace(
         number=view.number or before.number,
         linkedid=view.linkedid or before.linkedid,
         connected=view.connected or before.connected,

@@ -1,8 +1,8 @@
 """How an attempt to reach a device ended: an ordered table of rules over what is known of the leg.
 
-Asterisk's DialStatus is coarse (NOANSWER covers SIP 480, 404, 403 and 603; main/dial.c, ``hanguphandler``), so the cause
-of the called leg decides where it has one. And it is early: Queue() and FollowMe() report ANSWER when a device is picked
-up, before announcements and confirmation. So a conversation is what people could hear, never a status.
+Asterisk's DialStatus is coarse (NOANSWER covers SIP 480, 404, 403 and 603; main/dial.c, ``hanguphandler``), so the
+cause of the called leg decides where it has one. And it is early: Queue() and FollowMe() report ANSWER when a device is
+picked up, before announcements and confirmation. So a conversation is what people could hear, never a status.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from uac_trio.calls.participation import Observation, Participation, Role, State
 from uac_trio.calls.recording import recording_of
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Moment:
     """When something happened, and by which event."""
 
@@ -38,6 +38,7 @@ class Moment:
     graph: CallGraph
 
     _audiences: dict[Channel, frozenset[Channel]] = attrs.field(factory=dict, init=False, repr=False)
+    _connected: dict[Channel, bool] = attrs.field(factory=dict, init=False, repr=False)
 
     @property
     def because(self) -> str:
@@ -53,12 +54,14 @@ class Moment:
 
     def is_connected(self, call: Call, channel: Channel) -> bool:
         """The channel hears the other side: a line, or in a call that has none any other person."""
-        if not channel.is_live:
-            return False
-        group = self.audience(channel)
-        if len(group) < 2:
-            return False
-        return not call.has_met_line or any(other.is_line for other in group)
+        answer = self._connected.get(channel)
+        if answer is None:
+            answer = False
+            if channel.end is None:
+                group = self.audience(channel)
+                answer = len(group) > 1 and (not call.has_met_line or any(other.is_line for other in group))
+            self._connected[channel] = answer
+        return answer
 
     def is_talking(self, call: Call, channel: Channel) -> bool:
         return self.is_connected(call, channel) and not any(other.is_on_hold for other in self.audience(channel))

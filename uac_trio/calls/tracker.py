@@ -1,7 +1,7 @@
 """AMI events to facts about calls: one tracker to a PBX.
 
-The way of an event: adapter (``ami2.py`` or ``ami1.py``) -> call graph -> direction -> participations -> facts. Here are
-the order of these steps, the clock, and the reconciliation with listings of channels.
+The way of an event: adapter (``ami2.py`` or ``ami1.py``) -> call graph -> direction -> participations -> facts. Here
+are the order of these steps, the clock, and the reconciliation with listings of channels.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ from uac_trio.calls.fact import CallBegan, CallEnded, CallerQueued, CallMerged, 
 from uac_trio.calls.names import creation_order
 from uac_trio.calls.participations import Moment, advance, end_participation, own_unreached, recordings, stop_clocks
 from uac_trio.calls.rules import TrackerRules
+from uac_trio.calls.stuck import StuckCalls
 from uac_trio.calls.summary import summarise
 
 SUSPICION = 1.0
@@ -84,6 +85,7 @@ class CallTracker:
     _adapter: Adapter = attrs.field(init=False)
     _ending: dict[str, Call] = attrs.field(factory=dict, init=False)
     """Calls that are over and wait for their Cdr, in order of time."""
+    _stuck: StuckCalls = attrs.field(factory=StuckCalls, init=False)
     _connected_at: float = attrs.field(default=0.0, init=False)
     _lost_at: float | None = attrs.field(default=None, init=False)
     """When the last connection was lost."""
@@ -126,12 +128,13 @@ class CallTracker:
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do."""
-        if not self._ending and not self.graph.missing:
-            return None
-        # Both are in order of time, since what is added has the same delay.
-        ending = next((call.finish_at for call in self._ending.values()), None)
-        missing = next(iter(self.graph.missing.values()), None)
-        return ending if missing is None else missing if ending is None else min(ending, missing)
+        # The first two are in order of time, since what is added has the same delay.
+        deadlines = (
+            next((call.finish_at for call in self._ending.values()), None) if self._ending else None,
+            next(iter(self.graph.missing.values()), None) if self.graph.missing else None,
+            self._stuck.next_deadline,
+        )
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def tick(self, at: float) -> list[Fact]:
         """Do what is due."""
@@ -146,7 +149,13 @@ class CallTracker:
                 )
         for call in [call for call in self._ending.values() if call.finish_at is not None and call.finish_at <= at]:
             facts += self._finish(call, at)
+        for call in self._stuck.due(at):
+            facts += self._end_stuck(call, at)
         return facts
+
+    def take_listing_request(self, at: float) -> bool:
+        """Whether to ask the PBX for a list of its channels now: a call may have ended unseen. True is rare."""
+        return self._stuck.take_listing_request(at)
 
     def finish(self, at: float) -> list[Fact]:
         """There will be no more events (the end of a replay): conclude every call, those still up as they stand."""
@@ -245,6 +254,8 @@ class CallTracker:
         call.seen_at = max(call.seen_at, now.at)
         if call.ended_at is None and not call.live:
             self._end(call, now.at)
+        else:
+            self._stuck.look(call, now.at)
 
     def _end(self, call: Call, at: float) -> None:
         """It has no channel any more; what may still come of it is waited for."""
@@ -348,6 +359,7 @@ class CallTracker:
             yield from recordings(call, now)
             summary = summarise(call, at, self.graph.shows_hangup_requests)
             yield CallEnded(call_id=call.id, at=at, because=now.because, ended_at=ended_at, summary=summary)
+        self._stuck.forget(call)
         self.graph.forget(call)
 
     def _is_reported(self, call: Call) -> bool:
@@ -379,6 +391,12 @@ class CallTracker:
         is_unreached = parties.direction is Direction.INBOUND and not call.participations and not call.merged_into
         if owner and is_unreached:
             yield from own_unreached(call, owner, call_status(call, self.graph.shows_hangup_requests), now)
+
+    def _end_stuck(self, call: Call, at: float) -> Iterator[Fact]:
+        because = "silent since its other parties were gone, and no list of channels shows it"
+        for channel in list(call.live.values()):
+            yield self._vanish(channel, at, because)
+        yield from self._advance(call, call.channels.values(), Moment(at, because, self.graph))
 
     def _vanish(self, channel: Channel, at: float, because: str) -> Fact:
         """A channel ended unseen; when, is not known: as long ago as can be. What follows is left to ``_advance``."""
@@ -488,7 +506,7 @@ def _all_of(call: Call, touched: Iterable[Channel]) -> Iterable[Channel]:
 
 
 def _not_an_employee(call: Call, channel: Channel, now: Moment) -> Iterator[Fact]:
-    """A phone rings that is no employee's by the rules. A line that was dialled with an outside number needs no word."""
+    """A phone rings that is no employee's by the rules. A line that was dialled with an outside number is expected."""
     evidence = channel.identity.evidence
     if evidence in (Evidence.DIALLED, Evidence.TRUNKS, Evidence.LINE_BEFORE, Evidence.CONTEXT):
         return

@@ -113,7 +113,7 @@ class Intake:
                 for server in self.config.pbx:
                     run = partial(run_ami_client, server, listener, now=self.now, wanted=WANTED_EVENTS.__contains__)
                     self.clients[server.name] = await nursery.start(run)
-                nursery.start_soon(self._tick, listener)
+                nursery.start_soon(self._tick, listener, nursery)
                 nursery.start_soon(self._prune_journal, listener.pipeline)
                 await listener.useless.wait()
                 self.starts_over += 1
@@ -172,7 +172,7 @@ class Intake:
                 except OutboxError as why:
                     self.storing.fails(why)
 
-    async def _tick(self, listener: _Listener) -> None:
+    async def _tick(self, listener: _Listener, nursery: trio.Nursery) -> None:
         """Do what is due by the clock, and tell systemd that events are being digested."""
         feeding = watchdog_seconds(os.environ)
         longest = min(LONGEST_SLEEP, feeding / 3)
@@ -183,6 +183,9 @@ class Intake:
             with trio.move_on_after(min(longest, max(0.01, listener.sleeps_until - self.now()))):
                 await listener.woken.wait()
             listener.tick()
+            for pbx in listener.pipeline.listings_wanted(self.now()):
+                log.info("calls.listing_asked_for", pbx=pbx, reason="a call there may have ended unseen")
+                nursery.start_soon(self.clients[pbx].list_channels)
             if feeding < math.inf:
                 tell_systemd("WATCHDOG=1")
 
