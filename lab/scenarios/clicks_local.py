@@ -148,11 +148,21 @@ async def click_mobile_no_answer(stage: Stage) -> list[Truth]:
     ]  # fmt: skip
 
 
-async def panel_clicks(stage: Stage, extension: str) -> None:
+@scenario(profile="office", live_only=True)
+async def click_followme_colleague(stage: Stage) -> list[Truth]:
+    """Dina clicks, and takes the call on Boris's desk phone, which her follow-me rings after 4 s; they talk."""
+    stage.plan("2002", answer_after=0.3)
+    stage.phones["trunk"].plan = CUSTOMER_ANSWERS
+    await clicked(stage, "2005")
+    await until_talked(stage, await stage.taken("2002"))
+    return talked("2005", "2005", DINA, "only who ordered the click knows that it is Dina")
+
+
+async def panel_clicks(stage: Stage, extension: str, seconds: int = 10) -> None:
     """Another program originates a call of this employee as the CRM does: a Local channel, then the number."""
     await stage.rec.action(
         "Originate", Channel=f"Local/{extension}@from-internal", Context="from-internal", Exten="9" + CUSTOMER,
-        Priority="1", CallerID=f"<{CUSTOMER}>", Timeout="10000", Async="true",
+        Priority="1", CallerID=f"<{CUSTOMER}>", Timeout=f"{seconds}000", Async="true",
     )  # fmt: skip
 
 
@@ -174,3 +184,29 @@ async def panel_followme_talk(stage: Stage) -> list[Truth]:
     await panel_clicks(stage, "2005")
     await until_talked(stage, await stage.taken("2005"))
     return talked("2005", "2005", DINA)
+
+
+@scenario(profile="office")
+async def panel_followme_no_answer(stage: Stage) -> list[Truth]:
+    """Another program originates a call of Dina, who has follow-me; nobody picks up, Boris's phones ring 2 s of it."""
+    await panel_clicks(stage, "2005", seconds=6)
+    boris = await stage.rung("2002")
+    await stage.over(boris)
+    return [
+        outbound("no-answer", "2005", first=DINA, rang=["2005", "2002"], ring=6, recorded=False,
+                 parts={"2005": "no-answer"}, note="Boris's phones rang for Dina")
+    ]  # fmt: skip
+
+
+@scenario(profile="office")
+async def panel_followme_colleague(stage: Stage) -> list[Truth]:
+    """Another program originates a call of Dina, who has follow-me; after 4 s Boris's phones ring too, and he picks up
+    and talks to the customer: the call is his."""
+    stage.plan("2002", answer_after=1)
+    stage.phones["trunk"].plan = CUSTOMER_ANSWERS
+    await panel_clicks(stage, "2005")
+    await until_talked(stage, await stage.taken("2002"))
+    return [
+        outbound("completed", "2002", first=DINA, rang=["2005", "2002", CUSTOMER], answered_by=CUSTOMER, ring=1.5,
+                 talk=2, parts={"2005": "answered-elsewhere", "2002": "completed"})
+    ]  # fmt: skip
