@@ -57,8 +57,8 @@ SUSPICION = 1.0
 that can be ahead of the events)."""
 
 ORDER_LASTS = 600.0
-"""Seconds after which an Originate of ours is forgotten of which no channel was seen: its channel is made at once, but a
-connection that broke in that moment may take its time to come back."""
+"""Seconds after which an Originate of ours is forgotten of which no channel was seen: its channel is made at once, but
+a connection that broke in that moment may take its time to come back."""
 
 BOOT_SLACK = 2.0
 """Seconds by which FullyBooted's Uptime (whole seconds) and a channel's first event may be off."""
