@@ -76,6 +76,10 @@ class Pipeline:
         exchange.tracker.connected(max(at + exchange.ahead, exchange.last_at))
         return self._of_elders(pbx, lambda elder: elder.connected(pbx, at))
 
+    def greeted(self, pbx: str, banner: str) -> None:
+        """What the PBX greeted us with: ``Asterisk Call Manager/1.3``."""
+        self._exchange(pbx).tracker.greeted(banner)
+
     def received(self, pbx: str, messages: Sequence[Message], at: float) -> list[CallbackRequest]:
         """What the PBX said, in the order of the wire."""
         exchange = self._exchange(pbx)

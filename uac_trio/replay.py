@@ -84,7 +84,11 @@ def replay(transcripts: Sequence[Transcript], rules: TrackerRules, account: Vtig
             take(pipeline.tick(at))
             parser.receive_data(chunk.data)
             try:
-                take(pipeline.received(PBX, list(_messages(parser)), at))
+                messages = list(_messages(parser))
+                for message in messages:
+                    if isinstance(message, Banner):
+                        pipeline.greeted(PBX, message.text)
+                take(pipeline.received(PBX, [each for each in messages if not isinstance(each, Banner)], at))
             except RemoteProtocolError as error:
                 result.problems.append(f"{transcript.name}: {error}; the rest of this file is not read")
                 break
@@ -100,10 +104,9 @@ def replay(transcripts: Sequence[Transcript], rules: TrackerRules, account: Vtig
     return result
 
 
-def _messages(parser: MessageParser) -> Iterator[Message]:
+def _messages(parser: MessageParser) -> Iterator[Message | Banner]:
     while (message := parser.next_message()) is not None:
-        if not isinstance(message, Banner):
-            yield message
+        yield message
 
 
 def call_lines(result: Replay) -> Iterator[str]:

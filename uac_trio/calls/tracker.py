@@ -6,6 +6,7 @@ are the order of these steps, the clock, and the reconciliation with listings of
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
 from typing import Protocol
@@ -14,6 +15,7 @@ import attrs
 
 from uac_trio.ami.message import Event
 from uac_trio.calls import direction, handover, recording
+from uac_trio.calls.ami1 import WANTED_AMI1, Ami1Adapter
 from uac_trio.calls.ami2 import WANTED_AMI2, Ami2Adapter
 from uac_trio.calls.call import (
     Answer,
@@ -66,8 +68,11 @@ BOOT_SLACK = 2.0
 LISTED_WITHIN = 10.0
 """Seconds after a login in which the list of channels is expected. It may be refused."""
 
-WANTED_EVENTS = WANTED_AMI2
+WANTED_EVENTS = WANTED_AMI1 | WANTED_AMI2
 """Names of the AMI events the tracker reads; the rest may be dropped unparsed."""
+
+_AMI_1 = re.compile(r"Asterisk Call Manager/1\.")
+"""The greeting of Asterisk 1.8, 10 and 11."""
 
 
 class Adapter(Protocol):
@@ -110,6 +115,13 @@ class CallTracker:
             else:
                 facts += self._conclude(channel_event, self.graph.apply(channel_event, at), at)
         return facts
+
+    def greeted(self, banner: str) -> None:
+        """The server's first line shows which AMI it speaks; until one comes it is taken for AMI 2 or later."""
+        is_old = _AMI_1.match(banner) is not None
+        if is_old is not isinstance(self._adapter, Ami1Adapter):
+            self._adapter = Ami1Adapter(self.rules) if is_old else Ami2Adapter(self.rules)
+            self.graph.shows_bridges = is_old  # of the same class as all that AMI 1.x shows of calls
 
     def connected(self, at: float) -> None:
         self._connected_at = at
