@@ -63,7 +63,7 @@ TRUTH_AMENDED: dict[str, dict[str, Any]] = {
     # AMI 1.x has no event for a ringing H.323 phone.
     "asterisk11-iax2-h323/h323_outbound_busy": {"rang": []},
 }
-"""Where a recording's notes and events prove its ``expect.json`` wrong, or no event can show it: by scenario,
+"""Where a recording's own notes and events prove its ``expect.json`` wrong, or no event can show it: by scenario,
 recording or Linkedid."""
 
 TRUTH_LACKS_CALLS = ("proto_originate_errors",)

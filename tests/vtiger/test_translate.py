@@ -50,7 +50,7 @@ def answered(at: float = T0 + 2, **more: Any) -> OfParticipation:
 
 def ended(at: float = T0 + 5, **more: Any) -> OfParticipation:
     end: dict[str, Any] = {"outcome": Outcome.COMPLETED, "answered_at": T0 + 2, "talk_secs": 3.0, "inferred": False}
-    return fact(ParticipationEnded, at, **(end | more))
+    return fact(ParticipationEnded, at, **({"ended_at": at} | end | more))
 
 
 def recorded(at: float = T0 + 7, **more: Any) -> OfParticipation:

@@ -63,13 +63,13 @@ def _by_near_leg(call: Call, leg: Leg, rules: TrackerRules) -> Orientation:
 
 
 def _operator(call: Call, now: Orientation) -> str:
-    """Who clicked: as ordered; else who picked up, else whose phone rings, else whose phone was tried first."""
+    """Who clicked: as ordered; else who picked up, else whose phone rang first, else whose phone was tried first."""
     if call.order is not None:
         return call.order.employee
     legs = [leg for leg in near_legs(call) if leg.channel.extension]
     picked_up = [leg for leg in legs if leg in call.picked_up]
-    ringing = [leg for leg in legs if leg.rang_at is not None and leg.ended_at is None]
-    candidates = [leg.channel.extension for leg in picked_up or ringing or legs]
+    rang = [leg for leg in legs if leg.rang_at is not None]
+    candidates = [leg.channel.extension for leg in picked_up or rang or legs]
     return now.operator if now.operator in candidates or not candidates else candidates[0]
 
 

@@ -40,6 +40,7 @@ class Evidence(enum.Enum):
     NOT_OURS = "[calls] only_... leaves it to another company of this PBX"
     HELPER = "no device is behind such a channel"
     CLICK = "the connector rang it for the employee who clicked"
+    REMEMBERED = "it called out before the connector was restarted"
     LEARNED = "the endpoint was an employee's device before"
     LINE_BEFORE = "the endpoint was a line before"
     CONTEXT = "its context takes calls from lines"

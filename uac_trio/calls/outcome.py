@@ -115,8 +115,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Outcome.ANSWERED_ELSEWHERE, "another leg of the same caller was connected meanwhile",
-        lambda end: end.is_lost_to_another and end.status in ("", "CANCEL", "ANSWER"),
-        "apps/app_dial.c, hanguptree; inbound_ringgroup_answered",
+        lambda end: end.is_lost_to_another and (end.is_picked_up or end.status in ("", "CANCEL")),
+        "apps/app_dial.c, hanguptree; inbound_ringgroup_answered, heard_confirm_by_another",
     ),
     Rule(
         Outcome.ANSWERED_ELSEWHERE, "cancelled with cause 26, and no pick-up came to nothing",
@@ -125,13 +125,14 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Outcome.CANCELLED, "picked up, and the caller left before they heard each other",
-        lambda end: end.is_picked_up and end.status in ("", "ANSWER") and end.has_caller_left,
+        lambda end: end.is_picked_up and end.has_caller_left,
         "apps/app_queue.c, announcement and memberdelay; queue_delay_customer_leaves",
     ),
     Rule(
         Outcome.NO_ANSWER, "picked up, and declined or never confirmed",
-        lambda end: end.is_picked_up and end.status in ("", "ANSWER"),
-        "apps/app_followme.c; followme_declined, confirm_outside_not",
+        lambda end: end.is_picked_up,
+        "apps/app_followme.c; apps/app_dial.c, GOSUB_RESULT: DialStatus is what the confirmation's dialplan returned; "
+        "followme_declined, confirm_outside_not",
     ),
     Rule(
         Outcome.CANCELLED, "silent since another phone was picked up in vain, until the caller left",
@@ -249,7 +250,7 @@ def leg_end(leg: Leg, shows_hangup_requests: bool) -> LegEnd:
         is_connected=leg.connected_at is not None,
         is_picked_up=channel.up_at is not None or leg.status == "ANSWER",
         is_picked_from=leg.is_picked_from,
-        is_lost_to_another=any(_was_connected_during(other, leg) for other in rivals),
+        is_lost_to_another=any(_took_from(other, leg) for other in rivals),
         is_pick_up_failed=bool(failed),
         status=leg.status,
         cause=channel.end.cause if channel.end is not None else 0,
@@ -265,8 +266,17 @@ def leg_end(leg: Leg, shows_hangup_requests: bool) -> LegEnd:
     )
 
 
-def _was_connected_during(other: Leg, leg: Leg) -> bool:
-    return other.connected_at is not None and other.connected_at >= leg.began_at
+def _took_from(other: Leg, leg: Leg) -> bool:
+    """``other`` was connected after ``leg`` began.
+
+    Where the phone of ``leg`` was picked up too, and declined before ``other`` was picked up, it did not lose the call.
+    """
+    if other.connected_at is None or other.connected_at < leg.began_at:
+        return False
+    if leg.channel.up_at is None:
+        return True
+    up_at = other.connected_at if other.channel.up_at is None else other.channel.up_at
+    return up_at < _ended_by(leg) + SAME_MOMENT
 
 
 def _ended_by(leg: Leg) -> float:

@@ -44,7 +44,7 @@ from uac_trio.calls.channel_events import (
     VoicemailStarted,
 )
 from uac_trio.calls.click import CHANNEL_ID_PREFIX, is_click, order_of
-from uac_trio.calls.endpoint import Evidence
+from uac_trio.calls.endpoint import Evidence, Identity
 from uac_trio.calls.fact import CallBegan, CallEnded, CallerQueued, CallMerged, Fact, NotAnEmployee, Oddity
 from uac_trio.calls.names import creation_order
 from uac_trio.calls.participations import Moment, advance, end_participation, own_unreached, recordings, stop_clocks
@@ -483,6 +483,8 @@ class CallTracker:
         now = Moment(at, "list of channels", self.graph)
         if is_new and channel.call.remembered and channel.call.direction is None:
             yield from self._recall(channel.call, now)
+        if is_new:
+            self._recognise_caller(channel)
         for merge in touched.merges:
             yield from self._close_absorbed(merge, now)
         if channel.leg is None or (is_new and channel.leg.caller is None):  # that it rings has made a leg already
@@ -490,6 +492,14 @@ class CallTracker:
                 yield from self._orient_by(channel.call, channel, now)
         elif channel is channel.call.source:
             yield from self._orient_by(channel.call, channel, now)
+
+    def _recognise_caller(self, channel: Channel) -> None:
+        """The channel that began an outgoing call is its caller's, though it shows the company's number by now."""
+        call = channel.call
+        operator = call.orientation.operator
+        is_first = channel.is_line and channel.uniqueid == call.linkedid
+        if is_first and operator and call.direction is Direction.OUTBOUND:
+            self.graph.identify(channel, Identity(operator, Evidence.REMEMBERED))
 
     def _recall(self, call: Call, now: Moment) -> Iterator[Fact]:
         """Go on with what an earlier run reported of the call."""
