@@ -29,7 +29,7 @@ LATEST = 4e9
 """A Timestamp beyond the year 2096 is none."""
 
 _NAMES_CHANNEL = re.compile(r"(?!.*bridge).*uniqueid[12]?", re.IGNORECASE)
-"""Headers with the Uniqueid of a channel: ``Uniqueid``, ``DestUniqueid``; in AMI 1.x ``UniqueID``, ``Uniqueid1`` too."""
+"""Headers with the Uniqueid of a channel: ``Uniqueid``, ``DestUniqueid``; in AMI 1.x ``UniqueID`` and ``Uniqueid1``."""
 
 
 def _ignore(_: Fact, __: Sequence[CallbackRequest]) -> None:
