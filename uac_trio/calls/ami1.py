@@ -393,7 +393,7 @@ class Ami1Adapter:
             self._give_up(dialling.caller)
         caller = self._devices.within(dialling.caller)
         around = self._leg_around(caller) if caller is not None else None
-        is_inside = around is not None and around.is_unsettled and dial_status == "CANCEL"
+        is_inside = around is not None and not around.is_answered and dial_status == "CANCEL"
         out = around.after if around is not None and is_inside else self._out
         for leg in dialling.legs:
             if leg.hung_up is not None:
@@ -427,6 +427,8 @@ class Ami1Adapter:
             return
         root = self._callers.root_of(device)
         leg = self._dials.to(root.structure)
+        if root.is_ended:
+            return  # nothing ever happened to it
         if root.half == "2":  # the Newchannel of the other half was lost
             self._show(root)
             self._give_out_dials_of(root)
