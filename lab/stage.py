@@ -51,6 +51,9 @@ USERS: dict[str, dict[str, tuple[str, ...]]] = {
         "2006": ("2006", "2006-cell"),
     },
 }
+GRISHAS_MOBILE = "+79260000004"
+"""2004's, as the daemon's `[calls] mobiles` has it."""
+
 Play = Callable[["Stage"], Awaitable[list[Truth]]]
 
 

@@ -149,10 +149,10 @@ async def heard_confirm_customer_leaves(stage: Stage) -> list[Truth]:
     """Group 681: Grisha picks up after 1 s; the customer hangs up before he presses anything."""
     stage.plan("desk-grisha", answer_after=1)
     call = stage.customer_calls("4956660681", CLIENT)
-    await stage.taken("desk-grisha")
+    grisha = await stage.taken("desk-grisha")
     await trio.sleep(1.5)
     call.cancel()
-    await stage.over(call)
+    await stage.over(call, grisha)  # he is asked for his key for another 3 s
     return [inbound("cancelled", "4956660681", CLIENT, rang=["2004"], ring=1, parts={"2004": "cancelled"})]
 
 

@@ -59,6 +59,10 @@ DIALLED_APPLICATIONS = ("AppDial", "AppQueue", "AppDial2")
 """What a dialled channel runs by its listing."""
 
 
+BRIDGE_DELAY = 0.25
+"""Seconds after an answer within which Dial() puts the two into a bridge (apps/app_dial.c; at once)."""
+
+
 @attrs.frozen
 class Merge:
     """Two calls became one."""
@@ -105,6 +109,10 @@ class CallGraph:
     """HangupRequest events reach us (no filter drops them), so their absence means something."""
     shows_bridges: bool = attrs.field(default=False, init=False)
     """BridgeEnter events reach us: without one, two people do not hear each other."""
+    lacks_bridges: bool = attrs.field(default=False, init=False)
+    """An answer brought none: they do not reach us (a filter), and an answered Dial shows who hears whom."""
+    bridge_expected_until: float | None = attrs.field(default=None, init=False)
+    """Until then the first answer is to bring a BridgeEnter; FollowMe() reports one before anybody hears another."""
     _classifier: EndpointClassifier = attrs.field(init=False)
     _by_linkedid: dict[str, Call] = attrs.field(factory=dict, init=False)
     _bridges: dict[str, Bridge] = attrs.field(factory=dict, init=False)
@@ -125,6 +133,17 @@ class CallGraph:
         self._APPLY[type(event)](self, event, at)
         return touched
 
+    def is_bridge_overdue(self, event: ChannelEvent) -> bool:
+        """The first answer brought no BridgeEnter, though an answered Local channel is going away."""
+        if self.bridge_expected_until is None or not isinstance(event, ChannelHungUp):
+            return False
+        channel = self.channels.get(event.channel.uniqueid)
+        return channel is not None and channel.half is not None and channel.up_at is not None
+
+    def miss_bridges(self) -> None:
+        """No BridgeEnter came of the first answer."""
+        self.lacks_bridges, self.bridge_expected_until = True, None
+
     def find(self, view: ChannelView | None) -> Channel | None:
         """The channel an event named, if it is known."""
         return None if view is None else self.channels.get(view.uniqueid)
@@ -134,7 +153,7 @@ class CallGraph:
     def audible(self, channel: Channel) -> tuple[Channel, ...]:
         """The people this channel can hear, itself included: over bridges, Local pairs and, on a server whose bridges
         are not shown, an answered Dial."""
-        if channel.bridge is None and channel.half is None and self.shows_bridges:
+        if channel.bridge is None and channel.half is None and not self.lacks_bridges:
             return (channel,)
         seen = {channel: None}
         todo = [channel]
@@ -164,7 +183,7 @@ class CallGraph:
             near += channel.bridge.members
         if channel.half is not None:
             near.append(channel.half)
-        if not self.shows_bridges:
+        if self.lacks_bridges:
             near += self._dial_partners(channel)
         return near
 
@@ -325,8 +344,10 @@ class CallGraph:
             leg.channel.call.picked_up[leg] = None
         if status == "ANSWER" and caller is not None:
             leg.caller = caller  # another than began it: a pickup, a blond transfer
-        if status == "ANSWER" and not self.shows_bridges:
+        if status == "ANSWER" and self.lacks_bridges:
             self._touch_audience(leg.channel)
+        elif status == "ANSWER" and not self.shows_bridges and self.bridge_expected_until is None:
+            self.bridge_expected_until = at + BRIDGE_DELAY
 
     # -- calls -------------------------------------------------------------------------------------------------------
 
@@ -433,7 +454,7 @@ class CallGraph:
     def _enter_bridge(self, channel: Channel, bridge_id: str, bridge_type: str, at: float) -> None:
         if not bridge_id:
             return
-        self.shows_bridges = True
+        self.shows_bridges, self.lacks_bridges, self.bridge_expected_until = True, False, None
         if channel.bridge is not None and channel.bridge.id != bridge_id:
             self._leave_bridge(channel)
         bridge = self._bridges.setdefault(bridge_id, Bridge(bridge_id, bridge_type))
@@ -703,7 +724,7 @@ class CallGraph:
         queue = channel.call.queue
         if queue is not None and queue.waiting is channel:
             channel.call.queue = attrs.evolve(queue, waiting=None)
-        if not self.shows_bridges:
+        if self.lacks_bridges:
             self._touch_audience(channel)
 
     def _mentioned(self, event: VoicemailStarted | RecordingStarted, at: float) -> None:

@@ -98,7 +98,8 @@ def outward_outcome(call: Call, shows_hangup_requests: bool) -> Outcome:
     def outcomes(legs: list[Leg]) -> Outcome | None:
         return together(leg_outcome(leg, shows_hangup_requests) for leg in legs)
 
-    far = outcomes(far_legs(call))
+    legs = far_legs(call)
+    far = outcomes([leg for leg in legs if leg.status != "FORWARDED"] or legs)
     if far is not None:
         return Outcome.NO_ANSWER if far is Outcome.ANSWERED_ELSEWHERE else far
     near = near_legs(call)

@@ -250,7 +250,7 @@ def leg_end(leg: Leg, shows_hangup_requests: bool) -> LegEnd:
         is_connected=leg.connected_at is not None,
         is_picked_up=channel.up_at is not None or leg.status == "ANSWER",
         is_picked_from=leg.is_picked_from,
-        is_lost_to_another=any(_took_from(other, leg) for other in rivals),
+        is_lost_to_another=any(_was_connected_during(other, leg) for other in rivals),
         is_pick_up_failed=bool(failed),
         status=leg.status,
         cause=channel.end.cause if channel.end is not None else 0,
@@ -266,17 +266,8 @@ def leg_end(leg: Leg, shows_hangup_requests: bool) -> LegEnd:
     )
 
 
-def _took_from(other: Leg, leg: Leg) -> bool:
-    """``other`` was connected after ``leg`` began.
-
-    Where the phone of ``leg`` was picked up too, and declined before ``other`` was picked up, it did not lose the call.
-    """
-    if other.connected_at is None or other.connected_at < leg.began_at:
-        return False
-    if leg.channel.up_at is None:
-        return True
-    up_at = other.connected_at if other.channel.up_at is None else other.channel.up_at
-    return up_at < _ended_by(leg) + SAME_MOMENT
+def _was_connected_during(other: Leg, leg: Leg) -> bool:
+    return other.connected_at is not None and other.connected_at >= leg.began_at
 
 
 def _ended_by(leg: Leg) -> float:
@@ -303,7 +294,9 @@ def _has_caller_left(leg: Leg, root: Channel | None, failed: Iterable[Leg], show
     if left_at is None:
         return False
     ends = [_ended_by(each) for each in (leg, *failed)] if leg.status == "ANSWER" or failed else [leg.ended_at]
-    return any(end is not None and left_at < end + SAME_MOMENT for end in ends)
+    # Without HangupRequest the caller's Hangup shows it: where the dialplan refused, it follows the refusal.
+    slack = SAME_MOMENT if shows_hangup_requests or leg.status in ("", "ANSWER", "CANCEL") else 0.0
+    return any(end is not None and left_at < end + slack for end in ends)
 
 
 def _has_person_hung_up(call: Call, leg: Leg) -> bool:

@@ -95,6 +95,8 @@ class CallTracker:
         """Take in one AMI event; the facts that follow from it, in order of cause."""
         facts: list[Fact] = []
         for channel_event in self._adapter.translate(event):
+            if self.graph.is_bridge_overdue(channel_event):
+                facts += self._miss_bridges(at)
             if isinstance(channel_event, SnapshotEvent):
                 facts += self._compare(channel_event, at)
             else:
@@ -144,6 +146,7 @@ class CallTracker:
             next(iter(self.graph.missing.values()), None) if self.graph.missing else None,
             next((deadline for _, deadline in self.graph.orders.values()), None) if self.graph.orders else None,
             self._stuck.next_deadline,
+            self.graph.bridge_expected_until,
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
@@ -163,6 +166,8 @@ class CallTracker:
                 )
         for call in list(takewhile(lambda call: (call.finish_at or 0.0) <= at, self._ending.values())):
             facts += self._finish(call, at)
+        if self.graph.bridge_expected_until is not None and self.graph.bridge_expected_until <= at:
+            facts += self._miss_bridges(at)
         for call in self._stuck.due(at):
             facts += self._end_stuck(call, at)
         return facts
@@ -469,6 +474,10 @@ class CallTracker:
         self.is_synced = True
         facts.sort(key=lambda fact: fact.at)
         yield from facts
+
+    def _miss_bridges(self, at: float) -> Iterator[Fact]:
+        self.graph.miss_bridges()
+        yield from self._advance_all(Moment(at, "answered, and no BridgeEnter followed", self.graph))
 
     def _advance_all(self, now: Moment) -> Iterator[Fact]:
         """Several channels changed at once, some of them (those that vanished) some time ago."""
