@@ -287,13 +287,25 @@ def _is_cancelled_through(chain: list[Leg]) -> bool:
 
 
 def _has_caller_left(leg: Leg, root: Channel | None, failed: Iterable[Leg], shows_hangup_requests: bool) -> bool:
-    if root is None:
-        return False
-    left_at = root.hangup_asked_at if shows_hangup_requests else root.end.at if root.end is not None else None
+    left_at = None if root is None else _left_at(root, shows_hangup_requests)
     if left_at is None:
         return False
     ends = [_ended_by(each) for each in (leg, *failed)] if leg.status == "ANSWER" or failed else [leg.ended_at]
-    return any(end is not None and left_at < end + SAME_MOMENT for end in ends)
+    return any(end is None or left_at < end + SAME_MOMENT for end in ends)
+
+
+def _left_at(root: Channel, shows_hangup_requests: bool) -> float | None:
+    """When who dials left: the channel itself, or all whose phones were picked up behind it (a click through Local)."""
+    own = _gone_at(root, shows_hangup_requests)
+    behind = [leg.channel for leg in root.call.picked_up if leg.chain[-1].channel is root]
+    left = [at for each in behind if (at := _gone_at(each, shows_hangup_requests)) is not None]
+    return max(left) if own is None and left and len(left) == len(behind) else own
+
+
+def _gone_at(channel: Channel, shows_hangup_requests: bool) -> float | None:
+    if shows_hangup_requests:
+        return channel.hangup_asked_at
+    return channel.end.at if channel.end is not None else None
 
 
 def _has_person_hung_up(call: Call, leg: Leg) -> bool:
