@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -320,6 +320,13 @@ def _has_person_hung_up(call: Call, leg: Leg) -> bool:
 _LOUDEST = (
     Outcome.CANCELLED, Outcome.NO_ANSWER, Outcome.REJECTED, Outcome.BUSY, Outcome.FAILED, Outcome.ANSWERED_ELSEWHERE
 )  # fmt: skip
+
+
+def legs_outcome(legs: Sequence[Leg], shows_hangup_requests: bool) -> Outcome | None:
+    """One outcome for all attempts to reach a side of the call; None without any. A phone that sent the call on (302)
+    counts only where nothing else was tried."""
+    tried = [leg for leg in legs if leg.status != "FORWARDED"] or legs
+    return together(leg_outcome(leg, shows_hangup_requests) for leg in tried)
 
 
 def together(outcomes: Iterable[Outcome]) -> Outcome | None:
