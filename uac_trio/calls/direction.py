@@ -61,9 +61,8 @@ def _by_near_leg(call: Call, leg: Leg, rules: TrackerRules) -> Orientation:
 
 
 def _operator(call: Call, now: Orientation) -> str:
-    """Who clicked: as ordered; else who picked up, else whose phone rings, else whose phone was tried first."""
-    if call.order is not None:
-        return call.order.employee
+    """Who clicked: as known before (an order), as long as it may be; else who picked up, else whose phone rings, else
+    whose phone was tried first."""
     legs = [leg for leg in near_legs(call) if leg.channel.extension]
     picked_up = [leg for leg in legs if leg in call.picked_up]
     ringing = [leg for leg in legs if leg.rang_at is not None and leg.ended_at is None]
@@ -119,13 +118,13 @@ def ordered(call: Call, rules: TrackerRules) -> Orientation:
 
 
 def device_of_click(call: Call, leg: Leg, rules: TrackerRules) -> Identity | None:
-    """The identity of a device that a click rang for its employee, where nothing else shows it: their mobile."""
+    """The identity of a device that an Originate rang for an employee, where nothing else shows it: their mobile."""
     if leg.channel.extension or not is_near(call, leg):
         return None
     if call.order is not None:
         return Identity(call.order.employee, Evidence.CLICK)
-    asked = call.source.name.endpoint if call.source is not None else ""
-    if is_click(call) and call.source is not leg.channel and rules.is_extension(asked):
+    asked = call.source.name.endpoint if call.source is not None else ""  # of Local/101@from-internal
+    if call.source is not leg.channel and rules.is_extension(asked):
         return Identity(asked, Evidence.CLICK)
     return None
 

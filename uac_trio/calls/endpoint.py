@@ -37,7 +37,7 @@ class Evidence(enum.Enum):
     TRUNKS = "[calls] trunks names its endpoint"
     NOT_OURS = "[calls] only_... leaves it to another company of this PBX"
     HELPER = "no device is behind such a channel"
-    CLICK = "the connector rang it for the employee who clicked"
+    CLICK = "an Originate for the employee rang it"
     LEARNED = "the endpoint was an employee's device before"
     LINE_BEFORE = "the endpoint was a line before"
     CONTEXT = "its context takes calls from lines"
