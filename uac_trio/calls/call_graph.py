@@ -51,6 +51,9 @@ MAX_GONE = 20_000
 """Uniqueids of channels that are gone, so that a late event does not revive them: an hour of a busy PBX."""
 
 
+BRIDGED_WITHIN = 0.5
+"""Seconds within which BridgeEnter follows an answer, under load too."""
+
 DURATION_SLACK = 1.5
 """Seconds by which a listed Duration (whole seconds) and a channel's first event may be off."""
 
@@ -98,8 +101,12 @@ class CallGraph:
     """Until then a list of channels is awaited, and of older channels it shows more than an event in passing."""
     shows_hangup_requests: bool = attrs.field(default=False, init=False)
     """HangupRequest events reach us (no filter drops them), so their absence means something."""
-    shows_bridges: bool = attrs.field(default=False, init=False)
-    """BridgeEnter events reach us: without one, two people do not hear each other."""
+    hears_by_dial: bool = attrs.field(default=False, init=False)
+    """BridgeEnter events do not reach us (a filter drops them): an answered Dial counts as a conversation."""
+    bridge_due: float | None = attrs.field(default=None, init=False)
+    """Until then the first BridgeEnter should follow an answer; without it, ``hears_by_dial`` begins."""
+    _shows_bridges: bool = attrs.field(default=False, init=False)
+    """A BridgeEnter reached us."""
     _classifier: EndpointClassifier = attrs.field(init=False)
     _by_linkedid: dict[str, Call] = attrs.field(factory=dict, init=False)
     _bridges: dict[str, Bridge] = attrs.field(factory=dict, init=False)
@@ -128,8 +135,8 @@ class CallGraph:
 
     def audible(self, channel: Channel) -> frozenset[Channel]:
         """The people this channel can hear, itself included: over bridges, Local pairs and, on a server whose bridges
-        are not shown, an answered Dial."""
-        if channel.bridge is None and channel.half is None and self.shows_bridges:
+        do not reach us, an answered Dial."""
+        if channel.bridge is None and channel.half is None and not self.hears_by_dial:
             return frozenset((channel,))
         seen = {channel}
         todo = [channel]
@@ -159,7 +166,7 @@ class CallGraph:
             near |= channel.bridge.members
         if channel.half is not None:
             near.add(channel.half)
-        if not self.shows_bridges:
+        if self.hears_by_dial:
             near |= self._dial_partners(channel)
         return near
 
@@ -319,8 +326,16 @@ class CallGraph:
             leg.channel.call.picked_up[leg] = None
         if status == "ANSWER" and caller is not None:
             leg.caller = caller  # another than began it: a pickup, a blond transfer
-        if status == "ANSWER" and not self.shows_bridges:
+        self._await_bridge(leg, at)
+
+    def _await_bridge(self, leg: Leg, at: float) -> None:
+        """The leg was answered: on a server that showed no bridge yet, see whether it shows this one."""
+        if self._shows_bridges or not _is_through(leg):
+            return
+        if self.hears_by_dial:
             self._touch_audience(leg.channel)
+        elif self.bridge_due is None:
+            self.bridge_due = at + BRIDGED_WITHIN
 
     # -- calls -------------------------------------------------------------------------------------------------------
 
@@ -426,7 +441,6 @@ class CallGraph:
     def _enter_bridge(self, channel: Channel, bridge_id: str, bridge_type: str, at: float) -> None:
         if not bridge_id:
             return
-        self.shows_bridges = True
         if channel.bridge is not None and channel.bridge.id != bridge_id:
             self._leave_bridge(channel)
         bridge = self._bridges.setdefault(bridge_id, Bridge(bridge_id, bridge_type))
@@ -623,6 +637,7 @@ class CallGraph:
             return
         if channel.bridge is not None:
             self._touch_audience(channel)
+        self._shows_bridges, self.hears_by_dial, self.bridge_due = True, False, None
         swapped = self.channels.get(event.swapped)
         if swapped is not None:
             self._leave_bridge(swapped)
@@ -696,8 +711,9 @@ class CallGraph:
         queue = channel.call.queue
         if queue is not None and queue.waiting is channel:
             channel.call.queue = attrs.evolve(queue, waiting=None)
-        if not self.shows_bridges:
-            self._touch_audience(channel)
+        for leg in [other.leg for other in channel.call.live.values() if other.leg is not None]:
+            if leg.caller is channel:
+                self._await_bridge(leg, at)
 
     def _mentioned(self, event: VoicemailStarted | RecordingStarted, at: float) -> None:
         self._see(event.channel, at, adopt=False)

@@ -134,12 +134,16 @@ class CallTracker:
             next((call.finish_at for call in self._ending.values()), None) if self._ending else None,
             next(iter(self.graph.missing.values()), None) if self.graph.missing else None,
             self._stuck.next_deadline,
+            self.graph.bridge_due,
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def tick(self, at: float) -> list[Fact]:
         """Do what is due."""
         facts: list[Fact] = []
+        if self.graph.bridge_due is not None and self.graph.bridge_due <= at:
+            self.graph.bridge_due, self.graph.hears_by_dial = None, True
+            facts += self._advance_all(Moment(at, "answered, and this server shows no bridges", self.graph))
         # Both are in order of time: what is not due yet ends the search.
         for uniqueid, _ in list(takewhile(lambda entry: entry[1] <= at, self.graph.missing.items())):
             del self.graph.missing[uniqueid]
