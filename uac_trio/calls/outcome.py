@@ -125,12 +125,14 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Outcome.CANCELLED, "picked up, and the caller left before they heard each other",
-        lambda end: end.is_picked_up and end.status in ("", "ANSWER") and end.has_caller_left,
+        lambda end: end.is_picked_up
+        and end.has_caller_left
+        and end.status in ("", "ANSWER", "CANCEL", "NOANSWER"),
         "apps/app_queue.c, announcement and memberdelay; queue_delay_customer_leaves",
     ),
     Rule(
         Outcome.NO_ANSWER, "picked up, and declined or never confirmed",
-        lambda end: end.is_picked_up and end.status in ("", "ANSWER"),
+        lambda end: end.is_picked_up,
         "apps/app_followme.c; followme_declined, confirm_outside_not",
     ),
     Rule(
