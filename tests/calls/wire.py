@@ -121,11 +121,15 @@ class Story:
 class Wire:
     """A server, its clock, and the tracker that reads its events."""
 
-    def __init__(self, rules: TrackerRules | None = None, *, shows_linkedid: bool = True) -> None:
+    def __init__(
+        self, rules: TrackerRules | None = None, *, shows_linkedid: bool = True, filtered: tuple[str, ...] = ()
+    ) -> None:
+        """``filtered``: names of events that do not reach us."""
         self.rules = rules or TrackerRules()
         self.tracker = CallTracker("main", self.rules)
         self.now = START
         self.shows_linkedid = shows_linkedid
+        self.filtered = filtered
         self.is_heard = True
         """The connection is up."""
         self._facts: list[Fact] = []
@@ -180,7 +184,7 @@ class Wire:
         self._panel.see(event, self.now)
         if not self.shows_linkedid:
             event = Event(tuple(header for header in event.headers if not header[0].endswith("Linkedid")))
-        if self.is_heard:
+        if self.is_heard and event_name not in self.filtered:
             self._facts += due(self.tracker, self.now)
             self._facts += self.tracker.process(event, self.now)
 
@@ -371,8 +375,10 @@ class Office:
 
     is_new: bool
 
-    def wire(self, rules: TrackerRules | None = None, **more: bool) -> Wire:
-        wire = Wire(rules, **more)
+    def wire(
+        self, rules: TrackerRules | None = None, *, shows_linkedid: bool = True, filtered: tuple[str, ...] = ()
+    ) -> Wire:
+        wire = Wire(rules, shows_linkedid=shows_linkedid, filtered=filtered)
         if not self.is_new:
             everyday_call(wire)
         return wire
