@@ -57,6 +57,9 @@ BRIDGED_WITHIN = 0.5
 DURATION_SLACK = 1.5
 """Seconds by which a listed Duration (whole seconds) and a channel's first event may be off."""
 
+AGENT_APPLICATION = "AgentLogin"
+"""What the channel of an agent on the line runs, by its listing (apps/app_agent_pool.c)."""
+
 DIALLED_APPLICATIONS = ("AppDial", "AppQueue", "AppDial2")
 """What a dialled channel runs by its listing."""
 
@@ -535,6 +538,11 @@ class CallGraph:
     def restore_leg(self, channel: Channel, application: str, at: float) -> bool:
         """A dialled channel runs AppDial or AppQueue (its caller is in Dial or Queue), or AppDial2 (it is an
         Originate's; main/dial.c). Returns whether the leg shows the direction: else its DialBegin may come."""
+        if application == AGENT_APPLICATION and self.bridge_mates(channel) - {channel}:
+            # an agent on the line, called by the pool; when they began to wait has nothing to do with this call
+            leg = self.begin_leg(channel, None, "", at)
+            leg.rang_at, leg.status, leg.ended_at = at, "ANSWER", at
+            return False
         if application not in DIALLED_APPLICATIONS:
             return False
         source = channel.call.source

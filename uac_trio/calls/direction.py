@@ -35,6 +35,13 @@ def _by_source(call: Call, channel: Channel) -> Orientation:
     return inbound(channel)
 
 
+def by_listing(call: Call, channel: Channel) -> Orientation:
+    """A line that a listing shows, and that no channel dialled: it called us, though the call may have the identity of
+    an agent's channel that waited for it."""
+    is_calling = channel.view.state in (ChannelState.RING, ChannelState.UP) and channel.leg is None
+    return inbound(channel) if call.direction is None and is_calling and channel.is_line else call.orientation
+
+
 def inbound(source: Channel) -> Orientation:
     return Orientation(
         direction=Direction.INBOUND,

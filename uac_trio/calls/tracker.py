@@ -444,8 +444,11 @@ class CallTracker:
                     facts.append(self._vanish(channel, at, "gone when the connection was back"))
                 else:
                     graph.missing.setdefault(channel.uniqueid, at + SUSPICION)
+        new = known - graph.channels.keys()
         for item in items:
-            facts += self._restore(item, at)
+            facts += self._restore(item, item.view.uniqueid in new, at)
+        for item in items:
+            facts += self._restore_leg(item, item.view.uniqueid in new, at)
         now = Moment(at, "list of channels", graph)
         facts += self._advance_all(now)
         graph.forget_remembered()
@@ -464,8 +467,8 @@ class CallTracker:
         for call in [call for call in self.graph.calls.values() if call.ended_at is None]:
             yield from self._advance(call, call.channels.values(), now)
 
-    def _restore(self, item: ListedChannel, at: float) -> Iterator[Fact]:
-        is_new = item.view.uniqueid not in self.graph.channels
+    def _restore(self, item: ListedChannel, is_new: bool, at: float) -> Iterator[Fact]:
+        """The channel, its call and its bridge."""
         channel, touched = self.graph.restore(item, at)
         if channel is None or not channel.is_live:
             return
@@ -474,11 +477,20 @@ class CallTracker:
             yield from self._recall(channel.call, now)
         for merge in touched.merges:
             yield from self._close_absorbed(merge, now)
+
+    def _restore_leg(self, item: ListedChannel, is_new: bool, at: float) -> Iterator[Fact]:
+        """Who dialled it, now that all channels and bridges are there."""
+        channel = self.graph.find(item.view)
+        if channel is None or not channel.is_live:
+            return
+        call, now = channel.call, Moment(at, "list of channels", self.graph)
         if channel.leg is None or (is_new and channel.leg.caller is None):  # that it rings has made a leg already
             if self.graph.restore_leg(channel, item.application, at):
-                yield from self._orient_by(channel.call, channel, now)
-        elif channel is channel.call.source:
-            yield from self._orient_by(channel.call, channel, now)
+                yield from self._orient_by(call, channel, now)
+            else:
+                yield from self._orient(call, direction.by_listing(call, channel), now)
+        elif channel is call.source:
+            yield from self._orient_by(call, channel, now)
 
     def _recall(self, call: Call, now: Moment) -> Iterator[Fact]:
         """Go on with what an earlier run reported of the call."""
