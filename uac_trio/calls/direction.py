@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 import attrs
 
 from uac_trio.calls.call import Call, Direction, Orientation, Remembered
@@ -12,6 +15,8 @@ from uac_trio.calls.endpoint import Evidence, Identity
 from uac_trio.calls.names import known
 from uac_trio.calls.participation import Role
 from uac_trio.calls.rules import TrackerRules
+
+_OUTSIDE_NUMBER = re.compile(r"\+?\d{6,}")
 
 
 def orient(call: Call, channel: Channel, rules: TrackerRules) -> Orientation:
@@ -124,7 +129,16 @@ def ordered(call: Call, rules: TrackerRules) -> Orientation:
     return Orientation(direction=Direction.OUTBOUND, operator=order.employee, customer=order.number)
 
 
-def device_of_click(call: Call, leg: Leg, rules: TrackerRules) -> Identity | None:
+def shown_by(call: Call, leg: Leg, rules: TrackerRules) -> Iterator[tuple[Channel, Identity]]:
+    """Whose channels they are, as the ends of this leg show."""
+    device = _device_of_click(call, leg, rules)
+    if device is not None:
+        yield leg.channel, device
+    if call.source is not None and _is_line_that_calls_in(call, call.source, leg, rules):
+        yield call.source, Identity("", Evidence.CALLS_IN)
+
+
+def _device_of_click(call: Call, leg: Leg, rules: TrackerRules) -> Identity | None:
     """The identity of a device that an Originate rang for an employee, where nothing else shows it: their mobile."""
     if leg.channel.extension or not is_near(call, leg):
         return None
@@ -134,6 +148,15 @@ def device_of_click(call: Call, leg: Leg, rules: TrackerRules) -> Identity | Non
     if call.source is not leg.channel and rules.is_extension(asked):
         return Identity(asked, Evidence.CLICK)
     return None
+
+
+def _is_line_that_calls_in(call: Call, source: Channel, leg: Leg, rules: TrackerRules) -> bool:
+    """Only its name makes the source an employee (``33915``), though it calls as a line does: with an outside number,
+    and to an outside number at which an employee's phone rings."""
+    if call.direction is not None or source.identity.evidence is not Evidence.NAME or not leg.channel.extension:
+        return False
+    number, dialled = source.origin.number, source.origin.exten
+    return number != "" and not rules.is_extension(number) and _OUTSIDE_NUMBER.fullmatch(dialled) is not None
 
 
 def at_the_end(call: Call, rules: TrackerRules) -> Orientation:

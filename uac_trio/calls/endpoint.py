@@ -25,8 +25,8 @@ RING = 4
 _OUTSIDE_CONTEXT = re.compile(
     r"trunk|pstn|did\b|from-did|extern|incoming|inbound|provider|dahdi|^in[-_]", re.IGNORECASE
 )
-_ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}|.*:.*:.*|\[.*\]")
-_LEADING_DIGITS = re.compile(r"(\d+)[-_.]")
+_LEADING_DIGITS = re.compile(r"(\d+)[-_]")
+"""Followed by anything else it is an address, ``195.34.36.130``."""
 
 
 class Evidence(enum.Enum):
@@ -43,6 +43,7 @@ class Evidence(enum.Enum):
     CONTEXT = "its context takes calls from lines"
     OWN_NUMBER = "its own CallerID is an extension"
     DIALLED = "an outside number was dialled there"
+    CALLS_IN = "it shows an outside number, and reached an employee by dialling another"
     NAME = "its endpoint is named like an extension"
     SECOND_DEVICE = "its endpoint is named like a second device of the extension"
     NONE = "neither its CallerID nor its name matches [calls] extensions"
@@ -140,7 +141,7 @@ class EndpointClassifier:
 
     def _by_name(self, key: EndpointKey, view: ChannelView) -> Identity | None:
         technology, endpoint = key
-        if technology in PORT_TECHNOLOGIES or _ADDRESS.fullmatch(endpoint):
+        if technology in PORT_TECHNOLOGIES:
             return None
         if self.rules.is_extension(endpoint):
             return Identity(endpoint, Evidence.NAME)

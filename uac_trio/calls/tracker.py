@@ -229,10 +229,9 @@ class CallTracker:
     def _orient_by(self, call: Call, channel: Channel, now: Moment) -> Iterator[Fact]:
         leg = channel.leg
         if leg is not None and channel.is_person:
-            identity = direction.device_of_click(call, leg, self.rules)
-            if identity is not None:
-                self.graph.identify(channel, identity)
-            elif not channel.extension and leg.rang_at is not None and leg.rang_at == now.at:
+            for end, identity in direction.shown_by(call, leg, self.rules):
+                self.graph.identify(end, identity)
+            if not channel.extension and leg.rang_at is not None and leg.rang_at == now.at:
                 yield from _not_an_employee(call, channel, now)
         yield from self._orient(call, direction.orient(call, channel, self.rules), now)
 
