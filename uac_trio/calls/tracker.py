@@ -44,8 +44,18 @@ from uac_trio.calls.channel_events import (
     VoicemailStarted,
 )
 from uac_trio.calls.click import CHANNEL_ID_PREFIX, is_click, order_of
+from uac_trio.calls.company import is_anothers, is_ours
 from uac_trio.calls.endpoint import Evidence
-from uac_trio.calls.fact import CallBegan, CallEnded, CallerQueued, CallMerged, Fact, NotAnEmployee, Oddity
+from uac_trio.calls.fact import (
+    CallBegan,
+    CallEnded,
+    CallerQueued,
+    CallMerged,
+    CallTransferred,
+    Fact,
+    NotAnEmployee,
+    Oddity,
+)
 from uac_trio.calls.names import creation_order
 from uac_trio.calls.participations import Moment, advance, end_participation, own_unreached, recordings, stop_clocks
 from uac_trio.calls.rules import TrackerRules
@@ -105,7 +115,13 @@ class CallTracker:
                 facts += self._compare(channel_event, at)
             else:
                 facts += self._conclude(channel_event, self.graph.apply(channel_event, at), at)
-        return facts
+        return [fact for fact in facts if self._is_shown(fact)] if self.rules.is_shared() else facts
+
+    def _is_shown(self, fact: Fact) -> bool:
+        """Of a call that may be another company's, only which phone is no employee's."""
+        call = self.graph.calls.get(fact.call_id)
+        is_about_call = isinstance(fact, CallerQueued | CallTransferred | CallMerged)
+        return not is_about_call or call is None or call.announced_as is not None
 
     def connected(self, at: float) -> None:
         self._connected_at = at
@@ -247,14 +263,23 @@ class CallTracker:
         if before.direction is Direction.INTERNAL:
             for participation in call.participations:  # between colleagues until now, a customer's call from now on
                 participation.is_announced = participation.ended_at is not None
+        yield from self._announce(call, now)
+
+    def _announce(self, call: Call, now: Moment) -> Iterator[Fact]:
+        """CallBegan, once the direction is known, and again if it turns out to be another."""
+        parties = call.orientation
+        if parties.direction is None or parties.direction is call.announced_as or not is_ours(call, self.rules):
+            return
+        call.announced_as = parties.direction
         yield CallBegan(
-            call_id=call.id, at=now.at, because=now.because, direction=orientation.direction,
-            customer=orientation.customer, did=orientation.did,
+            call_id=call.id, at=now.at, because=now.because, direction=parties.direction, customer=parties.customer,
+            did=parties.did,
         )  # fmt: skip
 
     def _advance(self, call: Call, touched: Iterable[Channel], now: Moment) -> Iterator[Fact]:
         if call.merged_into:
             return  # concluded as it was; its channels are the survivor's
+        yield from self._announce(call, now)
         yield from advance(call, touched, now)
         call.seen_at = max(call.seen_at, now.at)
         if call.ended_at is None and not call.live:
@@ -376,18 +401,7 @@ class CallTracker:
         if is_click(call):
             return True
         people = [channel for channel in call.channels.values() if channel.is_person]
-        return bool(people) and not call.is_agents and (is_announced or not self._is_foreign(call, people))
-
-    def _is_foreign(self, call: Call, people: list[Channel]) -> bool:
-        """On a PBX that companies share: the call dialled another's number, or reached none but their phones."""
-        if not self.rules.is_shared():
-            return False
-        if any(channel.extension for channel in people):
-            return False
-        dids = self.rules.only_dids
-        if dids and call.orientation.did not in dids:
-            return True
-        return any(channel.identity.evidence is Evidence.NOT_OURS for channel in people)
+        return bool(people) and not call.is_agents and (is_announced or not is_anothers(call, self.rules))
 
     def _own_unreached(self, call: Call, now: Moment) -> Iterator[Fact]:
         """An incoming call for which no employee's phone rang must not vanish: it gets an owner, if one is set."""
