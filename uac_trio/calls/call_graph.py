@@ -40,6 +40,7 @@ from uac_trio.calls.channel_events import (
     QueueJoined,
     QueueLeft,
     RecordingStarted,
+    ServerLacks,
     Unparked,
     VoicemailStarted,
 )
@@ -50,16 +51,17 @@ from uac_trio.calls.rules import TrackerRules
 MAX_GONE = 20_000
 """Uniqueids of channels that are gone, so that a late event does not revive them: an hour of a busy PBX."""
 
+BRIDGED_WITHIN = 0.5
+"""Seconds within which BridgeEnter follows an answer, under load too."""
 
 DURATION_SLACK = 1.5
 """Seconds by which a listed Duration (whole seconds) and a channel's first event may be off."""
 
+AGENT_APPLICATION = "AgentLogin"
+"""What the channel of an agent on the line runs, by its listing (apps/app_agent_pool.c)."""
+
 DIALLED_APPLICATIONS = ("AppDial", "AppQueue", "AppDial2")
 """What a dialled channel runs by its listing."""
-
-
-BRIDGE_DELAY = 0.25
-"""Seconds after an answer within which Dial() puts the two into a bridge (apps/app_dial.c; at once)."""
 
 
 @attrs.frozen
@@ -79,6 +81,8 @@ class Touched:
     """Their state, ring, bridge, hold or audience is another, or they hung up."""
     legs: list[Leg] = attrs.field(factory=list)
     """Begun by it."""
+    rang: list[Leg] = attrs.field(factory=list)
+    """They ring, and what was dialled there is known, one of the two since now."""
     merges: list[Merge] = attrs.field(factory=list)
     reopened: list[Call] = attrs.field(factory=list)
     """They seemed to be over, and have a live channel again."""
@@ -104,12 +108,12 @@ class CallGraph:
     """Until then a list of channels is awaited, and of older channels it shows more than an event in passing."""
     shows_hangup_requests: bool = attrs.field(default=False, init=False)
     """HangupRequest events reach us (no filter drops them), so their absence means something."""
+    hears_by_dial: bool = attrs.field(default=False, init=False)
+    """BridgeEnter events do not reach us (a filter drops them): an answered Dial counts as a conversation."""
+    bridge_due: float | None = attrs.field(default=None, init=False)
+    """Until then the first BridgeEnter should follow an answer; without it, ``hears_by_dial`` begins."""
     shows_bridges: bool = attrs.field(default=False, init=False)
-    """BridgeEnter events reach us: without one, two people do not hear each other."""
-    lacks_bridges: bool = attrs.field(default=False, init=False)
-    """An answer brought none: they do not reach us (a filter), and an answered Dial shows who hears whom."""
-    bridge_expected_until: float | None = attrs.field(default=None, init=False)
-    """Until then the first answer is to bring a BridgeEnter; FollowMe() reports one before anybody hears another."""
+    """A BridgeEnter reached us."""
     _classifier: EndpointClassifier = attrs.field(init=False)
     _by_linkedid: dict[str, Call] = attrs.field(factory=dict, init=False)
     _bridges: dict[str, Bridge] = attrs.field(factory=dict, init=False)
@@ -132,14 +136,14 @@ class CallGraph:
 
     def is_bridge_overdue(self, event: ChannelEvent) -> bool:
         """The first answer brought no BridgeEnter, though an answered Local channel is going away."""
-        if self.bridge_expected_until is None or not isinstance(event, ChannelHungUp):
+        if self.bridge_due is None or not isinstance(event, ChannelHungUp):
             return False
         channel = self.channels.get(event.channel.uniqueid)
         return channel is not None and channel.half is not None and channel.up_at is not None
 
     def miss_bridges(self) -> None:
         """No BridgeEnter came of the first answer."""
-        self.lacks_bridges, self.bridge_expected_until = True, None
+        self.hears_by_dial, self.bridge_due = True, None
 
     def find(self, view: ChannelView | None) -> Channel | None:
         """The channel an event named, if it is known."""
@@ -149,8 +153,8 @@ class CallGraph:
 
     def audible(self, channel: Channel) -> tuple[Channel, ...]:
         """The people this channel can hear, itself included: over bridges, Local pairs and, on a server whose bridges
-        are not shown, an answered Dial."""
-        if channel.bridge is None and channel.half is None and not self.lacks_bridges:
+        do not reach us, an answered Dial."""
+        if channel.bridge is None and channel.half is None and not self.hears_by_dial:
             return (channel,)
         seen = {channel: None}
         todo = [channel]
@@ -180,7 +184,7 @@ class CallGraph:
             near += channel.bridge.members
         if channel.half is not None:
             near.append(channel.half)
-        if self.lacks_bridges:
+        if self.hears_by_dial:
             near += self._dial_partners(channel)
         return near
 
@@ -285,6 +289,8 @@ class CallGraph:
         if leg is not None and leg.rang_at is None and leg.ended_at is None:
             leg.rang_at = at
             self._touched.channels[channel] = None
+            if leg.dial_string:
+                self._touched.rang.append(leg)
 
     def identify(self, channel: Channel, identity: Identity) -> None:
         """What was learned since shows whose channel it is."""
@@ -300,6 +306,7 @@ class CallGraph:
     def begin_leg(self, channel: Channel, caller: Channel | None, dial_string: str, at: float) -> Leg:
         """The leg of ``channel``, new or completed with what is known now."""
         leg = channel.leg
+        is_named_now = bool(dial_string) and (leg is None or not leg.dial_string)
         if leg is None:
             leg = channel.leg = Leg(channel, caller, dial_string, at, rang_at=channel.rang_at)
         else:
@@ -309,6 +316,8 @@ class CallGraph:
             return leg
         if dial_string:
             channel.identity = self._classifier.dialled(channel.name, channel.identity, dial_string)
+        if is_named_now and leg.rang_at is not None:
+            self._touched.rang.append(leg)
         call = channel.call
         if leg not in call.legs:
             call.legs[leg] = None
@@ -336,10 +345,16 @@ class CallGraph:
             leg.channel.call.picked_up[leg] = None
         if status == "ANSWER" and caller is not None:
             leg.caller = caller  # another than began it: a pickup, a blond transfer
-        if status == "ANSWER" and self.lacks_bridges:
+        self._await_bridge(leg, at)
+
+    def _await_bridge(self, leg: Leg, at: float) -> None:
+        """The leg was answered: on a server that showed no bridge yet, see whether it shows this one."""
+        if self.shows_bridges or not _is_through(leg):
+            return
+        if self.hears_by_dial:
             self._touch_audience(leg.channel)
-        elif status == "ANSWER" and not self.shows_bridges and self.bridge_expected_until is None:
-            self.bridge_expected_until = at + BRIDGE_DELAY
+        elif self.bridge_due is None:
+            self.bridge_due = at + BRIDGED_WITHIN
 
     # -- calls -------------------------------------------------------------------------------------------------------
 
@@ -446,7 +461,6 @@ class CallGraph:
     def _enter_bridge(self, channel: Channel, bridge_id: str, bridge_type: str, at: float) -> None:
         if not bridge_id:
             return
-        self.shows_bridges, self.lacks_bridges, self.bridge_expected_until = True, False, None
         if channel.bridge is not None and channel.bridge.id != bridge_id:
             self._leave_bridge(channel)
         bridge = self._bridges.setdefault(bridge_id, Bridge(bridge_id, bridge_type))
@@ -541,6 +555,11 @@ class CallGraph:
     def restore_leg(self, channel: Channel, application: str, at: float) -> bool:
         """A dialled channel runs AppDial or AppQueue (its caller is in Dial or Queue), or AppDial2 (it is an
         Originate's; main/dial.c). Returns whether the leg shows the direction: else its DialBegin may come."""
+        if application == AGENT_APPLICATION and len(self.bridge_mates(channel)) > 1:
+            # an agent on the line, called by the pool; when they began to wait has nothing to do with this call
+            leg = self.begin_leg(channel, None, "", at)
+            leg.rang_at, leg.status, leg.ended_at = at, "ANSWER", at
+            return False
         if application not in DIALLED_APPLICATIONS:
             return False
         source = channel.call.source
@@ -643,6 +662,7 @@ class CallGraph:
             return
         if channel.bridge is not None:
             self._touch_audience(channel)
+        self.shows_bridges, self.hears_by_dial, self.bridge_due = True, False, None
         swapped = self.channels.get(event.swapped)
         if swapped is not None:
             self._leave_bridge(swapped)
@@ -716,13 +736,14 @@ class CallGraph:
         queue = channel.call.queue
         if queue is not None and queue.waiting is channel:
             channel.call.queue = attrs.evolve(queue, waiting=None)
-        if self.lacks_bridges:
-            self._touch_audience(channel)
+        for leg in [other.leg for other in channel.call.live.values() if other.leg is not None]:
+            if leg.caller is channel:
+                self._await_bridge(leg, at)
 
     def _mentioned(self, event: VoicemailStarted | RecordingStarted, at: float) -> None:
         self._see(event.channel, at, adopt=False)
 
-    def _cdr_written(self, event: CdrWritten, at: float) -> None:
+    def _not_of_channels(self, event: CdrWritten | ServerLacks, at: float) -> None:
         """No channel changes."""
 
     _APPLY: ClassVar[dict[type[ChannelEvent], Callable[..., None]]] = {
@@ -747,7 +768,8 @@ class CallGraph:
         QueueLeft: _queue_left,
         VoicemailStarted: _mentioned,
         RecordingStarted: _mentioned,
-        CdrWritten: _cdr_written,
+        CdrWritten: _not_of_channels,
+        ServerLacks: _not_of_channels,
     }
 
 

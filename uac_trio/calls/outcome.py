@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -288,15 +288,27 @@ def _is_cancelled_through(chain: list[Leg]) -> bool:
 
 
 def _has_caller_left(leg: Leg, root: Channel | None, failed: Iterable[Leg], shows_hangup_requests: bool) -> bool:
-    if root is None:
-        return False
-    left_at = root.hangup_asked_at if shows_hangup_requests else root.end.at if root.end is not None else None
+    left_at = None if root is None else _left_at(root, shows_hangup_requests)
     if left_at is None:
         return False
     ends = [_ended_by(each) for each in (leg, *failed)] if leg.status == "ANSWER" or failed else [leg.ended_at]
     # Without HangupRequest the caller's Hangup shows it: where the dialplan refused, it follows the refusal.
     slack = SAME_MOMENT if shows_hangup_requests or leg.status in ("", "ANSWER", "CANCEL") else 0.0
-    return any(end is not None and left_at < end + slack for end in ends)
+    return any(end is None or left_at < end + slack for end in ends)
+
+
+def _left_at(root: Channel, shows_hangup_requests: bool) -> float | None:
+    """When who dials left: the channel itself, or all whose phones were picked up behind it (a click through Local)."""
+    own = _gone_at(root, shows_hangup_requests)
+    behind = [leg.channel for leg in root.call.picked_up if leg.chain[-1].channel is root]
+    left = [at for each in behind if (at := _gone_at(each, shows_hangup_requests)) is not None]
+    return max(left) if own is None and left and len(left) == len(behind) else own
+
+
+def _gone_at(channel: Channel, shows_hangup_requests: bool) -> float | None:
+    if shows_hangup_requests:
+        return channel.hangup_asked_at
+    return channel.end.at if channel.end is not None else None
 
 
 def _has_person_hung_up(call: Call, leg: Leg) -> bool:
@@ -311,6 +323,13 @@ def _has_person_hung_up(call: Call, leg: Leg) -> bool:
 _LOUDEST = (
     Outcome.CANCELLED, Outcome.NO_ANSWER, Outcome.REJECTED, Outcome.BUSY, Outcome.FAILED, Outcome.ANSWERED_ELSEWHERE
 )  # fmt: skip
+
+
+def legs_outcome(legs: Sequence[Leg], shows_hangup_requests: bool) -> Outcome | None:
+    """One outcome for all attempts to reach a side of the call; None without any. A phone that sent the call on (302)
+    counts only where nothing else was tried."""
+    tried = [leg for leg in legs if leg.status != "FORWARDED"] or legs
+    return together(leg_outcome(leg, shows_hangup_requests) for leg in tried)
 
 
 def together(outcomes: Iterable[Outcome]) -> Outcome | None:
