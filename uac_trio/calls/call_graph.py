@@ -584,6 +584,8 @@ class CallGraph:
             leg.rang_at = leg.began_at = channel.created_at
             leg.status, leg.ended_at = "ANSWER", at
             channel.call.picked_up[leg] = None
+            if application == "AppDial" and channel.bridge is None:  # Dial() bridges at once: they talked before
+                leg.connected_at = at
         return is_up or channel.is_originated or channel.view.state == ChannelState.RINGING
 
     def hang_up(self, channel: Channel, end: HangUp) -> None:
