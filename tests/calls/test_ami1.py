@@ -36,6 +36,7 @@ from uac_trio.calls.channel_events import (
     QueueJoined,
     QueueLeft,
     RecordingStarted,
+    ServerLacks,
     Unparked,
     VoicemailStarted,
 )
@@ -150,10 +151,11 @@ def translated(*texts: str, adapter: Ami1Adapter | None = None) -> list[ChannelE
 
 
 def follows(*texts: str, adapter: Ami1Adapter | None = None) -> list[str]:
-    """In words, what follows from the last text, after the others."""
+    """In words, what follows for channels from the last text, after the others."""
     adapter = adapter or Ami1Adapter(TrackerRules())
     translated(*texts[:-1], adapter=adapter)
-    return [words(event) for event in translated(texts[-1], adapter=adapter)]
+    found = translated(texts[-1], adapter=adapter)
+    return [words(event) for event in found if not isinstance(event, ServerLacks)]
 
 
 def words(event: ChannelEvent) -> str:

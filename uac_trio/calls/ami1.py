@@ -49,6 +49,7 @@ from uac_trio.calls.channel_events import (
     QueueJoined,
     QueueLeft,
     RecordingStarted,
+    ServerLacks,
     Unparked,
     VoicemailStarted,
 )
@@ -63,6 +64,12 @@ _FEATURE = "transfer by feature code"
 
 _DIALLED_APPLICATIONS = ("AppDial", "AppQueue")
 """What a listed channel runs that another dialled (apps/app_dial.c, apps/app_queue.c)."""
+
+
+NO_AGENT_CALLS = (
+    "queues do not show which phone they ring for whom (no AgentCalled): set eventwhencalled = yes in queues.conf and "
+    "read = agent for our AMI user; until then that is concluded from numbers and times"
+)
 
 
 @attrs.define
@@ -108,6 +115,13 @@ class Ami1Adapter:
     def ordered(self, channel: str, channel_id: str) -> None:
         """We ask for ``channel`` (``SIP/101``) by an Originate; AMI 1.x knows no ChannelId, so it gets ours here."""
         self._ordered.setdefault(channel.removesuffix("/n"), []).append(channel_id)
+
+    def withdrawn(self, channel: str, channel_id: str) -> None:
+        """The order was refused, or nothing came of it: the next Originate for ``channel`` is another's."""
+        asked = channel.removesuffix("/n")
+        orders = [each for each in self._ordered.pop(asked, []) if each != channel_id]
+        if orders:
+            self._ordered[asked] = orders
 
     def disconnected(self) -> None:
         """The connection is gone. What was waited for is given out before the listing of the next."""
@@ -433,13 +447,18 @@ class Ami1Adapter:
         elif transfer is not None:
             self._call_back(root, transfer)
         elif queued := self._callers.who_queues(root):
-            self.lacks_agent_calls = True
+            self._miss_agent_calls()
             self._begin_by_queue(queued, root)
         elif waiting := self._callers.who_waits(root):
             self._begin(self._dials.queue_by(waiting), root, "")
         elif not is_over or self._runs_dialplan(root):
             self._recognise(root)
             self._begin(Dialling(""), root, "")
+
+    def _miss_agent_calls(self) -> None:
+        if not self.lacks_agent_calls:
+            self.lacks_agent_calls = True
+            self._out.append(ServerLacks(event="Join without AgentCalled", what=NO_AGENT_CALLS))
 
     def _recognise(self, root: Device) -> None:
         """No channel dials it: an Originate, of ours if we asked for it."""

@@ -164,6 +164,8 @@ class Call:
 
     # -- conclusions
     orientation: Orientation = UNKNOWN
+    announced_as: Direction | None = None
+    """The direction of the last CallBegan."""
     order: ClickOrder | None = None
     failure: OriginateFailure | None = None
     answer: Answer | None = None

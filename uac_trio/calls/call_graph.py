@@ -9,7 +9,7 @@ absorbed call's Linkedids lead to the survivor for good.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import ClassVar
 
 import attrs
@@ -40,6 +40,7 @@ from uac_trio.calls.channel_events import (
     QueueJoined,
     QueueLeft,
     RecordingStarted,
+    ServerLacks,
     Unparked,
     VoicemailStarted,
 )
@@ -50,9 +51,17 @@ from uac_trio.calls.rules import TrackerRules
 MAX_GONE = 20_000
 """Uniqueids of channels that are gone, so that a late event does not revive them: an hour of a busy PBX."""
 
+BRIDGED_WITHIN = 0.5
+"""Seconds within which BridgeEnter follows an answer, under load too."""
 
 DURATION_SLACK = 1.5
 """Seconds by which a listed Duration (whole seconds) and a channel's first event may be off."""
+
+CALLING = (ChannelState.RING, ChannelState.UP)
+"""States of a channel that may dial another."""
+
+AGENT_APPLICATION = "AgentLogin"
+"""What the channel of an agent on the line runs, by its listing (apps/app_agent_pool.c)."""
 
 DIALLED_APPLICATIONS = ("AppDial", "AppQueue", "AppDial2")
 """What a dialled channel runs by its listing."""
@@ -75,6 +84,8 @@ class Touched:
     """Their state, ring, bridge, hold or audience is another, or they hung up."""
     legs: list[Leg] = attrs.field(factory=list)
     """Begun by it."""
+    rang: list[Leg] = attrs.field(factory=list)
+    """They ring, and what was dialled there is known, one of the two since now."""
     merges: list[Merge] = attrs.field(factory=list)
     reopened: list[Call] = attrs.field(factory=list)
     """They seemed to be over, and have a live channel again."""
@@ -100,8 +111,12 @@ class CallGraph:
     """Until then a list of channels is awaited, and of older channels it shows more than an event in passing."""
     shows_hangup_requests: bool = attrs.field(default=False, init=False)
     """HangupRequest events reach us (no filter drops them), so their absence means something."""
+    hears_by_dial: bool = attrs.field(default=False, init=False)
+    """BridgeEnter events do not reach us (a filter drops them): an answered Dial counts as a conversation."""
+    bridge_due: float | None = attrs.field(default=None, init=False)
+    """Until then the first BridgeEnter should follow an answer; without it, ``hears_by_dial`` begins."""
     shows_bridges: bool = attrs.field(default=False, init=False)
-    """BridgeEnter events reach us: without one, two people do not hear each other."""
+    """A BridgeEnter reached us."""
     _classifier: EndpointClassifier = attrs.field(init=False)
     _by_linkedid: dict[str, Call] = attrs.field(factory=dict, init=False)
     _bridges: dict[str, Bridge] = attrs.field(factory=dict, init=False)
@@ -122,6 +137,17 @@ class CallGraph:
         self._APPLY[type(event)](self, event, at)
         return touched
 
+    def is_bridge_overdue(self, event: ChannelEvent) -> bool:
+        """The first answer brought no BridgeEnter, though an answered Local channel is going away."""
+        if self.bridge_due is None or not isinstance(event, ChannelHungUp):
+            return False
+        channel = self.channels.get(event.channel.uniqueid)
+        return channel is not None and channel.half is not None and channel.up_at is not None
+
+    def miss_bridges(self) -> None:
+        """No BridgeEnter came of the first answer."""
+        self.hears_by_dial, self.bridge_due = True, None
+
     def find(self, view: ChannelView | None) -> Channel | None:
         """The channel an event named, if it is known."""
         return None if view is None else self.channels.get(view.uniqueid)
@@ -130,8 +156,8 @@ class CallGraph:
 
     def audible(self, channel: Channel) -> tuple[Channel, ...]:
         """The people this channel can hear, itself included: over bridges, Local pairs and, on a server whose bridges
-        are not shown, an answered Dial."""
-        if channel.bridge is None and channel.half is None and self.shows_bridges:
+        do not reach us, an answered Dial."""
+        if channel.bridge is None and channel.half is None and not self.hears_by_dial:
             return (channel,)
         seen = {channel: None}
         todo = [channel]
@@ -161,7 +187,7 @@ class CallGraph:
             near += channel.bridge.members
         if channel.half is not None:
             near.append(channel.half)
-        if not self.shows_bridges:
+        if self.hears_by_dial:
             near += self._dial_partners(channel)
         return near
 
@@ -266,6 +292,8 @@ class CallGraph:
         if leg is not None and leg.rang_at is None and leg.ended_at is None:
             leg.rang_at = at
             self._touched.channels[channel] = None
+            if leg.dial_string:
+                self._touched.rang.append(leg)
 
     def identify(self, channel: Channel, identity: Identity) -> None:
         """What was learned since shows whose channel it is."""
@@ -281,6 +309,7 @@ class CallGraph:
     def begin_leg(self, channel: Channel, caller: Channel | None, dial_string: str, at: float) -> Leg:
         """The leg of ``channel``, new or completed with what is known now."""
         leg = channel.leg
+        is_named_now = bool(dial_string) and (leg is None or not leg.dial_string)
         if leg is None:
             leg = channel.leg = Leg(channel, caller, dial_string, at, rang_at=channel.rang_at)
         else:
@@ -290,6 +319,8 @@ class CallGraph:
             return leg
         if dial_string:
             channel.identity = self._classifier.dialled(channel.name, channel.identity, dial_string)
+        if is_named_now and leg.rang_at is not None:
+            self._touched.rang.append(leg)
         call = channel.call
         if leg not in call.legs:
             call.legs[leg] = None
@@ -317,8 +348,16 @@ class CallGraph:
             leg.channel.call.picked_up[leg] = None
         if status == "ANSWER" and caller is not None:
             leg.caller = caller  # another than began it: a pickup, a blond transfer
-        if status == "ANSWER" and not self.shows_bridges:
+        self._await_bridge(leg, at)
+
+    def _await_bridge(self, leg: Leg, at: float) -> None:
+        """The leg was answered: on a server that showed no bridge yet, see whether it shows this one."""
+        if self.shows_bridges or not _is_through(leg):
+            return
+        if self.hears_by_dial:
             self._touch_audience(leg.channel)
+        elif self.bridge_due is None:
+            self.bridge_due = at + BRIDGED_WITHIN
 
     # -- calls -------------------------------------------------------------------------------------------------------
 
@@ -425,7 +464,6 @@ class CallGraph:
     def _enter_bridge(self, channel: Channel, bridge_id: str, bridge_type: str, at: float) -> None:
         if not bridge_id:
             return
-        self.shows_bridges = True
         if channel.bridge is not None and channel.bridge.id != bridge_id:
             self._leave_bridge(channel)
         bridge = self._bridges.setdefault(bridge_id, Bridge(bridge_id, bridge_type))
@@ -515,30 +553,38 @@ class CallGraph:
             self._enter_bridge(channel, item.bridge, "", at)
         elif not item.bridge and channel.bridge is not None:
             self._leave_bridge(channel)
+        if is_new and not item.view.linkedid and item.application in DIALLED_APPLICATIONS:
+            self._tie(self._shown_as_caller(channel), channel, at)
         return channel, touched
+
+    def _shown_as_caller(self, channel: Channel) -> Channel | None:
+        """Without Linkedids: who rings this phone, by the number that it shows."""
+        number = channel.view.connected
+        callers = [other for other in self.live_channels if number and other.view.number == number]
+        return _last_before(channel, [other for other in callers if other.view.state in CALLING])
 
     def restore_leg(self, channel: Channel, application: str, at: float) -> bool:
         """A dialled channel runs AppDial or AppQueue (its caller is in Dial or Queue), or AppDial2 (it is an
-        Originate's; main/dial.c). Returns whether the leg shows the direction: else its DialBegin may come."""
-        if application not in DIALLED_APPLICATIONS:
+        Originate's; main/dial.c), or the dialplan: of an Originate's Local channel, the half in whose call all is.
+        Returns whether the leg shows the direction: else its DialBegin may come."""
+        if application == AGENT_APPLICATION and len(self.bridge_mates(channel)) > 1:
+            # an agent on the line, called by the pool; when they began to wait has nothing to do with this call
+            leg = self.begin_leg(channel, None, "", at)
+            leg.rang_at, leg.status, leg.ended_at = at, "ANSWER", at
             return False
-        source = channel.call.source
-        channel.is_originated = application == "AppDial2" and channel is source
-        leg = self.begin_leg(channel, self._caller_of_listed(channel), "", at)
+        is_dialled, is_source = application in DIALLED_APPLICATIONS, channel is channel.call.source
+        is_local = is_source and channel.name.half == "1" and not is_dialled
+        if not is_dialled and not is_local:
+            return False
+        channel.is_originated = is_source and (is_local or application == "AppDial2")
+        others = [other for other in channel.call.live.values() if other.leg is None]
+        leg = self.begin_leg(channel, _last_before(channel, others), "", at)
         is_up = channel.view.state == ChannelState.UP
         if is_up:
             leg.rang_at = leg.began_at = channel.created_at
             leg.status, leg.ended_at = "ANSWER", at
             channel.call.picked_up[leg] = None
         return is_up or channel.is_originated or channel.view.state == ChannelState.RINGING
-
-    def _caller_of_listed(self, channel: Channel) -> Channel | None:
-        """The caller is in no bridge while the phone rings, and in the same one later."""
-        source = channel.call.source
-        if source is None or source is channel:
-            return None
-        caller = source.half or source  # a Local;1's other half runs the dialplan
-        return None if caller is channel or caller.bridge is not channel.bridge else caller
 
     def hang_up(self, channel: Channel, end: HangUp) -> None:
         """Out of its bridge and pair; kept in its call."""
@@ -622,6 +668,7 @@ class CallGraph:
             return
         if channel.bridge is not None:
             self._touch_audience(channel)
+        self.shows_bridges, self.hears_by_dial, self.bridge_due = True, False, None
         swapped = self.channels.get(event.swapped)
         if swapped is not None:
             self._leave_bridge(swapped)
@@ -695,13 +742,14 @@ class CallGraph:
         queue = channel.call.queue
         if queue is not None and queue.waiting is channel:
             channel.call.queue = attrs.evolve(queue, waiting=None)
-        if not self.shows_bridges:
-            self._touch_audience(channel)
+        for leg in [other.leg for other in channel.call.live.values() if other.leg is not None]:
+            if leg.caller is channel:
+                self._await_bridge(leg, at)
 
     def _mentioned(self, event: VoicemailStarted | RecordingStarted, at: float) -> None:
         self._see(event.channel, at, adopt=False)
 
-    def _cdr_written(self, event: CdrWritten, at: float) -> None:
+    def _not_of_channels(self, event: CdrWritten | ServerLacks, at: float) -> None:
         """No channel changes."""
 
     _APPLY: ClassVar[dict[type[ChannelEvent], Callable[..., None]]] = {
@@ -726,8 +774,21 @@ class CallGraph:
         QueueLeft: _queue_left,
         VoicemailStarted: _mentioned,
         RecordingStarted: _mentioned,
-        CdrWritten: _cdr_written,
+        CdrWritten: _not_of_channels,
+        ServerLacks: _not_of_channels,
     }
+
+
+def _last_before(channel: Channel, others: Iterable[Channel]) -> Channel | None:
+    """Of channels that may have dialled this one, the last that was made before it: in no bridge while the phone
+    rings, in the same one later."""
+    made = creation_order(channel.uniqueid)
+    callers = {
+        creation_order(other.uniqueid): other
+        for other in others
+        if other.bridge is channel.bridge and other is not channel.half
+    }
+    return callers[max(earlier)] if (earlier := [order for order in callers if order < made]) else None
 
 
 def _ties(bridge: Bridge, channel: Channel) -> bool:

@@ -23,7 +23,7 @@ from uac_trio.calls.fact import (
     RecordingKnown,
 )
 from uac_trio.calls.names import creation_order
-from uac_trio.calls.outcome import Outcome, leg_outcome, together
+from uac_trio.calls.outcome import Outcome, leg_outcome, legs_outcome
 from uac_trio.calls.participation import Observation, Participation, Role, State
 from uac_trio.calls.recording import recording_of
 
@@ -319,7 +319,7 @@ def _outcome(call: Call, participation: Participation, now: Moment) -> Outcome:
     if participation.role is Role.CALLER and participation.extension == call.orientation.operator:
         return outward_outcome(call, shows)
     legs: list[Leg] = [channel.leg for channel in participation.channels if channel.leg is not None]
-    return together(leg_outcome(leg, shows) for leg in legs) or Outcome.CANCELLED
+    return legs_outcome(legs, shows) or Outcome.CANCELLED
 
 
 def counterpart(call: Call, participation: Participation) -> str:
