@@ -83,6 +83,7 @@ def click(wire: Wire, by: By, depth: int, *, number: str = CUSTOMER, cid: str = 
     pairs = [(source, second)]
     for exten in ("FMPR-101", "LC-101")[: depth - 1]:
         pair = wire.local(exten, of=source)
+        wire.shows(pair[1], number)
         wire.dial(pairs[-1][1], pair[0], f"{exten}@from-internal")
         pairs.append(pair)
     return Click(wire, by, source, pairs)

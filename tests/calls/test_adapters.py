@@ -114,7 +114,10 @@ def test_an_order_to_a_server_without_channel_ids(refused: bool) -> None:
     for state in ("0", "5"):
         name = "Newchannel" if state == "0" else "Newstate"
         tracker.process(event(name, Channel="SIP/101-00000002", Uniqueid="17.2", ChannelState=state), 20.1)
-    assert list(tracker.calls) == (["main-17.2"] if refused else ["main-uac-1"])
+    ((call_id, call),) = tracker.calls.items()
+    assert (call_id, call.orientation.customer, call.order is None) == (
+        ("main-17.2", "", True) if refused else ("main-uac-1", "+79161234567", False)
+    )
 
 
 def test_what_a_server_lacks_is_a_fact_once() -> None:

@@ -587,6 +587,20 @@ def test_an_originate_that_fails_at_once_shows_by_its_response() -> None:
     ]
 
 
+def test_an_originate_that_fails_while_its_channel_is_there() -> None:
+    asked_for = RESPONSE | {"Channel": "Local/101@from-queue/n"}
+    failure = ami("OriginateResponse", Response="Failure", Reason="0", Uniqueid="<null>", **asked_for)
+
+    assert follows(local(PAIR, "1.5", "1.6"), INSIDE, failure) == [
+        f"created {PAIR};1",
+        f"created {PAIR};2",
+        f"dial - > {PAIR};1",
+        f"created {ANNA}",
+        f"dial {PAIR};2 > {ANNA} 101",
+        "originated 1.5 Local/101@from-queue/n 84951234567 False 0",
+    ]
+
+
 @pytest.mark.parametrize("is_two_first", [True, False])
 def test_an_originate_through_a_local_channel_that_rings_nothing(is_two_first: bool) -> None:
     """The phone is not registered."""

@@ -35,7 +35,7 @@ class Agent:
         self.wire.up(self.line)
         if self.is_dialled:
             self.wire.dial_ends(None, self.line, "ANSWER")
-        self.wire.emit("Newexten", self.line.headers(), {"Application": "AgentLogin", "AppData": "3001"})
+        self.wire.runs(self.line, "AgentLogin")
         self.hold = self.wire.bridge(self.line, kind="agent_hold")
 
     def is_called(self, customer: Chan) -> None:

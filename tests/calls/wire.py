@@ -247,6 +247,9 @@ class Wire:
             if chan.state != 6:
                 self.enter_state(chan, 6)
 
+    def runs(self, chan: Chan, application: str) -> None:
+        self.emit("Newexten", chan.headers(), {"Application": application})
+
     def ask_hangup(self, chan: Chan, cause: int = 16) -> None:
         """Its own end hangs up."""
         self.emit("HangupRequest", chan.headers(), {"Cause": str(cause)})
@@ -262,6 +265,9 @@ class Wire:
     def dial(self, caller: Chan | None, dialled: Chan, dial_string: str = "") -> Chan:
         """DialBegin; of an Originate ``caller`` is None. Returns ``dialled``."""
         headers = caller.headers() if caller is not None else {}
+        if caller is not None:
+            self.runs(caller, "Dial")
+            dialled.connected = caller.number
         string = dial_string or dialled.name.partition("/")[2].rpartition("-")[0]
         self.emit("DialBegin", headers, dialled.headers("Dest"), {"DialString": string})
         return dialled
@@ -348,6 +354,7 @@ class Wire:
 
     def joins_queue(self, chan: Chan, queue: str = "support") -> None:
         self.up(chan)
+        self.runs(chan, "Queue")
         self.emit("QueueCallerJoin", chan.headers(), {"Queue": queue, "Position": "1", "Count": "1"})
 
     def leaves_queue(self, chan: Chan, queue: str = "support") -> None:

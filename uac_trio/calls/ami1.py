@@ -715,8 +715,8 @@ class Ami1Adapter:
         device = self._devices.within(event.get("Uniqueid")) or self._originated(asked)
         if device is not None:
             device.has_response = True
-            if not device.is_shown and not is_success:
-                self._reveal_failed(device)
+            if not device.is_shown:
+                self._reveal(device)
         unmade = "" if device is not None else self._next_order(asked.removesuffix("/n"))
         self._out.append(
             OriginateEnded(
@@ -738,9 +738,12 @@ class Ami1Adapter:
                 return device
         return None
 
-    def _reveal_failed(self, device: Device) -> None:
-        """An Originate whose channel hung up before anything happened to it."""
+    def _reveal(self, device: Device) -> None:
+        """An Originate whose channel failed, or hung up, before anything happened to it."""
         self._recognise(device)
+        if not device.is_ended:
+            self._begin(Dialling(""), device, "")
+            return
         self._show(device)
         status = BY_CAUSE.get(device.cause, "NOANSWER")
         self._out.append(DialBegan(event="Originate", dialled=device.view))

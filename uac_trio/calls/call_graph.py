@@ -9,7 +9,7 @@ absorbed call's Linkedids lead to the survivor for good.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import ClassVar
 
 import attrs
@@ -56,6 +56,9 @@ BRIDGED_WITHIN = 0.5
 
 DURATION_SLACK = 1.5
 """Seconds by which a listed Duration (whole seconds) and a channel's first event may be off."""
+
+CALLING = (ChannelState.RING, ChannelState.UP)
+"""States of a channel that may dial another."""
 
 AGENT_APPLICATION = "AgentLogin"
 """What the channel of an agent on the line runs, by its listing (apps/app_agent_pool.c)."""
@@ -550,35 +553,40 @@ class CallGraph:
             self._enter_bridge(channel, item.bridge, "", at)
         elif not item.bridge and channel.bridge is not None:
             self._leave_bridge(channel)
+        if is_new and not item.view.linkedid and item.application in DIALLED_APPLICATIONS:
+            self._tie(self._shown_as_caller(channel), channel, at)
         return channel, touched
+
+    def _shown_as_caller(self, channel: Channel) -> Channel | None:
+        """Without Linkedids: who rings this phone, by the number that it shows."""
+        number = channel.view.connected
+        callers = [other for other in self.live_channels if number and other.view.number == number]
+        return _last_before(channel, [other for other in callers if other.view.state in CALLING])
 
     def restore_leg(self, channel: Channel, application: str, at: float) -> bool:
         """A dialled channel runs AppDial or AppQueue (its caller is in Dial or Queue), or AppDial2 (it is an
-        Originate's; main/dial.c). Returns whether the leg shows the direction: else its DialBegin may come."""
+        Originate's; main/dial.c), or the dialplan: of an Originate's Local channel, the half in whose call all is.
+        Returns whether the leg shows the direction: else its DialBegin may come."""
         if application == AGENT_APPLICATION and len(self.bridge_mates(channel)) > 1:
             # an agent on the line, called by the pool; when they began to wait has nothing to do with this call
             leg = self.begin_leg(channel, None, "", at)
             leg.rang_at, leg.status, leg.ended_at = at, "ANSWER", at
             return False
-        if application not in DIALLED_APPLICATIONS:
+        is_dialled, is_source = application in DIALLED_APPLICATIONS, channel is channel.call.source
+        is_local = is_source and channel.name.half == "1" and not is_dialled
+        if not is_dialled and not is_local:
             return False
-        source = channel.call.source
-        channel.is_originated = application == "AppDial2" and channel is source
-        leg = self.begin_leg(channel, self._caller_of_listed(channel), "", at)
+        channel.is_originated = is_source and (is_local or application == "AppDial2")
+        others = [other for other in channel.call.live.values() if other.leg is None]
+        leg = self.begin_leg(channel, _last_before(channel, others), "", at)
         is_up = channel.view.state == ChannelState.UP
         if is_up:
             leg.rang_at = leg.began_at = channel.created_at
             leg.status, leg.ended_at = "ANSWER", at
             channel.call.picked_up[leg] = None
+            if application == "AppDial" and channel.bridge is None:  # Dial() bridges at once: they talked before
+                leg.connected_at = at
         return is_up or channel.is_originated or channel.view.state == ChannelState.RINGING
-
-    def _caller_of_listed(self, channel: Channel) -> Channel | None:
-        """The caller is in no bridge while the phone rings, and in the same one later."""
-        source = channel.call.source
-        if source is None or source is channel:
-            return None
-        caller = source.half or source  # a Local;1's other half runs the dialplan
-        return None if caller is channel or caller.bridge is not channel.bridge else caller
 
     def hang_up(self, channel: Channel, end: HangUp) -> None:
         """Out of its bridge and pair; kept in its call."""
@@ -771,6 +779,18 @@ class CallGraph:
         CdrWritten: _not_of_channels,
         ServerLacks: _not_of_channels,
     }
+
+
+def _last_before(channel: Channel, others: Iterable[Channel]) -> Channel | None:
+    """Of channels that may have dialled this one, the last that was made before it: in no bridge while the phone
+    rings, in the same one later."""
+    made = creation_order(channel.uniqueid)
+    callers = {
+        creation_order(other.uniqueid): other
+        for other in others
+        if other.bridge is channel.bridge and other is not channel.half
+    }
+    return callers[max(earlier)] if (earlier := [order for order in callers if order < made]) else None
 
 
 def _ties(bridge: Bridge, channel: Channel) -> bool:
