@@ -17,10 +17,10 @@ import attrs
 import httpx
 import trio
 
-from lab.asterisk import AMI_PORT, Server, end_process, open_asterisk, start_process
+from lab.asterisk import AMI_PORT, Server, end_process, open_sites, start_process
 from lab.listening import AttentiveCRM, complaints_about, recordings_of
 from lab.rows import Heard, complaints, expected_rows
-from lab.stage import USERS, Scenario, Stage, open_stage
+from lab.stage import RULES, USERS, Scenario, Stage, open_stage
 from uac_trio.demo.crm import CRMContact, CRMUser
 from uac_trio.demo.crm_app import CALLBACK_PATH, serve_crm_app
 
@@ -34,7 +34,6 @@ READY_LIMIT = 30.0
 SETTLE_LIMIT = 15.0
 STOP_LIMIT = 20.0
 
-_EXTENSIONS = {"plain": r"^1\d{2}$", "office": r"^2\d{3}$"}
 # how the phones of an employee are called, what tells them to answer, and what leads outside
 _CLICKS = {
     "plain": {"channel": "PJSIP/{extension}", "header": "PJSIP_HEADER(add,Alert-Info)", "dial_prefix": ""},
@@ -58,6 +57,7 @@ originate_variables = {{ "{header}" = "<http://lab.invalid>;info=auto-answer, {{
 
 [calls]
 extensions = '{extensions}'
+mobiles = {{ {mobiles} }}
 internal = "ignore"
 region = "RU"
 
@@ -148,7 +148,8 @@ def configuration(server: Server, crm_url: str, store: Path) -> str:
             if is_served(server)
             else f'recordings = ["{monitor(server)}"]'
         ),
-        extensions=_EXTENSIONS[server.profile],
+        extensions=RULES[server.profile]["extensions"],
+        mobiles=", ".join(f'"{number}" = "{who}"' for number, who in RULES[server.profile].get("mobiles", {}).items()),
         crm_url=crm_url,
         callback=CALLBACK_PATH,
         secret=SECRET,
@@ -230,13 +231,17 @@ def _last_words(log: Path) -> str:
 
 
 def heard(stage: Stage) -> list[Heard]:
-    """What each employee's phones saw, from their own clocks; calls of his that overlap are one."""
+    """What each employee's phones saw, from their own clocks; calls of theirs that overlap are one.
+
+    A phone that forwarded a call without ringing saw nothing of it.
+    """
     parts: list[Heard] = []
     for extension, devices in USERS[stage.server.profile].items():
         spans = sorted(
             (call.began_at, call.ended_at or _now())
             for device in devices
             for call in stage.phones[device].calls.values()
+            if call.rang_at is not None or not call.forwarded
         )
         mine: list[Heard] = []
         for began, ended in spans:
@@ -292,7 +297,7 @@ def _write_lines(path: Path, lines: Sequence[object]) -> None:
 async def run_live(server: Server, scenes: list[Scenario], out: Path, report: Callable[[Verdict], None]) -> None:
     """All these scenarios, one after another, against one Asterisk and one daemon."""
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(open_asterisk(server))
+        await stack.enter_async_context(open_sites(server))
         nursery = await stack.enter_async_context(trio.open_nursery())
         crm = new_crm(server.profile)
 

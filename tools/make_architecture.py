@@ -7,7 +7,6 @@ tests/test_docs.py holds the committed page to this.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,18 +49,13 @@ def status() -> Iterator[str]:
 
 
 def page(text: str) -> str:
-    """The page with its generated parts as the program is now."""
+    """The page with its generated parts as the program is now. Raises ValueError for a page that lacks one."""
     for name, lines in (("states", states()), ("rules", rules()), ("status", status())):
-        body = "\n".join(lines)
-        text, count = re.subn(
-            rf"(<!-- {name} -->\n).*?(<!-- end -->)",
-            lambda found, body=body: f"{found[1]}{body}\n{found[2]}",
-            text,
-            count=1,
-            flags=re.DOTALL,
-        )
-        if not count:
-            raise ValueError(f"{PAGE} has no part <!-- {name} -->")
+        before, begin, rest = text.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition("<!-- end -->")
+        if not begin or not end:
+            raise ValueError(f"{PAGE} has no part <!-- {name} --> ... <!-- end -->")
+        text = "".join((before, begin, *(f"{line}\n" for line in lines), end, after))
     return text
 
 

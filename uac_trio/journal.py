@@ -13,8 +13,9 @@ from typing import Literal
 import attrs
 
 from uac_trio.ami.message import Event, Message
+from uac_trio.calls.call import ClickOrder
 
-Kind = Literal["connected", "received", "lost"]
+Kind = Literal["connected", "received", "lost", "ordered"]
 
 
 @attrs.frozen
@@ -25,6 +26,11 @@ class Heard:
     at: float
     """Seconds since the epoch, by our clock."""
     events: tuple[Event, ...] = ()
+    order: ClickOrder | None = None
+    """Of "ordered" alone."""
+    banner: str = ""
+    """The server's first line, where its AMI is another than that of today's Asterisk: what is read depends on it, and
+    of a journal the beginning may have been pruned."""
 
 
 def received(messages: Iterable[Message], at: float) -> Heard | None:
@@ -35,13 +41,23 @@ def received(messages: Iterable[Message], at: float) -> Heard | None:
 
 def write_line(heard: Heard) -> str:
     """One line of ASCII."""
-    return json.dumps([heard.kind, heard.at, [event.headers for event in heard.events]], separators=(",", ":"))
+    about: object = [event.headers for event in heard.events]
+    if heard.order is not None:
+        about = attrs.astuple(heard.order)
+    line = [heard.kind, heard.at, about]
+    return json.dumps([*line, heard.banner] if heard.banner else line, separators=(",", ":"))
 
 
 def read_line(line: str) -> Heard:
     """The reverse of ``write_line``. Raises ValueError for anything else."""
-    match json.loads(line):
+    entry, banner = json.loads(line), ""
+    if isinstance(entry, list) and len(entry) == 4 and isinstance(entry[3], str):
+        banner = entry.pop()
+    match entry:
         case ["connected" | "received" | "lost" as kind, float(at), [*events]]:
-            return Heard(kind, at, tuple(Event(tuple((name, value) for name, value in headers)) for headers in events))
+            told = tuple(Event(tuple((name, value) for name, value in headers)) for headers in events)
+            return Heard(kind, at, told, banner=banner)
+        case ["ordered", float(at), [str(channel_id), str(employee), str(number), str(channel)]]:
+            return Heard("ordered", at, order=ClickOrder(channel_id, employee, number, channel), banner=banner)
         case _:
             raise ValueError(f"no line of a journal: {line[:60]}")

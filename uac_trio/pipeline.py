@@ -5,12 +5,13 @@ The daemon and ``replay`` both run this, so they cannot differ. Several PBXes go
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
 from uac_trio.ami.message import Event, Message
-from uac_trio.calls.call import Direction, Remembered
+from uac_trio.calls.call import ClickOrder, Direction, Remembered
 from uac_trio.calls.fact import Fact, OfParticipation
 from uac_trio.calls.participation import Role
 from uac_trio.calls.rules import TrackerRules
@@ -24,9 +25,11 @@ MAX_SKEW = 5.0
 """Seconds the PBX's clock may seem to differ from what we think of it before we think again: under load an event is
 that late at most."""
 
-
 LATEST = 4e9
 """A Timestamp beyond the year 2096 is none."""
+
+_NAMES_CHANNEL = re.compile(r"(?!.*bridge).*uniqueid[12]?", re.IGNORECASE)
+"""Headers with the Uniqueid of a channel: ``Uniqueid``, ``DestUniqueid``; in AMI 1.x ``UniqueID`` and ``Uniqueid1``."""
 
 
 def _ignore(_: Fact, __: Sequence[CallbackRequest]) -> None:
@@ -70,11 +73,12 @@ class Pipeline:
     def __attrs_post_init__(self) -> None:
         self._translator = Translator(self.account, self.link, self.rules.is_extension)
 
-    def connected(self, pbx: str, at: float) -> list[CallbackRequest]:
-        """Logged in. The snapshot that is asked for arrives through ``received`` like everything."""
+    def connected(self, pbx: str, at: float, banner: str = "") -> list[CallbackRequest]:
+        """Logged in. ``banner``: the server's first line, which shows what AMI it speaks; "" = as before. The snapshot
+        that is asked for arrives through ``received`` like everything."""
         exchange = self._exchange(pbx)
-        exchange.tracker.connected(max(at + exchange.ahead, exchange.last_at))
-        return self._of_elders(pbx, lambda elder: elder.connected(pbx, at))
+        exchange.tracker.connected(max(at + exchange.ahead, exchange.last_at), banner)
+        return self._of_elders(pbx, lambda elder: elder.connected(pbx, at, banner))
 
     def received(self, pbx: str, messages: Sequence[Message], at: float) -> list[CallbackRequest]:
         """What the PBX said, in the order of the wire."""
@@ -87,6 +91,16 @@ class Pipeline:
             requests += self._due(exchange, event_at)
             requests += self._tell(exchange, exchange.tracker.process(message, event_at), event_at)
         return requests + self._of_elders(pbx, lambda elder: elder.received(pbx, messages, at))
+
+    def ordered(self, pbx: str, order: ClickOrder, at: float) -> list[CallbackRequest]:
+        """We ask the PBX for a click. Nothing follows from that alone: what comes of it, its events show."""
+        exchange = self._exchange(pbx)
+        exchange.tracker.ordered(order, max(at + exchange.ahead, exchange.last_at))
+        return []
+
+    def order_refused(self, pbx: str, channel_id: str) -> None:
+        """The PBX did not take it."""
+        self._exchange(pbx).tracker.order_refused(channel_id)
 
     def lost(self, pbx: str, at: float) -> list[CallbackRequest]:
         """The connection is gone; its calls go on until a snapshot tells what became of them."""
@@ -231,6 +245,8 @@ class Pipeline:
         self._translator.forget(f"{pbx}-")
 
     def _hear_again(self, pbx: str, heard: Heard, known: set[str]) -> None:
+        if heard.banner:
+            self._exchange(pbx).tracker.greeted(heard.banner)
         match heard.kind:
             case "connected":
                 self.connected(pbx, heard.at)
@@ -238,6 +254,9 @@ class Pipeline:
                 self.received(pbx, [event for event in heard.events if _is_of_known(event, known)], heard.at)
             case "lost":
                 self.lost(pbx, heard.at)
+            case "ordered":
+                if heard.order is not None:
+                    self.ordered(pbx, heard.order, heard.at)
 
     def _exchange(self, pbx: str) -> _Exchange:
         exchange = self._exchanges.get(pbx)
@@ -326,7 +345,7 @@ def _is_of_known(event: Event, known: set[str]) -> bool:
     ):
         known.add(uniqueid)
         return True
-    named = [value for name, value in event.headers if name.endswith("Uniqueid") and "Bridge" not in name]
+    named = [value for name, value in event.headers if _NAMES_CHANNEL.fullmatch(name)]
     return all(value in known for value in named if value)
 
 

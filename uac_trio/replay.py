@@ -78,13 +78,14 @@ def replay(transcripts: Sequence[Transcript], rules: TrackerRules, account: Vtig
                 at = max(at, transcript.at(chunk))  # at its end the connection was lost
             if chunk.direction != "recv":
                 continue
-            if not connected:
-                connected = True
-                take(pipeline.connected(PBX, at))
             take(pipeline.tick(at))
             parser.receive_data(chunk.data)
             try:
-                take(pipeline.received(PBX, list(_messages(parser)), at))
+                messages = list(_messages(parser))
+                if messages and not connected:
+                    connected = True
+                    take(pipeline.connected(PBX, at, _banner(messages)))
+                take(pipeline.received(PBX, [each for each in messages if not isinstance(each, Banner)], at))
             except RemoteProtocolError as error:
                 result.problems.append(f"{transcript.name}: {error}; the rest of this file is not read")
                 break
@@ -100,10 +101,14 @@ def replay(transcripts: Sequence[Transcript], rules: TrackerRules, account: Vtig
     return result
 
 
-def _messages(parser: MessageParser) -> Iterator[Message]:
+def _banner(messages: Sequence[Message | Banner]) -> str:
+    """The server's first line; "" where the recording begins later."""
+    return next((message.text for message in messages if isinstance(message, Banner)), "")
+
+
+def _messages(parser: MessageParser) -> Iterator[Message | Banner]:
     while (message := parser.next_message()) is not None:
-        if not isinstance(message, Banner):
-            yield message
+        yield message
 
 
 def call_lines(result: Replay) -> Iterator[str]:

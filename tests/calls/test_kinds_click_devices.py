@@ -37,7 +37,7 @@ from uac_trio.calls import TrackerRules
 def test_a_desk_phone_that_forwards_to_a_colleague(
     office: Office, by: By, happens: Callable[[Click, Chan], None], outcome: str
 ) -> None:
-    """302: the row is of whose phone rang; 101 sits at that desk, or 102 takes the click over."""
+    """302: the row is of who ordered the click, where we know; else of whose phone rang."""
     wire = office.wire()
     one = click(wire, by, 1)
     forwards(one, phone_of(one), "102")
@@ -45,8 +45,9 @@ def test_a_desk_phone_that_forwards_to_a_colleague(
     happens(one, phone)
     one.ends(phone)
     story = wire.story()
-    story.shows(direction="outbound", customer=CUSTOMER, status=outcome, caller="102", parts={"102": outcome})
-    assert story.began == [("102", "caller", CUSTOMER)]
+    who = "101" if by == "ordered" else "102"
+    story.shows(direction="outbound", customer=CUSTOMER, status=outcome, caller=who, parts={who: outcome})
+    assert story.began == [(who, "caller", CUSTOMER)]
 
 
 MOBILES = TrackerRules(mobiles={"+79261234567": "101"})

@@ -15,7 +15,7 @@ EXAMPLES: tuple[dict[str, Any], ...] = (
     {"is_lost_to_another": True, "status": "CANCEL"},
     {"is_cancelled_through": True, "status": "CANCEL", "cause": 26},
     {"is_picked_up": True, "status": "ANSWER", "has_caller_left": True},
-    {"is_picked_up": True, "status": "", "cause": 17, "has_hung_up": True},
+    {"is_picked_up": True, "status": "BUSY", "cause": 17, "has_hung_up": True},
     {"is_pick_up_failed": True, "status": "CANCEL", "has_caller_left": True, "shows_hangup_requests": True},
     {"is_timed_out_around": True, "status": "CANCEL", "has_person_hung_up": True},
     {"status": "CANCEL", "shows_hangup_requests": True},

@@ -165,7 +165,7 @@ class Wire:
         self.reconnect()
 
     def order(self, click: ClickOrder) -> None:
-        self._facts += self.tracker.ordered(click, self.now)
+        self.tracker.ordered(click, self.now)
 
     @property
     def so_far(self) -> Story:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import attrs
@@ -7,11 +8,13 @@ import pytest
 import structlog.testing
 import trio
 
-from tests.recorded import NAMES, link, transcripts_of
+from tests.calls.scenes import summary
+from tests.recorded import NAMES, link, rules_of, transcripts_of
 from uac_trio.ami import Banner, Message, MessageParser
 from uac_trio.ami_client import AMIStatus
 from uac_trio.calls import Direction, Role
-from uac_trio.calls.fact import CallBegan, CallEnded, CallMerged, Oddity, ParticipationBegan
+from uac_trio.calls.click import ClickResult
+from uac_trio.calls.fact import CallBegan, CallEnded, CallMerged, NotAnEmployee, Oddity, ParticipationBegan
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.daemon import watching as room
 from uac_trio.daemon.figures import Figures
@@ -51,9 +54,9 @@ class Scene:
     def __attrs_post_init__(self) -> None:
         self.watching = Watching(now=self.clock, figures=Figures())
 
-    def play(self, name: str, until: float = float("inf"), **rules: Any) -> None:
+    def play(self, name: str, until: float = float("inf"), rules: TrackerRules | None = None) -> None:
         """Run a recorded scenario through the real pipeline, or its first ``until`` seconds."""
-        pipeline = Pipeline(TrackerRules(**rules), ACCOUNT, link, self.watching.observe)
+        pipeline = Pipeline(rules or rules_of(name), ACCOUNT, link, self.watching.observe)
         for path in transcripts_of(name):
             transcript = read_transcript(path.name, path.read_bytes())
             parser = MessageParser()
@@ -65,7 +68,10 @@ class Scene:
                 parser.receive_data(chunk.data)
                 messages: list[Message] = []
                 while (message := parser.next_message()) is not None:
-                    messages += [] if isinstance(message, Banner) else [message]
+                    if isinstance(message, Banner):
+                        pipeline.connected("main", self.clock.at, message.text)
+                    else:
+                        messages.append(message)
                 self.requests += pipeline.received("main", messages, self.clock.at)
             if until == float("inf"):
                 self.requests += pipeline.lost("main", self.clock.at)
@@ -138,7 +144,7 @@ def test_every_recorded_call(name: str) -> None:
     """Whatever was recorded: nothing fails, every call that ended is shown once, and no number in full."""
     scene = Scene()
     with structlog.testing.capture_logs() as log:
-        scene.play(name, outside_prefix="9" if "/office" in name else "")
+        scene.play(name)
     assert log == []
     state = scene.state()
     ids = [call["call_id"] for call in state["ended"]]
@@ -226,6 +232,26 @@ def test_why_nothing_was_told(name: str, why: str) -> None:
     assert call["untold"].startswith(why)
 
 
+def test_a_phone_that_is_no_employees() -> None:
+    """With rules that match no phone the page shows which one rang and why it is no employee's, from its first ring on;
+    the number in its name only in part."""
+    scene = Scene()
+    scene.play("asterisk22/inbound_answered", until=0.9, rules=TrackerRules(extensions="^2\\d\\d$"))
+    (call,) = scene.state()["calls"]
+    assert call["untold"].startswith("The phones that rang are no employee's, so no user has a popup; [calls]")
+    (because,) = call["not_employees"]
+    assert re.fullmatch(r"PJSIP/101-\w+ rang: no employee, since neither its CallerID nor its name matches .*", because)
+    scene = Scene()
+    scene.play("asterisk22/inbound_answered", rules=TrackerRules(extensions="^2\\d\\d$"))
+    (call,) = scene.state()["ended"]
+    assert (call["status"], call["not_employees"]) == ("completed", [because])
+    stranger = NotAnEmployee(
+        call_id="main-1", at=NOW, because="SIP/79161234567-00000001 rang: no employee", channel="x"
+    )
+    scene.watching.observe(stranger, [])
+    assert scene.state()["calls"][0]["not_employees"] == ["SIP/7916***4567-00000001 rang: no employee"]
+
+
 def call_began(number: int) -> CallBegan:
     return CallBegan(
         call_id=f"main-{number}", at=NOW, because="x", direction=Direction.INBOUND, customer="+79161234567", did=""
@@ -239,9 +265,9 @@ def phone_rings(number: int, began_at: float = NOW) -> ParticipationBegan:
     )  # fmt: skip
 
 
-def ended(number: int, **record: Any) -> CallEnded:
-    told = {"direction": "inbound", "status": "no-answer", "customer": "+79161234567", **record}
-    return CallEnded(call_id=f"main-{number}", at=NOW, because="x", ended_at=NOW, record=told)
+def ended(number: int, click: ClickResult | None = None) -> CallEnded:
+    told = summary(call_id=f"main-{number}", click=click)
+    return CallEnded(call_id=told.call_id, at=NOW, because="x", ended_at=NOW, summary=told)
 
 
 def request_of(number: int, key: str) -> CallbackRequest:
@@ -334,8 +360,8 @@ async def test_what_became_of_a_click() -> None:
         return Originated.QUEUED
 
     await scene.watching.around(originate, DIAL)
-    became = {"outcome": "no-answer", "words": "101 did not answer"}
-    end = attrs.evolve(ended(1, click2call=became), call_id="main-uac-1")
+    became = ClickResult("employee-no-answer", "101 did not answer")
+    end = attrs.evolve(ended(1, became), call_id="main-uac-1")
     scene.watching.observe(end, [])
     state = scene.state()
     assert state["clicks"][0]["words"] == state["ended"][0]["click"] == "101 did not answer"

@@ -9,12 +9,12 @@ absorbed call's Linkedids lead to the survivor for good.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import ClassVar
 
 import attrs
 
-from uac_trio.calls.call import Call, QueueVisit, Remembered
+from uac_trio.calls.call import Call, ClickOrder, QueueVisit, Remembered
 from uac_trio.calls.channel import AGENT_HOLD, SILENT_BRIDGES, Bridge, Channel, ChannelState, HangUp, Leg
 from uac_trio.calls.channel_events import (
     AttendedTransferred,
@@ -40,6 +40,7 @@ from uac_trio.calls.channel_events import (
     QueueJoined,
     QueueLeft,
     RecordingStarted,
+    ServerLacks,
     Unparked,
     VoicemailStarted,
 )
@@ -49,7 +50,6 @@ from uac_trio.calls.rules import TrackerRules
 
 MAX_GONE = 20_000
 """Uniqueids of channels that are gone, so that a late event does not revive them: an hour of a busy PBX."""
-
 
 BRIDGED_WITHIN = 0.5
 """Seconds within which BridgeEnter follows an answer, under load too."""
@@ -84,6 +84,8 @@ class Touched:
     """Their state, ring, bridge, hold or audience is another, or they hung up."""
     legs: list[Leg] = attrs.field(factory=list)
     """Begun by it."""
+    rang: list[Leg] = attrs.field(factory=list)
+    """They ring, and what was dialled there is known, one of the two since now."""
     merges: list[Merge] = attrs.field(factory=list)
     reopened: list[Call] = attrs.field(factory=list)
     """They seemed to be over, and have a live channel again."""
@@ -101,6 +103,8 @@ class CallGraph:
     """Unfinished calls by id."""
     remembered: dict[str, dict[str, Remembered]] = attrs.field(factory=dict, init=False)
     """By call id and extension: what an earlier run of ours began."""
+    orders: dict[str, tuple[ClickOrder, float]] = attrs.field(factory=dict, init=False)
+    """By ChannelId: Originates of ours of which no channel was seen yet, and their deadlines. In order of time."""
     missing: dict[str, float] = attrs.field(factory=dict, init=False)
     """Uniqueid to deadline: a listing lacked these channels. In order of time."""
     listing_expected_until: float = attrs.field(default=0.0, init=False)
@@ -111,7 +115,7 @@ class CallGraph:
     """BridgeEnter events do not reach us (a filter drops them): an answered Dial counts as a conversation."""
     bridge_due: float | None = attrs.field(default=None, init=False)
     """Until then the first BridgeEnter should follow an answer; without it, ``hears_by_dial`` begins."""
-    _shows_bridges: bool = attrs.field(default=False, init=False)
+    shows_bridges: bool = attrs.field(default=False, init=False)
     """A BridgeEnter reached us."""
     _classifier: EndpointClassifier = attrs.field(init=False)
     _by_linkedid: dict[str, Call] = attrs.field(factory=dict, init=False)
@@ -133,28 +137,39 @@ class CallGraph:
         self._APPLY[type(event)](self, event, at)
         return touched
 
+    def is_bridge_overdue(self, event: ChannelEvent) -> bool:
+        """The first answer brought no BridgeEnter, though an answered Local channel is going away."""
+        if self.bridge_due is None or not isinstance(event, ChannelHungUp):
+            return False
+        channel = self.channels.get(event.channel.uniqueid)
+        return channel is not None and channel.half is not None and channel.up_at is not None
+
+    def miss_bridges(self) -> None:
+        """No BridgeEnter came of the first answer."""
+        self.hears_by_dial, self.bridge_due = True, None
+
     def find(self, view: ChannelView | None) -> Channel | None:
         """The channel an event named, if it is known."""
         return None if view is None else self.channels.get(view.uniqueid)
 
     # -- what the graph shows ----------------------------------------------------------------------------------------
 
-    def audible(self, channel: Channel) -> frozenset[Channel]:
+    def audible(self, channel: Channel) -> tuple[Channel, ...]:
         """The people this channel can hear, itself included: over bridges, Local pairs and, on a server whose bridges
         do not reach us, an answered Dial."""
         if channel.bridge is None and channel.half is None and not self.hears_by_dial:
-            return frozenset((channel,))
-        seen = {channel}
+            return (channel,)
+        seen = {channel: None}
         todo = [channel]
         while todo:
             for other in self._neighbours(todo.pop()):
                 if other.end is None and other not in seen:
-                    seen.add(other)
+                    seen[other] = None
                     todo.append(other)
-        return frozenset(other for other in seen if other.is_person)
+        return tuple(other for other in seen if other.is_person)
 
-    def bridge_mates(self, channel: Channel) -> set[Channel]:
-        return channel.bridge.members if channel.bridge is not None else set()
+    def bridge_mates(self, channel: Channel) -> Collection[Channel]:
+        return channel.bridge.members if channel.bridge is not None else ()
 
     def find_call(self, linkedid: str) -> Call | None:
         return self._by_linkedid.get(linkedid)
@@ -166,29 +181,25 @@ class CallGraph:
     def live_channels(self) -> list[Channel]:
         return [channel for channel in self.channels.values() if channel.is_live]
 
-    def _neighbours(self, channel: Channel) -> set[Channel]:
-        near: set[Channel] = set()
+    def _neighbours(self, channel: Channel) -> list[Channel]:
+        near: list[Channel] = []
         if channel.bridge is not None and channel.bridge.type not in SILENT_BRIDGES:
-            near |= channel.bridge.members
+            near += channel.bridge.members
         if channel.half is not None:
-            near.add(channel.half)
+            near.append(channel.half)
         if self.hears_by_dial:
-            near |= self._dial_partners(channel)
+            near += self._dial_partners(channel)
         return near
 
-    def _dial_partners(self, channel: Channel) -> set[Channel]:
+    def _dial_partners(self, channel: Channel) -> Iterator[Channel]:
         """Dial() bridges caller and callee when it reports ANSWER (apps/app_dial.c); Queue() may play announcements
         first, and its caller leaves the queue when they are over (apps/app_queue.c, try_calling)."""
-        partners: set[Channel] = set()
         own = channel.leg
         if own is not None and own.caller is not None and _is_through(own):
-            partners.add(own.caller)
-        partners |= {
-            other
-            for other in channel.call.live.values()
-            if other.leg is not None and other.leg.caller is channel and _is_through(other.leg)
-        }
-        return partners
+            yield own.caller
+        for other in channel.call.live.values():
+            if other.leg is not None and other.leg.caller is channel and _is_through(other.leg):
+                yield other
 
     # -- channels ----------------------------------------------------------------------------------------------------
 
@@ -281,6 +292,8 @@ class CallGraph:
         if leg is not None and leg.rang_at is None and leg.ended_at is None:
             leg.rang_at = at
             self._touched.channels[channel] = None
+            if leg.dial_string:
+                self._touched.rang.append(leg)
 
     def identify(self, channel: Channel, identity: Identity) -> None:
         """What was learned since shows whose channel it is."""
@@ -296,6 +309,7 @@ class CallGraph:
     def begin_leg(self, channel: Channel, caller: Channel | None, dial_string: str, at: float) -> Leg:
         """The leg of ``channel``, new or completed with what is known now."""
         leg = channel.leg
+        is_named_now = bool(dial_string) and (leg is None or not leg.dial_string)
         if leg is None:
             leg = channel.leg = Leg(channel, caller, dial_string, at, rang_at=channel.rang_at)
         else:
@@ -305,6 +319,8 @@ class CallGraph:
             return leg
         if dial_string:
             channel.identity = self._classifier.dialled(channel.name, channel.identity, dial_string)
+        if is_named_now and leg.rang_at is not None:
+            self._touched.rang.append(leg)
         call = channel.call
         if leg not in call.legs:
             call.legs[leg] = None
@@ -336,7 +352,7 @@ class CallGraph:
 
     def _await_bridge(self, leg: Leg, at: float) -> None:
         """The leg was answered: on a server that showed no bridge yet, see whether it shows this one."""
-        if self._shows_bridges or not _is_through(leg):
+        if self.shows_bridges or not _is_through(leg):
             return
         if self.hears_by_dial:
             self._touch_audience(leg.channel)
@@ -356,6 +372,7 @@ class CallGraph:
     def _new_call(self, call_id: str, linkedid: str, at: float) -> Call:
         call = Call(call_id, linkedid, at, at)
         call.remembered = self.remembered.pop(call.id, {})
+        call.order, _ = self.orders.pop(linkedid, (None, 0.0))
         self.calls[call.id] = call
         self._alias(linkedid, call)
         return call
@@ -453,7 +470,7 @@ class CallGraph:
             self._leave_bridge(channel)
         bridge = self._bridges.setdefault(bridge_id, Bridge(bridge_id, bridge_type))
         bridge.type = bridge_type or bridge.type
-        bridge.members.add(channel)
+        bridge.members[channel] = None
         channel.bridge = bridge
         if bridge.type == AGENT_HOLD:
             self._part(channel, at)
@@ -486,7 +503,7 @@ class CallGraph:
         bridge = channel.bridge
         if bridge is None or (bridge_id and bridge.id != bridge_id):
             return
-        bridge.members.discard(channel)
+        bridge.members.pop(channel, None)
         if not bridge.members:
             self._bridges.pop(bridge.id, None)
         channel.bridge = None
@@ -556,7 +573,7 @@ class CallGraph:
         """A dialled channel runs AppDial or AppQueue (its caller is in Dial or Queue), or AppDial2 (it is an
         Originate's; main/dial.c), or the dialplan: of an Originate's Local channel, the half in whose call all is.
         Returns whether the leg shows the direction: else its DialBegin may come."""
-        if application == AGENT_APPLICATION and self.bridge_mates(channel) - {channel}:
+        if application == AGENT_APPLICATION and len(self.bridge_mates(channel)) > 1:
             # an agent on the line, called by the pool; when they began to wait has nothing to do with this call
             leg = self.begin_leg(channel, None, "", at)
             leg.rang_at, leg.status, leg.ended_at = at, "ANSWER", at
@@ -657,7 +674,7 @@ class CallGraph:
             return
         if channel.bridge is not None:
             self._touch_audience(channel)
-        self._shows_bridges, self.hears_by_dial, self.bridge_due = True, False, None
+        self.shows_bridges, self.hears_by_dial, self.bridge_due = True, False, None
         swapped = self.channels.get(event.swapped)
         if swapped is not None:
             self._leave_bridge(swapped)
@@ -744,7 +761,7 @@ class CallGraph:
     def _mentioned(self, event: VoicemailStarted | RecordingStarted, at: float) -> None:
         self._see(event.channel, at, adopt=False)
 
-    def _cdr_written(self, event: CdrWritten, at: float) -> None:
+    def _not_of_channels(self, event: CdrWritten | ServerLacks, at: float) -> None:
         """No channel changes."""
 
     _APPLY: ClassVar[dict[type[ChannelEvent], Callable[..., None]]] = {
@@ -769,7 +786,8 @@ class CallGraph:
         QueueLeft: _queue_left,
         VoicemailStarted: _mentioned,
         RecordingStarted: _mentioned,
-        CdrWritten: _cdr_written,
+        CdrWritten: _not_of_channels,
+        ServerLacks: _not_of_channels,
     }
 
 

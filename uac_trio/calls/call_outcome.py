@@ -95,7 +95,8 @@ def call_status(call: Call, shows_hangup_requests: bool) -> Outcome:
 def outward_outcome(call: Call, shows_hangup_requests: bool) -> Outcome:
     """How it ended for a caller whom no person answered."""
 
-    far = legs_outcome(far_legs(call), shows_hangup_requests)
+    legs = far_legs(call)
+    far = legs_outcome([leg for leg in legs if leg.status != "FORWARDED"] or legs, shows_hangup_requests)
     if far is not None:
         return Outcome.NO_ANSWER if far is Outcome.ANSWERED_ELSEWHERE else far
     near = near_legs(call)

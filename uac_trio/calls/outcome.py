@@ -115,8 +115,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Outcome.ANSWERED_ELSEWHERE, "another leg of the same caller was connected meanwhile",
-        lambda end: end.is_lost_to_another and end.status in ("", "CANCEL", "ANSWER"),
-        "apps/app_dial.c, hanguptree; inbound_ringgroup_answered",
+        lambda end: end.is_lost_to_another and (end.is_picked_up or end.status in ("", "CANCEL")),
+        "apps/app_dial.c, hanguptree; inbound_ringgroup_answered, heard_confirm_by_another",
     ),
     Rule(
         Outcome.ANSWERED_ELSEWHERE, "cancelled with cause 26, and no pick-up came to nothing",
@@ -125,15 +125,14 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         Outcome.CANCELLED, "picked up, and the caller left before they heard each other",
-        lambda end: end.is_picked_up
-        and end.has_caller_left
-        and end.status in ("", "ANSWER", "CANCEL", "NOANSWER"),
+        lambda end: end.is_picked_up and end.has_caller_left,
         "apps/app_queue.c, announcement and memberdelay; queue_delay_customer_leaves",
     ),
     Rule(
         Outcome.NO_ANSWER, "picked up, and declined or never confirmed",
         lambda end: end.is_picked_up,
-        "apps/app_followme.c; followme_declined, confirm_outside_not",
+        "apps/app_followme.c; apps/app_dial.c, GOSUB_RESULT: DialStatus is what the confirmation's dialplan returned; "
+        "followme_declined, confirm_outside_not",
     ),
     Rule(
         Outcome.CANCELLED, "silent since another phone was picked up in vain, until the caller left",
@@ -293,7 +292,9 @@ def _has_caller_left(leg: Leg, root: Channel | None, failed: Iterable[Leg], show
     if left_at is None:
         return False
     ends = [_ended_by(each) for each in (leg, *failed)] if leg.status == "ANSWER" or failed else [leg.ended_at]
-    return any(end is None or left_at < end + SAME_MOMENT for end in ends)
+    # Without HangupRequest the caller's Hangup shows it: where the dialplan refused, it follows the refusal.
+    slack = SAME_MOMENT if shows_hangup_requests or leg.status in ("", "ANSWER", "CANCEL") else 0.0
+    return any(end is None or left_at < end + slack for end in ends)
 
 
 def _left_at(root: Channel, shows_hangup_requests: bool) -> float | None:

@@ -1,6 +1,6 @@
 """AMI events to facts about calls: one tracker to a PBX.
 
-The way of an event: adapter (``ami2.py`` or ``ami1.py``) -> call graph -> direction -> participations -> facts. Here
+The way of an event: adapter (``adapters.py`` chooses it) -> call graph -> direction -> participations -> facts. Here
 are the order of these steps, the clock, and the reconciliation with listings of channels.
 """
 
@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
-from typing import Protocol
 
 import attrs
 
 from uac_trio.ami.message import Event
 from uac_trio.calls import direction, handover, recording
-from uac_trio.calls.ami2 import WANTED_AMI2, Ami2Adapter
+from uac_trio.calls.adapters import Adapter, AmiGeneration, adapter_for, generation_of
 from uac_trio.calls.call import (
     Answer,
     Call,
@@ -39,13 +38,14 @@ from uac_trio.calls.channel_events import (
     QueueJoined,
     RecordingStarted,
     ServerBooted,
+    ServerLacks,
     SnapshotEvent,
     Unparked,
     VoicemailStarted,
 )
 from uac_trio.calls.click import CHANNEL_ID_PREFIX, is_click, order_of
 from uac_trio.calls.company import is_anothers, is_ours
-from uac_trio.calls.endpoint import Evidence
+from uac_trio.calls.endpoint import Evidence, Identity
 from uac_trio.calls.fact import (
     CallBegan,
     CallEnded,
@@ -66,22 +66,15 @@ SUSPICION = 1.0
 """Seconds a channel that a listing lacks is given for its Hangup, which may be under way (the list is read from a cache
 that can be ahead of the events)."""
 
+ORDER_LASTS = 600.0
+"""Seconds after which an Originate of ours is forgotten of which no channel was seen: its channel is made at once, but
+a connection that broke in that moment may take its time to come back."""
+
 BOOT_SLACK = 2.0
 """Seconds by which FullyBooted's Uptime (whole seconds) and a channel's first event may be off."""
 
 LISTED_WITHIN = 10.0
 """Seconds after a login in which the list of channels is expected. It may be refused."""
-
-WANTED_EVENTS = WANTED_AMI2
-"""Names of the AMI events the tracker reads; the rest may be dropped unparsed."""
-
-
-class Adapter(Protocol):
-    """Translates the AMI of one generation of servers."""
-
-    def translate(self, event: Event) -> Sequence[ChannelEvent]: ...
-
-    def disconnected(self) -> None: ...
 
 
 @attrs.define
@@ -93,6 +86,7 @@ class CallTracker:
     graph: CallGraph = attrs.field(init=False)
     is_synced: bool = attrs.field(default=False, init=False)
     """A snapshot of the present connection was reconciled: what is not known here does not exist."""
+    _generation: AmiGeneration = attrs.field(default=AmiGeneration.AMI_2, init=False)
     _adapter: Adapter = attrs.field(init=False)
     _ending: dict[str, Call] = attrs.field(factory=dict, init=False)
     """Calls that are over and wait for their Cdr, in order of time."""
@@ -103,7 +97,7 @@ class CallTracker:
 
     def __attrs_post_init__(self) -> None:
         self.graph = CallGraph(self.pbx, self.rules)
-        self._adapter = Ami2Adapter(self.rules)
+        self._adapter = adapter_for("", self.rules)
 
     # -- in ---------------------------------------------------------------------------------------------------------
 
@@ -111,6 +105,8 @@ class CallTracker:
         """Take in one AMI event; the facts that follow from it, in order of cause."""
         facts: list[Fact] = []
         for channel_event in self._adapter.translate(event):
+            if self.graph.is_bridge_overdue(channel_event):
+                facts += self._miss_bridges(at)
             if isinstance(channel_event, SnapshotEvent):
                 facts += self._compare(channel_event, at)
             else:
@@ -123,7 +119,18 @@ class CallTracker:
         is_about_call = isinstance(fact, CallerQueued | CallTransferred | CallMerged)
         return not is_about_call or call is None or call.announced_as is not None
 
-    def connected(self, at: float) -> None:
+    def greeted(self, banner: str) -> None:
+        """The server's first line shows which AMI it speaks; until one comes it is taken for AMI 2 or later."""
+        generation = generation_of(banner)
+        if generation is not self._generation:
+            self._generation, self._adapter = generation, adapter_for(banner, self.rules)
+            # Bridge is of the same class as all that AMI 1.x shows of calls, so that no filter of classes hides it.
+            self.graph.shows_bridges = generation is AmiGeneration.AMI_1
+
+    def connected(self, at: float, banner: str = "") -> None:
+        """Logged in. ``banner``: the server's first line; "" = the same server as before."""
+        if banner:
+            self.greeted(banner)
         self._connected_at = at
         self.graph.listing_expected_until = at + LISTED_WITHIN
         self.is_synced = False
@@ -134,21 +141,26 @@ class CallTracker:
         self._lost_at = at
         self.is_synced = False
 
-    def ordered(self, order: ClickOrder, at: float) -> list[Fact]:
-        """We ask Asterisk for a click: whatever rings for its first channel rings for this employee."""
-        call = self.graph.call_of_click(order.channel_id, at)
-        call.order = order
-        return list(
-            self._orient(call, direction.ordered(call, self.rules), Moment(at, "Originate of ours", self.graph))
-        )
+    def ordered(self, order: ClickOrder, at: float) -> None:
+        """We ask Asterisk for a click: whatever rings for its first channel rings for this employee. Until Asterisk
+        shows that channel there is no call."""
+        self.graph.orders[order.channel_id] = (order, at + ORDER_LASTS)
+        self._adapter.ordered(order.channel, order.channel_id)
+
+    def order_refused(self, channel_id: str) -> None:
+        """Asterisk did not take the order."""
+        order, _ = self.graph.orders.pop(channel_id, (None, 0.0))
+        if order is not None:
+            self._adapter.withdrawn(order.channel, channel_id)
 
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do."""
-        # The first two are in order of time, since what is added has the same delay.
+        # The first three are in order of time, since what is added has the same delay.
         deadlines = (
             next((call.finish_at for call in self._ending.values()), None) if self._ending else None,
             next(iter(self.graph.missing.values()), None) if self.graph.missing else None,
+            next((deadline for _, deadline in self.graph.orders.values()), None) if self.graph.orders else None,
             self._stuck.next_deadline,
             self.graph.bridge_due,
         )
@@ -157,10 +169,11 @@ class CallTracker:
     def tick(self, at: float) -> list[Fact]:
         """Do what is due."""
         facts: list[Fact] = []
+        # All are in order of time: what is not due yet ends the search.
+        for channel_id, _ in list(takewhile(lambda entry: entry[1][1] <= at, self.graph.orders.items())):
+            self.order_refused(channel_id)
         if self.graph.bridge_due is not None and self.graph.bridge_due <= at:
-            self.graph.bridge_due, self.graph.hears_by_dial = None, True
-            facts += self._advance_all(Moment(at, "answered, and this server shows no bridges", self.graph))
-        # Both are in order of time: what is not due yet ends the search.
+            facts += self._miss_bridges(at)
         for uniqueid, _ in list(takewhile(lambda entry: entry[1] <= at, self.graph.missing.items())):
             del self.graph.missing[uniqueid]
             channel = self.graph.channels.get(uniqueid)
@@ -226,6 +239,9 @@ class CallTracker:
         for leg in touched.legs:
             yield from handover.notice_leg(self.graph, leg.channel.call, leg, now)
         yield from self._follow(touched.channels, now)
+        for leg in touched.rang:
+            if leg.channel.is_line:
+                yield from _not_an_employee(leg.channel.call, leg.channel, now)
 
     def _follow(self, channels: Iterable[Channel], now: Moment) -> Iterator[Fact]:
         """Direction, then participations of each call that has a touched channel."""
@@ -247,8 +263,6 @@ class CallTracker:
         if leg is not None and channel.is_person:
             for end, identity in direction.shown_by(call, leg, self.rules):
                 self.graph.identify(end, identity)
-            if not channel.extension and leg.rang_at is not None and leg.rang_at == now.at:
-                yield from _not_an_employee(call, channel, now)
         yield from self._orient(call, direction.orient(call, channel, self.rules), now)
 
     def _orient(self, call: Call, orientation: Orientation, now: Moment) -> Iterator[Fact]:
@@ -324,6 +338,8 @@ class CallTracker:
                 yield from self._queued(event, now)
             case OriginateEnded() if not event.is_success:
                 yield from self._originate_failed(event, now)
+            case ServerLacks():
+                yield Oddity(call_id="", at=now.at, because=event.what)
             case CdrWritten() | VoicemailStarted() | RecordingStarted():
                 recording.take(self.graph, event)
             case _:
@@ -475,6 +491,10 @@ class CallTracker:
         facts.sort(key=lambda fact: fact.at)
         yield from facts
 
+    def _miss_bridges(self, at: float) -> Iterator[Fact]:
+        self.graph.miss_bridges()
+        yield from self._advance_all(Moment(at, "answered, and no BridgeEnter followed", self.graph))
+
     def _advance_all(self, now: Moment) -> Iterator[Fact]:
         """Several channels changed at once, some of them (those that vanished) some time ago."""
         for call in [call for call in self.graph.calls.values() if call.ended_at is None]:
@@ -488,6 +508,8 @@ class CallTracker:
         now = Moment(at, "list of channels", self.graph)
         if is_new and channel.call.remembered and channel.call.direction is None:
             yield from self._recall(channel.call, now)
+        if is_new:
+            self._recognise_caller(channel)
         for merge in touched.merges:
             yield from self._close_absorbed(merge, now)
 
@@ -504,6 +526,14 @@ class CallTracker:
                 yield from self._orient(call, direction.by_listing(call, channel), now)
         elif channel is call.source:
             yield from self._orient_by(call, channel, now)
+
+    def _recognise_caller(self, channel: Channel) -> None:
+        """The channel that began an outgoing call is its caller's, though it shows the company's number by now."""
+        call = channel.call
+        operator = call.orientation.operator
+        is_first = channel.is_line and channel.uniqueid == call.linkedid
+        if is_first and operator and call.direction is Direction.OUTBOUND:
+            self.graph.identify(channel, Identity(operator, Evidence.REMEMBERED))
 
     def _recall(self, call: Call, now: Moment) -> Iterator[Fact]:
         """Go on with what an earlier run reported of the call."""
@@ -539,7 +569,7 @@ def _all_of(call: Call, touched: Iterable[Channel]) -> Iterable[Channel]:
 def _not_an_employee(call: Call, channel: Channel, now: Moment) -> Iterator[Fact]:
     """A phone rings that is no employee's by the rules. A line that was dialled with an outside number is expected."""
     evidence = channel.identity.evidence
-    if evidence in (Evidence.DIALLED, Evidence.TRUNKS, Evidence.LINE_BEFORE, Evidence.CONTEXT):
+    if evidence in (Evidence.DIALLED, Evidence.TRUNKS):
         return
     because = f"{channel.full_name} rang: no employee, since {evidence.value}"
     yield NotAnEmployee(call_id=call.id, at=now.at, because=because, channel=channel.full_name)
