@@ -12,10 +12,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, MutableMapping
-from typing import Any, Literal, TextIO, get_args
+from typing import Any, Literal, TextIO, cast, get_args
 
 import attrs
 import structlog
+
+from uac_trio.log_writer import LogWriter
 
 Level = Literal["debug", "info", "warning", "error"]
 LEVELS: tuple[str, ...] = get_args(Level)
@@ -83,13 +85,14 @@ def mask_text(text: str) -> str:
     return _NUMBER.sub(lambda found: mask_number(re.sub(r"[^0-9+]", "", found[0])), text)
 
 
-def configure_logging(settings: LogSettings, *, stream: TextIO | None = None) -> None:
+def configure_logging(settings: LogSettings, *, stream: TextIO | LogWriter | None = None) -> None:
     """Set up structlog and the standard library's logging (what libraries say) for this process.
 
-    Writes to ``stream``, by default stderr. Under systemd (``JOURNAL_STREAM`` names our stderr) lines carry no time,
-    which the journal adds itself, but a ``<level>`` prefix, which it takes off.
+    Writes to ``stream``, by default stderr; what runs for long gives a LogWriter, which does not block. Under systemd
+    (``JOURNAL_STREAM`` names our stderr) lines carry no time, which the journal adds itself, but a ``<level>`` prefix,
+    which it takes off.
     """
-    out = sys.stderr if stream is None else stream
+    out = cast("TextIO", sys.stderr if stream is None else stream)  # a LogWriter has what is used of it
     journal = _is_journal(out)
     least = getattr(logging, settings.level.upper())
     shared: list[Callable[..., Any]] = [

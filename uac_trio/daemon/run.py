@@ -64,6 +64,7 @@ async def run_daemon(
     config: Config,
     *,
     now: Callable[[], float] = now,
+    log_lines_dropped: Callable[[], int] = lambda: 0,
     task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run everything until cancelled; then end in order, in ``END_WITHIN`` seconds at most.
@@ -72,7 +73,7 @@ async def run_daemon(
     Raises, within an ExceptionGroup, OutboxError or CannotListenError when it cannot start.
     """
     stop = trio.Event()
-    daemon = _Daemon(config=config, now=now, stop=stop)
+    daemon = _Daemon(config=config, now=now, stop=stop, log_lines_dropped=log_lines_dropped)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(daemon.run_shielded, task_status)
         # The parts do not see the cancellation: they are told to stop, and end one after another.
@@ -88,6 +89,7 @@ class _Daemon:
     config: Config
     now: Callable[[], float]
     stop: trio.Event
+    log_lines_dropped: Callable[[], int]
     hull: trio.CancelScope = attrs.field(factory=lambda: trio.CancelScope(shield=True))
     outbox: Outbox = attrs.field(init=False)
     archive: Archive = attrs.field(init=False)
@@ -261,6 +263,7 @@ class _Daemon:
             store_trouble=self.storing.trouble,
             outbox=self.storing.statistics,
             sender=self.sender.status(),
+            log_lines_dropped=self.log_lines_dropped(),
         )
 
     def _health(self) -> Health:
@@ -275,6 +278,7 @@ class _Daemon:
             "live_calls": now.live_calls,
             "store": {"trouble": now.store_trouble, "in_memory": now.in_memory, "starts_over": now.starts_over},
             "recordings": {"trouble": self.archive.troubles()},
+            "log": {"lines_dropped": now.log_lines_dropped},
             "outbox": attrs.asdict(now.outbox) if now.outbox else None,
             "crm": {"in_flight": sender.in_flight, "trouble": sender.trouble, "since": sender.trouble_since},
         }
