@@ -98,6 +98,21 @@ def test_masking_can_be_turned_off_but_not_for_secrets() -> None:
     assert "s3cret" not in json.dumps(line)
 
 
+BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+@pytest.mark.parametrize("control", BIDI, ids=lambda control: f"U+{ord(control):04X}")
+def test_nothing_turns_a_line_around(control: str) -> None:
+    """A caller's name loses the controls that reorder what a terminal shows; letters of any script stay."""
+    line = said(
+        LogSettings(json=True, mask=False),
+        caller_name=f"{control}Анна{control} שרה",
+        because=f"x{control}",
+        numbers=[f"1{control}"],
+    )
+    assert (line["caller_name"], line["because"], line["numbers"]) == ("Анна שרה", "x", ["1"])
+
+
 def test_number_that_is_no_text_is_left_alone() -> None:
     """A count under a number's name is no reason to fail."""
     assert said(LogSettings(json=True), to=5)["to"] == 5

@@ -128,8 +128,8 @@ class AMIServer:
     login_timeout: float = attrs.field(default=15.0, validator=_positive)
     """From the connection to the accepted login. A refusal takes Asterisk a second."""
     ping_interval: float = attrs.field(default=8.0, validator=_positive)
-    """A server that has sent nothing for so long gets a Ping. With ``answer_timeout`` and ``LATE``: a connection that is
-    dead without a word (half-open) is noticed within 20 s."""
+    """A server that has sent nothing for so long gets a Ping. With ``answer_timeout`` and ``LATE``: a connection that
+    is dead without a word (half-open) is noticed within 20 s."""
     answer_timeout: float = attrs.field(default=10.0, validator=_positive)
     """For the answer to any action. If nothing at all comes for so long after a Ping, the session ends."""
     send_timeout: float = attrs.field(default=10.0, validator=_positive)

@@ -46,6 +46,10 @@ _NUMBER = re.compile(
     re.VERBOSE,
 )
 
+# Marks, embeddings, overrides and isolates of the bidirectional algorithm (UAX 9): in a caller's name they turn the rest
+# of the line around, so that it reads as something else.
+_BIDI_CONTROLS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
 # Libraries that write a line a request, with the URL and so with the numbers in it.
 TALKATIVE = ("alembic", "h11", "httpcore", "httpx", "hypercorn.access", "sqlalchemy")
 
@@ -85,6 +89,19 @@ def mask_text(text: str) -> str:
     return _NUMBER.sub(lambda found: mask_number(re.sub(r"[^0-9+]", "", found[0])), text)
 
 
+def strip_bidi(value: Any) -> Any:  # noqa: ANN401 - JSON in, the same without some characters out
+    """A text, or every text in lists and dicts, without the controls that reorder what is displayed."""
+    match value:
+        case str():
+            return value if value.isascii() else _BIDI_CONTROLS.sub("", value)
+        case list() | tuple():
+            return [strip_bidi(item) for item in value]
+        case dict():
+            return {name: strip_bidi(item) for name, item in value.items()}
+        case _:
+            return value
+
+
 def configure_logging(settings: LogSettings, *, stream: TextIO | LogWriter | None = None) -> None:
     """Set up structlog and the standard library's logging (what libraries say) for this process.
 
@@ -99,6 +116,7 @@ def configure_logging(settings: LogSettings, *, stream: TextIO | LogWriter | Non
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         hide_secrets,
+        hide_bidi,
     ]
     if settings.mask:
         shared.append(mask_people)
@@ -140,6 +158,13 @@ def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any])
     """Processor: a field named like a secret never gets out."""
     for name in SECRET_FIELDS.intersection(event):
         event[name] = "(not shown)"
+    return event
+
+
+def hide_bidi(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Processor: no field turns the rest of its line around."""
+    for name, value in event.items():
+        event[name] = strip_bidi(value)
     return event
 
 
