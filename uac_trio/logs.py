@@ -46,8 +46,8 @@ _NUMBER = re.compile(
     re.VERBOSE,
 )
 
-# Marks, embeddings, overrides and isolates of the bidirectional algorithm (UAX 9): in a caller's name they turn the rest
-# of the line around, so that it reads as something else.
+# Marks, embeddings, overrides and isolates of the bidirectional algorithm (UAX 9): in a caller's name they turn the
+# rest of the line around, so that it reads as something else.
 _BIDI_CONTROLS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 # Libraries that write a line a request, with the URL and so with the numbers in it.

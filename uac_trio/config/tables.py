@@ -18,6 +18,7 @@ from uac_trio.config.values import (
     filled,
     flag,
     host,
+    hosts,
     member,
     networks,
     one_of,
@@ -141,6 +142,7 @@ HTTP: Keys = {
     "stall_seconds": Key(read=seconds(1, 3600)),
     "grace_seconds": Key(read=seconds(0, 10)),
     "monitor_networks": Key(read=networks),
+    "monitor_hosts": Key(read=hosts),
     "wrong_secrets_per_minute": Key(read=whole(1, 10_000)),
 }
 

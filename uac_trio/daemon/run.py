@@ -13,6 +13,7 @@ grace. A PBX, the CRM or the store being away stops none of the others.
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -41,7 +42,18 @@ from uac_trio.recordings import Archive, AwaitedRecordings, open_archive
 from uac_trio.sender import Lookup, Sender, open_lookup, run_sender
 from uac_trio.vtiger.account import Flavour
 from uac_trio.vtiger.click2call import FREEPBX_SKIPS_VOICEMAIL, Dial, Originated, skipping_voicemail
-from uac_trio.web import Click2Call, Health, Monitor, Playback, Routing, WrongSecrets, create_app, serve_web
+from uac_trio.web import (
+    Click2Call,
+    Health,
+    Monitor,
+    Playback,
+    Routing,
+    WrongSecrets,
+    create_app,
+    own_hosts,
+    parse_bind,
+    serve_web,
+)
 
 log = structlog.get_logger()
 
@@ -238,8 +250,13 @@ class _Daemon:
         routing = None
         if self.lookup is not None and config.responsible.secret:
             routing = Routing(ask=self.lookup.ask, rules=config.responsible)
+        http = config.http
         monitor = Monitor(
-            live=self._live, metrics=self._metrics, metrics_type=CONTENT_TYPE, networks=config.http.monitor_networks
+            live=self._live,
+            metrics=self._metrics,
+            metrics_type=CONTENT_TYPE,
+            networks=http.monitor_networks,
+            hosts=own_hosts(parse_bind(http.bind)[0], http.public_url, socket.gethostname(), http.monitor_hosts),
         )
         return create_app(
             click2call=click2call, health=self._health, playback=self.playback, routing=routing, monitor=monitor

@@ -56,6 +56,9 @@ class WebSettings:
     monitor_networks: tuple[Network, ...] = PRIVATE_NETWORKS
     """Who may see ``/live`` and ``/metrics``, which tell who calls when. Default: private networks. Behind a proxy on
     this host everybody seems to come from this host: the proxy must not pass these paths on."""
+    monitor_hosts: tuple[str, ...] = ()
+    """More names by which ``/live`` and ``/metrics`` may be asked for than ``localhost``, any IP address, this machine's
+    own name and those in ``bind`` and ``public_url``: other names may be a stranger's (DNS rebinding)."""
     wrong_secrets_per_minute: int = 20
     """A client that gives so many wrong secrets in a minute is not listened to for the next one."""
 
