@@ -8,9 +8,11 @@ name of the field; so a number is logged under one of ``NUMBER_FIELDS`` and a na
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, MutableMapping
 from typing import Any, Literal, TextIO, cast, get_args
 
@@ -65,6 +67,46 @@ class LogSettings:
     """One JSON object a line instead of text for people."""
     mask: bool = True
     """Telephone numbers and names are shown in part only. Secrets are never shown, whatever this says."""
+
+
+@attrs.define(eq=False)
+class LogLimit:
+    """Of a line that would come again and again, one every so many seconds."""
+
+    seconds: float = 60.0
+    _next_at: float = attrs.field(default=-math.inf, init=False)
+    _left_out: int = attrs.field(default=0, init=False)
+
+    def due(self, now: float) -> int | None:
+        """How many lines were left out since the last one; None: leave this one out as well. ``now``: any clock that
+        is not set back."""
+        if now < self._next_at:
+            self._left_out += 1
+            return None
+        self._next_at = now + self.seconds
+        left_out, self._left_out = self._left_out, 0
+        return left_out
+
+
+class AcceptLimit(logging.Filter):
+    """When this process has no file descriptor left, trio tries to accept ten times a second, and logs a traceback each
+    time (trio/_highlevel_serve_listeners.py). One line a minute, with what to do, is enough."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._limit = LogLimit()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        left_out = self._limit.due(time.monotonic())
+        if left_out is None:
+            return False
+        record.exc_info = None
+        record.msg = (
+            f"no connection can be accepted: {record.getMessage()}; {left_out} more such lines were left out. "
+            "Raise the limit of open files (LimitNOFILE= of the systemd unit)"
+        )
+        record.args = None
+        return True
 
 
 def mask_number(number: str) -> str:
@@ -143,6 +185,10 @@ def configure_logging(settings: LogSettings, *, stream: TextIO | LogWriter | Non
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(max(least, logging.INFO))
+    accepting = logging.getLogger("trio.serve_listeners")
+    for limit in [one for one in accepting.filters if isinstance(one, AcceptLimit)]:
+        accepting.removeFilter(limit)
+    accepting.addFilter(AcceptLimit())
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -178,7 +178,7 @@ async def test_strangers(path: str) -> None:
      "uac.example.org.evil.example", "localhost, evil.example", "localhost@evil.example"],
 )  # fmt: skip
 async def test_stranger_s_name(path: str, host: str) -> None:
-    """A page of another name, whose address has become ours (DNS rebinding), gets nothing but the name of the setting."""
+    """A page of another name, whose address has become ours, gets nothing but the name of the setting."""
     daemon = FakeDaemon({"secret": "calls"})
     with structlog.testing.capture_logs() as log:
         status, page, _ = await asked(app_with(daemon), path, host=host)
