@@ -163,6 +163,7 @@ RECORDINGS: Keys = {
 
 STORE: Keys = {
     "url": Key(read=filled, secret=True),
+    "url_file": Key(read=filled),
     "busy_timeout": Key(read=seconds(0.1, 60)),
     "keep_delivered": Key(read=seconds(3600, 10 * 365 * 86400)),
     "pool_size": Key(read=whole(1, 100)),
