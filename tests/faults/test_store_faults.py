@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import sqlalchemy as sa
 import structlog.testing
@@ -157,6 +158,21 @@ async def test_damaged_while_running(world: World) -> None:
         for part in world.folder.glob("connector.db*"):
             part.rename(part.with_name(f"damaged-{part.name}"))
         await world.until_true(call)
+
+
+async def test_deleted_while_running(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite goes on in a file without a name: nothing fails, so /healthz, /live and the log tell of it."""
+    monkeypatch.setattr("uac_trio.daemon.store_file.LOOK_EVERY", 0.05)
+    with structlog.testing.capture_logs() as logs:
+        async with running(world.config()) as address:
+            await world.watched()
+            await failing(world, address, "")
+            for part in world.folder.glob("connector.db*"):
+                part.unlink()
+            await failing(world, address, "connector.db was deleted or moved while in use")
+            async with httpx.AsyncClient() as client:
+                assert (await client.get(f"{address}/healthz")).status_code == 503
+    assert [line["event"] for line in logs].count("store.file_lost") == 1
 
 
 async def test_overflow_while_the_store_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

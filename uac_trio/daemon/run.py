@@ -33,6 +33,7 @@ from uac_trio.daemon.figures import CONTENT_TYPE, Figures
 from uac_trio.daemon.intake import Intake
 from uac_trio.daemon.live_page import Circumstances, live_state
 from uac_trio.daemon.standing import Standing
+from uac_trio.daemon.store_file import StoreFile, file_of
 from uac_trio.daemon.storing import Storing
 from uac_trio.daemon.systemd import tell_systemd
 from uac_trio.daemon.watching import Watching
@@ -113,6 +114,8 @@ class _Daemon:
     wrong_secrets: WrongSecrets = attrs.field(init=False)
     watching: Watching = attrs.field(init=False)
     playback: Playback = attrs.field(init=False)
+    store_file: StoreFile | None = attrs.field(init=False)
+    """Of SQLite."""
     started_at: float = attrs.field(default=attrs.Factory(lambda self: self.now(), takes_self=True), init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -140,6 +143,8 @@ class _Daemon:
             open_questions(config, self.now) as self.lookup,
             trio.open_nursery() as web,
         ):
+            path = file_of(config.store)
+            self.store_file = StoreFile(path) if path else None
             web.start_soon(self._give_up_in_the_end)
             async with trio.open_nursery() as sending:
                 self.sender = await sending.start(
@@ -171,6 +176,8 @@ class _Daemon:
                         intake.start_soon(self.storing.look_after_store)
                         intake.start_soon(self.awaited.run)
                         intake.start_soon(self.wrong_secrets.run)
+                        if self.store_file is not None:
+                            intake.start_soon(self.store_file.watch)
                         log.info("daemon.ready", http=addresses, pbx=[server.name for server in config.pbx])
                         tell_systemd("READY=1")
                         task_status.started(addresses)
@@ -277,7 +284,7 @@ class _Daemon:
             live_calls=self.intake.live_calls,
             starts_over=self.intake.starts_over,
             in_memory=self.storing.in_memory,
-            store_trouble=self.storing.trouble,
+            store_trouble=self.storing.trouble or (self.store_file.trouble if self.store_file else ""),
             outbox=self.storing.statistics,
             sender=self.sender.status(),
             log_lines_dropped=self.log_lines_dropped(),
