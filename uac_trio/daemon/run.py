@@ -61,11 +61,13 @@ log = structlog.get_logger()
 DIALPLAN_TOLD_WITHIN = 1.0
 """Seconds for which a click waits to know whether its PBX is a FreePBX; the user's CRM tab is blocked meanwhile."""
 COMMIT_WITHIN = 5.0
-"""What the outbox is given for the last requests at a shutdown."""
+"""What the outbox is given for the last requests at a shutdown. Then the sender ends, which takes ``shutdown_grace``,
+10 seconds at most."""
 PARKED_SHOWN = 20
 """Of the requests that the CRM refused, on the live page."""
-END_WITHIN = 20.0
-"""After that a shutdown is cut short, whatever is still open. Below TimeoutStopSec of the systemd unit."""
+END_WITHIN = 18.0
+"""After that a shutdown is cut short, whatever is still open: the process ends within 20 s of SIGTERM. Below
+TimeoutStopSec of the systemd unit."""
 
 
 def now() -> float:
@@ -145,8 +147,8 @@ class _Daemon:
         ):
             path = file_of(config.store)
             self.store_file = StoreFile(path) if path else None
-            web.start_soon(self._give_up_in_the_end)
             async with trio.open_nursery() as sending:
+                sending.start_soon(self._end_in_time, sending.cancel_scope)
                 self.sender = await sending.start(
                     partial(
                         run_sender, self.outbox, config.vtiger, config.sender, now=self.now, watch=self.watching.sent
@@ -269,9 +271,19 @@ class _Daemon:
             click2call=click2call, health=self._health, playback=self.playback, routing=routing, monitor=monitor
         )
 
-    async def _give_up_in_the_end(self) -> None:
-        """What waits for a store that hangs cannot be cancelled in another way."""
+    async def _end_in_time(self, sending: trio.CancelScope) -> None:
+        """After ``COMMIT_WITHIN`` the sender has to end, whatever still waits for the outbox.
+
+        Such a wait is for a thread, and only the outbox can cut it short: once here, so that the sender gets its grace,
+        and for whoever waits then in the very end.
+        """
         await self.stop.wait()
+        self.outbox.give_up_at(self.hull.deadline)
+        await trio.sleep(COMMIT_WITHIN)
+        sending.cancel()
+        self.outbox.give_up_at(trio.current_time())
+        with trio.CancelScope(shield=True):
+            await trio.sleep(0.05)
         self.outbox.give_up_at(self.hull.deadline)
 
     # -- how all of it stands -----------------------------------------------------------------------------------------
