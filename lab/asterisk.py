@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,11 +47,16 @@ class Server:
     @property
     def net(self) -> str:
         """The first three numbers of the addresses; profiles of one version can run side by side."""
-        return f"127.{0 if self.profile == 'plain' else 1}.{self.version}"
+        return f"127.{('plain', 'office', 'carrier').index(self.profile)}.{self.version}"
 
     @property
     def host(self) -> str:
         return f"{self.net}.1"
+
+    @property
+    def sites(self) -> tuple[Server, ...]:
+        """What runs for this profile: the office has a carrier's Asterisk at the other end of its IAX2 trunk."""
+        return (self, attrs.evolve(self, profile="carrier")) if self.profile == "office" else (self,)
 
     def path(self, kind: str) -> str:
         """A directory of this Asterisk as it sees it itself; kind is etc, spool, run or log."""
@@ -85,6 +90,8 @@ def write_configuration(server: Server) -> None:
     names = {
         "IP": server.host,
         "NET": server.net,
+        "OFFICE": attrs.evolve(server, profile="office").host,
+        "CARRIER": attrs.evolve(server, profile="carrier").host,
         "AMI_PORT": str(AMI_PORT),
         "ETC": server.path("etc"),
         "SPOOL": server.path("spool"),
@@ -155,6 +162,15 @@ async def open_asterisk(server: Server) -> AsyncIterator[int]:
         yield process.pid
     finally:
         await end_process(process, STOP_LIMIT)
+
+
+@asynccontextmanager
+async def open_sites(server: Server) -> AsyncIterator[None]:
+    """This Asterisk and what it is connected to, booted, for the length of the block; see open_asterisk()."""
+    async with AsyncExitStack() as stack:
+        for site in server.sites:
+            await stack.enter_async_context(open_asterisk(site))
+        yield
 
 
 async def start_process(command: Sequence[str], log: Path) -> trio.Process:

@@ -15,7 +15,7 @@ import click
 import trio
 
 import lab.scenarios  # noqa: F401  registers them
-from lab.asterisk import AsteriskError, Server, open_asterisk
+from lab.asterisk import AsteriskError, Server, open_sites
 from lab.chroot import RELEASES, LabUnavailableError, default_cache, make_chroots
 from lab.live import DaemonError, Verdict, run_live
 from lab.stage import SCENARIOS, Scenario, open_stage
@@ -57,7 +57,7 @@ async def record_all(
         for profile in dict.fromkeys(scene.profile for scene in scenes):
             server = Server(root=root, version=version, profile=profile, variables=options.variables)
             async with AsyncExitStack() as stack:
-                await stack.enter_async_context(open_asterisk(server))
+                await stack.enter_async_context(open_sites(server))
                 stage = await stack.enter_async_context(open_stage(server))
                 for scene in scenes:
                     if scene.profile != profile or scene.live_only:

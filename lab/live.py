@@ -17,7 +17,7 @@ import attrs
 import httpx
 import trio
 
-from lab.asterisk import AMI_PORT, Server, end_process, open_asterisk, start_process
+from lab.asterisk import AMI_PORT, Server, end_process, open_sites, start_process
 from lab.listening import AttentiveCRM, complaints_about, recordings_of
 from lab.rows import Heard, complaints, expected_rows
 from lab.stage import USERS, Scenario, Stage, open_stage
@@ -230,13 +230,17 @@ def _last_words(log: Path) -> str:
 
 
 def heard(stage: Stage) -> list[Heard]:
-    """What each employee's phones saw, from their own clocks; calls of his that overlap are one."""
+    """What each employee's phones saw, from their own clocks; calls of theirs that overlap are one.
+
+    A phone that forwarded a call without ringing saw nothing of it.
+    """
     parts: list[Heard] = []
     for extension, devices in USERS[stage.server.profile].items():
         spans = sorted(
             (call.began_at, call.ended_at or _now())
             for device in devices
             for call in stage.phones[device].calls.values()
+            if call.rang_at is not None or not call.forwarded
         )
         mine: list[Heard] = []
         for began, ended in spans:
@@ -292,7 +296,7 @@ def _write_lines(path: Path, lines: Sequence[object]) -> None:
 async def run_live(server: Server, scenes: list[Scenario], out: Path, report: Callable[[Verdict], None]) -> None:
     """All these scenarios, one after another, against one Asterisk and one daemon."""
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(open_asterisk(server))
+        await stack.enter_async_context(open_sites(server))
         nursery = await stack.enter_async_context(trio.open_nursery())
         crm = new_crm(server.profile)
 

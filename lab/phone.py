@@ -72,6 +72,7 @@ class Call:
         self.answered = trio.Event()
         self.ended = trio.Event()
         self.referred = trio.Event()
+        self.forwarded = False  # by 302
         self.began_at = _now()  # seconds since the epoch, as the next three
         self.rang_at: float | None = None
         self.answered_at: float | None = None
@@ -226,6 +227,7 @@ class Call:
         if self.ended.is_set() or self.answered.is_set():
             return
         self.phone.log(f"rejects {self.number} with {code}" + (f" to {contact}" if contact else ""))
+        self.forwarded = bool(contact)
         self.respond(code, reason, contact=contact)
         self.end("us")
 

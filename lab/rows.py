@@ -60,7 +60,7 @@ class ExpectedRow:
 def expected_rows(calls: Sequence[Truth], heard: Sequence[Heard]) -> list[ExpectedRow]:
     """A row for each participation of each call with a customer.
 
-    Times only of people who had to do with no other call of the scenario.
+    Times only of people who had to do with no other call of the scenario, and whose phone was not on the line before.
     """
     involved = Counter(extension for call in calls for extension in _involved(call))
     rows = []
@@ -71,7 +71,8 @@ def expected_rows(calls: Sequence[Truth], heard: Sequence[Heard]) -> list[Expect
         for part in call["participations"]:
             extension, outcome = part["extension"], part["outcome"]
             times = [entry for entry in heard if entry.extension == extension]
-            only = times[0] if len(times) == 1 and involved[extension] == 1 else None
+            is_timed = len(times) == 1 and involved[extension] == 1 and extension not in call.get("on_the_line", ())
+            only = times[0] if is_timed else None
             rows.append(
                 ExpectedRow(
                     extension=extension,
@@ -134,9 +135,12 @@ def _fits(want: ExpectedRow, row: CallRow, extension_of: dict[str, str]) -> bool
 
 
 def same_number(one: str, other: str) -> bool:
-    """Whether they are the same to the CRM: the last ten digits, or the same text."""
+    """Whether they are the same to the CRM: the last ten digits, or the same text.
+
+    A customer whose number looks like an employee's is shown with a plus.
+    """
     digits = [re.sub(r"\D", "", number)[-10:] for number in (one, other)]
-    return digits[0] == digits[1] if all(len(number) == 10 for number in digits) else one == other
+    return digits[0] == digits[1] if all(digits) else one == other
 
 
 def _differences(want: ExpectedRow, row: CallRow, zone: ZoneInfo) -> list[str]:

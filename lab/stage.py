@@ -20,7 +20,7 @@ from lab.truth import CUSTOMER, Truth, fill_in
 from uac_trio.demo.crm import StandInCRM
 
 SCENARIO_LIMIT = 90.0
-# phone -> the last number of its address; "trunk" stands for the provider
+# phone -> the last number of its address; "trunk" stands for the provider, "2915" and "carrier" for others
 PHONES = {
     "plain": {"101": 101, "102": 102, "103": 103, "trunk": 200},
     "office": {
@@ -35,7 +35,9 @@ PHONES = {
         "2006-cell": 116,
         "trunk": 200,
         "trunk-2": 201,
+        "2915": 202,
     },
+    "carrier": {"carrier": 200},
 }
 # whose devices they are: extension -> phones
 USERS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -289,8 +291,9 @@ async def open_stage(server: Server) -> AsyncIterator[Stage]:
 
     async with AsyncExitStack() as stack:
         phones = {
-            user: await stack.enter_async_context(open_phone(user, f"{server.net}.{last}", (server.host, 5060), note))
-            for user, last in PHONES[server.profile].items()
+            user: await stack.enter_async_context(open_phone(user, f"{site.net}.{last}", (site.host, 5060), note))
+            for site in server.sites
+            for user, last in PHONES[site.profile].items()
         }
         stage = Stage(server, phones)
         stages.append(stage)

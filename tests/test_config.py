@@ -214,6 +214,47 @@ def test_public_url_that_is_too_long(tmp_path: Path) -> None:
     )
 
 
+def test_mobiles(tmp_path: Path) -> None:
+    """An employee's own number outside is theirs in every spelling; a long list may be a table of its own."""
+    content = FULL + '[calls]\nregion = "RU"\nmobiles = { "+7 926 123-45-67" = "101", "89160000001" = "101" }'
+    config = loaded(tmp_path, content)
+    spelt = ("+79261234567", "89261234567", "9261234567", "0079261234567", "989160000001", "89261234568")
+    assert [config.calls.owner_of_mobile(number) for number in spelt] == ["101"] * 5 + [""]
+    assert any("own number outside is theirs: 2 such numbers, of 101" in line for line in describe(config, 0))
+    apart = loaded(tmp_path, FULL + '[calls.mobiles]\n"+79261234567" = "101"')
+    assert apart.calls.owner_of_mobile("89261234567") == "101"
+
+
+def test_pbx_of_several_companies(tmp_path: Path) -> None:
+    """Endpoints, contexts, numbers called and tenants may limit what is ours; by default nothing does."""
+    assert not loaded(tmp_path, FULL).calls.is_shared()
+    limits = "only_endpoints = '^t1_'\nonly_contexts = '^t1-'\nonly_dids = [\"4951000101\"]\nonly_tenants = [\"acme\"]"
+    config = loaded(tmp_path, FULL + f"[calls]\n{limits}")
+    rules = config.calls
+    assert rules.is_our_device("t1_101", "t1-internal", "acme")
+    assert not rules.is_our_device("t2_101", "t1-internal", "acme")
+    assert not rules.is_our_device("t1_101", "t2-internal", "acme")
+    assert not rules.is_our_device("t1_101", "t1-internal", "other")
+    assert rules.only_dids == {"4951000101"}
+    (line,) = [line for line in describe(config, 0) if "shared" in line]
+    assert line.endswith(
+        "ours are endpoints that match ^t1_ and contexts that match ^t1- and the numbers called 4951000101 and the "
+        "tenants acme."
+    )
+
+
+def test_mobiles_of_rules_alone(tmp_path: Path) -> None:
+    """``replay --rules`` reads them too, with the same checks."""
+    path = tmp_path / "c.toml"
+    path.write_text('[calls]\nonly_endpoints = "^t1_"\nmobiles = { "+79261234567" = "101" }')
+    assert load_rules(path) == TrackerRules(mobiles={"+79261234567": "101"}, only_endpoints="^t1_")
+    path.write_text('[calls]\nmobiles = { "12" = "101" }')
+    with pytest.raises(
+        ConfigError, match=r"c\.toml:2: \[calls\] mobiles: expected numbers as names: '12' is too short"
+    ):
+        load_rules(path)
+
+
 def test_extensions_as_a_list(tmp_path: Path) -> None:
     """Instead of a pattern the extensions may be listed."""
     config = loaded(tmp_path, PBX + VTIGER + '[calls]\nextensions = ["101", "205"]')
@@ -242,6 +283,30 @@ def test_extensions_as_a_list(tmp_path: Path) -> None:
         (FULL + '[calls]\nregion = "Russia"', """expected a country as two capital letters, such as "RU", found"""),
         (FULL + '[calls]\ndevices = ["x"]', 'expected a table, { "..." = "..." }, found'),
         (FULL + '[calls]\ntrunks = "x"', "expected a list of texts"),
+        (
+            FULL + "[calls]\nonly_endpoints = '(t1_'",
+            "c.toml:11: [calls] only_endpoints: expected a regular expression, but this one has a fault: missing )",
+        ),
+        (FULL + '[calls]\nonly_contexts = ""', "c.toml:11: [calls] only_contexts: expected text that is not empty"),
+        (FULL + '[calls]\nonly_dids = "4951000101"', "c.toml:11: [calls] only_dids: expected a list of texts"),
+        (FULL + "[calls]\nonly_tenants = [1]", "c.toml:11: [calls] only_tenants: expected text in quotes"),
+        (FULL + '[calls]\nmobiles = ["101"]', 'c.toml:11: [calls] mobiles: expected a table, { "..." = "..." }'),
+        (
+            FULL + '[calls]\nregion = "RU"\nmobiles = { "anna" = "101" }',
+            "c.toml:12: [calls] mobiles: expected numbers as names: 'anna' is no telephone number: write it as +7926",
+        ),
+        (
+            FULL + '[calls]\nmobiles = { "102" = "101" }',
+            "c.toml:11: [calls] mobiles: expected numbers as names: '102' is too short for an outside number",
+        ),
+        (
+            FULL + '[calls]\nextensions = \'^2\\d\\d$\'\nmobiles = { "+79261234567" = "101" }',
+            "c.toml:12: [calls] mobiles: expected an extension by [calls] extensions for +79261234567, found '101'",
+        ),
+        (
+            FULL + '[calls]\n[calls.mobiles]\n"+79261234567" = "101"\n"89261234567" = "102"',
+            "c.toml:11: [calls] mobiles: expected one employee for a number, but 89261234567 is that of 101 and of 102",
+        ),
         (FULL + 'timezone = "Moscow"', "c.toml:10: [vtiger] timezone: expected the value of $default_timezone"),
         (FULL + 'flavour = "sp"', """expected "salesplatform" or "stock", found 'sp'"""),
         (
@@ -556,7 +621,10 @@ def test_lines_are_found() -> None:
     assert lines["calls.devices", 0, "x"] == 7
 
 
-WITHOUT_DEFAULT = ("secret_file", "url_file", "ca_file", "tls_ca", "tls_name", "originate_extensions", "recordings_")
+WITHOUT_DEFAULT = (
+    "secret_file", "url_file", "ca_file", "tls_ca", "tls_name", "originate_extensions", "recordings_", "only_endpoints",
+    "only_contexts",
+)  # fmt: skip
 
 
 def without_comments() -> str:
@@ -604,4 +672,4 @@ def test_every_setting_is_described() -> None:
     }
     for table, settings in classes.items():
         attributes = {key.attribute or name for name, key in TABLES[table].items()} - {"secret_file", "url_file"}
-        assert attributes == set(attrs.fields_dict(settings)), table
+        assert attributes == {field.name for field in attrs.fields(settings) if field.init}, table

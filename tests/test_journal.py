@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uac_trio.ami.message import Event, Response
+from uac_trio.calls import ClickOrder
 from uac_trio.journal import Heard, read_line, received, write_line
 
 TEXT = st.text(st.characters(), max_size=20)  # halves of surrogates too: bytes that are no UTF-8
@@ -24,7 +25,28 @@ def test_line(kind: str, at: float, events: tuple[Event, ...]) -> None:
     assert read_line(line) == heard
 
 
-@pytest.mark.parametrize("line", ["", "x", "[]", '["said",1.0,[]]', '["lost","1",[]]', '["lost",1.0]', "{}", "7"])
+@given(TIMES, TEXT, TEXT, TEXT, TEXT)
+def test_line_of_an_order(at: float, channel_id: str, employee: str, number: str, channel: str) -> None:
+    """What we ordered is not among the events, and is written down as well."""
+    heard = Heard("ordered", at, order=ClickOrder(channel_id, employee, number, channel))
+    assert read_line(write_line(heard)) == heard
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '["ordered",1.0,[]]',
+        '["ordered",1.0,["x"]]',
+        "",
+        "x",
+        "[]",
+        '["said",1.0,[]]',
+        '["lost","1",[]]',
+        '["lost",1.0]',
+        "{}",
+        "7",
+    ],
+)
 def test_no_line(line: str) -> None:
     """What is damaged is an error, not a guess."""
     with pytest.raises(ValueError, match=r"."):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+import attrs
 import pytest
 
-from tests.recorded import ROOT, link, replayed
+from tests.recorded import ROOT, link, replayed, rules_of
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.replay import Replay, call_lines, replay, request_lines, timeline_lines
 from uac_trio.transcript import read_transcript
@@ -58,8 +59,11 @@ def test_timeline_tells_cause_and_decision() -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("asterisk22/click_customer_busy", "told: outbound, busy; a click: the customer was busy"),
-        ("asterisk16/click_phone_off", "told: outbound, failed; a click: the employee's phone could not be called"),
+        ("asterisk22/click_customer_busy", "call over: outbound, busy; a click: the customer was busy"),
+        (
+            "asterisk16/click_phone_off",
+            "call over: outbound, failed; a click: the employee's phone could not be called",
+        ),
         ("asterisk22/attended_transfer_refer", "merged into main-"),
         ("asterisk22/click2call_answered", "101 calls +79161234567"),
         ("asterisk22/proto_restart", "end not seen but inferred"),
@@ -140,3 +144,21 @@ def test_unreached_calls_get_an_owner(rules: TrackerRules) -> None:
     assert [request.step.value for request in told] == ["DialBegin", "Hangup", "EndCall"]
     assert {request.extension for request in told} == {"103"}
     assert told[1].form["HangupCause"] == "NO ANSWER"
+
+
+@pytest.mark.parametrize(("mobiles", "parts"), [({}, []), ({"+79262223344": "202"}, [("202", "completed")])])
+def test_a_call_forwarded_to_an_employees_mobile(mobiles: dict[str, str], parts: list[tuple[str, str]]) -> None:
+    """*72 of FreePBX: with [calls] mobiles who answers there is the employee, and has the row."""
+    name = "freepbx15/forward_all_mobile"
+    rules = attrs.evolve(rules_of(name), mobiles=mobiles)
+    result = replay_bytes(("x.jsonl", (ROOT / f"{name}.jsonl").read_bytes()), rules=rules)
+    [call] = result.calls
+    assert [(part.extension, part.outcome.value) for part in call.participations if part.outcome] == parts
+    assert {request.extension for request in result.requests} == {extension for extension, _ in parts}
+
+
+def test_calls_of_another_company_are_not_ours() -> None:
+    """On a shared PBX a call that rings none of our endpoints is no call of ours."""
+    data = (ROOT / "asterisk22/inbound_answered.jsonl").read_bytes()
+    assert len(replay_bytes(("x.jsonl", data), rules=TrackerRules(only_endpoints="^101$")).calls) == 1
+    assert replay_bytes(("x.jsonl", data), rules=TrackerRules(only_endpoints="^t1_")).calls == []

@@ -166,6 +166,11 @@ STAMPED = block("Event: Hangup", "Timestamp: 1795413719.250000", "Uniqueid: 1795
             id="Newchannel before others",
         ),
         pytest.param([recv(block("Event: Cdr", "UniqueID: 1795413714.0"), 1.0)], 1_795_413_713.0, id="any Uniqueid"),
+        pytest.param(
+            [recv(block("Event: CoreShowChannel", "UniqueID: 1795413700.0", "Duration: 00:00:15"), 2.0)],
+            1_795_413_713.0,
+            id="a listed channel's age",
+        ),
         pytest.param([recv(block("Event: Newchannel", "Uniqueid: crm-0001"), 1.0)], None, id="a ChannelId"),
         pytest.param([epoch_note(EPOCH), recv(STAMPED, 50.0)], EPOCH, id="the recorder's note"),
         pytest.param(

@@ -327,6 +327,12 @@ class AMIClient:
             return OriginateOutcome(outcome=Outcome.REFUSED, reason=order.answer.text)
         return OriginateOutcome(outcome=Outcome.UNKNOWN if order.begun else Outcome.REFUSED, reason=order.failure)
 
+    async def list_channels(self) -> None:
+        """Ask for a list of all channels; its items arrive as events. Nothing where there is no session."""
+        session = self._session
+        if session is not None and session.ready:
+            await self._ask(session, _Order(CoreShowChannels()))
+
     async def has_context(self, context: str, within: float) -> bool | None:
         """Is there such a context in the dialplan? None: it is not known, or not told within so many seconds.
 

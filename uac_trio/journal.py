@@ -13,8 +13,9 @@ from typing import Literal
 import attrs
 
 from uac_trio.ami.message import Event, Message
+from uac_trio.calls.call import ClickOrder
 
-Kind = Literal["connected", "received", "lost"]
+Kind = Literal["connected", "received", "lost", "ordered"]
 
 
 @attrs.frozen
@@ -25,6 +26,8 @@ class Heard:
     at: float
     """Seconds since the epoch, by our clock."""
     events: tuple[Event, ...] = ()
+    order: ClickOrder | None = None
+    """Of "ordered" alone."""
 
 
 def received(messages: Iterable[Message], at: float) -> Heard | None:
@@ -35,7 +38,10 @@ def received(messages: Iterable[Message], at: float) -> Heard | None:
 
 def write_line(heard: Heard) -> str:
     """One line of ASCII."""
-    return json.dumps([heard.kind, heard.at, [event.headers for event in heard.events]], separators=(",", ":"))
+    about: object = [event.headers for event in heard.events]
+    if heard.order is not None:
+        about = attrs.astuple(heard.order)
+    return json.dumps([heard.kind, heard.at, about], separators=(",", ":"))
 
 
 def read_line(line: str) -> Heard:
@@ -43,5 +49,7 @@ def read_line(line: str) -> Heard:
     match json.loads(line):
         case ["connected" | "received" | "lost" as kind, float(at), [*events]]:
             return Heard(kind, at, tuple(Event(tuple((name, value) for name, value in headers)) for headers in events))
+        case ["ordered", float(at), [str(channel_id), str(employee), str(number), str(channel)]]:
+            return Heard("ordered", at, order=ClickOrder(channel_id, employee, number, channel))
         case _:
             raise ValueError(f"no line of a journal: {line[:60]}")

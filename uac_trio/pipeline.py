@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import attrs
 
 from uac_trio.ami.message import Event, Message
-from uac_trio.calls.call import Direction, Remembered
+from uac_trio.calls.call import ClickOrder, Direction, Remembered
 from uac_trio.calls.fact import Fact, OfParticipation
 from uac_trio.calls.participation import Role
 from uac_trio.calls.rules import TrackerRules
@@ -76,6 +76,10 @@ class Pipeline:
         exchange.tracker.connected(max(at + exchange.ahead, exchange.last_at))
         return self._of_elders(pbx, lambda elder: elder.connected(pbx, at))
 
+    def greeted(self, pbx: str, banner: str) -> None:
+        """What the PBX greeted us with: ``Asterisk Call Manager/1.3``."""
+        self._exchange(pbx).tracker.greeted(banner)
+
     def received(self, pbx: str, messages: Sequence[Message], at: float) -> list[CallbackRequest]:
         """What the PBX said, in the order of the wire."""
         exchange = self._exchange(pbx)
@@ -87,6 +91,16 @@ class Pipeline:
             requests += self._due(exchange, event_at)
             requests += self._tell(exchange, exchange.tracker.process(message, event_at), event_at)
         return requests + self._of_elders(pbx, lambda elder: elder.received(pbx, messages, at))
+
+    def ordered(self, pbx: str, order: ClickOrder, at: float) -> list[CallbackRequest]:
+        """We ask the PBX for a click. Nothing follows from that alone: what comes of it, its events show."""
+        exchange = self._exchange(pbx)
+        exchange.tracker.ordered(order, max(at + exchange.ahead, exchange.last_at))
+        return []
+
+    def order_refused(self, pbx: str, channel_id: str) -> None:
+        """The PBX did not take it."""
+        self._exchange(pbx).tracker.order_refused(channel_id)
 
     def lost(self, pbx: str, at: float) -> list[CallbackRequest]:
         """The connection is gone; its calls go on until a snapshot tells what became of them."""
@@ -116,6 +130,14 @@ class Pipeline:
         due = [deadline - ahead for deadline, ahead in deadlines if deadline is not None]
         due += [deadline for elder in self._elders if (deadline := elder.pipeline.next_deadline) is not None]
         return min(due, default=None)
+
+    def listings_wanted(self, at: float) -> list[str]:
+        """The PBXes to ask for a list of their channels now: a call there may have ended unseen. Rarely any."""
+        return [
+            pbx
+            for pbx, exchange in self._exchanges.items()
+            if exchange.tracker.take_listing_request(at + exchange.ahead)
+        ]
 
     @property
     def live_calls(self) -> int:
@@ -230,6 +252,9 @@ class Pipeline:
                 self.received(pbx, [event for event in heard.events if _is_of_known(event, known)], heard.at)
             case "lost":
                 self.lost(pbx, heard.at)
+            case "ordered":
+                if heard.order is not None:
+                    self.ordered(pbx, heard.order, heard.at)
 
     def _exchange(self, pbx: str) -> _Exchange:
         exchange = self._exchanges.get(pbx)

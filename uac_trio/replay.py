@@ -36,6 +36,9 @@ from uac_trio.vtiger.account import VtigerAccount
 from uac_trio.vtiger.request import CallbackRequest
 from uac_trio.vtiger.translate import Link
 
+SETTLES_WITHIN = 5.0
+"""Seconds after the end of a recording in which deadlines are kept, beyond the time a Cdr may take."""
+
 PBX = "main"
 """The name of the PBX in the identities of replayed calls."""
 
@@ -81,24 +84,29 @@ def replay(transcripts: Sequence[Transcript], rules: TrackerRules, account: Vtig
             take(pipeline.tick(at))
             parser.receive_data(chunk.data)
             try:
-                take(pipeline.received(PBX, list(_messages(parser)), at))
+                messages = list(_messages(parser))
+                for message in messages:
+                    if isinstance(message, Banner):
+                        pipeline.greeted(PBX, message.text)
+                take(pipeline.received(PBX, [each for each in messages if not isinstance(each, Banner)], at))
             except RemoteProtocolError as error:
                 result.problems.append(f"{transcript.name}: {error}; the rest of this file is not read")
                 break
         if parser.unfinished:
             result.problems.append(f"{transcript.name}: ends in mid-message ({parser.unfinished} bytes are left over)")
         take(pipeline.lost(PBX, at))
-    while (deadline := pipeline.next_deadline) is not None:
+    # Calls that are over get the time of their Cdr; those that never ended stay as they stand.
+    until = at + rules.linger + SETTLES_WITHIN
+    while (deadline := pipeline.next_deadline) is not None and deadline <= until:
         at = max(at, deadline)
         take(pipeline.tick(at))
     take(pipeline.finish(at))
     return result
 
 
-def _messages(parser: MessageParser) -> Iterator[Message]:
+def _messages(parser: MessageParser) -> Iterator[Message | Banner]:
     while (message := parser.next_message()) is not None:
-        if not isinstance(message, Banner):
-            yield message
+        yield message
 
 
 def call_lines(result: Replay) -> Iterator[str]:

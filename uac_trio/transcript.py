@@ -146,6 +146,7 @@ _TIMESTAMP = re.compile(rb"\r\nTimestamp: (\d{9,10}\.\d{1,6})(?:\r\n|$)")
 _EVENT_TV = re.compile(rb"\r\nEventTV: ([-0-9T:.]{19,29}[+-]\d{4})(?:\r\n|$)")
 _SENT_NTP = re.compile(rb"\r\nSentNTP: (\d{9,10}\.\d{1,6})(?:\r\n|$)")
 _UNIQUEID = re.compile(rb"\r\nUnique[iI][dD]: (?:[^\r\n]*-)?(\d{9,10})\.\d+(?:;2)?(?:\r\n|$)")
+_LISTED_DURATION = re.compile(rb"\r\nDuration: (\d{2,6}):(\d\d):(\d\d)(?:\r\n|$)")
 _CDR_START = re.compile(rb"\r\nStartTime: ([-0-9]{10} [0-9:]{8})(?:\r\n|$)")
 _CDR_END = re.compile(rb"\r\nEndTime: ([-0-9]{10} [0-9:]{8})(?:\r\n|$)")
 
@@ -154,7 +155,7 @@ def infer_epoch(chunks: Iterable[Chunk]) -> float | None:
     """The time of ``t`` = 0 in seconds since 1970, from the best that was said of it; None where nothing was.
 
     Best first: the recorder's own note; a ``Timestamp`` (``timestampevents=yes`` in manager.conf, or a Ping's answer);
-    ``EventTV`` of a security event; the creation times in Uniqueids, good to a second.
+    ``EventTV`` of a security event; the creation times in Uniqueids, with the durations of a listing, good to a second.
     """
     seen, data = [], []
     for chunk in chunks:
@@ -183,8 +184,14 @@ def infer_epoch(chunks: Iterable[Chunk]) -> float | None:
             if block.startswith(b"Event: Newchannel\r\n"):
                 created = max(created or 0.0, int(found[1]) - t)
             else:
-                adopted = max(adopted or 0.0, int(found[1]) - t)
+                adopted = max(adopted or 0.0, int(found[1]) + _listed_duration(block) - t)
     return next((epoch for epoch in (timestamp, event_tv, created, adopted) if epoch is not None), None)
+
+
+def _listed_duration(block: bytes) -> int:
+    """Seconds since a listed channel was created; 0 of every other message."""
+    found = _LISTED_DURATION.search(block) if block.startswith(b"Event: CoreShowChannel\r\n") else None
+    return int(found[1]) * 3600 + int(found[2]) * 60 + int(found[3]) if found else 0
 
 
 def _noted_epoch(note: Chunk) -> float | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence, Sized
 
 from uac_trio.calls import CallTracker, Direction
 from uac_trio.calls.fact import (
+    FOLLOWS,
     CallBegan,
     CallEnded,
     CallMerged,
@@ -58,6 +59,12 @@ def _broken_part(story: Sequence[OfParticipation]) -> list[str]:
     found: list[str] = []
     begun: ParticipationBegan | None = None
     answered = ended = recorded = 0
+    last: type[OfParticipation] | None = None
+    for kind in map(type, story):
+        is_anew = kind is ParticipationBegan and last in (ParticipationBegan, ParticipationAnswered)
+        if kind not in FOLLOWS[last] and not is_anew:
+            found.append(f"{kind.__name__} follows {last.__name__ if last else 'nothing'}")
+        last = kind
     for fact in story:
         match fact:
             case ParticipationBegan():

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+import attrs
 
 from tests.calls.simulator import Asterisk, Line
 from tests.calls.streams import due
 from uac_trio.ami.message import Event
-from uac_trio.calls import CallTracker, Outcome
+from uac_trio.calls import CallTracker, Direction, Outcome
 from uac_trio.calls.fact import Fact, ParticipationEnded
+from uac_trio.calls.summary import CallSummary
+
+MISSED = CallSummary(
+    call_id="main-1.0", linkedid="1.0", direction=Direction.INBOUND, customer="+79161234567", customer_name="",
+    status=Outcome.NO_ANSWER, rang=("101",), answered_by="", final_agent="", ring_secs=5.0, talk_secs=None,
+    transfers=(), recording="", queue="", did="", caller="", called="", merged_into_first=False, ended=True,
+    participations=(), click=None,
+)  # fmt: skip
+"""An incoming call that 101 did not answer."""
+
+
+def summary(**changed: Any) -> CallSummary:
+    """That of a missed call, with other attributes."""
+    return attrs.evolve(MISSED, **changed)
 
 
 def feed(tracker: CallTracker, pbx: Asterisk, since: int = 0) -> list[Fact]:

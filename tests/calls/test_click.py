@@ -9,11 +9,12 @@ import pytest
 
 from tests.calls.scenes import event, list_channels
 from tests.calls.streams import due, names, recorded, run, told
-from tests.recorded import NAMES
+from tests.recorded import NAMES, rules_of, truth_of
 from uac_trio.ami.message import Event
-from uac_trio.calls import CallTracker, Direction, Role, TrackerRules
+from uac_trio.calls import CallTracker, ClickOrder, Direction, Role, TrackerRules
 from uac_trio.calls.click import OUTCOMES
 from uac_trio.calls.fact import CallEnded, Fact, ParticipationBegan
+from uac_trio.calls.tracker import ORDER_LASTS
 
 SAID = {
     "click_who_sees_what": ("completed", "the customer answered; they talked 1 s"),
@@ -91,6 +92,89 @@ def test_popup_before_the_employee_answers(name: str) -> None:
     began = [fact for fact in run(events, RULES) if isinstance(fact, ParticipationBegan)]
     if rung is not None and "colleague" not in name:
         assert began[0].at - rung < 0.2
+
+
+def order(name: str, employee: str, number: str) -> ClickOrder:
+    """The order of a recorded click, whose first channel is the first that was made."""
+    first = next(one for _, one in recorded(name) if one.name == "Newchannel")
+    return ClickOrder(first.get("Uniqueid"), employee, number, first.get("Channel").rpartition("-")[0])
+
+
+def ordered(name: str, click: ClickOrder) -> list[Fact]:
+    """The facts of a recorded click that was ordered before."""
+    tracker = CallTracker("main", rules_of(name))
+    tracker.ordered(click, recorded(name)[0][0])
+    return [fact for at, one in recorded(name) for fact in (*due(tracker, at), *tracker.process(one, at))] + due(
+        tracker, recorded(name)[-1][0] + 5.0
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in CLICKS if not name.endswith("phone_off")])
+def test_an_order_changes_nothing_that_events_tell(name: str) -> None:
+    """What is concluded of a click from its events alone is what was ordered."""
+    truth = next(one for one in truth_of(name) if one["linkedid"].startswith("uac-"))
+    facts = ordered(name, order(name, truth["caller"], truth["customer"] or truth["called"]))
+    assert told(facts) == told(run(recorded(name), rules_of(name)))
+    click = f"main-{truth['linkedid']}"
+    began = [fact for fact in facts if isinstance(fact, ParticipationBegan) and fact.call_id == click]
+    began = [fact for fact in began if fact.role is Role.CALLER]
+    assert [(fact.extension, fact.customer) for fact in began] == [
+        (truth["caller"], truth["customer"] or truth["called"])
+    ]
+
+
+def test_phone_of_a_click_that_is_forwarded_to_a_colleague() -> None:
+    """2003 clicks, and their phone sends the call to 2004's desk (302): the call is that of 2003, who ordered it."""
+    name = "cases/click_forwarded_desk"
+    facts = ordered(name, order(name, "2003", "+79161234567"))
+    record = ended(facts)
+    assert (record["direction"], record["caller"], record["customer"]) == ("outbound", "2003", "+79161234567")
+    assert [(part["extension"], part["outcome"]) for part in record["participations"]] == [("2003", "busy")]
+    began = [fact for fact in facts if isinstance(fact, ParticipationBegan)]
+    assert [(fact.extension, fact.role, fact.customer) for fact in began] == [("2003", Role.CALLER, "+79161234567")]
+
+
+def test_customer_of_an_order_is_known_when_no_phone_shows_them() -> None:
+    """The employee's phone shows the company's own name; what was ordered is the customer all the same."""
+    events = [
+        (at, Event(tuple((key, "Romashka" if "ConnectedLine" in key else value) for key, value in one.headers)))
+        for at, one in recorded("asterisk22/click_customer_busy")
+    ]
+    tracker = CallTracker("main")
+    tracker.ordered(order("asterisk22/click_customer_busy", "101", "+79161234567"), events[0][0])
+    until_it_rings = [fact for at, one in events[:10] for fact in tracker.process(one, at)]
+    assert [fact.customer for fact in until_it_rings if isinstance(fact, ParticipationBegan)] == ["+79161234567"]
+
+
+def test_failed_order_without_a_channel() -> None:
+    """OriginateResponse names a group of lines, the order who clicked, on which number."""
+    tracker = CallTracker("main")
+    tracker.ordered(ClickOrder(ID, "104", "+79161234567"), 99.0)
+    assert tracker.process(failed("0", "DAHDI/g1", exten="89161234567"), 100.0) == []
+    record = ended(due(tracker, 102.0))
+    assert (record["caller"], record["customer"], record["status"]) == ("104", "+79161234567", "failed")
+    assert tracker.graph.orders == {}
+
+
+def test_order_of_which_no_channel_appears() -> None:
+    """It is no call: nothing is emitted, nothing counts as live, and after a while it is forgotten."""
+    tracker = CallTracker("main")
+    tracker.ordered(ClickOrder(ID, "101", "+79161234567"), 100.0)
+    assert (tracker.calls, tracker.live_calls()) == ({}, [])
+    assert tracker.next_deadline == 100.0 + ORDER_LASTS
+    assert due(tracker, 100.0 + ORDER_LASTS) == []
+    assert tracker.graph.orders == {}
+    assert tracker.next_deadline is None
+
+
+def test_order_that_is_refused() -> None:
+    """Error response: it is forgotten at once; of another order the refusal says nothing."""
+    tracker = CallTracker("main")
+    tracker.ordered(ClickOrder("uac-1", "101", "102"), 100.0)
+    tracker.ordered(ClickOrder("uac-2", "101", "103"), 100.0)
+    tracker.order_refused("uac-1")
+    tracker.order_refused("uac-0")
+    assert list(tracker.graph.orders) == ["uac-2"]
 
 
 @pytest.mark.parametrize("name", [*names("asterisk22", "click2call"), *names("asterisk22", "inbound_answered")])

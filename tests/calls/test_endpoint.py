@@ -139,6 +139,15 @@ def test_of_a_channel_met_in_mid_call_the_name_weighs_more_than_the_number() -> 
     assert met == Identity("102", Evidence.OWN_NUMBER)
 
 
+def test_the_context_of_an_outgoing_route_shows_no_line() -> None:
+    """FreePBX's own contexts of outgoing calls are named after trunks; a listing shows an employee's channel there."""
+    met = identify(
+        EndpointClassifier(RULES), "PJSIP/101-00000001", "74956660000", "macro-dialout-trunk", ChannelState.RING,
+        is_new=False,
+    )  # fmt: skip
+    assert met == Identity("101", Evidence.NAME)
+
+
 def test_another_companys_phone_is_no_employee() -> None:
     """On a shared PBX the administrator limits whose devices are ours."""
     classifier = EndpointClassifier(TrackerRules(only_endpoints="^t1_", only_tenants=["acme"]))

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.daemon.test_watching import DIAL, NOTHING_WAITS, NOW, Scene, ended
 from uac_trio.ami_client import AMIStatus
+from uac_trio.calls.click import ClickResult
 from uac_trio.calls.fact import Oddity
 from uac_trio.daemon.figures import VERDICTS, Figures
 from uac_trio.daemon.standing import Standing
@@ -132,7 +133,7 @@ def test_nobody_is_named() -> None:
 
 
 async def test_clicks() -> None:
-    """Clicks count by the PBX's answer and by how their calls ended; a word that is no word counts as other."""
+    """Clicks count by the PBX's answer and by how their calls ended."""
     scene = Scene()
 
     async def originate(_: object) -> Originated:
@@ -140,12 +141,12 @@ async def test_clicks() -> None:
         return Originated.REFUSED
 
     await scene.watching.around(originate, DIAL)
-    for outcome in ("no-answer", "no-answer", "79161234567", None):
-        scene.watching.observe(ended(1, click2call={"outcome": outcome, "words": ""}), [])
+    for result in (ClickResult("customer-busy", ""), ClickResult("customer-busy", ""), None):
+        scene.watching.observe(ended(1, result), [])
     found = read(scene.watching.figures)
     assert found["uac_click2call_orders_total{outcome=refused}"] == 1
-    assert found["uac_click2call_calls_total{outcome=no-answer}"] == 2
-    assert found["uac_click2call_calls_total{outcome=other}"] == 2
+    assert found["uac_click2call_calls_total{outcome=customer-busy}"] == 2
+    assert found["uac_calls_ended_total{direction=inbound}{status=no-answer}"] == 3
 
 
 def test_every_ruling_has_a_word() -> None:

@@ -7,12 +7,13 @@ import pytest
 import structlog.testing
 import trio
 
-from tests.recorded import NAMES, link, transcripts_of
+from tests.calls.scenes import summary
+from tests.recorded import NAMES, link, rules_of, transcripts_of
 from uac_trio.ami import Banner, Message, MessageParser
 from uac_trio.ami_client import AMIStatus
 from uac_trio.calls import Direction, Role
+from uac_trio.calls.click import ClickResult
 from uac_trio.calls.fact import CallBegan, CallEnded, CallMerged, Oddity, ParticipationBegan
-from uac_trio.calls.rules import TrackerRules
 from uac_trio.daemon import watching as room
 from uac_trio.daemon.figures import Figures
 from uac_trio.daemon.live_page import Circumstances, live_state
@@ -51,9 +52,9 @@ class Scene:
     def __attrs_post_init__(self) -> None:
         self.watching = Watching(now=self.clock, figures=Figures())
 
-    def play(self, name: str, until: float = float("inf"), **rules: Any) -> None:
+    def play(self, name: str, until: float = float("inf")) -> None:
         """Run a recorded scenario through the real pipeline, or its first ``until`` seconds."""
-        pipeline = Pipeline(TrackerRules(**rules), ACCOUNT, link, self.watching.observe)
+        pipeline = Pipeline(rules_of(name), ACCOUNT, link, self.watching.observe)
         for path in transcripts_of(name):
             transcript = read_transcript(path.name, path.read_bytes())
             parser = MessageParser()
@@ -138,7 +139,7 @@ def test_every_recorded_call(name: str) -> None:
     """Whatever was recorded: nothing fails, every call that ended is shown once, and no number in full."""
     scene = Scene()
     with structlog.testing.capture_logs() as log:
-        scene.play(name, outside_prefix="9" if "/office" in name else "")
+        scene.play(name)
     assert log == []
     state = scene.state()
     ids = [call["call_id"] for call in state["ended"]]
@@ -239,9 +240,9 @@ def phone_rings(number: int, began_at: float = NOW) -> ParticipationBegan:
     )  # fmt: skip
 
 
-def ended(number: int, **record: Any) -> CallEnded:
-    told = {"direction": "inbound", "status": "no-answer", "customer": "+79161234567", **record}
-    return CallEnded(call_id=f"main-{number}", at=NOW, because="x", ended_at=NOW, record=told)
+def ended(number: int, click: ClickResult | None = None) -> CallEnded:
+    told = summary(call_id=f"main-{number}", click=click)
+    return CallEnded(call_id=told.call_id, at=NOW, because="x", ended_at=NOW, summary=told)
 
 
 def request_of(number: int, key: str) -> CallbackRequest:
@@ -334,8 +335,8 @@ async def test_what_became_of_a_click() -> None:
         return Originated.QUEUED
 
     await scene.watching.around(originate, DIAL)
-    became = {"outcome": "no-answer", "words": "101 did not answer"}
-    end = attrs.evolve(ended(1, click2call=became), call_id="main-uac-1")
+    became = ClickResult("employee-no-answer", "101 did not answer")
+    end = attrs.evolve(ended(1, became), call_id="main-uac-1")
     scene.watching.observe(end, [])
     state = scene.state()
     assert state["clicks"][0]["words"] == state["ended"][0]["click"] == "101 did not answer"

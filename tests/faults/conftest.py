@@ -17,7 +17,7 @@ import trio
 from tests.faults.crm import FaultyCRM, faulty_crm
 from tests.faults.proxy import Proxy, open_proxy
 from tests.faults.restart import undisturbed
-from tests.recorded import ROOT
+from tests.recorded import ROOT, rules_of
 from tests.soak.calls import Row, new_crm, rows_of
 from uac_trio.ami.message import Event
 from uac_trio.config import Config, load_config
@@ -71,7 +71,7 @@ def recording(name: str) -> Recording:
 @cache
 def truth(name: str) -> dict[str, tuple[Row, ...]]:
     """The rows of a recording that nothing disturbs."""
-    return undisturbed(recording(name))
+    return undisturbed(recording(name), rules_of(name))
 
 
 @attrs.define(eq=False)

@@ -18,6 +18,7 @@ from uac_trio.vtiger import VtigerAccount
 from uac_trio.vtiger.request import CallbackRequest, Step
 
 EPOCH = 1_795_000_000.0
+RULES = TrackerRules()
 ACCOUNT = VtigerAccount(url="http://crm.invalid/", secret="s", timezone="Europe/Moscow")
 
 
@@ -115,8 +116,8 @@ class Host:
             self.outbox.setdefault(request.key, request)
 
 
-def undisturbed(recording: Recording) -> dict[str, tuple[Row, ...]]:
-    host = Host()
+def undisturbed(recording: Recording, rules: TrackerRules = RULES) -> dict[str, tuple[Row, ...]]:
+    host = Host(rules=rules)
     for timed in recording.events:
         host.hear(timed)
     host.finish(recording.events[-1].at)
@@ -124,14 +125,20 @@ def undisturbed(recording: Recording) -> dict[str, tuple[Row, ...]]:
 
 
 def restarted(
-    recording: Recording, number: int, *, keeps_journal: bool = True, missed: int = 0, cut: slice = slice(None)
+    recording: Recording,
+    number: int,
+    *,
+    rules: TrackerRules = RULES,
+    keeps_journal: bool = True,
+    missed: int = 0,
+    cut: slice = slice(None),
 ) -> tuple[set[tuple[str, str]], dict[str, tuple[Row, ...]]]:
     """With a restart right before event ``number``, that one and ``missed`` - 1 more being missed; of the journal only
     the lines of ``cut`` are left.
 
     The calls and employees of which the CRM had been told by then; and the rows in the end.
     """
-    host, begun = Host(keeps_journal=keeps_journal), set[tuple[str, str]]()
+    host, begun = Host(rules=rules, keeps_journal=keeps_journal), set[tuple[str, str]]()
     for position, timed in enumerate(recording.events):
         if position == number:
             begun = {(request.call_id, request.extension) for request in host.outbox.values()}
@@ -143,9 +150,11 @@ def restarted(
     return begun, host.rows()
 
 
-def reconnected(recording: Recording, number: int, *, missed: int = 0) -> dict[str, tuple[Row, ...]]:
+def reconnected(
+    recording: Recording, number: int, *, rules: TrackerRules = RULES, missed: int = 0
+) -> dict[str, tuple[Row, ...]]:
     """With a broken connection right before event ``number``, that one and ``missed`` - 1 more being missed."""
-    host = Host()
+    host = Host(rules=rules)
     for position, timed in enumerate(recording.events):
         if position == number:
             host.lose(host.at if missed else timed.at)
@@ -156,12 +165,14 @@ def reconnected(recording: Recording, number: int, *, missed: int = 0) -> dict[s
     return host.rows()
 
 
-def joined(recording: Recording, number: int, *, killed: int) -> dict[str, tuple[Row, ...]]:
+def joined(
+    recording: Recording, number: int, *, killed: int, rules: TrackerRules = RULES
+) -> dict[str, tuple[Row, ...]]:
     """Of two connectors one is there from the beginning, the other from event ``number`` on. Right before event
     ``killed`` both die, and one is started, with the journal of the one that knows less, for it was the last to write.
     """
-    first = Host()
-    second = Host(outbox=first.outbox)
+    first = Host(rules=rules)
+    second = Host(rules=rules, outbox=first.outbox)
     for position, timed in enumerate(recording.events):
         if position == number:
             second.connect(timed.at)

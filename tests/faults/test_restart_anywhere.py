@@ -9,7 +9,7 @@ import pytest
 
 from tests.faults.conftest import recording, truth
 from tests.faults.restart import Host, joined, reconnected, restarted
-from tests.recorded import NAMES, transcripts_of
+from tests.recorded import NAMES, rules_of, transcripts_of
 from tests.soak.calls import LEFT_OUT, Row
 from uac_trio.calls import WANTED_EVENTS
 
@@ -34,24 +34,26 @@ def moments(name: str) -> list[int]:
 def test_connection_lost(name: str) -> None:
     """Nothing was missed, so nothing is different."""
     for number in moments(name):
-        assert reconnected(recording(name), number) == truth(name), f"before event {number}"
+        assert reconnected(recording(name), number, rules=rules_of(name)) == truth(name), f"before event {number}"
 
 
 @pytest.mark.parametrize("name", CHOSEN)
 def test_restart(name: str) -> None:
     """With the journal nothing is different either."""
     for number in moments(name):
-        assert restarted(recording(name), number)[1] == truth(name), f"before event {number}"
+        assert restarted(recording(name), number, rules=rules_of(name))[1] == truth(name), f"before event {number}"
 
 
 @pytest.mark.parametrize("missed", [3, 25])
 @pytest.mark.parametrize("name", CHOSEN)
 def test_restart_takes_a_while(name: str, missed: int) -> None:
     """What happens meanwhile is lost, as when a connection is; nothing else is."""
+    rules = rules_of(name)
     for number in moments(name)[::2]:
         if number + missed < len(recording(name).events):
-            without = reconnected(recording(name), number, missed=missed)
-            assert restarted(recording(name), number, missed=missed)[1] == without, f"before event {number}"
+            without = reconnected(recording(name), number, rules=rules, missed=missed)
+            rows = restarted(recording(name), number, rules=rules, missed=missed)[1]
+            assert rows == without, f"before event {number}"
 
 
 @pytest.mark.parametrize("name", CHOSEN)
@@ -60,7 +62,7 @@ def test_what_a_dead_connector_knew(name: str) -> None:
     of the one that saw the beginning is carried on as well."""
     wanted = moments(name)
     for number, killed in zip(wanted[1::3], wanted[2::3], strict=False):
-        rows = joined(recording(name), number, killed=killed)
+        rows = joined(recording(name), number, killed=killed, rules=rules_of(name))
         assert rows == truth(name), f"the other from {number} on, both killed before {killed}"
 
 
@@ -84,7 +86,7 @@ def test_journal_that_does_not_fit() -> None:
 def test_journal_that_lacks_something(name: str, cut: slice) -> None:
     """Its beginning, beside a call of days, or its end, after an overflow: what was begun is there, and it ends."""
     for number in moments(name)[::2]:
-        begun, rows = restarted(recording(name), number, cut=cut)
+        begun, rows = restarted(recording(name), number, rules=rules_of(name), cut=cut)
         assert_all_ended(begun, rows, number)
 
 
@@ -103,7 +105,8 @@ Restarts = list[tuple[set[tuple[str, str]], Rows]]
 
 @cache
 def after_restarts(name: str) -> Restarts:
-    return [restarted(recording(name), number, keeps_journal=False) for number in moments(name)]
+    rules = rules_of(name)
+    return [restarted(recording(name), number, rules=rules, keeps_journal=False) for number in moments(name)]
 
 
 @pytest.mark.parametrize("name", CHOSEN)

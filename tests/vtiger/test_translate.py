@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
+from tests.calls.scenes import summary
 from uac_trio.calls import Direction, Role
 from uac_trio.calls.fact import (
     CallEnded,
@@ -49,16 +50,16 @@ def answered(at: float = T0 + 2, **more: Any) -> OfParticipation:
 
 def ended(at: float = T0 + 5, **more: Any) -> OfParticipation:
     end: dict[str, Any] = {"outcome": Outcome.COMPLETED, "answered_at": T0 + 2, "talk_secs": 3.0, "inferred": False}
-    return fact(ParticipationEnded, at, **(end | more))
+    return fact(ParticipationEnded, at, **({"ended_at": at} | end | more))
 
 
 def recorded(at: float = T0 + 7, **more: Any) -> OfParticipation:
     return fact(RecordingKnown, at, **({"path": "/var/spool/x.wav"} | more))
 
 
-def over(status: str = "completed") -> CallEnded:
-    record = {"status": status, "talk_secs": 3.0 if status == "completed" else None}
-    return CallEnded(call_id="main-1.0", at=T0 + 7, because="test", ended_at=T0 + 5, record=record)
+def over(status: Outcome = Outcome.COMPLETED) -> CallEnded:
+    told = summary(status=status, talk_secs=3.0 if status is Outcome.COMPLETED else None)
+    return CallEnded(call_id="main-1.0", at=T0 + 7, because="test", ended_at=T0 + 5, summary=told)
 
 
 def said(subject: Translator, *facts: Fact) -> list[tuple[Step, dict[str, str]]]:
@@ -130,12 +131,12 @@ def test_stock_outbound() -> None:
     assert steps[Step.DIAL_ANSWER] == {"callerid1": "101", "callerid2": "+79161234567"}
 
 
-@pytest.mark.parametrize("status", ["no-answer", "voicemail", "busy"])
-def test_stock_call_nobody_took(status: str) -> None:
+@pytest.mark.parametrize("status", [Outcome.NO_ANSWER, Outcome.VOICEMAIL, Outcome.BUSY])
+def test_stock_call_nobody_took(status: Outcome) -> None:
     """The row of a call that only other phones lost is closed with the call's own status."""
     lost = ended(outcome=Outcome.ANSWERED_ELSEWHERE, answered_at=None, talk_secs=0.0)
     story = said(translator(STOCK), began(), lost, over(status))
-    assert (story[-1][1]["causetxt"], story[-1][1]["HangupCause"]) == HANGUPS[Outcome(status)]
+    assert (story[-1][1]["causetxt"], story[-1][1]["HangupCause"]) == HANGUPS[status]
 
 
 def test_stock_without_a_row() -> None:

@@ -15,6 +15,7 @@ from quart_trio import QuartTrio
 
 from tests.browser import chromium, needs_chromium
 from tests.daemon.test_watching import NOW, Scene, around, ended, phone_rings
+from uac_trio.calls.click import ClickResult
 from uac_trio.calls.fact import Oddity
 from uac_trio.daemon.live_page import live_state
 from uac_trio.vtiger.click2call import PRIVATE_NETWORKS
@@ -128,7 +129,7 @@ def test_everything_is_escaped() -> None:
     scene = Scene()
     scene.play("asterisk22/inbound_answered")
     scene.watching.observe(phone_rings(5), [])
-    scene.watching.observe(ended(6, click2call={"outcome": "x", "words": "w"}), [])
+    scene.watching.observe(ended(6, ClickResult("completed", "w")), [])
     scene.watching.observe(Oddity(call_id="main-1", at=NOW, because="odd"), [])
     state = live_state(scene.watching, around(NOW, starts_over=1))
     state["parked"] = [

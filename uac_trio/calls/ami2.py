@@ -63,16 +63,16 @@ def view(event: Event, prefix: str = "") -> ChannelView:
     """The channel that the headers with this prefix show."""
     uniqueid, name, linkedid, state, number, caller_name, connected, context, exten, tenant = event.pick(_KEYS[prefix])
     return ChannelView(
-        uniqueid=uniqueid,
-        name=name,
-        linkedid=linkedid,
-        state=int(state) if state.isdecimal() and len(state) < 3 else None,
-        number=known(number),
-        caller_name=known(unescape_c(caller_name)),
-        connected=known(connected),
-        context=context,
-        exten=exten,
-        tenant=tenant,
+        uniqueid,
+        name,
+        linkedid,
+        int(state) if state.isdecimal() and len(state) < 3 else None,
+        known(number),
+        known(unescape_c(caller_name)),
+        known(connected),
+        context,
+        exten,
+        tenant,
     )
 
 

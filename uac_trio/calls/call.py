@@ -45,7 +45,9 @@ class ClickOrder:
     """Uniqueid that Asterisk was asked to give the first channel."""
     employee: str
     number: str
-    """As dialled; an extension for a click on a colleague."""
+    """The customer's as dialled, without a prefix; an extension for a click on a colleague."""
+    channel: str = ""
+    """What Asterisk was asked to call, ``PJSIP/101`` or ``Local/101@from-internal/n``."""
 
 
 @attrs.frozen
@@ -166,7 +168,7 @@ class Call:
     failure: OriginateFailure | None = None
     answer: Answer | None = None
     final_agent: str = ""
-    talkers: set[Channel] = attrs.field(factory=set)
+    talkers: dict[Channel, None] = attrs.field(factory=dict)
     """Who hears the other side now."""
     talk: Stopwatch = attrs.field(factory=Stopwatch)
     participations: list[Participation] = attrs.field(factory=list)

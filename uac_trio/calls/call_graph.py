@@ -1,20 +1,20 @@
 """Channels, legs, bridges and Local pairs of one PBX, and which channels make one call.
 
-``apply`` takes one channel event and returns what it touched. Channels belong to the same call when Asterisk shows a tie
-in any way: a shared Linkedid, a Dial, the halves of a Local channel, a basic bridge, a transfer, a pickup, an unparking.
-Linkedids change without an event of their own, and ties chain, so calls are the sets of a union-find: an absorbed call's
-Linkedids lead to the survivor for good.
+``apply`` takes one channel event and returns what it touched. Channels belong to the same call when Asterisk shows a
+tie in any way: a shared Linkedid, a Dial, the halves of a Local channel, a basic bridge, a transfer, a pickup, an
+unparking. Linkedids change without an event of their own, and ties chain, so calls are the sets of a union-find: an
+absorbed call's Linkedids lead to the survivor for good.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from typing import ClassVar
 
 import attrs
 
-from uac_trio.calls.call import Call, QueueVisit, Remembered
+from uac_trio.calls.call import Call, ClickOrder, QueueVisit, Remembered
 from uac_trio.calls.channel import AGENT_HOLD, SILENT_BRIDGES, Bridge, Channel, ChannelState, HangUp, Leg
 from uac_trio.calls.channel_events import (
     AttendedTransferred,
@@ -92,6 +92,8 @@ class CallGraph:
     """Unfinished calls by id."""
     remembered: dict[str, dict[str, Remembered]] = attrs.field(factory=dict, init=False)
     """By call id and extension: what an earlier run of ours began."""
+    orders: dict[str, tuple[ClickOrder, float]] = attrs.field(factory=dict, init=False)
+    """By ChannelId: Originates of ours of which no channel was seen yet, and their deadlines. In order of time."""
     missing: dict[str, float] = attrs.field(factory=dict, init=False)
     """Uniqueid to deadline: a listing lacked these channels. In order of time."""
     listing_expected_until: float = attrs.field(default=0.0, init=False)
@@ -126,22 +128,22 @@ class CallGraph:
 
     # -- what the graph shows ----------------------------------------------------------------------------------------
 
-    def audible(self, channel: Channel) -> frozenset[Channel]:
+    def audible(self, channel: Channel) -> tuple[Channel, ...]:
         """The people this channel can hear, itself included: over bridges, Local pairs and, on a server whose bridges
         are not shown, an answered Dial."""
         if channel.bridge is None and channel.half is None and self.shows_bridges:
-            return frozenset((channel,))
-        seen = {channel}
+            return (channel,)
+        seen = {channel: None}
         todo = [channel]
         while todo:
             for other in self._neighbours(todo.pop()):
                 if other.end is None and other not in seen:
-                    seen.add(other)
+                    seen[other] = None
                     todo.append(other)
-        return frozenset(other for other in seen if other.is_person)
+        return tuple(other for other in seen if other.is_person)
 
-    def bridge_mates(self, channel: Channel) -> set[Channel]:
-        return channel.bridge.members if channel.bridge is not None else set()
+    def bridge_mates(self, channel: Channel) -> Collection[Channel]:
+        return channel.bridge.members if channel.bridge is not None else ()
 
     def find_call(self, linkedid: str) -> Call | None:
         return self._by_linkedid.get(linkedid)
@@ -153,29 +155,25 @@ class CallGraph:
     def live_channels(self) -> list[Channel]:
         return [channel for channel in self.channels.values() if channel.is_live]
 
-    def _neighbours(self, channel: Channel) -> set[Channel]:
-        near: set[Channel] = set()
+    def _neighbours(self, channel: Channel) -> list[Channel]:
+        near: list[Channel] = []
         if channel.bridge is not None and channel.bridge.type not in SILENT_BRIDGES:
-            near |= channel.bridge.members
+            near += channel.bridge.members
         if channel.half is not None:
-            near.add(channel.half)
+            near.append(channel.half)
         if not self.shows_bridges:
-            near |= self._dial_partners(channel)
+            near += self._dial_partners(channel)
         return near
 
-    def _dial_partners(self, channel: Channel) -> set[Channel]:
+    def _dial_partners(self, channel: Channel) -> Iterator[Channel]:
         """Dial() bridges caller and callee when it reports ANSWER (apps/app_dial.c); Queue() may play announcements
         first, and its caller leaves the queue when they are over (apps/app_queue.c, try_calling)."""
-        partners: set[Channel] = set()
         own = channel.leg
         if own is not None and own.caller is not None and _is_through(own):
-            partners.add(own.caller)
-        partners |= {
-            other
-            for other in channel.call.live.values()
-            if other.leg is not None and other.leg.caller is channel and _is_through(other.leg)
-        }
-        return partners
+            yield own.caller
+        for other in channel.call.live.values():
+            if other.leg is not None and other.leg.caller is channel and _is_through(other.leg):
+                yield other
 
     # -- channels ----------------------------------------------------------------------------------------------------
 
@@ -335,6 +333,7 @@ class CallGraph:
     def _new_call(self, call_id: str, linkedid: str, at: float) -> Call:
         call = Call(call_id, linkedid, at, at)
         call.remembered = self.remembered.pop(call.id, {})
+        call.order, _ = self.orders.pop(linkedid, (None, 0.0))
         self.calls[call.id] = call
         self._alias(linkedid, call)
         return call
@@ -362,7 +361,9 @@ class CallGraph:
         if survivor.ended_at is not None:
             survivor.ended_at = survivor.finish_at = None
             self._touched.reopened.append(survivor)
-        for channel in absorbed.live.values():
+        moved = list(absorbed.live.values())
+        meets_line = absorbed.has_met_line and not survivor.has_met_line
+        for channel in moved:
             channel.home = channel.home or absorbed
             channel.call, channel.joined_at = survivor, at
             survivor.channels[channel.uniqueid] = survivor.live[channel.uniqueid] = channel
@@ -381,7 +382,7 @@ class CallGraph:
         survivor.order = survivor.order or absorbed.order
         survivor.seen_at = at
         absorbed.merged_into = survivor.id
-        self._touched.channels.update((channel, None) for channel in survivor.live.values())
+        self._touched.channels.update((channel, None) for channel in (survivor.live.values() if meets_line else moved))
         self._touched.merges.append(Merge(absorbed, survivor, because))
 
     def _part(self, channel: Channel, at: float) -> None:
@@ -429,7 +430,7 @@ class CallGraph:
             self._leave_bridge(channel)
         bridge = self._bridges.setdefault(bridge_id, Bridge(bridge_id, bridge_type))
         bridge.type = bridge_type or bridge.type
-        bridge.members.add(channel)
+        bridge.members[channel] = None
         channel.bridge = bridge
         if bridge.type == AGENT_HOLD:
             self._part(channel, at)
@@ -458,7 +459,7 @@ class CallGraph:
         bridge = channel.bridge
         if bridge is None or (bridge_id and bridge.id != bridge_id):
             return
-        bridge.members.discard(channel)
+        bridge.members.pop(channel, None)
         if not bridge.members:
             self._bridges.pop(bridge.id, None)
         channel.bridge = None
@@ -562,7 +563,7 @@ class CallGraph:
     def _renamed(self, event: ChannelRenamed, at: float) -> None:
         channel = self.channels.get(event.uniqueid)
         if channel is not None:
-            channel.view = attrs.evolve(channel.view, name=event.name)
+            channel.view = channel.view._replace(name=event.name)
 
     def _hangup_requested(self, event: HangupRequested, at: float) -> None:
         channel = self._see(event.channel, at, adopt=False)
@@ -739,8 +740,7 @@ def _completed(view: ChannelView, before: ChannelView) -> ChannelView:
     """What the view does not show is as it was."""
     if view.number and view.linkedid and view.state is not None and (view.connected or not before.connected):
         return view
-    return attrs.evolve(
-        view,
+    return view._replace(
         number=view.number or before.number,
         linkedid=view.linkedid or before.linkedid,
         connected=view.connected or before.connected,

@@ -35,6 +35,8 @@ def far_legs(call: Call) -> list[Leg]:
 @attrs.frozen
 class Rule:
     outcome: Outcome
+    when: str
+    """For people."""
     applies: Callable[[Call, bool], bool]
     source: str
     """Where it is known from: a file of Asterisk's, or a recording."""
@@ -59,17 +61,27 @@ def _has_left_after_pick_up(call: Call, shows_hangup_requests: bool) -> bool:
 
 
 STATUS_RULES: tuple[Rule, ...] = (
-    Rule(Outcome.COMPLETED, lambda call, _: call.answer is not None, "a person and the other side heard each other"),
-    Rule(Outcome.VOICEMAIL, lambda call, _: call.has_voicemail, "apps/app_voicemail.c; inbound_timeout_voicemail"),
-    Rule(Outcome.COMPLETED, lambda call, _: call.talk.total > 0.0, "apps/app_confbridge.c; conference_did"),
-    Rule(Outcome.CANCELLED, _has_given_up, "apps/app_queue.c; queue_abandoned"),
+    Rule(Outcome.COMPLETED, "a person answered", lambda call, _: call.answer is not None, "main/bridge.c"),
     Rule(
-        Outcome.CANCELLED,
-        lambda call, _: bool(call.merged_into and call.legs),
-        "its caller handed the place on while it rang; attended_transfer_refer_blond",
+        Outcome.VOICEMAIL, "VoiceMail() took the call", lambda call, _: call.has_voicemail,
+        "apps/app_voicemail.c; inbound_timeout_voicemail",
     ),
-    Rule(Outcome.CANCELLED, _has_left_after_pick_up, "confirm_declined"),
-)
+    Rule(
+        Outcome.COMPLETED, "people heard each other in a conference", lambda call, _: call.talk.total > 0.0,
+        "apps/app_confbridge.c; conference_did",
+    ),
+    Rule(Outcome.CANCELLED, "the caller left the queue", _has_given_up, "apps/app_queue.c; queue_abandoned"),
+    Rule(
+        Outcome.CANCELLED, "a consultation whose caller handed the place on while it rang",
+        lambda call, _: bool(call.merged_into and call.legs),
+        "attended_transfer_refer_blond",
+    ),
+    Rule(
+        Outcome.CANCELLED, "all phones were picked up in vain, and the caller waited on until they hung up",
+        _has_left_after_pick_up,
+        "confirm_declined",
+    ),
+)  # fmt: skip
 """The first that applies decides; without one, what the attempts to reach the other side say."""
 
 

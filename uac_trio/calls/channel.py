@@ -70,7 +70,8 @@ AGENT_HOLD = "agent_hold"
 class Bridge:
     id: str
     type: str
-    members: set[Channel] = attrs.field(factory=set)
+    members: dict[Channel, None] = attrs.field(factory=dict)
+    """In the order in which they entered, as everything that facts follow from: a replay is deterministic."""
 
 
 @attrs.frozen

@@ -1,17 +1,21 @@
 """What can happen to channels, in the words of Asterisk 13 and later, free of AMI.
 
 Three sources make these values: the adapter of AMI 2 and later (``ami2.py``, Asterisk 12+), the adapter of AMI 1.x
-(``ami1.py``, Asterisk 1.8 to 11) and the items of a channel listing (``snapshot.py``). The call model reads nothing else.
+(``ami1.py``, Asterisk 1.8 to 11) and, in both, the items of a channel listing. The call model reads nothing else.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import attrs
 
 
-@attrs.frozen(kw_only=True)
-class ChannelView:
-    """A channel as one event shows it. Empty text and ``None`` mean: the event does not show it, or Asterisk has none."""
+class ChannelView(NamedTuple):
+    """A channel as one event shows it. Empty text and ``None``: the event does not show it, or Asterisk has none.
+
+    A named tuple, since one or two are made of every event.
+    """
 
     uniqueid: str
     """Identity of the device's channel. It stays with the device, also through the masquerades of AMI 1.x."""

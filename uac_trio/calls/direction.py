@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from uac_trio.calls.call import Call, Direction, Orientation, Remembered
+from uac_trio.calls.call import Call, ClickOrder, Direction, Orientation, Remembered
 from uac_trio.calls.call_outcome import is_near, near_legs
 from uac_trio.calls.channel import Channel, ChannelState, Leg
 from uac_trio.calls.click import is_click
@@ -16,6 +16,8 @@ from uac_trio.calls.rules import TrackerRules
 
 def orient(call: Call, channel: Channel, rules: TrackerRules) -> Orientation:
     """What the call's orientation is once ``channel`` is as it is now."""
+    if call.order is not None and call.direction is None:
+        return _ordered(call.order, rules)
     leg = channel.leg
     if leg is None or not channel.is_person:
         return _by_source(call, channel)
@@ -61,13 +63,13 @@ def _by_near_leg(call: Call, leg: Leg, rules: TrackerRules) -> Orientation:
 
 
 def _operator(call: Call, now: Orientation) -> str:
-    """Who clicked: as ordered; else who picked up, else whose phone rings, else whose phone was tried first."""
+    """Who clicked: as ordered; else who picked up, else whose phone rang first, else whose phone was tried first."""
     if call.order is not None:
         return call.order.employee
     legs = [leg for leg in near_legs(call) if leg.channel.extension]
     picked_up = [leg for leg in legs if leg in call.picked_up]
-    ringing = [leg for leg in legs if leg.rang_at is not None and leg.ended_at is None]
-    candidates = [leg.channel.extension for leg in picked_up or ringing or legs]
+    rang = [leg for leg in legs if leg.rang_at is not None]
+    candidates = [leg.channel.extension for leg in picked_up or rang or legs]
     return now.operator if now.operator in candidates or not candidates else candidates[0]
 
 
@@ -108,24 +110,27 @@ def _is_number_certain(leg: Leg) -> bool:
     return bool(leg.dial_string) or leg.channel.up_at is not None or leg.ended_at is not None
 
 
-def ordered(call: Call, rules: TrackerRules) -> Orientation:
+def _ordered(order: ClickOrder, rules: TrackerRules) -> Orientation:
     """A click of ours: employee and number are known before any phone rings."""
-    order = call.order
-    if order is None:
-        return call.orientation
     if rules.is_extension(order.number):
         return Orientation(direction=Direction.INTERNAL, operator=order.employee, called=order.number)
     return Orientation(direction=Direction.OUTBOUND, operator=order.employee, customer=order.number)
 
 
 def device_of_click(call: Call, leg: Leg, rules: TrackerRules) -> Identity | None:
-    """The identity of a device that a click rang for its employee, where nothing else shows it: their mobile."""
-    if leg.channel.extension or not is_near(call, leg):
+    """The identity of a device that a click rang for its employee: of a click of ours any device, since we know who
+    clicked; else one that nothing shows to be anybody's, such as their mobile."""
+    source = call.source
+    if source is None or not is_near(call, leg):
         return None
+    if source.up_at is not None and leg.began_at > source.up_at:
+        return None  # they have answered, and handed the call on
     if call.order is not None:
         return Identity(call.order.employee, Evidence.CLICK)
-    asked = call.source.name.endpoint if call.source is not None else ""
-    if is_click(call) and call.source is not leg.channel and rules.is_extension(asked):
+    if leg.channel.extension:
+        return None
+    asked = source.name.endpoint
+    if is_click(call) and source is not leg.channel and rules.is_extension(asked):
         return Identity(asked, Evidence.CLICK)
     return None
 

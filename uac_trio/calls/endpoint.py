@@ -25,6 +25,8 @@ RING = 4
 _OUTSIDE_CONTEXT = re.compile(
     r"trunk|pstn|did\b|from-did|extern|incoming|inbound|provider|dahdi|^in[-_]", re.IGNORECASE
 )
+_OUTGOING_CONTEXT = re.compile(r"dial-?out|outbound|outgoing", re.IGNORECASE)
+"""An employee's channel is there while it calls out, as a listing may show it: FreePBX's ``macro-dialout-trunk``."""
 _ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}|.*:.*:.*|\[.*\]")
 _LEADING_DIGITS = re.compile(r"(\d+)[-_.]")
 
@@ -38,6 +40,7 @@ class Evidence(enum.Enum):
     NOT_OURS = "[calls] only_... leaves it to another company of this PBX"
     HELPER = "no device is behind such a channel"
     CLICK = "the connector rang it for the employee who clicked"
+    REMEMBERED = "it called out before the connector was restarted"
     LEARNED = "the endpoint was an employee's device before"
     LINE_BEFORE = "the endpoint was a line before"
     CONTEXT = "its context takes calls from lines"
@@ -182,4 +185,4 @@ def _calls_us(view: ChannelView) -> bool:
 
 def _is_outside(context: str) -> bool:
     """A dialplan context that by its name takes calls from lines, as in FreePBX (from-trunk-*, from-pstn, ...)."""
-    return _OUTSIDE_CONTEXT.search(context) is not None
+    return _OUTSIDE_CONTEXT.search(context) is not None and _OUTGOING_CONTEXT.search(context) is None

@@ -75,6 +75,8 @@ class ParticipationAnswered(OfParticipation):
 
 @attrs.frozen(kw_only=True)
 class ParticipationEnded(OfParticipation):
+    ended_at: float
+    """When the phone fell silent, or the talk was over: ``at`` is later where the outcome was open until then."""
     outcome: Outcome
     answered_at: float | None
     talk_secs: float

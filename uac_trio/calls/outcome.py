@@ -1,8 +1,8 @@
 """How an attempt to reach a device ended: an ordered table of rules over what is known of the leg.
 
-Asterisk's DialStatus is coarse (NOANSWER covers SIP 480, 404, 403 and 603; main/dial.c, ``hanguphandler``), so the cause
-of the called leg decides where it has one. And it is early: Queue() and FollowMe() report ANSWER when a device is picked
-up, before announcements and confirmation. So a conversation is what people could hear, never a status.
+Asterisk's DialStatus is coarse (NOANSWER covers SIP 480, 404, 403 and 603; main/dial.c, ``hanguphandler``), so the
+cause of the called leg decides where it has one. And it is early: Queue() and FollowMe() report ANSWER when a device is
+picked up, before announcements and confirmation. So a conversation is what people could hear, never a status.
 """
 
 from __future__ import annotations
@@ -84,105 +84,145 @@ class LegEnd:
 @attrs.frozen
 class Rule:
     outcome: Outcome
+    when: str
+    """For people."""
     applies: Callable[[LegEnd], bool]
     source: str
     """Where it is known from: a file of Asterisk's, or a recording."""
 
 
-def _has_cause(*causes: HangupCause) -> Callable[[LegEnd], bool]:
-    return lambda end: end.cause in causes
-
-
-def _has_status(*statuses: str) -> Callable[[LegEnd], bool]:
-    return lambda end: end.status in statuses
-
+UNREACHABLE = frozenset(
+    {
+        HangupCause.UNALLOCATED, HangupCause.NO_ROUTE_TRANSIT, HangupCause.NO_ROUTE, HangupCause.SUBSCRIBER_ABSENT,
+        HangupCause.NUMBER_CHANGED, HangupCause.OUT_OF_ORDER, HangupCause.INVALID_NUMBER,
+        HangupCause.FACILITY_REJECTED, HangupCause.CONGESTION, HangupCause.NETWORK_OUT_OF_ORDER,
+        HangupCause.TEMPORARY_FAILURE, HangupCause.SWITCH_CONGESTION, HangupCause.NO_SUCH_LINE,
+        HangupCause.NOT_AVAILABLE, HangupCause.TIMER_EXPIRED,
+    }
+)  # fmt: skip
+"""Causes that say the device or number cannot be reached (include/asterisk/causes.h)."""
 
 RULES: tuple[Rule, ...] = (
-    Rule(Outcome.COMPLETED, lambda end: end.is_connected, "main/bridge.c: both were in one bridge"),
-    Rule(Outcome.ANSWERED_ELSEWHERE, lambda end: end.is_picked_from, "main/pickup.c; pickup_group"),
     Rule(
-        Outcome.ANSWERED_ELSEWHERE,
-        lambda end: end.is_lost_to_another and end.status in ("", "CANCEL", "ANSWER"),
-        "apps/app_dial.c, hanguptree; inbound_ringgroup_answered",
+        Outcome.COMPLETED, "both sides heard each other",
+        lambda end: end.is_connected,
+        "main/bridge.c",
     ),
     Rule(
-        Outcome.ANSWERED_ELSEWHERE,
+        Outcome.ANSWERED_ELSEWHERE, "a colleague picked the call up from this phone",
+        lambda end: end.is_picked_from,
+        "main/pickup.c; pickup_group",
+    ),
+    Rule(
+        Outcome.ANSWERED_ELSEWHERE, "another leg of the same caller was connected meanwhile",
+        lambda end: end.is_lost_to_another and (end.is_picked_up or end.status in ("", "CANCEL")),
+        "apps/app_dial.c, hanguptree; inbound_ringgroup_answered, heard_confirm_by_another",
+    ),
+    Rule(
+        Outcome.ANSWERED_ELSEWHERE, "cancelled with cause 26, and no pick-up came to nothing",
         lambda end: end.is_cancelled_through and not end.is_pick_up_failed,
-        "apps/app_dial.c: cause 26 is set for the losers only; office_ringgroup_local",
+        "apps/app_dial.c: the cause is set for the losers only; office_ringgroup_local",
     ),
     Rule(
-        Outcome.CANCELLED,
-        lambda end: end.is_picked_up and end.status in ("", "ANSWER") and end.has_caller_left,
-        "apps/app_queue.c: the caller leaves during announcement or memberdelay; queue_delay_customer_leaves",
+        Outcome.CANCELLED, "picked up, and the caller left before they heard each other",
+        lambda end: end.is_picked_up and end.has_caller_left,
+        "apps/app_queue.c, announcement and memberdelay; queue_delay_customer_leaves",
     ),
     Rule(
-        Outcome.NO_ANSWER,
-        lambda end: end.is_picked_up and end.status in ("", "ANSWER"),
-        "apps/app_followme.c: declined, or no key pressed; followme_declined, confirm_outside_not",
+        Outcome.NO_ANSWER, "picked up, and declined or never confirmed",
+        lambda end: end.is_picked_up,
+        "apps/app_followme.c; apps/app_dial.c, GOSUB_RESULT: DialStatus is what the confirmation's dialplan returned; "
+        "followme_declined, confirm_outside_not",
     ),
     Rule(
-        Outcome.CANCELLED,
+        Outcome.CANCELLED, "silent since another phone was picked up in vain, until the caller left",
         lambda end: end.is_pick_up_failed and end.status in ("", "CANCEL") and end.has_caller_left,
-        "queue_delay_customer_leaves: the other phones fell silent at the pick-up",
+        "queue_delay_customer_leaves",
     ),
     Rule(
-        Outcome.NO_ANSWER,
+        Outcome.NO_ANSWER, "cancelled because the outer Dial, or the Originate, timed out",
         lambda end: end.status == "CANCEL" and end.is_timed_out_around,
-        "the outer Dial, or the Originate, timed out; inbound_ringgroup_local_nobody",
+        "apps/app_dial.c; inbound_ringgroup_local_nobody",
     ),
     Rule(
-        Outcome.NO_ANSWER,
+        Outcome.NO_ANSWER, "cancelled, and no person hung up: Asterisk gave up",
         lambda end: end.status == "CANCEL" and end.shows_hangup_requests and not end.has_person_hung_up,
         "main/features.c, atxfernoanswertimeout; apps/app_followme.c; followme_declined",
     ),
-    Rule(Outcome.CANCELLED, _has_status("CANCEL"), "apps/app_dial.c: the caller hung up; inbound_no_answer"),
     Rule(
-        Outcome.REJECTED,
-        lambda end: end.status == "BUSY" and end.cause == HangupCause.REJECTED,
-        "channels/chan_sip.c, hangup_sip2cause: 603",
+        Outcome.CANCELLED, "cancelled: the caller hung up",
+        lambda end: end.status == "CANCEL",
+        "apps/app_dial.c; inbound_no_answer",
     ),
-    Rule(Outcome.BUSY, _has_status("BUSY"), "apps/app_dial.c"),
-    Rule(Outcome.FAILED, _has_status("CONGESTION", "CHANUNAVAIL"), "apps/app_dial.c"),
-    Rule(Outcome.REJECTED, _has_status("DONTCALL", "TORTURE"), "apps/app_dial.c, privacy"),
-    Rule(Outcome.NO_ANSWER, lambda end: end.status not in ("", "NOANSWER"), "apps/app_dial.c: an open set of words"),
+    Rule(
+        Outcome.REJECTED, "BUSY with cause 21: SIP 603 over chan_sip",
+        lambda end: end.status == "BUSY" and end.cause == HangupCause.REJECTED,
+        "channels/chan_sip.c, hangup_sip2cause; inbound_rejected",
+    ),
+    Rule(Outcome.BUSY, "BUSY", lambda end: end.status == "BUSY", "apps/app_dial.c; inbound_busy"),
+    Rule(
+        Outcome.FAILED, "CONGESTION, CHANUNAVAIL",
+        lambda end: end.status in ("CONGESTION", "CHANUNAVAIL"),
+        "apps/app_dial.c; outbound_congestion",
+    ),
+    Rule(
+        Outcome.REJECTED, "DONTCALL, TORTURE: the callee screens their calls",
+        lambda end: end.status in ("DONTCALL", "TORTURE"),
+        "apps/app_dial.c, privacy",
+    ),
+    Rule(
+        Outcome.NO_ANSWER, "any other word but NOANSWER",
+        lambda end: end.status not in ("", "NOANSWER"),
+        "apps/app_dial.c: an open set of words; inbound_forward_local",
+    ),
     # From here on DialStatus is NOANSWER, or none came: an Originate that timed out, a caller who is gone.
     Rule(
-        Outcome.NO_ANSWER,
+        Outcome.NO_ANSWER, "NOANSWER, and the device did not hang up: Dial timed out",
         lambda end: end.status == "NOANSWER" and end.shows_hangup_requests and not end.has_hung_up,
-        "we hung up on the device: Dial timed out; the cause may be copied from another leg",
+        "main/dial.c: the cause may be copied from another leg; inbound_timeout_voicemail",
     ),
     Rule(
-        Outcome.FAILED,
+        Outcome.FAILED, "cause 21, SIP 403",
         lambda end: end.cause == HangupCause.REJECTED and end.tech_cause == "403",
         "res_pjsip_session.c; outbound_forbidden",
     ),
     Rule(
-        Outcome.REJECTED,
+        Outcome.REJECTED, "cause 21 of an employee's phone, or after ringing, or SIP 603",
         lambda end: end.cause == HangupCause.REJECTED
         and (end.tech_cause == "603" or end.is_employee or end.is_ringing_seen),
-        "res_pjsip_session.c: 603 and 403 share the cause, ringing tells them apart; outbound_declined",
+        "res_pjsip_session.c: 603 and 403 share the cause; outbound_declined",
     ),
-    Rule(Outcome.FAILED, _has_cause(HangupCause.REJECTED), "res_pjsip_session.c; outbound_forbidden"),
     Rule(
-        Outcome.FAILED,
+        Outcome.FAILED, "cause 21 without ringing",
+        lambda end: end.cause == HangupCause.REJECTED,
+        "res_pjsip_session.c; outbound_forbidden",
+    ),
+    Rule(
+        Outcome.FAILED, "NOANSWER with cause 19 at once: SIP 480",
         lambda end: end.cause == HangupCause.NO_ANSWER and not end.is_ringing_seen and end.status != "",
-        "res_pjsip_session.c: 480 at once; outbound_unavailable",
+        "res_pjsip_session.c; outbound_unavailable",
     ),
-    Rule(Outcome.ANSWERED_ELSEWHERE, _has_cause(HangupCause.ANSWERED_ELSEWHERE), "causes.h; pickup_directed"),
-    Rule(Outcome.BUSY, _has_cause(HangupCause.BUSY), "causes.h; click_employee_busy: an Originate has no DialEnd"),
     Rule(
-        Outcome.FAILED,
-        _has_cause(
-            HangupCause.UNALLOCATED, HangupCause.NO_ROUTE_TRANSIT, HangupCause.NO_ROUTE, HangupCause.SUBSCRIBER_ABSENT,
-            HangupCause.NUMBER_CHANGED, HangupCause.OUT_OF_ORDER, HangupCause.INVALID_NUMBER,
-            HangupCause.FACILITY_REJECTED, HangupCause.CONGESTION, HangupCause.NETWORK_OUT_OF_ORDER,
-            HangupCause.TEMPORARY_FAILURE, HangupCause.SWITCH_CONGESTION, HangupCause.NO_SUCH_LINE,
-            HangupCause.NOT_AVAILABLE, HangupCause.TIMER_EXPIRED,
-        ),
+        Outcome.ANSWERED_ELSEWHERE, "cause 26",
+        lambda end: end.cause == HangupCause.ANSWERED_ELSEWHERE,
+        "causes.h; pickup_directed",
+    ),
+    Rule(
+        Outcome.BUSY, "cause 17",
+        lambda end: end.cause == HangupCause.BUSY,
+        "causes.h; click_employee_busy: an Originate has no DialEnd",
+    ),
+    Rule(
+        Outcome.FAILED, "a cause of what cannot be reached",
+        lambda end: end.cause in UNREACHABLE,
         "causes.h; outbound_not_found",
     ),
-    Rule(Outcome.CANCELLED, lambda end: end.status == "" and end.has_caller_left, "main/pickup.c; internal_cancelled"),
-    Rule(Outcome.NO_ANSWER, lambda _: True, "main/dial.c: Hangup 19, on Asterisk 16: 0"),
+    Rule(
+        Outcome.CANCELLED, "no DialStatus, and the caller left",
+        lambda end: end.status == "" and end.has_caller_left,
+        "main/pickup.c; internal_cancelled",
+    ),
+    Rule(Outcome.NO_ANSWER, "else", lambda _: True, "main/dial.c: Hangup 19, on Asterisk 16: 0"),
 )  # fmt: skip
 """The first that applies decides. The last applies always."""
 
@@ -210,7 +250,7 @@ def leg_end(leg: Leg, shows_hangup_requests: bool) -> LegEnd:
         is_connected=leg.connected_at is not None,
         is_picked_up=channel.up_at is not None or leg.status == "ANSWER",
         is_picked_from=leg.is_picked_from,
-        is_lost_to_another=any(_was_connected_during(other, leg) for other in rivals),
+        is_lost_to_another=any(_took_from(other, leg) for other in rivals),
         is_pick_up_failed=bool(failed),
         status=leg.status,
         cause=channel.end.cause if channel.end is not None else 0,
@@ -226,8 +266,17 @@ def leg_end(leg: Leg, shows_hangup_requests: bool) -> LegEnd:
     )
 
 
-def _was_connected_during(other: Leg, leg: Leg) -> bool:
-    return other.connected_at is not None and other.connected_at >= leg.began_at
+def _took_from(other: Leg, leg: Leg) -> bool:
+    """``other`` was connected after ``leg`` began.
+
+    Where the phone of ``leg`` was picked up too, and declined before ``other`` was picked up, it did not lose the call.
+    """
+    if other.connected_at is None or other.connected_at < leg.began_at:
+        return False
+    if leg.channel.up_at is None:
+        return True
+    up_at = other.connected_at if other.channel.up_at is None else other.channel.up_at
+    return up_at < _ended_by(leg) + SAME_MOMENT
 
 
 def _ended_by(leg: Leg) -> float:

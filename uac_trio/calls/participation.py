@@ -56,7 +56,6 @@ TRANSITIONS: dict[State, dict[Observation, State]] = {
     State.RINGING: {
         Observation.RINGS: State.RINGING,
         Observation.CONNECTED: State.TALKING,
-        Observation.APART: State.HELD,
         Observation.GONE_UNDECIDED: State.UNDECIDED,
         Observation.GONE: State.DONE,
     },

@@ -28,7 +28,7 @@ from uac_trio.calls.participation import Observation, Participation, Role, State
 from uac_trio.calls.recording import recording_of
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Moment:
     """When something happened, and by which event."""
 
@@ -37,14 +37,15 @@ class Moment:
     cause: ChannelEvent | str
     graph: CallGraph
 
-    _audiences: dict[Channel, frozenset[Channel]] = attrs.field(factory=dict, init=False, repr=False)
+    _audiences: dict[Channel, tuple[Channel, ...]] = attrs.field(factory=dict, init=False, repr=False)
+    _connected: dict[Channel, bool] = attrs.field(factory=dict, init=False, repr=False)
 
     @property
     def because(self) -> str:
         """The event in short, for facts."""
         return self.cause if isinstance(self.cause, str) else self.cause.because
 
-    def audience(self, channel: Channel) -> frozenset[Channel]:
+    def audience(self, channel: Channel) -> tuple[Channel, ...]:
         """The people the channel hears at this moment, itself included."""
         group = self._audiences.get(channel)
         if group is None:
@@ -53,12 +54,14 @@ class Moment:
 
     def is_connected(self, call: Call, channel: Channel) -> bool:
         """The channel hears the other side: a line, or in a call that has none any other person."""
-        if not channel.is_live:
-            return False
-        group = self.audience(channel)
-        if len(group) < 2:
-            return False
-        return not call.has_met_line or any(other.is_line for other in group)
+        answer = self._connected.get(channel)
+        if answer is None:
+            answer = False
+            if channel.end is None:
+                group = self.audience(channel)
+                answer = len(group) > 1 and (not call.has_met_line or any(other.is_line for other in group))
+            self._connected[channel] = answer
+        return answer
 
     def is_talking(self, call: Call, channel: Channel) -> bool:
         return self.is_connected(call, channel) and not any(other.is_on_hold for other in self.audience(channel))
@@ -95,11 +98,11 @@ def _listen(call: Call, changed: list[Channel], now: Moment) -> None:
     """Keep the time people talk, and who of ours talked last."""
     for channel in changed:
         if channel.call is call and now.is_talking(call, channel):
-            call.talkers.add(channel)
+            call.talkers[channel] = None
             if channel.extension:
                 call.final_agent = channel.extension
         else:
-            call.talkers.discard(channel)
+            call.talkers.pop(channel, None)
     call.talk.run(bool(call.talkers), now.at)
 
 
@@ -152,6 +155,7 @@ def _begin(call: Call, extension: str, channels: list[Channel], now: Moment) -> 
         for channel in channels
         if channel.is_live
         and channel.call is call
+        and not _rings_for_another(call, channel)
         and (at := remembered.began_at if remembered else _began(call, channel, now)) is not None
     }
     if not openers:
@@ -164,6 +168,17 @@ def _begin(call: Call, extension: str, channels: list[Channel], now: Moment) -> 
         participation.answered_at = participation.talk.since = remembered.answered_at
     call.add_participation(participation)
     return participation
+
+
+def _rings_for_another(call: Call, channel: Channel) -> bool:
+    """An Originate's phone whose user is not who clicked: a colleague of their follow-me, until they pick up.
+
+    Once the other side has answered, such a leg is a transfer's.
+    """
+    leg = channel.leg
+    if leg is None or call.answer is not None or channel.extension == call.orientation.operator:
+        return False
+    return is_near(call, leg)
 
 
 def role_of(call: Call, channel: Channel) -> Role:
@@ -215,9 +230,11 @@ def _observation(call: Call, participation: Participation, now: Moment) -> Obser
 
 
 def _is_undecided(call: Call, participation: Participation) -> bool:
-    """The phone fell silent since another phone of the same caller was picked up, which is not connected yet."""
+    """The phone fell silent since another phone of the same caller was picked up, which is not connected yet. A caller
+    who has hung up decides it."""
     legs = [channel.leg for channel in participation.channels if channel.leg is not None]
     roots = [leg.chain[-1].caller for leg in legs if leg.status in ("", "CANCEL")]
+    roots = [root for root in roots if root is None or not root.has_hung_up]
     return bool(roots) and any(
         other.is_undecided and other.channel.call is call and other.chain[-1].caller in roots
         for other in call.picked_up
@@ -241,6 +258,8 @@ def _refuse(call: Call, extension: str, channels: list[Channel], now: Moment) ->
     for channel in channels:
         leg = channel.leg
         if leg is None or channel.is_live or leg.rang_at is not None or leg.connected_at is not None:
+            continue
+        if _rings_for_another(call, channel):
             continue
         if leg_outcome(leg, now.graph.shows_hangup_requests) in _NEVER_RANG:
             participation = Participation(extension, role_of(call, channel), channel.uniqueid, leg.began_at)
@@ -273,6 +292,7 @@ def _emit_end(call: Call, participation: Participation, now: Moment) -> Iterator
         ParticipationEnded,
         now.at,
         now.because,
+        ended_at=participation.ended_at,
         outcome=participation.outcome,
         answered_at=participation.answered_at,
         talk_secs=participation.talk.total,
@@ -296,7 +316,7 @@ def _outcome(call: Call, participation: Participation, now: Moment) -> Outcome:
         last = max(participation.channels, key=lambda channel: channel.end.at if channel.end else 0.0)
         return Outcome.TRANSFERRED if last.is_transferer else Outcome.COMPLETED
     shows = now.graph.shows_hangup_requests
-    if participation.role is Role.CALLER:
+    if participation.role is Role.CALLER and participation.extension == call.orientation.operator:
         return outward_outcome(call, shows)
     legs: list[Leg] = [channel.leg for channel in participation.channels if channel.leg is not None]
     return together(leg_outcome(leg, shows) for leg in legs) or Outcome.CANCELLED

@@ -1,18 +1,21 @@
 """AMI events to facts about calls: one tracker to a PBX.
 
-The way of an event: adapter (``ami2.py`` or ``ami1.py``) -> call graph -> direction -> participations -> facts. Here are
-the order of these steps, the clock, and the reconciliation with listings of channels.
+The way of an event: adapter (``ami2.py`` or ``ami1.py``) -> call graph -> direction -> participations -> facts. Here
+are the order of these steps, the clock, and the reconciliation with listings of channels.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 from typing import Protocol
 
 import attrs
 
 from uac_trio.ami.message import Event
 from uac_trio.calls import direction, handover, recording
+from uac_trio.calls.ami1 import WANTED_AMI1, Ami1Adapter
 from uac_trio.calls.ami2 import WANTED_AMI2, Ami2Adapter
 from uac_trio.calls.call import (
     Answer,
@@ -43,16 +46,21 @@ from uac_trio.calls.channel_events import (
     VoicemailStarted,
 )
 from uac_trio.calls.click import CHANNEL_ID_PREFIX, is_click, order_of
-from uac_trio.calls.endpoint import Evidence
+from uac_trio.calls.endpoint import Evidence, Identity
 from uac_trio.calls.fact import CallBegan, CallEnded, CallerQueued, CallMerged, Fact, NotAnEmployee, Oddity
 from uac_trio.calls.names import creation_order
 from uac_trio.calls.participations import Moment, advance, end_participation, own_unreached, recordings, stop_clocks
 from uac_trio.calls.rules import TrackerRules
+from uac_trio.calls.stuck import StuckCalls
 from uac_trio.calls.summary import summarise
 
 SUSPICION = 1.0
 """Seconds a channel that a listing lacks is given for its Hangup, which may be under way (the list is read from a cache
 that can be ahead of the events)."""
+
+ORDER_LASTS = 600.0
+"""Seconds after which an Originate of ours is forgotten of which no channel was seen: its channel is made at once, but
+a connection that broke in that moment may take its time to come back."""
 
 BOOT_SLACK = 2.0
 """Seconds by which FullyBooted's Uptime (whole seconds) and a channel's first event may be off."""
@@ -60,8 +68,11 @@ BOOT_SLACK = 2.0
 LISTED_WITHIN = 10.0
 """Seconds after a login in which the list of channels is expected. It may be refused."""
 
-WANTED_EVENTS = WANTED_AMI2
+WANTED_EVENTS = WANTED_AMI1 | WANTED_AMI2
 """Names of the AMI events the tracker reads; the rest may be dropped unparsed."""
+
+_AMI_1 = re.compile(r"Asterisk Call Manager/1\.")
+"""The greeting of Asterisk 1.8, 10 and 11."""
 
 
 class Adapter(Protocol):
@@ -84,6 +95,7 @@ class CallTracker:
     _adapter: Adapter = attrs.field(init=False)
     _ending: dict[str, Call] = attrs.field(factory=dict, init=False)
     """Calls that are over and wait for their Cdr, in order of time."""
+    _stuck: StuckCalls = attrs.field(factory=StuckCalls, init=False)
     _connected_at: float = attrs.field(default=0.0, init=False)
     _lost_at: float | None = attrs.field(default=None, init=False)
     """When the last connection was lost."""
@@ -104,6 +116,13 @@ class CallTracker:
                 facts += self._conclude(channel_event, self.graph.apply(channel_event, at), at)
         return facts
 
+    def greeted(self, banner: str) -> None:
+        """The server's first line shows which AMI it speaks; until one comes it is taken for AMI 2 or later."""
+        is_old = _AMI_1.match(banner) is not None
+        if is_old is not isinstance(self._adapter, Ami1Adapter):
+            self._adapter = Ami1Adapter(self.rules) if is_old else Ami2Adapter(self.rules)
+            self.graph.shows_bridges = is_old  # of the same class as all that AMI 1.x shows of calls
+
     def connected(self, at: float) -> None:
         self._connected_at = at
         self.graph.listing_expected_until = at + LISTED_WITHIN
@@ -115,28 +134,34 @@ class CallTracker:
         self._lost_at = at
         self.is_synced = False
 
-    def ordered(self, order: ClickOrder, at: float) -> list[Fact]:
-        """We ask Asterisk for a click: whatever rings for its first channel rings for this employee."""
-        call = self.graph.call_of_click(order.channel_id, at)
-        call.order = order
-        return list(
-            self._orient(call, direction.ordered(call, self.rules), Moment(at, "Originate of ours", self.graph))
-        )
+    def ordered(self, order: ClickOrder, at: float) -> None:
+        """We ask Asterisk for a click: whatever rings for its first channel rings for this employee. Until Asterisk
+        shows that channel there is no call."""
+        self.graph.orders[order.channel_id] = (order, at + ORDER_LASTS)
+
+    def order_refused(self, channel_id: str) -> None:
+        """Asterisk did not take the order."""
+        self.graph.orders.pop(channel_id, None)
 
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do."""
-        if not self._ending and not self.graph.missing:
-            return None
-        # Both are in order of time, since what is added has the same delay.
-        ending = next((call.finish_at for call in self._ending.values()), None)
-        missing = next(iter(self.graph.missing.values()), None)
-        return ending if missing is None else missing if ending is None else min(ending, missing)
+        # The first three are in order of time, since what is added has the same delay.
+        deadlines = (
+            next((call.finish_at for call in self._ending.values()), None) if self._ending else None,
+            next(iter(self.graph.missing.values()), None) if self.graph.missing else None,
+            next((deadline for _, deadline in self.graph.orders.values()), None) if self.graph.orders else None,
+            self._stuck.next_deadline,
+        )
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def tick(self, at: float) -> list[Fact]:
         """Do what is due."""
         facts: list[Fact] = []
-        for uniqueid in [uniqueid for uniqueid, due in self.graph.missing.items() if due <= at]:
+        # All are in order of time: what is not due yet ends the search.
+        for channel_id, _ in list(takewhile(lambda entry: entry[1][1] <= at, self.graph.orders.items())):
+            del self.graph.orders[channel_id]
+        for uniqueid, _ in list(takewhile(lambda entry: entry[1] <= at, self.graph.missing.items())):
             del self.graph.missing[uniqueid]
             channel = self.graph.channels.get(uniqueid)
             if channel is not None and channel.is_live:
@@ -144,9 +169,15 @@ class CallTracker:
                 facts += self._advance(
                     channel.call, [channel], Moment(at, f"{channel.full_name} ended unseen", self.graph)
                 )
-        for call in [call for call in self._ending.values() if call.finish_at is not None and call.finish_at <= at]:
+        for call in list(takewhile(lambda call: (call.finish_at or 0.0) <= at, self._ending.values())):
             facts += self._finish(call, at)
+        for call in self._stuck.due(at):
+            facts += self._end_stuck(call, at)
         return facts
+
+    def take_listing_request(self, at: float) -> bool:
+        """Whether to ask the PBX for a list of its channels now: a call may have ended unseen. True is rare."""
+        return self._stuck.take_listing_request(at)
 
     def finish(self, at: float) -> list[Fact]:
         """There will be no more events (the end of a replay): conclude every call, those still up as they stand."""
@@ -245,6 +276,8 @@ class CallTracker:
         call.seen_at = max(call.seen_at, now.at)
         if call.ended_at is None and not call.live:
             self._end(call, now.at)
+        else:
+            self._stuck.look(call, now.at)
 
     def _end(self, call: Call, at: float) -> None:
         """It has no channel any more; what may still come of it is waited for."""
@@ -348,6 +381,7 @@ class CallTracker:
             yield from recordings(call, now)
             summary = summarise(call, at, self.graph.shows_hangup_requests)
             yield CallEnded(call_id=call.id, at=at, because=now.because, ended_at=ended_at, summary=summary)
+        self._stuck.forget(call)
         self.graph.forget(call)
 
     def _is_reported(self, call: Call) -> bool:
@@ -379,6 +413,12 @@ class CallTracker:
         is_unreached = parties.direction is Direction.INBOUND and not call.participations and not call.merged_into
         if owner and is_unreached:
             yield from own_unreached(call, owner, call_status(call, self.graph.shows_hangup_requests), now)
+
+    def _end_stuck(self, call: Call, at: float) -> Iterator[Fact]:
+        because = "silent since its other parties were gone, and no list of channels shows it"
+        for channel in list(call.live.values()):
+            yield self._vanish(channel, at, because)
+        yield from self._advance(call, call.channels.values(), Moment(at, because, self.graph))
 
     def _vanish(self, channel: Channel, at: float, because: str) -> Fact:
         """A channel ended unseen; when, is not known: as long ago as can be. What follows is left to ``_advance``."""
@@ -448,6 +488,8 @@ class CallTracker:
         now = Moment(at, "list of channels", self.graph)
         if is_new and channel.call.remembered and channel.call.direction is None:
             yield from self._recall(channel.call, now)
+        if is_new:
+            self._recognise_caller(channel)
         for merge in touched.merges:
             yield from self._close_absorbed(merge, now)
         if channel.leg is None or (is_new and channel.leg.caller is None):  # that it rings has made a leg already
@@ -455,6 +497,14 @@ class CallTracker:
                 yield from self._orient_by(channel.call, channel, now)
         elif channel is channel.call.source:
             yield from self._orient_by(channel.call, channel, now)
+
+    def _recognise_caller(self, channel: Channel) -> None:
+        """The channel that began an outgoing call is its caller's, though it shows the company's number by now."""
+        call = channel.call
+        operator = call.orientation.operator
+        is_first = channel.is_line and channel.uniqueid == call.linkedid
+        if is_first and operator and call.direction is Direction.OUTBOUND:
+            self.graph.identify(channel, Identity(operator, Evidence.REMEMBERED))
 
     def _recall(self, call: Call, now: Moment) -> Iterator[Fact]:
         """Go on with what an earlier run reported of the call."""
@@ -488,7 +538,7 @@ def _all_of(call: Call, touched: Iterable[Channel]) -> Iterable[Channel]:
 
 
 def _not_an_employee(call: Call, channel: Channel, now: Moment) -> Iterator[Fact]:
-    """A phone rings that is no employee's by the rules. A line that was dialled with an outside number needs no word."""
+    """A phone rings that is no employee's by the rules. A line that was dialled with an outside number is expected."""
     evidence = channel.identity.evidence
     if evidence in (Evidence.DIALLED, Evidence.TRUNKS, Evidence.LINE_BEFORE, Evidence.CONTEXT):
         return

@@ -18,9 +18,9 @@ import attrs
 from uac_trio.ami.action import Originate
 from uac_trio.ami.message import LocalProtocolError
 from uac_trio.ami_client import AMIServer
-from uac_trio.calls.rules import TrackerRules
+from uac_trio.calls.rules import TrackerRules, national_number
 from uac_trio.config.reader import ConfigError, Keys, Reader
-from uac_trio.config.tables import HOST, MAY_LACK_SECRET, ROUTE, SECRET, SERVE_TABLES, SERVER, STORE, TABLES
+from uac_trio.config.tables import CALLS, HOST, MAY_LACK_SECRET, ROUTE, SECRET, SERVE_TABLES, SERVER, STORE, TABLES
 from uac_trio.logs import LogSettings
 from uac_trio.outbox import OutboxError, OutboxSettings
 from uac_trio.outbox.opening import beside, parse_url
@@ -79,7 +79,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     reader.load()
     reader.know_only(TABLES)
     servers, routes, recordings, hosts = _read_pbxes(reader)
-    calls = _read(reader, "calls", TrackerRules)
+    calls = _read_calls(reader)
     vtiger = _read(reader, "vtiger", VtigerAccount)
     click2call = _read(reader, "click2call", Click2CallRules)
     responsible = _read(reader, "route", ResponsibleRules)
@@ -125,7 +125,7 @@ def load_rules(path: Path) -> TrackerRules:
     """
     reader = Reader(path, {})
     reader.load()
-    rules = _read(reader, "calls", TrackerRules)
+    rules = _read_calls(reader)
     if rules is None:
         raise ConfigError(reader.problems)
     return rules
@@ -141,6 +141,36 @@ def load_serve_config(path: Path, environ: Mapping[str, str] = os.environ) -> Se
     if reader.problems or not (serve and log):
         raise ConfigError(reader.problems)
     return ServeConfig(path=path, serve=serve, log=log)
+
+
+def _read_calls(reader: Reader) -> TrackerRules | None:
+    """``[calls]``; None after a problem, which the reader has."""
+    before = len(reader.problems)
+    values = reader.table("calls", CALLS)
+    if len(reader.problems) > before:
+        return None
+    if not _check_mobiles(reader, values.get("mobiles", {}), TrackerRules(**{**values, "mobiles": {}})):
+        return None
+    return TrackerRules(**values)
+
+
+def _check_mobiles(reader: Reader, mobiles: Mapping[str, str], rules: TrackerRules) -> bool:
+    """Is each a telephone number, of one employee? ``rules``: the rest of ``[calls]``."""
+    before = len(reader.problems)
+    owners: dict[str, str] = {}
+    for number, extension in mobiles.items():
+        try:
+            owner = owners.setdefault(national_number(number, rules.region), extension)
+        except ValueError as why:
+            reader.wrong("calls", "mobiles", f"expected numbers as names: {why}")
+            continue
+        if not rules.is_extension(extension):
+            what = f"expected an extension by [calls] extensions for {number}, found {extension!r}"
+            reader.wrong("calls", "mobiles", what)
+        elif owner != extension:
+            what = f"expected one employee for a number, but {number} is that of {owner} and of {extension}"
+            reader.wrong("calls", "mobiles", what)
+    return len(reader.problems) == before
 
 
 def _read_pbxes(

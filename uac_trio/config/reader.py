@@ -152,7 +152,8 @@ class Reader:
         return self.path.parent / told
 
     def _add(self, table: str, index: int, key: str, what: str) -> None:
-        line = self._lines.get((table, index, key)) or self._lines.get((table, index, "")) or 0
+        places = ((table, index, key), (f"{table}.{key}", 0, ""), (table, index, ""))  # the second: [calls.mobiles]
+        line = next((self._lines[place] for place in places if place in self._lines), 0)
         place = f"{self.path}:{line}" if line else str(self.path)
         several = isinstance(self.data.get(table), list) and len(self.data[table]) > 1
         named = f"[{table}]" if not several else f"[[{table}]] number {index + 1}"

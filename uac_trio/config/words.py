@@ -11,6 +11,7 @@ from uac_trio.outbox.opening import parse_url, shown
 from uac_trio.vtiger.account import Flavour, without_login
 
 if TYPE_CHECKING:
+    from uac_trio.calls.rules import TrackerRules
     from uac_trio.config import Config
 
 
@@ -40,6 +41,11 @@ def describe(config: Config, at: float) -> Iterator[str]:
     for what, owner in rules.unreached_by.items():
         yield f"  Calls to {what} for which no phone rang belong to {owner}."
     yield f"  Numbers without a country code are of {rules.region}."
+    if rules.mobiles:
+        owners = _some(sorted(set(rules.mobiles.values())))
+        yield f"  A call at an employee's own number outside is theirs: {len(rules.mobiles)} such numbers, of {owners}."
+    if rules.is_shared():
+        yield f"  The PBX is shared with other companies; ours are {' and '.join(_limits(rules))}."
     crm = config.vtiger
     clock = datetime.fromtimestamp(at, UTC).astimezone(crm.zone)
     kind = "SalesPlatform's kind" if crm.flavour is Flavour.SALESPLATFORM else "stock"
@@ -58,6 +64,18 @@ def describe(config: Config, at: float) -> Iterator[str]:
     yield f"  Requests wait in {shown(parse_url(config.store.url))}."
     for warning in config.warnings:
         yield f"  Warning: {warning}"
+
+
+def _limits(rules: TrackerRules) -> Iterator[str]:
+    """What limits a shared PBX to this company."""
+    if rules.only_endpoints is not None:
+        yield f"endpoints that match {rules.only_endpoints.pattern}"
+    if rules.only_contexts is not None:
+        yield f"contexts that match {rules.only_contexts.pattern}"
+    if rules.only_dids:
+        yield f"the numbers called {_some(sorted(rules.only_dids))}"
+    if rules.only_tenants:
+        yield f"the tenants {_some(sorted(rules.only_tenants))}"
 
 
 def _numbers(extensions: re.Pattern[str] | frozenset[str]) -> str:

@@ -13,7 +13,7 @@ import trio
 
 from uac_trio.ami import Message
 from uac_trio.ami_client import AMIClient, run_ami_client
-from uac_trio.calls import WANTED_EVENTS
+from uac_trio.calls import WANTED_EVENTS, ClickOrder
 from uac_trio.calls.fact import CallEnded, Fact, Oddity, ParticipationBegan, ParticipationEnded
 from uac_trio.config import Config
 from uac_trio.daemon.clicks import log_click
@@ -62,6 +62,10 @@ class _Listener:
     def lost(self, pbx: str, reason: str, at: float) -> None:
         self._digest(partial(self.pipeline.lost, pbx, at), pbx, Heard("lost", at))
 
+    def ordered(self, pbx: str, order: ClickOrder) -> None:
+        at = self.now()
+        self._digest(partial(self.pipeline.ordered, pbx, order, at), pbx, Heard("ordered", at, order=order))
+
     def tick(self) -> None:
         self._digest(partial(self.pipeline.tick, self.now()))
 
@@ -97,23 +101,33 @@ class Intake:
     clients: dict[str, AMIClient] = attrs.field(factory=dict)
     """By the names of the PBXes."""
     starts_over: int = 0
-    pipeline: Pipeline | None = None
+    _listener: _Listener | None = None
 
     @property
     def live_calls(self) -> int:
-        return self.pipeline.live_calls if self.pipeline else 0
+        return self._listener.pipeline.live_calls if self._listener else 0
+
+    def ordered(self, pbx: str, order: ClickOrder) -> None:
+        """An Originate of ours is about to be sent."""
+        if self._listener is not None:
+            self._listener.ordered(pbx, order)
+
+    def order_refused(self, pbx: str, channel_id: str) -> None:
+        """The PBX did not take it, or it was never sent."""
+        if self._listener is not None:
+            self._listener.pipeline.order_refused(pbx, channel_id)
 
     async def run(self) -> None:
         """Follow all PBXes; start over, as after a restart, when the pipeline can no longer be trusted."""
         with_journal = True
         while True:
             listener = _Listener(await self._restored_pipeline(with_journal), self.storing, self.now)
-            self.pipeline = listener.pipeline
+            self._listener = listener
             async with trio.open_nursery() as nursery:
                 for server in self.config.pbx:
                     run = partial(run_ami_client, server, listener, now=self.now, wanted=WANTED_EVENTS.__contains__)
                     self.clients[server.name] = await nursery.start(run)
-                nursery.start_soon(self._tick, listener)
+                nursery.start_soon(self._tick, listener, nursery)
                 nursery.start_soon(self._prune_journal, listener.pipeline)
                 await listener.useless.wait()
                 self.starts_over += 1
@@ -172,7 +186,7 @@ class Intake:
                 except OutboxError as why:
                     self.storing.fails(why)
 
-    async def _tick(self, listener: _Listener) -> None:
+    async def _tick(self, listener: _Listener, nursery: trio.Nursery) -> None:
         """Do what is due by the clock, and tell systemd that events are being digested."""
         feeding = watchdog_seconds(os.environ)
         longest = min(LONGEST_SLEEP, feeding / 3)
@@ -183,6 +197,9 @@ class Intake:
             with trio.move_on_after(min(longest, max(0.01, listener.sleeps_until - self.now()))):
                 await listener.woken.wait()
             listener.tick()
+            for pbx in listener.pipeline.listings_wanted(self.now()):
+                log.info("calls.listing_asked_for", pbx=pbx, reason="a call there may have ended unseen")
+                nursery.start_soon(self.clients[pbx].list_channels)
             if feeding < math.inf:
                 tell_systemd("WATCHDOG=1")
 

@@ -28,6 +28,7 @@ from uac_trio import __version__
 from uac_trio.agi_server import serve_agi
 from uac_trio.ami import LocalProtocolError, Originate
 from uac_trio.ami_client import AMIClient
+from uac_trio.calls import ClickOrder
 from uac_trio.config import Config
 from uac_trio.daemon.figures import CONTENT_TYPE, Figures
 from uac_trio.daemon.intake import Intake
@@ -214,10 +215,14 @@ class _Daemon:
         except LocalProtocolError as why:
             log.error("click2call.impossible", pbx=dial.pbx, reason=str(why))
             return Originated.REFUSED
+        self.intake.ordered(dial.pbx, ClickOrder(dial.channel_id, dial.extension, dial.number, channel))
         told = await client.originate(action)
+        outcome = Originated(told.outcome.value)
+        if outcome is Originated.REFUSED:
+            self.intake.order_refused(dial.pbx, dial.channel_id)
         if told.reason:
             log.warning("click2call.not_queued", pbx=dial.pbx, reason=told.reason)
-        return Originated(told.outcome.value)
+        return outcome
 
     async def _without_voicemail(self, client: AMIClient, dial: Dial) -> str:
         """The channel to call: on a FreePBX one behind which no mailbox answers in the employee's place."""

@@ -248,7 +248,7 @@ class Watching:
                 call.share_of(fact).answered_at = fact.at
             case ParticipationEnded():
                 share = call.share_of(fact)
-                share.answered_at, share.ended_at = fact.answered_at, fact.at
+                share.answered_at, share.ended_at = fact.answered_at, fact.ended_at
                 share.outcome, share.talk_secs, share.inferred = fact.outcome, fact.talk_secs, fact.inferred
             case _:
                 pass

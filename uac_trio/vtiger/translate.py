@@ -61,7 +61,7 @@ class Row:
 
     def end(self, fact: ParticipationEnded) -> None:
         self.began_at = min(self.began_at, fact.began_at)
-        self.ended_at = max(self.ended_at, fact.at)
+        self.ended_at = max(self.ended_at, fact.ended_at)
         self.talk_secs += fact.talk_secs
         if self.outcome not in TALKED or fact.outcome in TALKED:  # a later ring that nobody heard does not undo a talk
             self.outcome = fact.outcome
