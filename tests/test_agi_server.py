@@ -52,12 +52,12 @@ class Served:
     port: int
     shutdown: trio.Event
 
-    async def connect(self) -> trio.SocketStream:
-        return await trio.open_tcp_stream("127.0.0.1", self.port)
+    async def connect(self, client: str = "127.0.0.1") -> trio.SocketStream:
+        return await trio.open_tcp_stream("127.0.0.1", self.port, local_address=client)
 
-    async def told(self, environment: bytes = CALLER, result: bytes = DONE) -> bytes:
-        """What Asterisk is told to do until the connection ends."""
-        stream = await self.connect()
+    async def told(self, environment: bytes = CALLER, result: bytes = DONE, client: str = "127.0.0.1") -> bytes:
+        """What Asterisk at ``client`` is told to do until the connection ends."""
+        stream = await self.connect(client)
         async with stream:
             await stream.send_all(environment)
             with trio.fail_after(WAIT):
@@ -236,6 +236,23 @@ async def test_too_many_at_once(monkeypatch: pytest.MonkeyPatch, logged: list[Ma
             await stream.aclose()
         await trio.testing.wait_all_tasks_blocked(0.01)
         assert await served.told() == SET
+
+
+async def test_too_many_of_one_client(monkeypatch: pytest.MonkeyPatch, logged: list[Mapping[str, Any]]) -> None:
+    """One PBX cannot take the places of another; the log has one line of many refusals."""
+    monkeypatch.setattr(agi_server, "MAX_PER_CLIENT", 2)
+    async with serving() as served:
+        streams = [await served.connect("127.0.0.2") for _ in range(2)]
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        for _ in range(3):
+            assert await served.told(client="127.0.0.2") == b""
+        assert await served.told(client="127.0.0.3") == SET
+        for stream in streams:
+            await stream.aclose()
+    refused = [entry for entry in logged if entry["event"] == "route.refused"]
+    assert [(entry["client"], entry["reason"]) for entry in refused] == [
+        ("127.0.0.2", "more than 2 connections from this address")
+    ]
 
 
 async def test_shutdown() -> None:

@@ -513,6 +513,65 @@ def test_warnings(tmp_path: Path) -> None:
     assert load_config(path, {}).warnings == ()
 
 
+DATABASE = "postgresql+psycopg://uac:hunter3@db.example/uac"
+
+
+@pytest.mark.parametrize("given", [DATABASE, f"{DATABASE}\n", f"  {DATABASE} \n\n"])
+def test_address_of_the_store_in_a_file(tmp_path: Path, given: str) -> None:
+    """[store] url_file: a path, a file beside the configuration, or a credential of systemd, as secret_file is."""
+    (tmp_path / "store-url").write_text(given)
+    config = loaded(tmp_path, FULL + '[store]\nurl_file = "store-url"\npool_size = 2')
+    assert (config.store.url, config.store.pool_size) == (DATABASE, 2)
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / "store-url").write_text("sqlite:////x.db")
+    path = tmp_path / "c.toml"
+    assert load_config(path, {"CREDENTIALS_DIRECTORY": str(credentials)}).store.url == "sqlite:////x.db"
+
+
+@pytest.mark.parametrize(
+    ("store", "content", "said"),
+    [
+        ('url_file = "nowhere"', "", "[store] url_file: {}/nowhere: No such file or directory"),
+        ('url_file = "store-url"', "", "[store] url_file: store-url: is empty"),
+        (
+            'url_file = "store-url"',
+            "mysql://uac:hunter3@db/uac",
+            "[store] url_file: mysql://uac:***@db/uac: mysql is not",
+        ),
+        (
+            'url_file = "store-url"',
+            "uac:hunter3@db",
+            "[store] url_file: is no database address; expected sqlite:///FILE",
+        ),
+        (f'url_file = "store-url"\nurl = "{DATABASE}"', DATABASE, "[store] url: expected either url or url_file"),
+        ("url_file = 5", "", '[store] url_file: expected text in quotes, "..."'),
+    ],
+)
+def test_mistakes_about_the_address_of_the_store(tmp_path: Path, store: str, content: str, said: str) -> None:
+    """Each is named with its key, and no password is repeated."""
+    (tmp_path / "store-url").write_text(content)
+    (problem,) = problems(tmp_path, FULL + f"[store]\n{store}")
+    assert said.format(tmp_path) in problem
+    assert "hunter3" not in problem
+
+
+def test_password_of_the_store_in_a_readable_file(tmp_path: Path) -> None:
+    """It is worth a warning, as a secret is; in url_file it is not."""
+    (tmp_path / "store-url").write_text(DATABASE)
+    secrets = FULL + f'[store]\nurl = "{DATABASE}"\n'
+    path = tmp_path / "c.toml"
+    path.write_text(secrets)
+    path.chmod(0o644)
+    assert any("let url_file name it" in warning for warning in load_config(path, {}).warnings)
+    assert "hunter3" not in str(load_config(path, {}).warnings)
+    path.chmod(0o600)
+    assert not any("url_file" in warning for warning in load_config(path, {}).warnings)
+    path.write_text(FULL + '[store]\nurl_file = "store-url"\n')
+    path.chmod(0o644)
+    assert not any("url_file" in warning for warning in load_config(path, {}).warnings)
+
+
 def test_route_is_off_until_one_line_is_there(tmp_path: Path) -> None:
     """[route] needs no secret; bind alone turns FastAGI on, a secret (or a file with it) HTTP."""
     assert not loaded(tmp_path, FULL).responsible.is_on
@@ -563,7 +622,7 @@ def test_lines_are_found() -> None:
 
 
 WITHOUT_DEFAULT = (
-    "secret_file", "ca_file", "tls_ca", "tls_name", "originate_extensions", "recordings_", "only_endpoints",
+    "secret_file", "url_file", "ca_file", "tls_ca", "tls_name", "originate_extensions", "recordings_", "only_endpoints",
     "only_contexts",
 )  # fmt: skip
 
@@ -612,5 +671,5 @@ def test_every_setting_is_described() -> None:
         "log": LogSettings,
     }
     for table, settings in classes.items():
-        attributes = {key.attribute or name for name, key in TABLES[table].items()} - {"secret_file"}
+        attributes = {key.attribute or name for name, key in TABLES[table].items()} - {"secret_file", "url_file"}
         assert attributes == {field.name for field in attrs.fields(settings) if field.init}, table

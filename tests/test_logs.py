@@ -4,12 +4,15 @@ import io
 import json
 import logging
 import os
+import resource
+import socket
 from pathlib import Path
 
 import pytest
 import structlog
+import trio
 
-from uac_trio.logs import LogSettings, configure_logging, mask_name, mask_number, mask_text
+from uac_trio.logs import LogLimit, LogSettings, configure_logging, mask_name, mask_number, mask_text
 
 
 def said(settings: LogSettings, **fields: object) -> dict[str, object]:
@@ -98,6 +101,21 @@ def test_masking_can_be_turned_off_but_not_for_secrets() -> None:
     assert "s3cret" not in json.dumps(line)
 
 
+BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+@pytest.mark.parametrize("control", BIDI, ids=lambda control: f"U+{ord(control):04X}")
+def test_nothing_turns_a_line_around(control: str) -> None:
+    """A caller's name loses the controls that reorder what a terminal shows; letters of any script stay."""
+    line = said(
+        LogSettings(json=True, mask=False),
+        caller_name=f"{control}Анна{control} שרה",
+        because=f"x{control}",
+        numbers=[f"1{control}"],
+    )
+    assert (line["caller_name"], line["because"], line["numbers"]) == ("Анна שרה", "x", ["1"])
+
+
 def test_number_that_is_no_text_is_left_alone() -> None:
     """A count under a number's name is no reason to fail."""
     assert said(LogSettings(json=True), to=5)["to"] == 5
@@ -122,6 +140,35 @@ def test_libraries_speak_through_the_same_lines() -> None:
     assert told["event"] == "socket said no"
     assert told["level"] == "warning"
     assert told["logger"] == "hypercorn.error"
+
+
+def test_limit() -> None:
+    """One line a minute, which tells how many were left out before it."""
+    limit = LogLimit()
+    assert [limit.due(now) for now in (5.0, 6.0, 64.9, 65.0, 66.0, 125.1)] == [0, None, None, 2, None, 1]
+
+
+async def test_no_file_descriptor_left() -> None:
+    """A server that cannot accept tries ten times a second; the log has one line, what to do, and no traceback."""
+    out = io.StringIO()
+    configure_logging(LogSettings(json=True), stream=out)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    with trio.fail_after(10), socket.socket() as client:
+        async with trio.open_nursery() as nursery:
+            client.connect(listener.socket.getsockname())
+            resource.setrlimit(resource.RLIMIT_NOFILE, (listener.socket.fileno(), hard))
+            try:
+                nursery.start_soon(trio.serve_listeners, trio.aclose_forcefully, [listener])
+                await trio.sleep(0.5)  # five attempts
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            nursery.cancel_scope.cancel()
+    (line,) = out.getvalue().splitlines()
+    told = json.loads(line)
+    assert told["event"].startswith("no connection can be accepted: accept returned EMFILE")
+    assert "LimitNOFILE" in told["event"]
+    assert (told["level"], "exception" in told) == ("error", False)
 
 
 def test_journal_gets_levels_instead_of_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

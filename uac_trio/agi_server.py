@@ -10,6 +10,7 @@ whatever happens: Asterisk itself waits for a script without a limit (res/res_ag
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 
 import attrs
@@ -17,6 +18,7 @@ import structlog
 import trio
 
 from uac_trio.agi import AGIConnection, AGIError, AGIRequest, set_variable
+from uac_trio.logs import LogLimit
 from uac_trio.vtiger.click2call import is_allowed_address
 from uac_trio.vtiger.responsible import ASKING, Ask, ResponsibleRules
 from uac_trio.web import CannotListenError, log_answer, parse_bind
@@ -24,8 +26,10 @@ from uac_trio.web import CannotListenError, log_answer, parse_bind
 log = structlog.get_logger()
 
 SCRIPT = "route"
-MAX_CONNECTIONS = 100
-"""Callers that wait at once; of one more the connection is closed, and his call goes on."""
+MAX_PER_CLIENT = 50
+"""Callers of one PBX that wait at once; of one more the connection is closed, and their call goes on."""
+MAX_CONNECTIONS = 200
+"""The same for all PBXes together."""
 
 
 async def serve_agi(
@@ -62,7 +66,9 @@ def _address(listener: trio.SocketListener) -> str:
 class _Server:
     ask: Ask
     rules: ResponsibleRules
-    _open: int = attrs.field(default=0, init=False)
+    _open: Counter[str] = attrs.field(factory=Counter, init=False)
+    """By the client's address."""
+    _refused: LogLimit = attrs.field(factory=LogLimit, init=False)
 
     async def serve(self, stream: trio.SocketStream) -> None:
         try:
@@ -71,20 +77,25 @@ class _Server:
             client = ""
         refusal = self._refusal(client)
         if refusal:
-            log.warning("route.refused", client=client, reason=refusal)
+            if (left_out := self._refused.due(trio.current_time())) is not None:
+                log.warning("route.refused", client=client, reason=refusal, left_out=left_out)
             await trio.aclose_forcefully(stream)
             return
-        self._open += 1
+        self._open[client] += 1
         try:
             await self._within_deadline(stream, client)
         finally:
-            self._open -= 1
+            self._open[client] -= 1
+            if not self._open[client]:
+                del self._open[client]
             await trio.aclose_forcefully(stream)
 
     def _refusal(self, client: str) -> str:
         if not is_allowed_address(client, self.rules.networks):
             return "not in [route] networks"
-        return f"more than {MAX_CONNECTIONS} connections" if self._open >= MAX_CONNECTIONS else ""
+        if self._open[client] >= MAX_PER_CLIENT:
+            return f"more than {MAX_PER_CLIENT} connections from this address"
+        return f"more than {MAX_CONNECTIONS} connections" if self._open.total() >= MAX_CONNECTIONS else ""
 
     async def _within_deadline(self, stream: trio.SocketStream, client: str) -> None:
         connection = AGIConnection()

@@ -7,7 +7,9 @@ action whose caller was cancelled is not cut in the middle.
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import math
 import secrets
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -126,9 +128,11 @@ class AMIServer:
     connect_timeout: float = attrs.field(default=10.0, validator=_positive)
     login_timeout: float = attrs.field(default=15.0, validator=_positive)
     """From the connection to the accepted login. A refusal takes Asterisk a second."""
-    ping_interval: float = attrs.field(default=30.0, validator=_positive)
+    ping_interval: float = attrs.field(default=8.0, validator=_positive)
+    """A server that has sent nothing for so long gets a Ping. With ``answer_timeout`` and ``LATE``: a connection that
+    is dead without a word (half-open) is noticed within 20 s."""
     answer_timeout: float = attrs.field(default=10.0, validator=_positive)
-    """For the answer to any action; a Ping without one ends the session."""
+    """For the answer to any action. If nothing at all comes for so long after a Ping, the session ends."""
     send_timeout: float = attrs.field(default=10.0, validator=_positive)
     backoff_min: float = attrs.field(default=1.0, validator=_positive)
     backoff_max: float = attrs.field(default=60.0, validator=_positive)
@@ -216,6 +220,9 @@ class _Session:
     greeted: trio.Event = attrs.field(factory=trio.Event)
     orders: dict[str, _Order] = attrs.field(factory=dict)
     ready: bool = False
+    received_at: float = -math.inf
+    """When bytes were last received, by trio's clock."""
+    waiting_for_bytes: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot)
     reason: str = ""
 
     def lose(self, reason: str) -> None:
@@ -430,6 +437,8 @@ class AMIClient:
                 where = f" in the middle of a message ({cut} bytes)" if cut else ""
                 session.lose(f"the PBX closed the connection{where}")
                 return
+            session.received_at = trio.current_time()
+            session.waiting_for_bytes.unpark_all()
             if self.on_wire is not None:
                 self.on_wire("recv", data, at)
             fault = self._digest(session, data, at)
@@ -509,7 +518,7 @@ class AMIClient:
                 return
 
     async def _keep(self, session: _Session) -> None:
-        """Log in, ask for what we want to be told, then see to it that the server is alive."""
+        """Log in, ask for the events and the snapshot, and end the session when the server falls silent."""
         server = self.server
         with trio.move_on_after(server.login_timeout):
             await self._log_in(session)
@@ -522,19 +531,39 @@ class AMIClient:
             )
             session.lose(f"no {missed} within {server.login_timeout:g} s")
             return
-        await self._ask_for_less(session)
-        snapshot = await self._ask(session, _Order(CoreShowChannels()))
-        if snapshot is not None and not snapshot.success:
-            hint = f"add reporting to write= of user {server.username} in manager.conf"
-            self._log.warning("ami.snapshot_refused", reason=snapshot.text, hint=hint)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._end_when_silent, session)
+            await self._ask_for_less(session)
+            order = _Order(CoreShowChannels())
+            snapshot = await self._ask(session, order)
+            if snapshot is None:  # it is read when it comes
+                self._log.warning("ami.snapshot_late", reason=order.failure)
+            elif not snapshot.success:
+                hint = f"add reporting to write= of user {server.username} in manager.conf"
+                self._log.warning("ami.snapshot_refused", reason=snapshot.text, hint=hint)
+
+    async def _end_when_silent(self, session: _Session) -> None:
+        """Ping a silent server; end the session if it stays silent.
+
+        Any byte received is a sign of life: the answer to a Ping comes after all events that are queued before it.
+        """
+        server = self.server
         while True:
-            await trio.sleep(server.ping_interval)
-            ping = _Order(Ping())
-            if await self._ask(session, ping) is None:
-                await trio.sleep(LATE)
-                if ping.answer is None:
-                    session.lose(f"no answer to a ping within {server.answer_timeout:g} s")
-                    return
+            silent_at = session.received_at + server.ping_interval
+            if trio.current_time() < silent_at:
+                await trio.sleep_until(silent_at)
+                continue
+            pinged_at = trio.current_time()
+            with contextlib.suppress(trio.WouldBlock):  # so many actions wait that one more shows nothing new
+                session.send_orders.send_nowait(_Order(Ping()))
+            with trio.move_on_after(server.answer_timeout) as waiting:
+                await session.waiting_for_bytes.park()
+            if not waiting.cancelled_caught:
+                continue
+            await trio.sleep(LATE)
+            if session.received_at < pinged_at:
+                session.lose(f"no answer to a ping within {server.answer_timeout:g} s, and nothing else received")
+                return
 
     async def _log_in(self, session: _Session) -> None:
         server = self.server

@@ -21,6 +21,7 @@ from uac_trio.config import Config, ConfigError, load_config, load_rules, load_s
 from uac_trio.config.words import describe
 from uac_trio.daemon import now, open_recordings, run_daemon, run_recordings_host
 from uac_trio.live_check import Level, finding_lines, look
+from uac_trio.log_writer import open_log
 from uac_trio.logs import LogSettings, configure_logging, mask_number, mask_text
 from uac_trio.outbox import Forgotten, Outbox, OutboxError, OutboxStatistics, ParkedRow, open_outbox
 from uac_trio.recorder import RecordError, record
@@ -51,8 +52,11 @@ def main() -> None:
 def run(config_path: Path) -> None:
     """Run the daemon until SIGTERM or SIGINT."""
     config = _load(config_path)
-    configure_logging(config.log)
-    if refusals := _refusals(partial(_until_signal, partial(run_daemon, config)), OutboxError, CannotListenError):
+    with open_log() as writer:
+        configure_logging(config.log, stream=writer)
+        daemon = partial(run_daemon, config, log_lines_dropped=lambda: writer.lines_dropped if writer else 0)
+        refusals = _refusals(partial(_until_signal, daemon), OutboxError, CannotListenError)
+    if refusals:
         _fail(*(f"uac-trio: {why}" for why in refusals))
 
 
@@ -61,8 +65,10 @@ def run(config_path: Path) -> None:
 def serve_recordings_command(config_path: Path) -> None:
     """On the machine that has the recordings: give them to connectors on other machines, until SIGTERM or SIGINT."""
     config = _usable(lambda: load_serve_config(config_path))
-    configure_logging(config.log)
-    if refusals := _refusals(partial(_until_signal, partial(run_recordings_host, config)), CannotListenError):
+    with open_log() as writer:
+        configure_logging(config.log, stream=writer)
+        refusals = _refusals(partial(_until_signal, partial(run_recordings_host, config)), CannotListenError)
+    if refusals:
         _fail(*(f"uac-trio: {why}".replace("[http]", "[serve]") for why in refusals))
 
 

@@ -8,14 +8,18 @@ name of the field; so a number is logged under one of ``NUMBER_FIELDS`` and a na
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, MutableMapping
-from typing import Any, Literal, TextIO, get_args
+from typing import Any, Literal, TextIO, cast, get_args
 
 import attrs
 import structlog
+
+from uac_trio.log_writer import LogWriter
 
 Level = Literal["debug", "info", "warning", "error"]
 LEVELS: tuple[str, ...] = get_args(Level)
@@ -44,6 +48,10 @@ _NUMBER = re.compile(
     re.VERBOSE,
 )
 
+# Marks, embeddings, overrides and isolates of the bidirectional algorithm (UAX 9): in a caller's name they turn the
+# rest of the line around, so that it reads as something else.
+_BIDI_CONTROLS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
 # Libraries that write a line a request, with the URL and so with the numbers in it.
 TALKATIVE = ("alembic", "h11", "httpcore", "httpx", "hypercorn.access", "sqlalchemy")
 
@@ -59,6 +67,46 @@ class LogSettings:
     """One JSON object a line instead of text for people."""
     mask: bool = True
     """Telephone numbers and names are shown in part only. Secrets are never shown, whatever this says."""
+
+
+@attrs.define(eq=False)
+class LogLimit:
+    """Of a line that would come again and again, one every so many seconds."""
+
+    seconds: float = 60.0
+    _next_at: float = attrs.field(default=-math.inf, init=False)
+    _left_out: int = attrs.field(default=0, init=False)
+
+    def due(self, now: float) -> int | None:
+        """How many lines were left out since the last one; None: leave this one out as well. ``now``: any clock that
+        is not set back."""
+        if now < self._next_at:
+            self._left_out += 1
+            return None
+        self._next_at = now + self.seconds
+        left_out, self._left_out = self._left_out, 0
+        return left_out
+
+
+class AcceptLimit(logging.Filter):
+    """When this process has no file descriptor left, trio tries to accept ten times a second, and logs a traceback each
+    time (trio/_highlevel_serve_listeners.py). One line a minute, with what to do, is enough."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._limit = LogLimit()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        left_out = self._limit.due(time.monotonic())
+        if left_out is None:
+            return False
+        record.exc_info = None
+        record.msg = (
+            f"no connection can be accepted: {record.getMessage()}; {left_out} more such lines were left out. "
+            "Raise the limit of open files (LimitNOFILE= of the systemd unit)"
+        )
+        record.args = None
+        return True
 
 
 def mask_number(number: str) -> str:
@@ -83,19 +131,34 @@ def mask_text(text: str) -> str:
     return _NUMBER.sub(lambda found: mask_number(re.sub(r"[^0-9+]", "", found[0])), text)
 
 
-def configure_logging(settings: LogSettings, *, stream: TextIO | None = None) -> None:
+def strip_bidi(value: Any) -> Any:  # noqa: ANN401 - JSON in, the same without some characters out
+    """A text, or every text in lists and dicts, without the controls that reorder what is displayed."""
+    match value:
+        case str():
+            return value if value.isascii() else _BIDI_CONTROLS.sub("", value)
+        case list() | tuple():
+            return [strip_bidi(item) for item in value]
+        case dict():
+            return {name: strip_bidi(item) for name, item in value.items()}
+        case _:
+            return value
+
+
+def configure_logging(settings: LogSettings, *, stream: TextIO | LogWriter | None = None) -> None:
     """Set up structlog and the standard library's logging (what libraries say) for this process.
 
-    Writes to ``stream``, by default stderr. Under systemd (``JOURNAL_STREAM`` names our stderr) lines carry no time,
-    which the journal adds itself, but a ``<level>`` prefix, which it takes off.
+    Writes to ``stream``, by default stderr; what runs for long gives a LogWriter, which does not block. Under systemd
+    (``JOURNAL_STREAM`` names our stderr) lines carry no time, which the journal adds itself, but a ``<level>`` prefix,
+    which it takes off.
     """
-    out = sys.stderr if stream is None else stream
+    out = cast("TextIO", sys.stderr if stream is None else stream)  # a LogWriter has what is used of it
     journal = _is_journal(out)
     least = getattr(logging, settings.level.upper())
     shared: list[Callable[..., Any]] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         hide_secrets,
+        hide_bidi,
     ]
     if settings.mask:
         shared.append(mask_people)
@@ -122,6 +185,10 @@ def configure_logging(settings: LogSettings, *, stream: TextIO | None = None) ->
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(max(least, logging.INFO))
+    accepting = logging.getLogger("trio.serve_listeners")
+    for limit in [one for one in accepting.filters if isinstance(one, AcceptLimit)]:
+        accepting.removeFilter(limit)
+    accepting.addFilter(AcceptLimit())
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -137,6 +204,13 @@ def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any])
     """Processor: a field named like a secret never gets out."""
     for name in SECRET_FIELDS.intersection(event):
         event[name] = "(not shown)"
+    return event
+
+
+def hide_bidi(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Processor: no field turns the rest of its line around."""
+    for name, value in event.items():
+        event[name] = strip_bidi(value)
     return event
 
 

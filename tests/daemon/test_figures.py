@@ -34,6 +34,7 @@ def standing(**changed: Any) -> Standing:
         "outbox": NOTHING_WAITS,
         "sender": SenderStatus(in_flight=1, trouble="", trouble_since=None, at_once=2.5),
         "version": "1.2.3",
+        "log_lines_dropped": 8,
         **changed,
     }
     return Standing(**given)
@@ -64,6 +65,7 @@ def test_how_things_stand() -> None:
         "uac_pbx_last_message_timestamp_seconds{pbx=main}": NOW,
         "uac_live_calls": 2,
         "uac_digest_failures_total": 1,
+        "uac_log_lines_dropped_total": 8,
         "uac_store_up": 1,
         "uac_requests_in_memory": 4,
         "uac_outbox_oldest_waiting_seconds": 40,

@@ -418,3 +418,13 @@ def test_parked_and_odd() -> None:
     assert (state["parked"][0]["id"], state["parked"][0]["reason"]) == (5, "refused 7916***4567")
     assert state["odd"][0]["because"] == "no end of 7916***4567"
     assert "79161234567" not in str(state)
+
+
+def test_nothing_turns_the_page_around() -> None:
+    """Controls that reorder what a browser shows are left out, wherever a stranger's text stands."""
+    scene = Scene()
+    scene.watching.observe(attrs.evolve(call_began(1), customer="\u202e+7916\u2066"), [])
+    scene.watching.observe(Oddity(at=NOW, call_id="main-1", because="\u200f\u061cAnna\u2069"), [])
+    state = scene.state(mask=False)
+    assert state["calls"][0]["customer"] == "+7916"
+    assert state["odd"][0]["because"] == "Anna"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import attrs
+import httpx
 import pytest
 import sqlalchemy as sa
 import structlog.testing
@@ -133,6 +135,33 @@ async def test_hangs_until_the_end(world: World, hangs: threading.Event, monkeyp
     assert "daemon.requests_lost" in [line["event"] for line in logs]
 
 
+async def test_everything_hangs_until_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Store, CRM and PBX hang at once: a stop takes no longer than its time, although the store keeps the last requests
+    from being committed and the sender has its grace."""
+    monkeypatch.setattr("uac_trio.daemon.run.END_WITHIN", 2.0)
+    monkeypatch.setattr("uac_trio.daemon.run.COMMIT_WITHIN", 0.3)
+    monkeypatch.setattr("uac_trio.daemon.storing.STORE_SLOW", 0.2)
+    config = world.config()
+    config = attrs.evolve(
+        config,
+        store=attrs.evolve(config.store, busy_timeout=30.0),
+        sender=attrs.evolve(config.sender, shutdown_grace=1.6, reply_timeout=60.0),
+    )
+    with ExitStack() as until_the_end, structlog.testing.capture_logs() as logs:
+        async with running(config) as address:
+            await world.watched()
+            world.crm_proxy.delay = 60
+            world.call().tell()
+            await world.until(lambda: world.crm_proxy.connections)
+            until_the_end.enter_context(locked(world))
+            world.call().tell()
+            await failing(world, address, "has given no answer")
+            world.pbx_proxy.stall()
+            began = trio.current_time()
+        assert trio.current_time() - began < 3
+    assert "sender.cut_off" in [line["event"] for line in logs]  # it was on the wire, and had its grace
+
+
 def overwrite(path: Path, byte: bytes) -> None:
     with path.open("r+b") as file:  # not cut off first: SQLite has it mapped
         file.write(byte * path.stat().st_size)
@@ -157,6 +186,21 @@ async def test_damaged_while_running(world: World) -> None:
         for part in world.folder.glob("connector.db*"):
             part.rename(part.with_name(f"damaged-{part.name}"))
         await world.until_true(call)
+
+
+async def test_deleted_while_running(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite goes on in a file without a name: nothing fails, so /healthz, /live and the log tell of it."""
+    monkeypatch.setattr("uac_trio.daemon.store_file.LOOK_EVERY", 0.05)
+    with structlog.testing.capture_logs() as logs:
+        async with running(world.config()) as address:
+            await world.watched()
+            await failing(world, address, "")
+            for part in world.folder.glob("connector.db*"):
+                part.unlink()
+            await failing(world, address, "connector.db was deleted or moved while in use")
+            async with httpx.AsyncClient() as client:
+                assert (await client.get(f"{address}/healthz")).status_code == 503
+    assert [line["event"] for line in logs].count("store.file_lost") == 1
 
 
 async def test_overflow_while_the_store_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

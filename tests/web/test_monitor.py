@@ -20,7 +20,7 @@ from uac_trio.calls.fact import Oddity
 from uac_trio.daemon.live_page import live_state
 from uac_trio.vtiger.click2call import PRIVATE_NETWORKS
 from uac_trio.vtiger.reply import Ruling
-from uac_trio.web import WebSettings, serve_web
+from uac_trio.web import WebSettings, own_hosts, serve_web
 from uac_trio.web import monitor as room
 from uac_trio.web.monitor import Monitor, add_monitor, clock, page_template, span
 
@@ -47,13 +47,19 @@ def app_with(daemon: FakeDaemon) -> QuartTrio:
     networks = PRIVATE_NETWORKS
     add_monitor(
         app,
-        Monitor(live=daemon.live, metrics=daemon.metrics, metrics_type="text/plain; version=0.0.4", networks=networks),
+        Monitor(
+            live=daemon.live,
+            metrics=daemon.metrics,
+            metrics_type="text/plain; version=0.0.4",
+            networks=networks,
+            hosts=own_hosts("uac.lan", "https://uac.example.org/x", "pbx1", ["Calls.Example.org."]),
+        ),
     )
     return app
 
 
-async def asked(app: QuartTrio, path: str, client: str = "127.0.0.1") -> tuple[int, str, Any]:
-    reply = await app.test_client().get(path, scope_base={"client": (client, 40000)})
+async def asked(app: QuartTrio, path: str, client: str = "127.0.0.1", host: str = "localhost") -> tuple[int, str, Any]:
+    reply = await app.test_client().get(path, headers={"Host": host}, scope_base={"client": (client, 40000)})
     return reply.status_code, await reply.get_data(as_text=True), reply.headers
 
 
@@ -164,6 +170,33 @@ async def test_strangers(path: str) -> None:
     assert (status, daemon.looks) == (403, 0)
     assert "monitor_networks of [http]" in page
     assert (log[0]["event"], log[0]["client"]) == ("monitor.refused", "203.0.113.9")
+
+
+@pytest.mark.parametrize("path", ["/live", "/live.json", "/metrics"])
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "evil.example:5000", "127.0.0.1.evil.example", "localhost.evil.example", "evil.example.:80", "x",
+     "uac.example.org.evil.example", "localhost, evil.example", "localhost@evil.example"],
+)  # fmt: skip
+async def test_stranger_s_name(path: str, host: str) -> None:
+    """A page of another name, whose address has become ours, gets nothing but the name of the setting."""
+    daemon = FakeDaemon({"secret": "calls"})
+    with structlog.testing.capture_logs() as log:
+        status, page, _ = await asked(app_with(daemon), path, host=host)
+    assert (status, daemon.looks) == (403, 0)
+    assert "monitor_hosts of [http]" in page
+    assert (log[0]["event"], log[0]["host"]) == ("monitor.refused", host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "LocalHost:5000", "127.0.0.1:5000", "192.168.1.5", "[::1]:5000", "[fd00::5]", "uac.lan:5000", "pbx1",
+     "uac.example.org", "UAC.example.org.:443", "calls.example.org:8443", ""],
+)  # fmt: skip
+async def test_own_names(host: str) -> None:
+    """The server's own names and every address are answered, with and without a port."""
+    status, _, _ = await asked(app_with(FakeDaemon(busy_state())), "/live.json", host=host)
+    assert status == 200
 
 
 async def test_many_who_look(monkeypatch: pytest.MonkeyPatch) -> None:

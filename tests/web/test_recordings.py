@@ -130,6 +130,13 @@ async def test_as_a_browser_asks(tmp_path: Path) -> None:
     assert (reply.status_code, reply.content) == (200, SOUND)
 
 
+@pytest.mark.parametrize("path", [LISTEN, "/recording?id=nobody"])
+async def test_browsers_do_not_guess(tmp_path: Path, path: str) -> None:
+    """What is in a file is sound for a browser, whatever it looks like: a page in it is not shown as one."""
+    async with served(tmp_path, needs_secret=False) as web:
+        assert (await web.get(path)).headers["X-Content-Type-Options"] == "nosniff"
+
+
 @pytest.mark.parametrize("needs_secret", [True, False])
 @pytest.mark.parametrize(
     "query", [f"id={TOKEN}&secret=wrong", f"id={TOKEN}&secret=", f"id={TOKEN}&secret={SECRET}&secret=x",

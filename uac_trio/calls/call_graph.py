@@ -161,8 +161,9 @@ class CallGraph:
             return (channel,)
         seen = {channel: None}
         todo = [channel]
+        bridges: set[str] = set()
         while todo:
-            for other in self._neighbours(todo.pop()):
+            for other in self._neighbours(todo.pop(), bridges):
                 if other.end is None and other not in seen:
                     seen[other] = None
                     todo.append(other)
@@ -181,10 +182,14 @@ class CallGraph:
     def live_channels(self) -> list[Channel]:
         return [channel for channel in self.channels.values() if channel.is_live]
 
-    def _neighbours(self, channel: Channel) -> list[Channel]:
+    def _neighbours(self, channel: Channel, bridges: set[str]) -> list[Channel]:
+        """Whom the channel hears at first hand, but for the members of ``bridges``, which are known already; its own is
+        added to them."""
         near: list[Channel] = []
-        if channel.bridge is not None and channel.bridge.type not in SILENT_BRIDGES:
-            near += channel.bridge.members
+        bridge = channel.bridge
+        if bridge is not None and bridge.type not in SILENT_BRIDGES and bridge.id not in bridges:
+            bridges.add(bridge.id)
+            near += bridge.members
         if channel.half is not None:
             near.append(channel.half)
         if self.hears_by_dial:
@@ -197,9 +202,9 @@ class CallGraph:
         own = channel.leg
         if own is not None and own.caller is not None and _is_through(own):
             yield own.caller
-        for other in channel.call.live.values():
-            if other.leg is not None and other.leg.caller is channel and _is_through(other.leg):
-                yield other
+        for leg in channel.dialled:
+            if leg.caller is channel and leg.channel.is_live and leg.channel.call is channel.call and _is_through(leg):
+                yield leg.channel
 
     # -- channels ----------------------------------------------------------------------------------------------------
 
@@ -314,6 +319,8 @@ class CallGraph:
             leg = channel.leg = Leg(channel, caller, dial_string, at, rang_at=channel.rang_at)
         else:
             leg.caller, leg.dial_string = leg.caller or caller, leg.dial_string or dial_string
+        if leg.caller is not None:
+            leg.caller.dialled[leg] = None
         self._touched.channels[channel] = None
         if not channel.is_person:
             return leg
@@ -348,6 +355,7 @@ class CallGraph:
             leg.channel.call.picked_up[leg] = None
         if status == "ANSWER" and caller is not None:
             leg.caller = caller  # another than began it: a pickup, a blond transfer
+            caller.dialled[leg] = None
         self._await_bridge(leg, at)
 
     def _await_bridge(self, leg: Leg, at: float) -> None:

@@ -59,6 +59,10 @@ class HangupCause(enum.IntEnum):
     """Of SIP 504."""
 
 
+MOST_RIVALS = 100
+"""Devices of one call that were picked up, the latest: so many are looked at for each leg that ends. People pick up a
+few; thousands would take minutes."""
+
 SILENT_BRIDGES = frozenset({"parking", "holding", "agent_hold"})
 """BridgeType whose members hear music, not each other."""
 
@@ -155,6 +159,8 @@ class Channel:
     half: Channel | None = None
     """Local only: the other half, kept when both are gone."""
     leg: Leg | None = None
+    dialled: dict[Leg, None] = attrs.field(factory=dict)
+    """The legs whose caller it is, or was."""
     is_originated: bool = False
     """No channel dialled it: an Originate, a call file."""
     rang_at: float | None = None

@@ -10,11 +10,12 @@ from __future__ import annotations
 import bisect
 import enum
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import attrs
 
-from uac_trio.calls.channel import Channel, HangupCause, Leg
+from uac_trio.calls.channel import MOST_RIVALS, Channel, HangupCause, Leg
 
 if TYPE_CHECKING:
     from uac_trio.calls.call import Call
@@ -244,7 +245,8 @@ def leg_end(leg: Leg, shows_hangup_requests: bool) -> LegEnd:
     """
     channel, chain = leg.channel, leg.chain
     call, root = channel.call, chain[-1].caller
-    rivals = [other for other in call.picked_up if other is not leg and other.chain[-1].caller is root]
+    latest = islice(reversed(call.picked_up), MOST_RIVALS)
+    rivals = [other for other in latest if other is not leg and other.chain[-1].caller is root]
     failed = [other for other in rivals if other.connected_at is None and _ended_by(other) >= leg.began_at]
     return LegEnd(
         is_connected=leg.connected_at is not None,

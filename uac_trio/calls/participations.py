@@ -7,13 +7,14 @@ own: pickup, parking, a returned transfer are all "an employee's channel rings",
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import attrs
 
 from uac_trio.calls.call import Answer, Call, Direction
 from uac_trio.calls.call_graph import CallGraph
 from uac_trio.calls.call_outcome import far_legs, is_near, outward_outcome
-from uac_trio.calls.channel import Channel, Leg
+from uac_trio.calls.channel import MOST_RIVALS, Channel, Leg
 from uac_trio.calls.channel_events import ChannelEvent
 from uac_trio.calls.fact import (
     Fact,
@@ -28,6 +29,19 @@ from uac_trio.calls.participation import Observation, Participation, Role, State
 from uac_trio.calls.recording import recording_of
 
 
+@attrs.frozen(eq=False)
+class Audience:
+    """People who hear each other."""
+
+    people: tuple[Channel, ...]
+    has_line: bool
+    is_on_hold: bool
+
+
+def _audience_of(people: tuple[Channel, ...]) -> Audience:
+    return Audience(people, any(one.is_line for one in people), any(one.is_on_hold for one in people))
+
+
 @attrs.define(eq=False)
 class Moment:
     """When something happened, and by which event."""
@@ -37,8 +51,7 @@ class Moment:
     cause: ChannelEvent | str
     graph: CallGraph
 
-    _audiences: dict[Channel, tuple[Channel, ...]] = attrs.field(factory=dict, init=False, repr=False)
-    _connected: dict[Channel, bool] = attrs.field(factory=dict, init=False, repr=False)
+    _audiences: dict[Channel, Audience] = attrs.field(factory=dict, init=False, repr=False)
 
     @property
     def because(self) -> str:
@@ -47,24 +60,25 @@ class Moment:
 
     def audience(self, channel: Channel) -> tuple[Channel, ...]:
         """The people the channel hears at this moment, itself included."""
-        group = self._audiences.get(channel)
-        if group is None:
-            group = self._audiences[channel] = self.graph.audible(channel)
-        return group
+        return self._audience(channel).people
 
     def is_connected(self, call: Call, channel: Channel) -> bool:
         """The channel hears the other side: a line, or in a call that has none any other person."""
-        answer = self._connected.get(channel)
-        if answer is None:
-            answer = False
-            if channel.end is None:
-                group = self.audience(channel)
-                answer = len(group) > 1 and (not call.has_met_line or any(other.is_line for other in group))
-            self._connected[channel] = answer
-        return answer
+        if channel.end is not None:
+            return False
+        audience = self._audience(channel)
+        return len(audience.people) > 1 and (not call.has_met_line or audience.has_line)
 
     def is_talking(self, call: Call, channel: Channel) -> bool:
-        return self.is_connected(call, channel) and not any(other.is_on_hold for other in self.audience(channel))
+        return self.is_connected(call, channel) and not self._audience(channel).is_on_hold
+
+    def _audience(self, channel: Channel) -> Audience:
+        audience = self._audiences.get(channel)
+        if audience is None:
+            audience = self._audiences[channel] = _audience_of(self.graph.audible(channel))
+            if channel.end is None:  # they all hear the same people: in a conference hundreds
+                self._audiences.update(dict.fromkeys(audience.people, audience))
+        return audience
 
 
 def advance(call: Call, touched: Iterable[Channel], now: Moment) -> Iterator[Fact]:
@@ -239,7 +253,7 @@ def _is_undecided(call: Call, participation: Participation) -> bool:
     roots = [root for root in roots if root is None or not root.has_hung_up]
     return bool(roots) and any(
         other.is_undecided and other.channel.call is call and other.chain[-1].caller in roots
-        for other in call.picked_up
+        for other in islice(reversed(call.picked_up), MOST_RIVALS)
         if other not in legs
     )
 

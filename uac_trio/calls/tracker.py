@@ -174,14 +174,14 @@ class CallTracker:
             self.order_refused(channel_id)
         if self.graph.bridge_due is not None and self.graph.bridge_due <= at:
             facts += self._miss_bridges(at)
-        for uniqueid, _ in list(takewhile(lambda entry: entry[1] <= at, self.graph.missing.items())):
+        missing = [uniqueid for uniqueid, _ in takewhile(lambda entry: entry[1] <= at, self.graph.missing.items())]
+        for uniqueid in missing:
             del self.graph.missing[uniqueid]
-            channel = self.graph.channels.get(uniqueid)
-            if channel is not None and channel.is_live:
-                facts.append(self._vanish(channel, at, "not in the list of channels"))
-                facts += self._advance(
-                    channel.call, [channel], Moment(at, f"{channel.full_name} ended unseen", self.graph)
-                )
+        known = (self.graph.channels.get(uniqueid) for uniqueid in missing)
+        gone = [channel for channel in known if channel is not None and channel.is_live]
+        facts += self._vanish(gone, at, "not in the list of channels")
+        for channel in gone:
+            facts += self._advance(channel.call, [channel], Moment(at, f"{channel.full_name} ended unseen", self.graph))
         for call in list(takewhile(lambda call: (call.finish_at or 0.0) <= at, self._ending.values())):
             facts += self._finish(call, at)
         for call in self._stuck.due(at):
@@ -429,19 +429,23 @@ class CallTracker:
 
     def _end_stuck(self, call: Call, at: float) -> Iterator[Fact]:
         because = "silent since its other parties were gone, and no list of channels shows it"
-        for channel in list(call.live.values()):
-            yield self._vanish(channel, at, because)
+        yield from self._vanish(list(call.live.values()), at, because)
         yield from self._advance(call, call.channels.values(), Moment(at, because, self.graph))
 
-    def _vanish(self, channel: Channel, at: float, because: str) -> Fact:
-        """A channel ended unseen; when, is not known: as long ago as can be. What follows is left to ``_advance``."""
-        call, lost_at = channel.call, self._lost_at
-        ended_at = min(at, lost_at) if lost_at is not None and channel.seen_at <= lost_at else at
-        ended_at = max(ended_at, call.seen_at)
-        call.is_inferred = True
-        self.graph.hang_up(channel, HangUp(ended_at))
-        stop_clocks(call, ended_at, self.graph)
-        return Oddity(call_id=call.id, at=ended_at, because=f"{channel.full_name} ended unseen: {because}")
+    def _vanish(self, channels: Iterable[Channel], at: float, because: str) -> Iterator[Fact]:
+        """Channels ended unseen; when, is not known: as long ago as can be. What follows is left to ``_advance``."""
+        lost_at = self._lost_at
+        ends: dict[tuple[Call, float], None] = {}
+        for channel in channels:
+            call = channel.call
+            ended_at = min(at, lost_at) if lost_at is not None and channel.seen_at <= lost_at else at
+            ended_at = max(ended_at, call.seen_at)
+            call.is_inferred = True
+            self.graph.hang_up(channel, HangUp(ended_at))
+            ends[call, ended_at] = None
+            yield Oddity(call_id=call.id, at=ended_at, because=f"{channel.full_name} ended unseen: {because}")
+        for call, ended_at in ends:
+            stop_clocks(call, ended_at, self.graph)
 
     # -- snapshots ---------------------------------------------------------------------------------------------------
 
@@ -467,12 +471,12 @@ class CallTracker:
         for item in items:
             graph.recognise(item.view, at)
         known = {item.view.uniqueid for item in items}
-        for channel in graph.live_channels:
-            if channel.uniqueid not in known:
-                if channel.seen_at < self._connected_at:
-                    facts.append(self._vanish(channel, at, "gone when the connection was back"))
-                else:
-                    graph.missing.setdefault(channel.uniqueid, at + SUSPICION)
+        unlisted = [channel for channel in graph.live_channels if channel.uniqueid not in known]
+        gone = [channel for channel in unlisted if channel.seen_at < self._connected_at]
+        facts += self._vanish(gone, at, "gone when the connection was back")
+        for channel in unlisted:
+            if channel.is_live:
+                graph.missing.setdefault(channel.uniqueid, at + SUSPICION)
         new = known - graph.channels.keys()
         for item in items:
             facts += self._restore(item, item.view.uniqueid in new, at)
@@ -555,7 +559,7 @@ class CallTracker:
             for channel in self.graph.live_channels
             if channel.seen_at < booted_at or (self._lost_at is not None and channel.created_at < booted_at)
         ]
-        facts = [self._vanish(channel, at, "Asterisk was restarted") for channel in gone]
+        facts = list(self._vanish(gone, at, "Asterisk was restarted"))
         facts += self._advance_all(Moment(at, "FullyBooted", self.graph))
         facts.sort(key=lambda fact: fact.at)
         yield from facts

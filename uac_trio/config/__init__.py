@@ -20,10 +20,10 @@ from uac_trio.ami.message import LocalProtocolError
 from uac_trio.ami_client import AMIServer
 from uac_trio.calls.rules import TrackerRules, national_number
 from uac_trio.config.reader import ConfigError, Keys, Reader
-from uac_trio.config.tables import CALLS, HOST, MAY_LACK_SECRET, ROUTE, SECRET, SERVE_TABLES, SERVER, TABLES
+from uac_trio.config.tables import CALLS, HOST, MAY_LACK_SECRET, ROUTE, SECRET, SERVE_TABLES, SERVER, STORE, TABLES
 from uac_trio.logs import LogSettings
 from uac_trio.outbox import OutboxError, OutboxSettings
-from uac_trio.outbox.opening import beside
+from uac_trio.outbox.opening import beside, parse_url
 from uac_trio.recordings import HostSettings, RecordingsSettings
 from uac_trio.sender import SenderSettings
 from uac_trio.vtiger.account import Flavour, VtigerAccount
@@ -312,14 +312,24 @@ def _check_authorities(reader: Reader, table: str, key: str, ca_file: str | Path
 
 
 def _read_store(reader: Reader) -> OutboxSettings | None:
-    """A relative file is one beside the configuration: every command has it, whatever directory it is started in."""
-    store = _read(reader, "store", OutboxSettings)
+    """``url``, or the address in ``url_file``, which may hold a password. A relative file is one beside the
+    configuration: every command has it, whatever directory it is started in."""
+    before = len(reader.problems)
+    values = reader.table("store", STORE)
+    key = "url"
+    if values.pop("url_file", None) is not None:
+        key, url = "url_file", reader.secret("store", key="url")
+        if url is not None:
+            values["url"] = url.strip()
+    if len(reader.problems) > before:
+        return None
+    store = _build(reader, "store", 0, OutboxSettings, values, STORE)
     if store is None:
         return None
     try:
         return attrs.evolve(store, url=beside(store.url, reader.path.absolute().parent))
     except OutboxError as why:
-        reader.wrong("store", "url", str(why).removeprefix("[store] url "))
+        reader.wrong("store", key, str(why).removeprefix("[store] url "))
         return None
 
 
@@ -346,14 +356,24 @@ def _of(keys: Keys, values: Mapping[str, Any]) -> dict[str, Any]:
 def _warnings(path: Path, data: Mapping[str, Any]) -> list[str]:
     warnings: list[str] = []
     tables = [data.get("vtiger", {}), data.get("route", {}), *data.get("pbx", [])]
-    if any("secret" in table for table in tables) and path.stat().st_mode & stat.S_IROTH:
+    may_be_read = bool(path.stat().st_mode & stat.S_IROTH)
+    if any("secret" in table for table in tables) and may_be_read:
         warnings.append(
             f"{path}: holds a secret and every user of this machine may read it; put the secrets into files that only "
             "root can read, and let secret_file name them (the systemd unit hands them on)"
         )
+    if _has_password(data.get("store", {}).get("url")) and may_be_read:
+        warnings.append(
+            f"{path}: [store] url holds a password and every user of this machine may read it; put the address into a "
+            "file that only root can read, and let url_file name it (LoadCredential= of the systemd unit hands it on)"
+        )
     if not data.get("http", {}).get("public_url"):
         warnings.append(f"{path}: [http] public_url is not set, so vTiger is told no links to recordings")
     return warnings
+
+
+def _has_password(store_url: str | None) -> bool:
+    return store_url is not None and parse_url(store_url).password is not None
 
 
 def _route_warnings(path: Path, responsible: ResponsibleRules, vtiger: VtigerAccount) -> list[str]:

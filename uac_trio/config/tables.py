@@ -18,6 +18,7 @@ from uac_trio.config.values import (
     filled,
     flag,
     host,
+    hosts,
     member,
     networks,
     one_of,
@@ -147,6 +148,7 @@ HTTP: Keys = {
     "stall_seconds": Key(read=seconds(1, 3600)),
     "grace_seconds": Key(read=seconds(0, 10)),
     "monitor_networks": Key(read=networks),
+    "monitor_hosts": Key(read=hosts),
     "wrong_secrets_per_minute": Key(read=whole(1, 10_000)),
 }
 
@@ -167,6 +169,7 @@ RECORDINGS: Keys = {
 
 STORE: Keys = {
     "url": Key(read=filled, secret=True),
+    "url_file": Key(read=filled),
     "busy_timeout": Key(read=seconds(0.1, 60)),
     "keep_delivered": Key(read=seconds(3600, 10 * 365 * 86400)),
     "pool_size": Key(read=whole(1, 100)),

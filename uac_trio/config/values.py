@@ -169,6 +169,12 @@ def host(value: object) -> str:
         raise WrongValueError("a host name or an address, without a port") from why
 
 
+def hosts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise WrongValueError('a list of host names, without ports, such as ["uac.example.org"]')
+    return tuple(host(item) for item in value)
+
+
 def bind(value: object) -> str:
     try:
         parse_bind(filled(value))

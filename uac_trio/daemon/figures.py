@@ -161,6 +161,9 @@ def families(now: Standing, downloads: int, recordings: Mapping[str, int]) -> It
     yield CounterMetricFamily(
         "uac_digest_failures", "Times everything began anew, as after a restart, over one event.", value=now.starts_over
     )
+    yield CounterMetricFamily(
+        "uac_log_lines_dropped", "Lines of the log dropped: nothing read them in time.", value=now.log_lines_dropped
+    )
     yield _gauge("uac_store_up", "1: the outbox takes rows.", not now.store_trouble)
     yield _gauge("uac_requests_in_memory", "Requests that are not in the outbox yet.", now.in_memory)
     if now.outbox is not None:

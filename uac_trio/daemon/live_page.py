@@ -16,7 +16,7 @@ from uac_trio.calls.call import Direction
 from uac_trio.calls.participation import Role
 from uac_trio.daemon.standing import Standing
 from uac_trio.daemon.watching import Share, Told, WatchedCall, Watching
-from uac_trio.logs import mask_number, mask_text
+from uac_trio.logs import mask_number, mask_text, strip_bidi
 from uac_trio.outbox import ParkedRow
 from uac_trio.vtiger.reply import Ruling
 
@@ -66,7 +66,7 @@ def live_state(watching: Watching, around: Circumstances) -> dict[str, Any]:
     text: Callable[[str], str] = mask_text if around.mask else str
     standing, sender = around.standing, around.standing.sender
     calls = list(watching.calls_in_progress())
-    return {
+    state: dict[str, Any] = {
         "version": standing.version,
         "now": standing.now,
         "started_at": around.started_at,
@@ -109,6 +109,8 @@ def live_state(watching: Watching, around: Circumstances) -> dict[str, Any]:
         ],
         "odd": [{"at": odd.at, "call_id": odd.call_id, "because": text(odd.because)} for odd in reversed(watching.odd)],
     }
+    plain: dict[str, Any] = strip_bidi(state)
+    return plain
 
 
 def _troubles(around: Circumstances) -> Iterator[str]:

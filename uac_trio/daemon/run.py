@@ -13,6 +13,7 @@ grace. A PBX, the CRM or the store being away stops none of the others.
 from __future__ import annotations
 
 import contextlib
+import socket
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -33,6 +34,7 @@ from uac_trio.daemon.figures import CONTENT_TYPE, Figures
 from uac_trio.daemon.intake import Intake
 from uac_trio.daemon.live_page import Circumstances, live_state
 from uac_trio.daemon.standing import Standing
+from uac_trio.daemon.store_file import StoreFile, file_of
 from uac_trio.daemon.storing import Storing
 from uac_trio.daemon.systemd import tell_systemd
 from uac_trio.daemon.watching import Watching
@@ -42,18 +44,31 @@ from uac_trio.recordings import Archive, AwaitedRecordings, open_archive
 from uac_trio.sender import Lookup, Sender, open_lookup, run_sender
 from uac_trio.vtiger.account import Flavour
 from uac_trio.vtiger.click2call import FREEPBX_SKIPS_VOICEMAIL, Dial, Originated, skipping_voicemail
-from uac_trio.web import Click2Call, Health, Monitor, Playback, Routing, WrongSecrets, create_app, serve_web
+from uac_trio.web import (
+    Click2Call,
+    Health,
+    Monitor,
+    Playback,
+    Routing,
+    WrongSecrets,
+    create_app,
+    own_hosts,
+    parse_bind,
+    serve_web,
+)
 
 log = structlog.get_logger()
 
 DIALPLAN_TOLD_WITHIN = 1.0
 """Seconds for which a click waits to know whether its PBX is a FreePBX; the user's CRM tab is blocked meanwhile."""
 COMMIT_WITHIN = 5.0
-"""What the outbox is given for the last requests at a shutdown."""
+"""What the outbox is given for the last requests at a shutdown. Then the sender ends, which takes ``shutdown_grace``,
+10 seconds at most."""
 PARKED_SHOWN = 20
 """Of the requests that the CRM refused, on the live page."""
-END_WITHIN = 20.0
-"""After that a shutdown is cut short, whatever is still open. Below TimeoutStopSec of the systemd unit."""
+END_WITHIN = 18.0
+"""After that a shutdown is cut short, whatever is still open: the process ends within 20 s of SIGTERM. Below
+TimeoutStopSec of the systemd unit."""
 
 
 def now() -> float:
@@ -65,6 +80,7 @@ async def run_daemon(
     config: Config,
     *,
     now: Callable[[], float] = now,
+    log_lines_dropped: Callable[[], int] = lambda: 0,
     task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run everything until cancelled; then end in order, in ``END_WITHIN`` seconds at most.
@@ -73,7 +89,7 @@ async def run_daemon(
     Raises, within an ExceptionGroup, OutboxError or CannotListenError when it cannot start.
     """
     stop = trio.Event()
-    daemon = _Daemon(config=config, now=now, stop=stop)
+    daemon = _Daemon(config=config, now=now, stop=stop, log_lines_dropped=log_lines_dropped)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(daemon.run_shielded, task_status)
         # The parts do not see the cancellation: they are told to stop, and end one after another.
@@ -89,6 +105,7 @@ class _Daemon:
     config: Config
     now: Callable[[], float]
     stop: trio.Event
+    log_lines_dropped: Callable[[], int]
     hull: trio.CancelScope = attrs.field(factory=lambda: trio.CancelScope(shield=True))
     outbox: Outbox = attrs.field(init=False)
     archive: Archive = attrs.field(init=False)
@@ -100,6 +117,8 @@ class _Daemon:
     wrong_secrets: WrongSecrets = attrs.field(init=False)
     watching: Watching = attrs.field(init=False)
     playback: Playback = attrs.field(init=False)
+    store_file: StoreFile | None = attrs.field(init=False)
+    """Of SQLite."""
     started_at: float = attrs.field(default=attrs.Factory(lambda self: self.now(), takes_self=True), init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -127,8 +146,10 @@ class _Daemon:
             open_questions(config, self.now) as self.lookup,
             trio.open_nursery() as web,
         ):
-            web.start_soon(self._give_up_in_the_end)
+            path = file_of(config.store)
+            self.store_file = StoreFile(path) if path else None
             async with trio.open_nursery() as sending:
+                sending.start_soon(self._end_in_time, sending.cancel_scope)
                 self.sender = await sending.start(
                     partial(
                         run_sender, self.outbox, config.vtiger, config.sender, now=self.now, watch=self.watching.sent
@@ -158,6 +179,8 @@ class _Daemon:
                         intake.start_soon(self.storing.look_after_store)
                         intake.start_soon(self.awaited.run)
                         intake.start_soon(self.wrong_secrets.run)
+                        if self.store_file is not None:
+                            intake.start_soon(self.store_file.watch)
                         log.info("daemon.ready", http=addresses, pbx=[server.name for server in config.pbx])
                         tell_systemd("READY=1")
                         task_status.started(addresses)
@@ -241,16 +264,31 @@ class _Daemon:
         routing = None
         if self.lookup is not None and config.responsible.secret:
             routing = Routing(ask=self.lookup.ask, rules=config.responsible)
+        http = config.http
         monitor = Monitor(
-            live=self._live, metrics=self._metrics, metrics_type=CONTENT_TYPE, networks=config.http.monitor_networks
+            live=self._live,
+            metrics=self._metrics,
+            metrics_type=CONTENT_TYPE,
+            networks=http.monitor_networks,
+            hosts=own_hosts(parse_bind(http.bind)[0], http.public_url, socket.gethostname(), http.monitor_hosts),
         )
         return create_app(
             click2call=click2call, health=self._health, playback=self.playback, routing=routing, monitor=monitor
         )
 
-    async def _give_up_in_the_end(self) -> None:
-        """What waits for a store that hangs cannot be cancelled in another way."""
+    async def _end_in_time(self, sending: trio.CancelScope) -> None:
+        """After ``COMMIT_WITHIN`` the sender has to end, whatever still waits for the outbox.
+
+        Such a wait is for a thread, and only the outbox can cut it short: once here, so that the sender gets its grace,
+        and for whoever waits then in the very end.
+        """
         await self.stop.wait()
+        self.outbox.give_up_at(self.hull.deadline)
+        await trio.sleep(COMMIT_WITHIN)
+        sending.cancel()
+        self.outbox.give_up_at(trio.current_time())
+        with trio.CancelScope(shield=True):
+            await trio.sleep(0.05)
         self.outbox.give_up_at(self.hull.deadline)
 
     # -- how all of it stands -----------------------------------------------------------------------------------------
@@ -263,9 +301,10 @@ class _Daemon:
             live_calls=self.intake.live_calls,
             starts_over=self.intake.starts_over,
             in_memory=self.storing.in_memory,
-            store_trouble=self.storing.trouble,
+            store_trouble=self.storing.trouble or (self.store_file.trouble if self.store_file else ""),
             outbox=self.storing.statistics,
             sender=self.sender.status(),
+            log_lines_dropped=self.log_lines_dropped(),
         )
 
     def _health(self) -> Health:
@@ -280,6 +319,7 @@ class _Daemon:
             "live_calls": now.live_calls,
             "store": {"trouble": now.store_trouble, "in_memory": now.in_memory, "starts_over": now.starts_over},
             "recordings": {"trouble": self.archive.troubles()},
+            "log": {"lines_dropped": now.log_lines_dropped},
             "outbox": attrs.asdict(now.outbox) if now.outbox else None,
             "crm": {"in_flight": sender.in_flight, "trouble": sender.trouble, "since": sender.trouble_since},
         }

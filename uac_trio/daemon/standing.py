@@ -27,3 +27,5 @@ class Standing:
     """Why the store takes nothing; "" = it works."""
     outbox: OutboxStatistics | None
     sender: SenderStatus
+    log_lines_dropped: int = 0
+    """Lines of the log that could not be written."""

@@ -7,7 +7,7 @@ Everything on it is escaped by the template, and nothing is loaded from anywhere
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from importlib import resources
@@ -21,12 +21,17 @@ from quart import Response, jsonify, request
 from quart_trio import QuartTrio
 
 from uac_trio.vtiger.click2call import Network, is_allowed_address
+from uac_trio.web.own_hosts import is_own_host
 
 log = structlog.get_logger()
 
 FRESH = 1.0
 """Seconds for which one look serves all who ask: each open page asks every two, and the AMI reader waits meanwhile."""
 
+_WRONG_HOST = (
+    "Not by this name. If it is this server's, add it to monitor_hosts of [http] in the configuration, or ask by "
+    "address.\n"
+)
 _REFUSED = "Not from here: the address that this came from is not in monitor_networks of [http] in the configuration.\n"
 
 
@@ -41,6 +46,8 @@ class Monitor:
     """Content-Type of the figures."""
     networks: Sequence[Network]
     """Whom they are shown to: they tell who calls when."""
+    hosts: Collection[str]
+    """By which names they are asked for (own_hosts)."""
 
 
 @attrs.define(eq=False)
@@ -67,10 +74,15 @@ def add_monitor(app: QuartTrio, monitor: Monitor) -> None:
     pen = trio.CapacityLimiter(1)
 
     def refused() -> Response | None:
-        if is_allowed_address(request.remote_addr, monitor.networks):
+        given = ", ".join(request.headers.getlist("Host"))
+        if not is_allowed_address(request.remote_addr, monitor.networks):
+            why, words = "not in [http] monitor_networks", _REFUSED
+        elif not is_own_host(given, monitor.hosts):
+            why, words = "Host is not in [http] monitor_hosts", _WRONG_HOST
+        else:
             return None
-        log.warning("monitor.refused", client=request.remote_addr, path=request.path)
-        return Response(_REFUSED, status=403, content_type="text/plain; charset=utf-8", headers=_HEADERS)
+        log.warning("monitor.refused", client=request.remote_addr, host=given, path=request.path, reason=why)
+        return Response(words, status=403, content_type="text/plain; charset=utf-8", headers=_HEADERS)
 
     async def live() -> Response:
         if (no := refused()) is not None:

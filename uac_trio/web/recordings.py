@@ -195,7 +195,7 @@ def _reply(download: _Download) -> Response:
     reply.headers["Last-Modified"] = version.last_modified
     # To be asked for again each time, so that an expired or forgotten recording is heard no more.
     reply.headers["Cache-Control"] = "private, no-cache"
-    return reply
+    return _not_sniffed(reply)
 
 
 def _segments(chosen: Selection, version: Version, content_type: str) -> tuple[str, Segments]:
@@ -226,6 +226,12 @@ def _empty(status: HTTPStatus) -> Response:
     """A reply that says nothing but its status."""
     reply = Response(b"", status=status, content_type="text/plain; charset=utf-8")
     reply.headers["Cache-Control"] = "no-store"
+    return _not_sniffed(reply)
+
+
+def _not_sniffed(reply: Response) -> Response:
+    """A browser takes the body for what Content-Type says: whoever fills the file may have put a page into it."""
+    reply.headers["X-Content-Type-Options"] = "nosniff"
     return reply
 
 

@@ -27,12 +27,17 @@ from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import wrap_app
 from quart_trio import QuartTrio
 
+from uac_trio.logs import LogLimit
 from uac_trio.vtiger.click2call import PRIVATE_NETWORKS, Network
 
 log = structlog.get_logger()
 
 # A stall is measured a piece: 64 KiB is what the kernel takes at once on a working connection.
 PIECE = 65536
+
+REQUEST_WITHIN = 5.0
+"""Seconds in which the headers of a request have to be there, the first and each further one of a connection. (The app
+has a limit of its own for the body.)"""
 
 
 class CannotListenError(Exception):
@@ -48,7 +53,8 @@ class WebSettings:
     public_url: str = ""
     """How the CRM and its users reach this server; the links to recordings begin with it."""
     max_connections: int = 100
-    """Connections open at once, of one client address half as many; one more is closed unheard."""
+    """Connections open at once, of one client address half as many. When all are taken, a new one gets the place of one
+    whose client has not sent its request; if there is none it is closed unheard."""
     stall_seconds: float = 30.0
     """A client that takes nothing of its reply for so long is cut off."""
     grace_seconds: float = 3.0
@@ -56,6 +62,9 @@ class WebSettings:
     monitor_networks: tuple[Network, ...] = PRIVATE_NETWORKS
     """Who may see ``/live`` and ``/metrics``, which tell who calls when. Default: private networks. Behind a proxy on
     this host everybody seems to come from this host: the proxy must not pass these paths on."""
+    monitor_hosts: tuple[str, ...] = ()
+    """Names by which ``/live`` and ``/metrics`` may be asked for besides ``localhost``, any IP address, this machine's
+    own name and those in ``bind`` and ``public_url``. Any other may be a stranger's (DNS rebinding)."""
     wrong_secrets_per_minute: int = 20
     """A client that gives so many wrong secrets in a minute is not listened to for the next one."""
 
@@ -119,7 +128,7 @@ def _hypercorn_config() -> Config:
     config.accesslog = None
     config.errorlog = logging.getLogger("hypercorn.error")
     config.include_server_header = False
-    config.keep_alive_timeout = 15
+    config.keep_alive_timeout = REQUEST_WITHIN
     config.shutdown_timeout = 5
     return config
 
@@ -152,13 +161,20 @@ class _HTTP1(H11Protocol):
 class _Server(TCPServer):
     """hypercorn has no setting for the protocols that it speaks: whichever it chose, it is the one above."""
 
+    _http1: _HTTP1 | None = None
+
+    @property
+    def awaits_request(self) -> bool:
+        """The client has not sent a whole request: its headers or a part of its body are missing."""
+        return self._http1 is None or self._http1.connection.their_state in (h11.IDLE, h11.SEND_BODY)
+
     @property
     def protocol(self) -> ProtocolWrapper:
         return self._protocol
 
     @protocol.setter
     def protocol(self, chosen: ProtocolWrapper) -> None:
-        chosen.protocol = _HTTP1(
+        chosen.protocol = self._http1 = _HTTP1(
             chosen.app,
             chosen.config,
             chosen.context,
@@ -173,40 +189,65 @@ class _Server(TCPServer):
 
 
 class _Connections:
-    """The open connections of one server. One client address may have half of them."""
+    """The open connections of one server."""
 
     def __init__(self, app: AppWrapper, config: Config, settings: WebSettings) -> None:
         self._app = app
         self._config = config
         self._settings = settings
         self._context = WorkerContext(None)
-        self._open: set[trio.SocketStream] = set()
+        self._open: dict[trio.SocketStream, tuple[str, _Server]] = {}
+        """The oldest first, each with its client's address."""
         self._by_client: Counter[str] = Counter()
         self._last_closed = trio.Event()
+        self._crowded = LogLimit()
 
     async def serve(self, stream: trio.SocketStream) -> None:
         client = _peer(stream)
-        limit = self._settings.max_connections
-        if len(self._open) >= limit or self._by_client[client] >= max(1, limit // 2):
-            log.warning("web.too_many_connections", limit=limit, client=client, of_client=self._by_client[client])
+        if not self._has_room(client):
             await trio.aclose_forcefully(stream)
             return
-        self._open.add(stream)
+        patient = _PatientStream(stream, self._settings.stall_seconds)
+        # TCPServer asks for trio's stream by name, and uses what _PatientStream has of it.
+        server = _Server(self._app, self._config, self._context, ConnectionState({}), patient)  # type: ignore[arg-type]
+        self._open[stream] = client, server
         self._by_client[client] += 1
         try:
-            patient = _PatientStream(stream, self._settings.stall_seconds)
-            # TCPServer asks for trio's stream by name, and uses what _PatientStream has of it.
-            await _Server(self._app, self._config, self._context, ConnectionState({}), patient)  # type: ignore[arg-type]
+            await server
         except* Exception:
             # Whatever a client makes hypercorn or h11 fail with is this connection's end, not the daemon's.
             log.warning("web.connection_failed", client=client, exc_info=True)
         finally:
-            self._open.discard(stream)
+            self._open.pop(stream, None)
             self._by_client[client] -= 1
             if not self._by_client[client]:
                 del self._by_client[client]
             if not self._open:
                 self._last_closed.set()
+
+    def _has_room(self, client: str) -> bool:
+        """Whether one more connection of ``client`` may be served, after closing another if need be."""
+        limit = self._settings.max_connections
+        of_client = self._by_client[client]
+        is_too_many = of_client >= max(1, limit // 2)
+        if not is_too_many and len(self._open) < limit:
+            return True
+        if (left_out := self._crowded.due(trio.current_time())) is not None:
+            log.warning("web.too_many_connections", limit=limit, client=client, of_client=of_client, left_out=left_out)
+        return not is_too_many and self._close_one_that_waits()
+
+    def _close_one_that_waits(self) -> bool:
+        """Close the oldest connection without a whole request, of the client that has the most such."""
+        waiting: dict[str, list[trio.SocketStream]] = {}
+        for stream, (client, server) in self._open.items():
+            if server.awaits_request:
+                waiting.setdefault(client, []).append(stream)
+        if not waiting:
+            return False
+        oldest = max(waiting.values(), key=len)[0]
+        del self._open[oldest]
+        oldest.socket.close()
+        return True
 
     async def finish(self) -> None:
         """Wait for the open replies, at most the grace."""
