@@ -123,7 +123,7 @@ class Leg:
 
     @property
     def is_of_queue(self) -> bool:
-        return is_queue_dial(self.dial_string)
+        return is_queue_dial(self.dial_string, self.channel.name.technology)
 
     @property
     def is_undecided(self) -> bool:

@@ -226,7 +226,9 @@ def _observation(call: Call, participation: Participation, now: Moment) -> Obser
         return Observation.APART if was_connected and is_on_hold else Observation.CONNECTED
     if was_connected:
         return Observation.APART
-    return Observation.RINGS
+    # A listing shows a phone that talked, a moment before its Hangup.
+    is_answered = any(channel.leg is not None and channel.leg.connected_at is not None for channel in live)
+    return Observation.CONNECTED if is_answered else Observation.RINGS
 
 
 def _is_undecided(call: Call, participation: Participation) -> bool:
@@ -343,7 +345,7 @@ def _announce(call: Call, participation: Participation, now: Moment) -> Iterator
         now.at,
         now.because,
         customer_name=call.orientation.customer_name,
-        line=(call.queue.name if call.queue else "") or call.orientation.did,
+        line=call.queue_name or call.orientation.did,
     )
     if participation.answered_at is not None:  # known too late for the popup, but they talk
         yield from about(call, participation, ParticipationAnswered, now.at, now.because)
