@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.recorded import NAMES, transcripts_of
 from uac_trio.ami import Event, MessageParser
 from uac_trio.calls.ami1 import WANTED_AMI1, Ami1Adapter
+from uac_trio.calls.ami1_devices import MAX_ENDED
 from uac_trio.calls.channel_events import (
     AttendedTransferred,
     BlindTransferred,
@@ -1283,6 +1284,18 @@ def test_a_cdr_is_of_the_device_that_it_names() -> None:
     assert follows(*CONSULTS, moved, cdr(TRUNK, "1.5"))[0].startswith("cdr 1.1 ")
     assert follows(*CONSULTS, moved, gone, cdr(SECOND, "1.5"))[0].startswith("cdr 1.5 ")
     assert follows(*CONSULTS, cdr("SIP/unknown-1", "1.5"))[0].startswith("cdr 1.5 ")
+
+
+def test_those_who_ended_are_not_kept_for_long() -> None:
+    adapter = Ami1Adapter(TrackerRules())
+    for number in range(MAX_ENDED + 2):
+        translated(
+            called(f"SIP/trunk-{number}", f"1.{number}") + hangup(f"SIP/trunk-{number}", f"1.{number}"), adapter=adapter
+        )
+
+    assert len(adapter._devices._by_name) == MAX_ENDED
+    assert follows(cdr("SIP/trunk-1", "9.9"), adapter=adapter)[0].startswith("cdr 9.9 ")
+    assert follows(cdr("SIP/trunk-9", "9.9"), adapter=adapter)[0].startswith("cdr 1.9 ")
 
 
 # ---- listings

@@ -86,7 +86,7 @@ class Device:
     def update(self, event: Event) -> None:
         """Take over what the event shows. ``CallerIDnum`` and ``Extension`` are a listing's."""
         view, state = self.view, event.get("ChannelState")
-        changed = ChannelView(
+        self.view = ChannelView(
             uniqueid=view.uniqueid,
             name=view.name,
             state=whole(state, 0) if state else view.state,
@@ -96,8 +96,6 @@ class Device:
             context=view.context or event.get("Context"),
             exten=view.exten or event.get("Exten") or event.get("Extension"),
         )
-        if changed != view:
-            self.view = changed
 
 
 @attrs.frozen
@@ -191,8 +189,7 @@ class Devices:
     def end(self, device: Device) -> None:
         """Hangup. The device is still found by its name, for its Cdr."""
         device.is_ended = True
-        if self._in.get(device.structure) is device:
-            del self._in[device.structure]
+        self._in.pop(device.structure, None)
         self.unlink(device.structure)
         self._ended[device.view.name] = device
         while len(self._ended) > MAX_ENDED:

@@ -159,7 +159,7 @@ def status_at_hangup(leg: Leg, has_caller_left: bool) -> str:
         return status_by_cause(leg, cause) if not is_open or cause == _ANSWERED_ELSEWHERE else ""
     if by_cause := status_by_cause(leg, cause):
         return by_cause
-    if any(other.is_answered for other in dialling.legs if other is not leg):
+    if dialling.is_answered:
         return "CANCEL"
     if leg.has_rung_out:
         return "NOANSWER"
