@@ -161,6 +161,8 @@ def _is_line_that_calls_in(call: Call, source: Channel, leg: Leg, rules: Tracker
     and to an outside number at which an employee's phone rings."""
     if call.direction is not None or source.identity.evidence is not Evidence.NAME or not leg.channel.extension:
         return False
+    if source.is_originated:  # it shows the customer, and is itself the employee's phone
+        return False
     number, dialled = source.origin.number, source.origin.exten
     return number != "" and not rules.is_extension(number) and _OUTSIDE_NUMBER.fullmatch(dialled) is not None
 
