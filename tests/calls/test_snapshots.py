@@ -6,6 +6,7 @@ import pytest
 
 from tests.calls.invariants import broken, left_over
 from tests.calls.scenes import ends, event, feed, list_channels, ringing
+from tests.calls.simulator import Asterisk
 from tests.calls.streams import due
 from uac_trio.ami.message import Event
 from uac_trio.calls import CallTracker, Outcome, Role
@@ -263,3 +264,18 @@ def test_a_list_that_never_comes() -> None:
     tracker.connected(1000.0)
     tracker.process(event(name="Newstate", ChannelState="6", **phone), 1000.0 + LISTED_WITHIN)
     assert list(tracker.graph.channels) == ["1.1"]
+
+
+def test_a_click_that_was_listed_before_it_rang() -> None:
+    """Its only channel is the employee's phone, and shows the customer: it is no line that calls in."""
+    pbx = Asterisk(lambda _: 0)
+    leg = pbx.originates("105", "+79161234567")
+    tracker = CallTracker("main")
+    tracker.connected(pbx.now)
+    facts = [fact for item in pbx.listing() for fact in tracker.process(item, pbx.now)]
+    seen = len(pbx.events)
+    pbx.now += 2.0
+    pbx.rings(leg)
+    facts += feed(tracker, pbx, seen)
+    (began,) = [fact for fact in facts if isinstance(fact, ParticipationBegan)]
+    assert (began.extension, began.role, began.customer) == ("105", Role.CALLER, "+79161234567")

@@ -162,6 +162,8 @@ def _is_line_that_calls_in(call: Call, source: Channel, leg: Leg, rules: Tracker
     is_open = call.direction is None and source.identity.evidence is Evidence.NAME and not source.is_originated
     if not is_open or not leg.channel.extension:
         return False
+    if source.is_originated:  # it shows the customer, and is itself the employee's phone
+        return False
     number, dialled = source.origin.number, source.origin.exten
     return number != "" and not rules.is_extension(number) and _OUTSIDE_NUMBER.fullmatch(dialled) is not None
 
