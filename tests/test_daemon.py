@@ -132,14 +132,24 @@ async def asked(address: str, path: str) -> tuple[int, Any]:
     return reply.status_code, reply.json() if path.startswith(("/healthz", "/readyz")) else reply.text
 
 
-async def until_pbx(address: str, fact: Callable[[dict[str, Any]], bool]) -> Any:
-    """/healthz, asked until its PBX is there and ``fact`` holds of it: the daemon answers before it has connected."""
+async def until_health(address: str, fact: Callable[[dict[str, Any]], bool]) -> Any:
+    """/healthz, asked until ``fact`` holds of it."""
     with trio.fail_after(4):
         while True:
             _, health = await asked(address, "/healthz")
-            if "main" in health["pbx"] and fact(health["pbx"]["main"]):
+            if fact(health):
                 return health
             await trio.sleep(0.01)
+
+
+async def until_pbx(address: str, fact: Callable[[dict[str, Any]], bool]) -> Any:
+    """The same of its PBX: the daemon answers before it has connected."""
+    return await until_health(address, lambda health: "main" in health["pbx"] and fact(health["pbx"]["main"]))
+
+
+async def until_in_memory(address: str, requests: int) -> None:
+    """Until so many requests were handed over to the store and are not committed."""
+    await until_health(address, lambda health: health["store"]["in_memory"] == requests)
 
 
 def stored(world: World) -> list[str]:
@@ -196,12 +206,12 @@ async def test_stop_in_mid_call_loses_nothing_that_was_seen(world: World) -> Non
 async def test_event_in_the_moment_of_the_stop(world: World) -> None:
     """Requests that were handed over and not committed yet when the stop came are committed before the end."""
     config = world.config(crm="http://127.0.0.1:9/nobody.php")
-    async with running(config):
+    async with running(config) as address:
         session = await world.session()
         locked = sqlite3.connect(world.tmp_path / "connector.db", isolation_level=None)
         locked.execute("BEGIN EXCLUSIVE")
         await session.say(part_of_call(None, ringing))
-        await trio.sleep(0.1)
+        await until_in_memory(address, 1)
         locked.execute("ROLLBACK")
         locked.close()
     assert stored(world) == ["DialBegin"]
@@ -218,11 +228,9 @@ async def test_call_goes_on_over_a_restart(world: World) -> None:
     ]
     async with running(world.config()):
         session = await world.session(2)
-        await trio.sleep(0.1)
         await session.say(part_of_call(answered, None))
         await world.until(lambda: world.crm.steps(CALL_ID) == WHOLE_CALL)
-        await trio.sleep(0.1)
-    assert world.crm.steps(CALL_ID) == WHOLE_CALL
+    assert stored(world) == world.crm.steps(CALL_ID) == WHOLE_CALL  # nothing waits that would follow
 
 
 def channel(name: str, uniqueid: str, number: str, exten: str) -> tuple[str, ...]:
@@ -472,12 +480,12 @@ async def test_too_much_for_the_memory(world: World, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("uac_trio.daemon.intake.START_OVER_PAUSE", 0.05)
     monkeypatch.setattr("uac_trio.daemon.storing.MAX_WAITING", 1)
     with structlog.testing.capture_logs() as logs:
-        async with running(world.config()):
+        async with running(world.config()) as address:
             session = await world.session()
             locked = sqlite3.connect(world.tmp_path / "connector.db", isolation_level=None)
             locked.execute("BEGIN EXCLUSIVE")
             await session.say(part_of_call(None, ringing))
-            await trio.sleep(0.1)  # it is in the writer's hands
+            await until_in_memory(address, 1)
             await session.say(part_of_call(ringing, None))
             await world.until(lambda: any(line["event"] == "daemon.starting_over" for line in logs))
             locked.execute("ROLLBACK")

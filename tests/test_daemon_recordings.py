@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import attrs
 import httpx
 import trio
+import trio.testing
 
 from tests.recordings.far import SECRET as FAR_SECRET
 from tests.recordings.far import serving
@@ -126,7 +127,7 @@ async def test_stop_with_a_listener_who_does_not_read(world: World) -> None:
         asking = f"GET {link.path}?{link.query}&secret=crm-secret HTTP/1.1\r\nHost: x\r\n\r\n"
         await listener.send_all(asking.encode())
         assert (await listener.receive_some(12)) == b"HTTP/1.1 200"
-        await trio.sleep(0.05)
+        await trio.testing.wait_all_tasks_blocked(0.01)
         began = trio.current_time()
     assert trio.current_time() - began < 3
     await listener.aclose()

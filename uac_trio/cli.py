@@ -137,7 +137,6 @@ def replay_command(files: tuple[Path, ...], show: str | None, rules: Path | None
 def record_command(config_path: Path, out: Path, anonymise: bool, seconds: float | None) -> None:
     """Record what the PBXes say into OUT (.jsonl), for replay."""
     config = _load(config_path)
-    configure_logging(config.log)
     if out.suffix != ".jsonl":
         raise click.UsageError(f"{out}: the name of a transcript ends in .jsonl")
 
@@ -155,7 +154,9 @@ def record_command(config_path: Path, out: Path, anonymise: bool, seconds: float
         if told.lost_reads:
             problems.append(f"the disk was too slow: {told.lost_reads} reads are missing")
 
-    problems += _refusals(until_signal, RecordError)
+    with open_log() as writer:
+        configure_logging(config.log, stream=writer)
+        problems += _refusals(until_signal, RecordError)
     if problems:
         _fail(*(f"uac-trio: {problem}" for problem in problems))
 

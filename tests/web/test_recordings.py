@@ -16,6 +16,7 @@ import httpx
 import pytest
 import structlog.testing
 import trio
+import trio.testing
 from quart_trio import QuartTrio
 
 from tests.recordings.sounds import AT, TOKEN, fake_converter, row, wav
@@ -53,7 +54,7 @@ class Served:
         stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         await stream.send_all(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         await stream.receive_some(100)
-        await trio.sleep(0.05)
+        await trio.testing.wait_all_tasks_blocked(0.01)
         return stream
 
 
@@ -370,6 +371,13 @@ async def test_file_cut_while_it_is_sent(tmp_path: Path) -> None:
         assert open_files() == 0
 
 
+async def no_open_files() -> None:
+    """Wait until there is none."""
+    with trio.fail_after(5):
+        while open_files():  # noqa: ASYNC110 - of the system, which has no event for it
+            await trio.sleep(0.01)
+
+
 async def test_stalled_client_at_shutdown(tmp_path: Path) -> None:
     """A client that stops reading keeps neither the server's end nor the file."""
     async with served(tmp_path) as web:
@@ -389,8 +397,7 @@ async def test_stalled_client_is_cut_off(tmp_path: Path) -> None:
         await huge(web)
         stream = await web.stalled()
         assert (await web.get(f"/recording?id={'a' * 32}&secret={SECRET}")).content == SOUND
-        await trio.sleep(0.4)
-        assert open_files() == 0
+        await no_open_files()
         stream.socket.close()
 
 
@@ -400,9 +407,7 @@ async def test_client_that_goes_away(tmp_path: Path) -> None:
         await huge(web)
         for _ in range(3):
             (await web.stalled()).socket.close()
-            with trio.fail_after(2):
-                while open_files():  # noqa: ASYNC110 - of the system, which has no event for it
-                    await trio.sleep(0.01)
+            await no_open_files()
         assert (await web.get(Range="bytes=0-9")).status_code == 206
 
 
@@ -455,7 +460,7 @@ async def test_one_download_too_many(tmp_path: Path) -> None:
         reply = await web.get()
         assert (reply.status_code, reply.headers["retry-after"], reply.content) == (503, "5", b"")
         stream.socket.close()
-        await trio.sleep(0.1)
+        await no_open_files()
         assert (await web.get(Range="bytes=0-9")).status_code == 206
 
 
@@ -491,7 +496,7 @@ async def test_one_listener_s_downloads(tmp_path: Path) -> None:
         assert (await web.get(Range="bytes=0-9")).status_code == 503
         for stream in (*streams, other, *crm):
             stream.socket.close()
-        await trio.sleep(0.2)
+        await no_open_files()
         assert (await web.get(LISTEN, Range="bytes=0-9")).status_code == 206
 
 
@@ -505,9 +510,7 @@ async def test_several_stalled_clients(tmp_path: Path) -> None:
         assert open_files() > 5
         for _ in range(20):
             assert (await web.get(f"/recording?id={'a' * 32}&secret={SECRET}")).content == SOUND
-        with trio.fail_after(3):
-            while open_files():  # noqa: ASYNC110 - of the system, which has no event for it
-                await trio.sleep(0.02)
+        await no_open_files()
         for stream in streams:
             stream.socket.close()
 

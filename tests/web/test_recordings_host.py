@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -137,6 +138,10 @@ async def test_nothing_stays_open(tmp_path: Path) -> None:
 async def test_directory_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a directory over there does not answer, the connector is told to come again."""
     monkeypatch.setattr("uac_trio.recordings.directories.OPEN_WITHIN", 0.05)
-    monkeypatch.setattr("uac_trio.recordings.directories.find_recording", lambda *_: __import__("time").sleep(0.2))
-    async with serving(tmp_path) as far:
-        assert (await post(far, wire.OPEN, json.dumps(ASKED).encode())).status_code == 503
+    answers = threading.Event()
+    monkeypatch.setattr("uac_trio.recordings.directories.find_recording", lambda *_: answers.wait(10))
+    try:
+        async with serving(tmp_path) as far:
+            assert (await post(far, wire.OPEN, json.dumps(ASKED).encode())).status_code == 503
+    finally:
+        answers.set()
