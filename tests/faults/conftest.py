@@ -102,7 +102,8 @@ def rings(event: Event) -> bool:
 
 
 def is_answered(event: Event) -> bool:
-    return event.name == "BridgeEnter"
+    """Both are in the bridge, and hear each other."""
+    return event.name == "BridgeEnter" and event.get("BridgeNumChannels") == "2"
 
 
 @attrs.define(eq=False)

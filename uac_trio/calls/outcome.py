@@ -302,9 +302,12 @@ def _has_caller_left(leg: Leg, root: Channel | None, failed: Iterable[Leg], show
 def _left_at(root: Channel, shows_hangup_requests: bool) -> float | None:
     """When who dials left: the channel itself, or all whose phones were picked up behind it (a click through Local)."""
     own = _gone_at(root, shows_hangup_requests)
-    behind = [leg.channel for leg in root.call.picked_up if leg.chain[-1].channel is root]
+    if own is not None or root.half is None:
+        return own
+    latest = islice(reversed(root.call.picked_up), MOST_RIVALS)
+    behind = [leg.channel for leg in latest if leg.chain[-1].channel is root]
     left = [at for each in behind if (at := _gone_at(each, shows_hangup_requests)) is not None]
-    return max(left) if own is None and left and len(left) == len(behind) else own
+    return max(left) if left and len(left) == len(behind) else None
 
 
 def _gone_at(channel: Channel, shows_hangup_requests: bool) -> float | None:
