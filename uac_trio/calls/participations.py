@@ -151,6 +151,9 @@ def _hand_on(call: Call, now: Moment) -> None:
 
 def _participate(call: Call, extension: str, channels: list[Channel], now: Moment) -> Iterator[Fact]:
     participation = call.current(extension)
+    if participation is not None and not _live(call, participation):
+        yield from _observe(call, participation, now)  # who rings anew takes part anew
+        participation = call.current(extension)
     if participation is None:
         participation = _begin(call, extension, channels, now)
         if participation is None:
@@ -160,6 +163,11 @@ def _participate(call: Call, extension: str, channels: list[Channel], now: Momen
         if channel.is_live and channel.call is call:
             participation.channels[channel] = None
     yield from _observe(call, participation, now)
+
+
+def _live(call: Call, participation: Participation) -> list[Channel]:
+    """The channels with which the employee is in the call now."""
+    return [channel for channel in participation.channels if channel.is_live and channel.call is call]
 
 
 def _begin(call: Call, extension: str, channels: list[Channel], now: Moment) -> Participation | None:
@@ -230,7 +238,7 @@ def _observe(call: Call, participation: Participation, now: Moment) -> Iterator[
 
 
 def _observation(call: Call, participation: Participation, now: Moment) -> Observation:
-    live = [channel for channel in participation.channels if channel.is_live and channel.call is call]
+    live = _live(call, participation)
     was_connected = participation.answered_at is not None
     if not live:
         is_open = not was_connected and _is_undecided(call, participation)
