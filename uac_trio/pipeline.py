@@ -68,6 +68,8 @@ class Pipeline:
     """Is shown every fact with the requests that follow from it: for logs, timelines, metrics."""
     _exchanges: dict[str, _Exchange] = attrs.field(factory=dict, init=False)
     _elders: list[_Elder] = attrs.field(factory=list, init=False)
+    _closed: set[tuple[str, str, str]] = attrs.field(factory=set, init=False)
+    """Call id, extension and occurrence of what an earlier run left open and no snapshot showed."""
     _translator: Translator = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -300,15 +302,20 @@ class Pipeline:
         requests: list[CallbackRequest] = []
         for who, begun in exchange.left_open.items():
             if who not in taking_part and who not in going_on:
+                self._closed.add((*who, occurrence_of(begun.request)))
                 requests += self._translator.close(begun.request, begun.answered_at, at)
         exchange.left_open = {who: exchange.left_open[who] for who in going_on}
         return requests
+
+    def _is_closed(self, fact: Fact) -> bool:
+        """Its row was closed after a restart: a later merge of calls must not open it again."""
+        return isinstance(fact, OfParticipation) and (fact.call_id, fact.extension, fact.occurrence) in self._closed
 
     def _translate(self, facts: Iterable[Fact]) -> list[CallbackRequest]:
         requests: list[CallbackRequest] = []
         owned = self._owned_by_elders
         for fact in facts:
-            if fact.call_id in owned:
+            if fact.call_id in owned or self._is_closed(fact):
                 continue
             is_internal = isinstance(fact, OfParticipation) and fact.direction is Direction.INTERNAL
             is_told = not (is_internal and self.rules.internal == "ignore")

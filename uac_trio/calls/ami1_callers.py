@@ -133,4 +133,4 @@ class Callers:
         one to have left a conversation."""
         possible = self._transfers_possible() if root.half and not self.shows_variables else []
         employees = [transfer for transfer in possible if self.rules.is_extension(transfer.transferer.view.number)]
-        return employees[0] if len(possible) == 2 and len(employees) == 1 else None
+        return employees[0] if len(employees) == 1 else None

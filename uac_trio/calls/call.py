@@ -184,6 +184,8 @@ class Call:
     parker: str = ""
     """Who parked the customer, while they are parked."""
     queue: QueueVisit | None = None
+    queue_name: str = ""
+    """The queue it came in through: the last before an answer, else the first of all."""
     recordings: list[Recording] = attrs.field(factory=list)
     has_voicemail: bool = False
     ended_at: float | None = None

@@ -417,7 +417,9 @@ class CallGraph:
         absorbed.linkedids.clear()
         survivor.hangups_asked = sorted(survivor.hangups_asked + absorbed.hangups_asked)
         survivor.has_met_line = survivor.has_met_line or absorbed.has_met_line
-        survivor.queue = survivor.queue or absorbed.queue
+        if survivor.queue is None or (absorbed.queue is not None and absorbed.queue.waiting is not None):
+            survivor.queue = absorbed.queue
+        survivor.queue_name = survivor.queue_name or absorbed.queue_name
         survivor.order = survivor.order or absorbed.order
         survivor.seen_at = at
         absorbed.merged_into = survivor.id
@@ -477,18 +479,22 @@ class CallGraph:
         if _ties(bridge, channel):
             for mate in [mate for mate in bridge.members if mate.call is not channel.call]:
                 self._tie(mate, channel, at)
-            self._take_leg_over(channel, bridge, at)
+            for member in list(bridge.members):
+                self._answer_undialled(member, at)
 
-    def _take_leg_over(self, channel: Channel, bridge: Bridge, at: float) -> None:
-        """An agent on the line answers by being put into the bridge with ``Local/...;2``, which dials nothing: the leg
-        that rang for them is that of the other half (apps/app_agent_pool.c, agent_request)."""
+    def _answer_undialled(self, channel: Channel, at: float) -> None:
+        """An employee's phone that nothing dialled is in a bridge with who calls. An agent on the line is put into the
+        one with ``Local/...;2``, whose other half rang for them (apps/app_agent_pool.c, agent_request); a pickup is
+        known by it where no Pickup event comes."""
         if channel.leg is not None or not channel.extension or channel is channel.call.source:
             return
-        for mate in bridge.members:
-            leg = mate.half.leg if mate.half is not None and mate.name.half == "2" else None
-            if leg is not None and leg.caller is not None:
-                own = self.begin_leg(channel, leg.caller, "", leg.began_at)
-                own.rang_at = leg.rang_at if leg.rang_at is not None else leg.began_at
+        for mate in self.bridge_mates(channel):
+            rung = mate.half.leg if mate.half is not None and mate.name.half == "2" else None
+            is_caller = mate is channel.call.source and mate.leg is None and channel.call.answer is None
+            if is_caller or (rung is not None and rung.caller is not None):
+                own = self.begin_leg(channel, rung.caller if rung is not None else mate, "", at)
+                own.began_at = rung.began_at if rung is not None else at
+                own.rang_at = own.began_at if rung is None or rung.rang_at is None else rung.rang_at
                 own.status, own.ended_at = "ANSWER", at
                 return
 
@@ -722,20 +728,26 @@ class CallGraph:
             self._refuse_or_answer(leg, target.leg.caller, "ANSWER", at)
 
     def _parked(self, event: Parked, at: float) -> None:
-        self._see(event.parkee, at, adopt=False)
+        parkee = self._see(event.parkee, at, adopt=False)
+        for channel in parkee.call.live.values() if parkee is not None else ():
+            if channel.full_name.rpartition("-")[0] == event.parker:
+                channel.is_transferer = True
 
     def _unparked(self, event: Unparked, at: float) -> None:
         parkee = self._see(event.parkee, at, adopt=False)
         retriever = self._see(event.retriever, at)
         self._tie(parkee, retriever, at)
+        if retriever is not None:
+            self._touch_audience(retriever)
 
     def _queue_joined(self, event: QueueJoined, at: float) -> None:
         channel = self._see(event.channel, at)
         if channel is None:
             return
         call = channel.call
-        name = event.queue if call.answer is None or call.queue is None else call.queue.name
-        call.queue = QueueVisit(name, channel)
+        call.queue = QueueVisit(event.queue, channel)
+        if call.answer is None or not call.queue_name:
+            call.queue_name = event.queue
 
     def _queue_left(self, event: QueueLeft, at: float) -> None:
         channel = self._see(event.channel, at, adopt=False)

@@ -159,7 +159,8 @@ def _device_of_click(call: Call, leg: Leg, rules: TrackerRules) -> Identity | No
 def _is_line_that_calls_in(call: Call, source: Channel, leg: Leg, rules: TrackerRules) -> bool:
     """Only its name makes the source an employee (``33915``), though it calls as a line does: with an outside number,
     and to an outside number at which an employee's phone rings."""
-    if call.direction is not None or source.identity.evidence is not Evidence.NAME or not leg.channel.extension:
+    is_open = call.direction is None and source.identity.evidence is Evidence.NAME and not source.is_originated
+    if not is_open or not leg.channel.extension:
         return False
     if source.is_originated:  # it shows the customer, and is itself the employee's phone
         return False

@@ -345,7 +345,7 @@ def _announce(call: Call, participation: Participation, now: Moment) -> Iterator
         now.at,
         now.because,
         customer_name=call.orientation.customer_name,
-        line=(call.queue.name if call.queue else "") or call.orientation.did,
+        line=call.queue_name or call.orientation.did,
     )
     if participation.answered_at is not None:  # known too late for the popup, but they talk
         yield from about(call, participation, ParticipationAnswered, now.at, now.because)

@@ -422,7 +422,7 @@ class CallTracker:
     def _own_unreached(self, call: Call, now: Moment) -> Iterator[Fact]:
         """An incoming call for which no employee's phone rang must not vanish: it gets an owner, if one is set."""
         parties = call.orientation
-        owner = self.rules.owner_of_unreached(call.queue.name if call.queue else "", parties.did)
+        owner = self.rules.owner_of_unreached(call.queue_name, parties.did)
         is_unreached = parties.direction is Direction.INBOUND and not call.participations and not call.merged_into
         if owner and is_unreached:
             yield from own_unreached(call, owner, call_status(call, self.graph.shows_hangup_requests), now)
