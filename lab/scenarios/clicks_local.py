@@ -70,7 +70,7 @@ async def click_followme_busy(stage: Stage) -> list[Truth]:
     return busy("2005", "2005", DINA)
 
 
-@scenario(profile="office", everyday=True, live_only=True)
+@scenario(profile="office", live_only=True)
 async def click_followme_talk(stage: Stage) -> list[Truth]:
     """Dina has follow-me, and clicks; she picks up; the customer answers; they talk."""
     stage.plan("2005", answer_after=1)
@@ -166,7 +166,7 @@ async def panel_clicks(stage: Stage, extension: str, seconds: int = 10) -> None:
     )  # fmt: skip
 
 
-@scenario(profile="office", everyday=True)
+@scenario(profile="office")
 async def panel_followme_busy(stage: Stage) -> list[Truth]:
     """Another program originates a call of Dina, who has follow-me; she picks up; the customer is busy."""
     stage.plan("2005", answer_after=1)

@@ -56,7 +56,7 @@ async def agents_log_off_with_a_customer(stage: Stage) -> list[Truth]:
     ]  # fmt: skip
 
 
-@scenario(profile="office", everyday=True)
+@scenario(profile="office")
 async def agents_acknowledge(stage: Stage) -> list[Truth]:
     """Queue 486 (ackcall): Vera hears a beep, presses # 2.5 s after the call began, and they talk 2 s."""
     vera = await logged_in(stage, "2003")

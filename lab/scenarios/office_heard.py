@@ -18,7 +18,7 @@ ANNOUNCED = 2.5
 """Seconds that the announcement of queue 482 and of group 685 lasts."""
 
 
-@scenario(profile="office", everyday=True)
+@scenario(profile="office")
 async def heard_queue_delay_talk(stage: Stage) -> list[Truth]:
     """Queue 481 (memberdelay): Dina picks up after 1 s, waits 3 s, and they talk 2 s; Vera's phone rang too."""
     stage.plan("2005", answer_after=1)
@@ -83,7 +83,7 @@ async def heard_queue_announce_talk(stage: Stage) -> list[Truth]:
     ]  # fmt: skip
 
 
-@scenario(profile="office", everyday=True)
+@scenario(profile="office")
 async def heard_queue_announce_customer_leaves(stage: Stage) -> list[Truth]:
     """Queue 482: Dina picks up after 1 s; the customer hangs up while she hears the announcement."""
     stage.plan("2005", answer_after=1)
@@ -134,7 +134,7 @@ async def heard_confirm_not_pressed(stage: Stage) -> list[Truth]:
     return [inbound("no-answer", "4956660681", CLIENT, rang=["2004"], ring=1, parts={"2004": "no-answer"})]
 
 
-@scenario(profile="office", everyday=True)
+@scenario(profile="office")
 async def heard_confirm_declined(stage: Stage) -> list[Truth]:
     """Group 681: Grisha picks up after 1 s and presses 2, which declines; Asterisk gives up."""
     stage.plan("desk-grisha", answer_after=1)
@@ -184,7 +184,7 @@ async def heard_confirm_by_another(stage: Stage) -> list[Truth]:
     ]  # fmt: skip
 
 
-@scenario(profile="office", everyday=True)
+@scenario(profile="office")
 async def heard_followme_accepted(stage: Stage) -> list[Truth]:
     """Group 682, FollowMe(): Grisha picks up after 1 s, presses 1 after 2 s, and they talk 2 s."""
     stage.plan("desk-grisha", answer_after=1)

@@ -59,7 +59,7 @@ async def mobile_busy(stage: Stage) -> list[Truth]:
     return [inbound("busy", DID, CLIENT, parts={"2004": "busy"}, note=NOTE)]
 
 
-@scenario(profile="office", everyday=True)
+@scenario(profile="office")
 async def mobile_of_a_panels_click(stage: Stage) -> list[Truth]:
     """Another program originates a call of Grisha, who picks up on his mobile; the customer answers; they talk."""
     stage.plan("desk-grisha", forward="9" + DIALLED, reject_after=0)

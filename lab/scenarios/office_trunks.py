@@ -43,7 +43,7 @@ async def trunk_numeric_in(stage: Stage) -> list[Truth]:
     return await answered(stage, "2915", CLIENT)
 
 
-@scenario(profile="office", everyday=True)
+@scenario(profile="office")
 async def trunk_numeric_out(stage: Stage) -> list[Truth]:
     """Vera calls a customer over the provider whose endpoint is named 2915."""
     return await called(stage, "2915", "3")
@@ -55,7 +55,7 @@ async def trunk_numeric_short_caller(stage: Stage) -> list[Truth]:
     return await answered(stage, "2915", SHORT)
 
 
-@scenario(profile="office", everyday=True)
+@scenario(profile="office")
 async def trunk_short_caller(stage: Stage) -> list[Truth]:
     """Over the usual provider calls a customer whose number looks like an extension; Vera answers."""
     return await answered(stage, "trunk", SHORT)
