@@ -20,7 +20,7 @@ import trio
 from lab.asterisk import AMI_PORT, Server, end_process, open_sites, start_process
 from lab.listening import AttentiveCRM, complaints_about, recordings_of
 from lab.rows import Heard, complaints, expected_rows
-from lab.stage import USERS, Scenario, Stage, open_stage
+from lab.stage import RULES, USERS, Scenario, Stage, open_stage
 from uac_trio.demo.crm import CRMContact, CRMUser
 from uac_trio.demo.crm_app import CALLBACK_PATH, serve_crm_app
 
@@ -34,7 +34,6 @@ READY_LIMIT = 30.0
 SETTLE_LIMIT = 15.0
 STOP_LIMIT = 20.0
 
-_EXTENSIONS = {"plain": r"^1\d{2}$", "office": r"^2\d{3}$"}
 # how the phones of an employee are called, what tells them to answer, and what leads outside
 _CLICKS = {
     "plain": {"channel": "PJSIP/{extension}", "header": "PJSIP_HEADER(add,Alert-Info)", "dial_prefix": ""},
@@ -58,6 +57,7 @@ originate_variables = {{ "{header}" = "<http://lab.invalid>;info=auto-answer, {{
 
 [calls]
 extensions = '{extensions}'
+mobiles = {{ {mobiles} }}
 internal = "ignore"
 region = "RU"
 
@@ -148,7 +148,8 @@ def configuration(server: Server, crm_url: str, store: Path) -> str:
             if is_served(server)
             else f'recordings = ["{monitor(server)}"]'
         ),
-        extensions=_EXTENSIONS[server.profile],
+        extensions=RULES[server.profile]["extensions"],
+        mobiles=", ".join(f'"{number}" = "{who}"' for number, who in RULES[server.profile].get("mobiles", {}).items()),
         crm_url=crm_url,
         callback=CALLBACK_PATH,
         secret=SECRET,

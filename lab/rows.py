@@ -60,7 +60,8 @@ class ExpectedRow:
 def expected_rows(calls: Sequence[Truth], heard: Sequence[Heard]) -> list[ExpectedRow]:
     """A row for each participation of each call with a customer.
 
-    Times only of people who had to do with no other call of the scenario, and whose phone was not on the line before.
+    Times only of people who had to do with no other call of the scenario. `untimed` in a truth: of these their phone's
+    clock shows another time than their part in the call lasted.
     """
     involved = Counter(extension for call in calls for extension in _involved(call))
     rows = []
@@ -71,7 +72,7 @@ def expected_rows(calls: Sequence[Truth], heard: Sequence[Heard]) -> list[Expect
         for part in call["participations"]:
             extension, outcome = part["extension"], part["outcome"]
             times = [entry for entry in heard if entry.extension == extension]
-            is_timed = len(times) == 1 and involved[extension] == 1 and extension not in call.get("on_the_line", ())
+            is_timed = len(times) == 1 and involved[extension] == 1 and extension not in call.get("untimed", ())
             only = times[0] if is_timed else None
             rows.append(
                 ExpectedRow(

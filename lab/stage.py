@@ -51,6 +51,14 @@ USERS: dict[str, dict[str, tuple[str, ...]]] = {
         "2006": ("2006", "2006-cell"),
     },
 }
+GRISHAS_MOBILE = "+79260000004"
+"""2004's, as the daemon's `[calls] mobiles` has it."""
+RULES: dict[str, dict[str, Any]] = {
+    "plain": {"extensions": r"^1\d{2}$"},
+    "office": {"extensions": r"^2\d{3}$", "mobiles": {GRISHAS_MOBILE: "2004"}},
+}
+"""The daemon's `[calls]`: who is an employee in each profile."""
+
 Play = Callable[["Stage"], Awaitable[list[Truth]]]
 
 
@@ -265,6 +273,7 @@ class Stage:
             "seconds": seconds,
             "problem": problem,
             "tech": "PJSIP",
+            "rules": RULES[self.server.profile],
             "calls": calls,
         }
         _write_json(Path(f"{out}.expect.json"), expect)

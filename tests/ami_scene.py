@@ -40,9 +40,11 @@ class Heard:
     told: list[tuple[str, float]] = attrs.field(factory=list)
     messages: list[Message] = attrs.field(factory=list)
     reasons: list[str] = attrs.field(factory=list)
+    banner: str = ""
 
-    def connected(self, pbx: str, at: float) -> None:
+    def connected(self, pbx: str, banner: str, at: float) -> None:
         assert pbx == "main"
+        self.banner = banner
         self.told.append(("connected", at))
 
     def received(self, pbx: str, messages: Sequence[Message], at: float) -> None:

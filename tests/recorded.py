@@ -81,6 +81,11 @@ def _expected(name: str) -> str:
     return (ROOT / f"{name}.expect.json").read_text(encoding="utf-8")
 
 
+def is_ami_1(name: str) -> bool:
+    """The recorded server speaks AMI 1.x."""
+    return name.startswith(("asterisk1.8/", "asterisk11"))
+
+
 def has_rules(name: str) -> bool:
     """The recording needs others than the default rules."""
     return bool(json.loads(_expected(name)).get("rules"))

@@ -50,6 +50,7 @@ async def test_a_session(autojump_clock: trio.testing.MockClock) -> None:
         ]  # fmt: skip
         assert stage.client.status.state == "connected"
         assert stage.client.status.connected_since == EPOCH
+        assert stage.client.status.banner == stage.heard.banner == "Asterisk Call Manager/11.0.0"
         assert stage.client.status.last_message_at == EPOCH
         assert stage.client.status.messages == 1 + len(stage.heard.messages)
         (connected,) = stage.logged("ami.connected")

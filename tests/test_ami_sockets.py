@@ -62,8 +62,8 @@ class Told(Heard):
     there: trio.Event = attrs.field(factory=trio.Event)
     gone: trio.Event = attrs.field(factory=trio.Event)
 
-    def connected(self, pbx: str, at: float) -> None:
-        super().connected(pbx, at)
+    def connected(self, pbx: str, banner: str, at: float) -> None:
+        super().connected(pbx, banner, at)
         self.there.set()
 
     def lost(self, pbx: str, reason: str, at: float) -> None:

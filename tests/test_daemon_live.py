@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
 import httpx
 import pytest
 import structlog.testing
@@ -11,6 +12,7 @@ import trio
 from tests.fake_asterisk import silence
 from tests.fake_vtiger import FAILURE, Answer
 from tests.test_daemon import CALL_ID, WHOLE_CALL, World, answered, part_of_call, ringing, running, world
+from uac_trio.calls import TrackerRules
 from uac_trio.pipeline import Pipeline
 
 __all__ = ["world"]
@@ -66,6 +68,25 @@ async def test_why_the_popup_did_not_come(world: World) -> None:
     told = state["calls"][0]["told"][0]
     assert (told["step"], told["state"]) == ("DialBegin", "waits: wrong secret")
     assert "[vtiger] secret differs" in told["words"]
+
+
+async def test_rules_that_match_no_phone(world: World) -> None:
+    """Which phone rang and why it is no employee's: in the log once, counted, and on the page."""
+    config = attrs.evolve(world.config(), calls=TrackerRules(extensions="^2..$", linger=0.05))
+    with structlog.testing.capture_logs() as logs:
+        async with running(config) as address:
+            await (await world.session()).say(part_of_call(None, ringing))
+            await world.until(lambda: any(line["event"] == "calls.not_an_employee" for line in logs))
+            (call,) = (await live(address))["calls"]
+            async with httpx.AsyncClient() as client:
+                figures = (await client.get(f"{address}/metrics")).text
+                page = (await client.get(f"{address}/live")).text
+    (line,) = [line for line in logs if line["event"] == "calls.not_an_employee"]
+    assert line["log_level"] == "info"
+    assert line["because"] == call["not_employees"][0]
+    assert line["because"].startswith("PJSIP/101-")
+    assert "uac_not_an_employee_total 1.0" in figures
+    assert line["because"] in page
 
 
 async def test_starting_over_leaves_no_ghosts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

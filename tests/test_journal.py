@@ -25,6 +25,13 @@ def test_line(kind: str, at: float, events: tuple[Event, ...]) -> None:
     assert read_line(line) == heard
 
 
+@given(st.sampled_from(["connected", "received", "lost"]), TIMES, st.lists(EVENTS, max_size=3).map(tuple))
+def test_line_of_an_old_server(kind: str, at: float, events: tuple[Event, ...]) -> None:
+    """The banner of a server that speaks AMI 1.x goes with each line."""
+    heard = Heard(kind, at, events, banner="Asterisk Call Manager/1.3")  # type: ignore[arg-type]
+    assert read_line(write_line(heard)) == heard
+
+
 @given(TIMES, TEXT, TEXT, TEXT, TEXT)
 def test_line_of_an_order(at: float, channel_id: str, employee: str, number: str, channel: str) -> None:
     """What we ordered is not among the events, and is written down as well."""
@@ -36,6 +43,8 @@ def test_line_of_an_order(at: float, channel_id: str, employee: str, number: str
     "line",
     [
         '["ordered",1.0,[]]',
+        '["lost",1.0,[],7]',
+        '["lost",1.0,[],"",""]',
         '["ordered",1.0,["x"]]',
         "",
         "x",

@@ -8,11 +8,13 @@ import pytest
 
 from tests.calls.crm_office import Office, account
 from tests.calls.panel import Panel
+from tests.calls.scenes import event as ami_event
 from tests.calls.simulator import Asterisk, Line
 from tests.calls.streams import recorded
 from uac_trio.ami.message import Event, Response
 from uac_trio.calls import TrackerRules
 from uac_trio.calls.fact import CallBegan, CallEnded, Fact, RecordingKnown
+from uac_trio.journal import Heard
 from uac_trio.pipeline import Pipeline
 from uac_trio.vtiger.account import Flavour
 from uac_trio.vtiger.request import CallbackRequest, Step
@@ -276,6 +278,21 @@ def test_who_rings_again_after_a_restart_takes_part_anew() -> None:
     assert [status for status, *_ in office.rows().values()] == ["completed"]
     assert not office.crm.stuck()
     assert sum(request.step is Step.DIAL_BEGIN for request in office.sent) == 2
+
+
+def test_half_a_call_of_an_old_server_is_not_taken_up() -> None:
+    """A journal of AMI 1.x that begins in mid-call: what names channels of which it has no beginning is passed over."""
+    bridge = ami_event(
+        "Bridge", Bridgestate="Link", Channel1="SIP/trunk-00000001", Channel2="SIP/101-00000002", Uniqueid1="17.1",
+        Uniqueid2="17.2", CallerID1="+79161234567", CallerID2="101",
+    )  # fmt: skip
+    heard = Heard("received", 20.0, (bridge,), banner="Asterisk Call Manager/1.3")
+    made = pipeline()
+    assert made.restore("main", [], [[heard]])
+    assert made.known_calls("main") == set()
+    made.connected("main", 21.0, "Asterisk Call Manager/1.3")
+    made.received("main", [bridge], 40.0)
+    assert made.known_calls("main") != set()
 
 
 @pytest.mark.parametrize("flavour", list(Flavour))

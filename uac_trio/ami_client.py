@@ -78,8 +78,9 @@ _SNAPSHOT = ("CoreShowChannel", "CoreShowChannelsComplete")
 class SessionListener(Protocol):
     """Called by the reader between two reads: it must not block. ``at`` is seconds since 1970."""
 
-    def connected(self, pbx: str, at: float) -> None:
-        """Logged in. What is said from now on follows; a snapshot of the channels has been asked for."""
+    def connected(self, pbx: str, banner: str, at: float) -> None:
+        """Logged in to the server that sent ``banner`` first. What it sends from now on follows; a snapshot of the
+        channels has been asked for."""
         ...
 
     def received(self, pbx: str, messages: Sequence[Message], at: float) -> None:
@@ -177,6 +178,8 @@ class AMIStatus:
     state: str = "not started"
     """connecting, logging in, connected, waiting (to try again)"""
     connected_since: float | None = None
+    banner: str = ""
+    """The server's first line, of the last login."""
     last_message_at: float | None = None
     last_error: str = ""
     sessions: int = 0
@@ -479,10 +482,11 @@ class AMIClient:
         session.ready = True
         self.status.state = "connected"
         self.status.connected_since = at
+        self.status.banner = session.connection.banner
         self.status.sessions += 1
         self.status.last_error = ""
         self._log.info("ami.connected", host=self.server.host, port=self.server.port, banner=session.connection.banner)
-        self.listener.connected(self.server.name, at)
+        self.listener.connected(self.server.name, session.connection.banner, at)
 
     async def _write(self, session: _Session) -> None:
         async for order in session.receive_orders:

@@ -28,6 +28,9 @@ class Heard:
     events: tuple[Event, ...] = ()
     order: ClickOrder | None = None
     """Of "ordered" alone."""
+    banner: str = ""
+    """The server's first line, where its AMI is another than that of today's Asterisk: what is read depends on it, and
+    of a journal the beginning may have been pruned."""
 
 
 def received(messages: Iterable[Message], at: float) -> Heard | None:
@@ -41,15 +44,20 @@ def write_line(heard: Heard) -> str:
     about: object = [event.headers for event in heard.events]
     if heard.order is not None:
         about = attrs.astuple(heard.order)
-    return json.dumps([heard.kind, heard.at, about], separators=(",", ":"))
+    line = [heard.kind, heard.at, about]
+    return json.dumps([*line, heard.banner] if heard.banner else line, separators=(",", ":"))
 
 
 def read_line(line: str) -> Heard:
     """The reverse of ``write_line``. Raises ValueError for anything else."""
-    match json.loads(line):
+    entry, banner = json.loads(line), ""
+    if isinstance(entry, list) and len(entry) == 4 and isinstance(entry[3], str):
+        banner = entry.pop()
+    match entry:
         case ["connected" | "received" | "lost" as kind, float(at), [*events]]:
-            return Heard(kind, at, tuple(Event(tuple((name, value) for name, value in headers)) for headers in events))
+            told = tuple(Event(tuple((name, value) for name, value in headers)) for headers in events)
+            return Heard(kind, at, told, banner=banner)
         case ["ordered", float(at), [str(channel_id), str(employee), str(number), str(channel)]]:
-            return Heard("ordered", at, order=ClickOrder(channel_id, employee, number, channel))
+            return Heard("ordered", at, order=ClickOrder(channel_id, employee, number, channel), banner=banner)
         case _:
             raise ValueError(f"no line of a journal: {line[:60]}")

@@ -5,6 +5,7 @@ The daemon and ``replay`` both run this, so they cannot differ. Several PBXes go
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
@@ -24,9 +25,11 @@ MAX_SKEW = 5.0
 """Seconds the PBX's clock may seem to differ from what we think of it before we think again: under load an event is
 that late at most."""
 
-
 LATEST = 4e9
 """A Timestamp beyond the year 2096 is none."""
+
+_NAMES_CHANNEL = re.compile(r"(?!.*bridge).*uniqueid[12]?", re.IGNORECASE)
+"""Headers with the Uniqueid of a channel: ``Uniqueid``, ``DestUniqueid``; in AMI 1.x ``UniqueID`` and ``Uniqueid1``."""
 
 
 def _ignore(_: Fact, __: Sequence[CallbackRequest]) -> None:
@@ -65,20 +68,19 @@ class Pipeline:
     """Is shown every fact with the requests that follow from it: for logs, timelines, metrics."""
     _exchanges: dict[str, _Exchange] = attrs.field(factory=dict, init=False)
     _elders: list[_Elder] = attrs.field(factory=list, init=False)
+    _closed: set[tuple[str, str, str]] = attrs.field(factory=set, init=False)
+    """Call id, extension and occurrence of what an earlier run left open and no snapshot showed."""
     _translator: Translator = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._translator = Translator(self.account, self.link, self.rules.is_extension)
 
-    def connected(self, pbx: str, at: float) -> list[CallbackRequest]:
-        """Logged in. The snapshot that is asked for arrives through ``received`` like everything."""
+    def connected(self, pbx: str, at: float, banner: str = "") -> list[CallbackRequest]:
+        """Logged in. ``banner``: the server's first line, which shows what AMI it speaks; "" = as before. The snapshot
+        that is asked for arrives through ``received`` like everything."""
         exchange = self._exchange(pbx)
-        exchange.tracker.connected(max(at + exchange.ahead, exchange.last_at))
-        return self._of_elders(pbx, lambda elder: elder.connected(pbx, at))
-
-    def greeted(self, pbx: str, banner: str) -> None:
-        """What the PBX greeted us with: ``Asterisk Call Manager/1.3``."""
-        self._exchange(pbx).tracker.greeted(banner)
+        exchange.tracker.connected(max(at + exchange.ahead, exchange.last_at), banner)
+        return self._of_elders(pbx, lambda elder: elder.connected(pbx, at, banner))
 
     def received(self, pbx: str, messages: Sequence[Message], at: float) -> list[CallbackRequest]:
         """What the PBX said, in the order of the wire."""
@@ -245,6 +247,8 @@ class Pipeline:
         self._translator.forget(f"{pbx}-")
 
     def _hear_again(self, pbx: str, heard: Heard, known: set[str]) -> None:
+        if heard.banner:
+            self._exchange(pbx).tracker.greeted(heard.banner)
         match heard.kind:
             case "connected":
                 self.connected(pbx, heard.at)
@@ -298,15 +302,20 @@ class Pipeline:
         requests: list[CallbackRequest] = []
         for who, begun in exchange.left_open.items():
             if who not in taking_part and who not in going_on:
+                self._closed.add((*who, occurrence_of(begun.request)))
                 requests += self._translator.close(begun.request, begun.answered_at, at)
         exchange.left_open = {who: exchange.left_open[who] for who in going_on}
         return requests
+
+    def _is_closed(self, fact: Fact) -> bool:
+        """Its row was closed after a restart: a later merge of calls must not open it again."""
+        return isinstance(fact, OfParticipation) and (fact.call_id, fact.extension, fact.occurrence) in self._closed
 
     def _translate(self, facts: Iterable[Fact]) -> list[CallbackRequest]:
         requests: list[CallbackRequest] = []
         owned = self._owned_by_elders
         for fact in facts:
-            if fact.call_id in owned:
+            if fact.call_id in owned or self._is_closed(fact):
                 continue
             is_internal = isinstance(fact, OfParticipation) and fact.direction is Direction.INTERNAL
             is_told = not (is_internal and self.rules.internal == "ignore")
@@ -343,7 +352,7 @@ def _is_of_known(event: Event, known: set[str]) -> bool:
     ):
         known.add(uniqueid)
         return True
-    named = [value for name, value in event.headers if name.endswith("Uniqueid") and "Bridge" not in name]
+    named = [value for name, value in event.headers if _NAMES_CHANNEL.fullmatch(name)]
     return all(value in known for value in named if value)
 
 

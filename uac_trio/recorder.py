@@ -87,7 +87,7 @@ def _path_of(out: Path, server: AMIServer, servers: Sequence[AMIServer]) -> Path
 class _Nobody:
     """The wire itself is recorded; what it means is for nobody."""
 
-    def connected(self, pbx: str, at: float) -> None:
+    def connected(self, pbx: str, banner: str, at: float) -> None:
         pass
 
     def received(self, pbx: str, messages: Sequence[Message], at: float) -> None:

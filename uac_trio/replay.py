@@ -78,16 +78,13 @@ def replay(transcripts: Sequence[Transcript], rules: TrackerRules, account: Vtig
                 at = max(at, transcript.at(chunk))  # at its end the connection was lost
             if chunk.direction != "recv":
                 continue
-            if not connected:
-                connected = True
-                take(pipeline.connected(PBX, at))
             take(pipeline.tick(at))
             parser.receive_data(chunk.data)
             try:
                 messages = list(_messages(parser))
-                for message in messages:
-                    if isinstance(message, Banner):
-                        pipeline.greeted(PBX, message.text)
+                if messages and not connected:
+                    connected = True
+                    take(pipeline.connected(PBX, at, _banner(messages)))
                 take(pipeline.received(PBX, [each for each in messages if not isinstance(each, Banner)], at))
             except RemoteProtocolError as error:
                 result.problems.append(f"{transcript.name}: {error}; the rest of this file is not read")
@@ -102,6 +99,11 @@ def replay(transcripts: Sequence[Transcript], rules: TrackerRules, account: Vtig
         take(pipeline.tick(at))
     take(pipeline.finish(at))
     return result
+
+
+def _banner(messages: Sequence[Message | Banner]) -> str:
+    """The server's first line; "" where the recording begins later."""
+    return next((message.text for message in messages if isinstance(message, Banner)), "")
 
 
 def _messages(parser: MessageParser) -> Iterator[Message | Banner]:

@@ -35,7 +35,7 @@ async def agents_two_customers(stage: Stage) -> list[Truth]:
     await stage.over(dina)
     return [
         inbound("completed", "4956660485", number, queue="485", rang=["2005"], answered_by="2005", ring=0, talk=2.5,
-                on_the_line=["2005"], parts={"2005": "completed"})
+                untimed=["2005"], parts={"2005": "completed"})
         for number in (CLIENT, SECOND)
     ]  # fmt: skip
 
@@ -51,7 +51,7 @@ async def agents_log_off_with_a_customer(stage: Stage) -> list[Truth]:
     call.bye()
     await stage.over(call)
     return [
-        queued("completed", "485", rang=["2005"], answered_by="2005", ring=0, talk=2.5, on_the_line=["2005"],
+        queued("completed", "485", rang=["2005"], answered_by="2005", ring=0, talk=2.5, untimed=["2005"],
                parts={"2005": "completed"})
     ]  # fmt: skip
 
@@ -69,6 +69,6 @@ async def agents_acknowledge(stage: Stage) -> list[Truth]:
     vera.bye()
     await stage.over(vera)
     return [
-        queued("completed", "486", rang=["2003"], answered_by="2003", talk=2, on_the_line=["2003"],
+        queued("completed", "486", rang=["2003"], answered_by="2003", talk=2, untimed=["2003"],
                parts={"2003": "completed"})
     ]  # fmt: skip

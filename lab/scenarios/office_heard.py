@@ -37,9 +37,10 @@ async def heard_queue_delay_customer_leaves(stage: Stage) -> list[Truth]:
     """Queue 481: Dina picks up after 1 s; the customer hangs up 1.5 s later, while she waits."""
     stage.plan("2005", answer_after=1)
     call = stage.customer_calls("4956660481", CLIENT)
-    await stage.taken("2005")
+    dina = await stage.taken("2005")
     await trio.sleep(1.5)
     call.bye()
+    await stage.over(dina)  # Asterisk notices when it is done with her
     return [
         queued("cancelled", "481", rang=["2005", "2003"], ring=1, parts={"2005": "cancelled", "2003": "cancelled"},
                note="both phones fell silent when Dina picked up")
@@ -87,9 +88,10 @@ async def heard_queue_announce_customer_leaves(stage: Stage) -> list[Truth]:
     """Queue 482: Dina picks up after 1 s; the customer hangs up while she hears the announcement."""
     stage.plan("2005", answer_after=1)
     call = stage.customer_calls("4956660482", CLIENT)
-    await stage.taken("2005")
+    dina = await stage.taken("2005")
     await trio.sleep(1)
     call.bye()
+    await stage.over(dina)  # Asterisk notices when it is done with her
     return [queued("cancelled", "482", rang=["2005", "2003"], ring=1, parts={"2005": "cancelled", "2003": "cancelled"})]
 
 
@@ -149,10 +151,10 @@ async def heard_confirm_customer_leaves(stage: Stage) -> list[Truth]:
     """Group 681: Grisha picks up after 1 s; the customer hangs up before he presses anything."""
     stage.plan("desk-grisha", answer_after=1)
     call = stage.customer_calls("4956660681", CLIENT)
-    await stage.taken("desk-grisha")
+    grisha = await stage.taken("desk-grisha")
     await trio.sleep(1.5)
     call.cancel()
-    await stage.over(call)
+    await stage.over(call, grisha)  # he is asked for his key for another 3 s
     return [inbound("cancelled", "4956660681", CLIENT, rang=["2004"], ring=1, parts={"2004": "cancelled"})]
 
 
@@ -240,9 +242,10 @@ async def heard_followme_customer_leaves(stage: Stage) -> list[Truth]:
     """Group 682: Grisha picks up after 1 s; the customer hangs up before he presses anything."""
     stage.plan("desk-grisha", answer_after=1)
     call = stage.customer_calls("4956660682", CLIENT)
-    await stage.taken("desk-grisha")
+    grisha = await stage.taken("desk-grisha")
     await trio.sleep(1.5)
     call.bye()
+    await stage.over(grisha)
     return [inbound("cancelled", "4956660682", CLIENT, rang=["2004"], ring=1, parts={"2004": "cancelled"})]
 
 
@@ -265,10 +268,10 @@ async def heard_announced_customer_leaves(stage: Stage) -> list[Truth]:
     """Group 685: Grisha picks up after 1 s; the customer hangs up while he hears the announcement."""
     stage.plan("desk-grisha", answer_after=1)
     call = stage.customer_calls("4956660685", CLIENT)
-    await stage.taken("desk-grisha")
+    grisha = await stage.taken("desk-grisha")
     await trio.sleep(1)
     call.cancel()
-    await stage.over(call)
+    await stage.over(call, grisha)
     return [inbound("cancelled", "4956660685", CLIENT, rang=["2004"], ring=1, parts={"2004": "cancelled"})]
 
 

@@ -36,6 +36,7 @@ from uac_trio.calls.channel_events import (
     QueueJoined,
     QueueLeft,
     RecordingStarted,
+    ServerLacks,
     Unparked,
     VoicemailStarted,
 )
@@ -150,10 +151,11 @@ def translated(*texts: str, adapter: Ami1Adapter | None = None) -> list[ChannelE
 
 
 def follows(*texts: str, adapter: Ami1Adapter | None = None) -> list[str]:
-    """In words, what follows from the last text, after the others."""
+    """In words, what follows for channels from the last text, after the others."""
     adapter = adapter or Ami1Adapter(TrackerRules())
     translated(*texts[:-1], adapter=adapter)
-    return [words(event) for event in translated(texts[-1], adapter=adapter)]
+    found = translated(texts[-1], adapter=adapter)
+    return [words(event) for event in found if not isinstance(event, ServerLacks)]
 
 
 def words(event: ChannelEvent) -> str:
@@ -343,6 +345,7 @@ def test_of_several_the_end_of_the_dial_shows_no_cause_of_one() -> None:
     before = [A_CALL, RINGS_ANNA, RINGS_BORIS, hangup(ANNA, "1.2", 34), hangup(BORIS, "1.3", 17)]
 
     assert follows(*before, dialled(TRUNK, "1.1", "CONGESTION"))[0] == f"dialled {TRUNK} > {BORIS} BUSY"
+    assert follows(A_CALL, RINGS_ANNA, RINGS_BORIS, hangup(ANNA, "1.2"), hangup(BORIS, "1.3", 17)) == []
     assert follows(*before[:-1], hangup(BORIS, "1.3", 16), dialled(TRUNK, "1.1", "BUSY")) == [
         f"dialled {TRUNK} > {BORIS} NOANSWER",
         f"hung up {BORIS} 16",
@@ -463,6 +466,17 @@ def test_a_local_channels_inside_ends_after_it(is_inner_first: bool) -> None:
     ]
 
 
+def test_what_is_dialled_inside_an_answered_local_channel_ends_by_itself() -> None:
+    """The dialplan answered before it dialled, and the caller gives up now."""
+    answered = state(f"{PAIR};1", "1.5", 6) + link(TRUNK, "1.1", f"{PAIR};1", "1.5")
+    before = [NEWER, A_CALL, local(PAIR, "1.5", "1.6"), OUTSIDE, answered, INSIDE, hangup(ANNA, "1.7")]
+
+    assert follows(*before, dialled(f"{PAIR};2", "1.6", "CANCEL")) == [
+        f"dialled {PAIR};2 > {ANNA} CANCEL",
+        f"hung up {ANNA} 16",
+    ]
+
+
 def test_a_local_channel_of_which_one_half_is_known() -> None:
     """The Newchannel of the half that is dialled was lost."""
     half = made(f"{PAIR};2", "1.6", half="2")
@@ -573,9 +587,25 @@ def test_an_originate_that_fails_at_once_shows_by_its_response() -> None:
     ]
 
 
-def test_an_originate_through_a_local_channel_that_rings_nothing() -> None:
+def test_an_originate_that_fails_while_its_channel_is_there() -> None:
+    asked_for = RESPONSE | {"Channel": "Local/101@from-queue/n"}
+    failure = ami("OriginateResponse", Response="Failure", Reason="0", Uniqueid="<null>", **asked_for)
+
+    assert follows(local(PAIR, "1.5", "1.6"), INSIDE, failure) == [
+        f"created {PAIR};1",
+        f"created {PAIR};2",
+        f"dial - > {PAIR};1",
+        f"created {ANNA}",
+        f"dial {PAIR};2 > {ANNA} 101",
+        "originated 1.5 Local/101@from-queue/n 84951234567 False 0",
+    ]
+
+
+@pytest.mark.parametrize("is_two_first", [True, False])
+def test_an_originate_through_a_local_channel_that_rings_nothing(is_two_first: bool) -> None:
     """The phone is not registered."""
-    gone = hangup(f"{PAIR};2", "1.6", 20) + hangup(f"{PAIR};1", "1.5", 20)
+    halves = [hangup(f"{PAIR};2", "1.6", 20), hangup(f"{PAIR};1", "1.5", 20)]
+    gone = "".join(halves if is_two_first else reversed(halves))
     asked_for = RESPONSE | {"Channel": "Local/101@from-queue/n"}
     failure = ami("OriginateResponse", Response="Failure", Reason="0", Uniqueid="<null>", **asked_for)
 
@@ -691,6 +721,23 @@ def test_members_that_lose_were_given_up() -> None:
     assert found == [f"dialled {TRUNK} > {ANNA} CANCEL", f"hung up {ANNA} 0"]
 
 
+def test_what_is_dialled_behind_a_queue_is_a_dials() -> None:
+    """office_queue_then_ringgroup."""
+    behind = [IN_QUEUE, CALLS_ANNA, RINGS_OUT, hangup(ANNA, "1.2"), leaves(TRUNK, "1.1"), RINGS_BORIS]
+
+    assert follows(*behind, hangup(BORIS, "1.3")) == []
+    assert follows(*behind, hangup(BORIS, "1.3"), dialled(TRUNK, "1.1", "NOANSWER"))[0] == (
+        f"dialled {TRUNK} > {BORIS} NOANSWER"
+    )
+
+
+def test_a_queue_behind_a_dial_is_a_queues() -> None:
+    """The end of the Dial() was lost."""
+    behind = [A_CALL, RINGS_BORIS, joins(TRUNK, "1.1"), CALLS_ANNA, RINGS_OUT]
+
+    assert follows(*behind, hangup(ANNA, "1.2")) == [f"dialled {TRUNK} > {ANNA} NOANSWER", f"hung up {ANNA} 16"]
+
+
 def test_after_an_answer_a_queue_starts_anew() -> None:
     """The customer was sent on to the queue again: whoever answered before answered then."""
     again = made(BORIS, "1.3", "102") + agent(TRUNK, "1.1", BORIS, "SIP/102") + state(BORIS, "1.3", 5)
@@ -718,6 +765,7 @@ def test_of_two_who_wait_the_one_whose_number_it_is() -> None:
     assert f"dial SIP/trunk-09 > {ANNA} SIP/101" in follows(IN_QUEUE, second, *rings("+79990001122"))
     assert f"dial {TRUNK} > {ANNA} SIP/101" in follows(IN_QUEUE, second, *rings("+79161234567"))
     assert f"dial - > {ANNA}" in follows(IN_QUEUE, second, *rings("84950000000"))
+    assert f"dial - > {ANNA}" in follows(IN_QUEUE, *rings("84950000000")), "nor of one"
 
 
 def test_of_two_who_wait_without_a_number_the_first() -> None:
@@ -771,6 +819,8 @@ def test_follow_me_calls_for_who_waits() -> None:
         pytest.param([A_CALL, RINGS_BORIS, state(BORIS, "1.3", 6), link(TRUNK, "1.1", BORIS, "1.3")], "+79161234567",
                      id="a customer's, who talks"),
         pytest.param([A_CALL, hangup(TRUNK, "1.1")], "+79161234567", id="a customer's, who is gone"),
+        pytest.param([A_CALL, made(VERA, "1.4", "+79990001122") + dial(TRUNK, "1.1", VERA, "1.4", "8999")
+                      + state(VERA, "1.4", 5, "+79990001122")], "+79990001122", id="a mobile's, which rings"),
     ],
 )  # fmt: skip
 def test_whose_number_it_is_does_not_wait(before: list[str], connected: str) -> None:
@@ -1076,6 +1126,16 @@ def test_a_consultation_with_an_outside_number() -> None:
     assert f"dial - > {XFER};1" in follows(*STARS, variable(TRUNK, "1.1", "X", "y"), *shown), "VarSet would show it"
     named = variable(f"{XFER};1", "1.5", "TRANSFERERNAME", ANNA)
     assert f"in 1.2+1.5 basic {ANNA}" in follows(*STARS, shown[0], named, *shown[1:]), "VarSet shows it"
+    in_vain = [STARS[0], STARS[1], local(XFER, "1.5", "1.6"), named, shown[1]]
+    assert f"dial - > {XFER};1" in follows(*in_vain, shown[2]), "whom it is for is not known"
+    phone = [made(BORIS, "1.7"), state(BORIS, "1.7", 5)]
+    assert f"dial - > {BORIS}" in follows(*STARS, *phone), "features.c dials Local channels"
+    third = called("SIP/trunk-09", "1.9", "+79990001122") + made(VERA, "1.4", "103")
+    third += dial("SIP/trunk-09", "1.9", VERA, "1.4", "103") + link("SIP/trunk-09", "1.9", VERA, "1.4")
+    both = [*STARS, third, unlink("SIP/trunk-09", "1.9", VERA, "1.4")]
+    assert f"dial - > {XFER};1" in follows(*both, *shown), "two may be asking"
+    colleagues = [stage.replace("+79161234567", "109") for stage in STARS]
+    assert f"dial - > {XFER};1" in follows(*colleagues, *shown), "both may be asking"
     two_customers = [A_CALL, TALKS_ANNA, called("SIP/trunk-09", "1.9", "+79990001122") + RINGS_BORIS]
     assert f"dial - > {XFER};1" in follows(*two_customers, *shown), "nobody left a conversation"
 

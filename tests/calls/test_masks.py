@@ -13,6 +13,8 @@ EVERYDAY = ("inbound_", "outbound_", "internal_", "click2call_")
 
 WITH_HANDOVERS = (*EVERYDAY, "queue_", "blind_", "attended_", "pickup_", "park_", "redirect_")
 
+BRIDGES = ("BridgeEnter", "BridgeLeave", "BridgeCreate", "BridgeDestroy", "BridgeMerge")
+
 MASKS: dict[str, tuple[tuple[str, ...], dict[str, tuple[str, ...]]]] = {
     # No class dialplan: only voicemail and an early recording path would be lost, and the Cdr has both.
     "no-dialplan": (("Newexten", "VarSet"), {}),
@@ -31,10 +33,11 @@ MASKS: dict[str, tuple[tuple[str, ...], dict[str, tuple[str, ...]]]] = {
     "no-cdr": (
         ("Cdr",), {"inbound_hangup_extension": ("recording",), "inbound_ringgroup_local": ("recording",)}
     ),
-    # Who hears whom is taken from who answered whom; that a Local channel between them goes away does not show.
+    # Who hears whom is taken from who answered whom, once a bridge did not follow an answer. Then a Local channel that
+    # goes away at once has been there too short.
     "no-bridges": (
-        ("BridgeEnter", "BridgeLeave", "BridgeCreate", "BridgeDestroy", "BridgeMerge"),
-        {"inbound_ringgroup_local_optimized": ("talk_secs",)},
+        BRIDGES,
+        {"inbound_ringgroup_local_optimized": ("talk_secs", "status", "answered_by", "final_agent", "recording")},
     ),
     # Only Hangup and its cause remain: that Dial gave up looks like a caller who did.
     "no-dial-end": (
@@ -60,6 +63,16 @@ def test_masked_events_cost_no_more_than_they_must(mask: str, version: str) -> N
         events = [timed for timed in recorded(name) if timed[1].name not in dropped]
         wrong[name] = disagreements(truth_of(name), run(events), unknowable.get(name.partition("/")[2], ()))
     assert {name: words for name, words in wrong.items() if words} == {}
+
+
+@pytest.mark.parametrize("version", ["asterisk16", "asterisk22"])
+def test_once_it_is_known_that_bridges_are_filtered_away(version: str) -> None:
+    """After the first answer, a Local channel that is optimised away costs talk time alone."""
+    scenarios = [f"{version}/inbound_answered", f"{version}/inbound_ringgroup_local_optimized"]
+    events = [timed for name in scenarios for timed in recorded(name) if timed[1].name not in BRIDGES]
+    assert events == sorted(events, key=lambda timed: timed[0])
+    truth = [call for name in scenarios for call in truth_of(name)]
+    assert disagreements(truth, run(events), ("talk_secs",)) == []
 
 
 def without_linkedid(events: tuple[Timed, ...]) -> list[Timed]:

@@ -105,15 +105,15 @@ def test_unknown_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("dial_string", "is_queue"),
+    ("dial_string", "technology", "is_queue"),
     [
-        ("PJSIP/101", True),
-        ("Local/101@from-queue/n", True),
-        ("101", False),
-        ("trunk/+79161234567", True),
-        ("101@x/n", False),
+        ("PJSIP/101", "PJSIP", True),
+        ("Local/101@from-queue/n", "Local", True),
+        ("101", "PJSIP", False),
+        ("trunk/+79161234567", "SIP", False),
+        ("101@x/n", "Local", False),
     ],
 )
-def test_dial_strings_of_queues(dial_string: str, is_queue: bool) -> None:
+def test_dial_strings_of_queues(dial_string: str, technology: str, is_queue: bool) -> None:
     """Queue() names the technology of its member; Dial() names what stood behind it."""
-    assert is_queue_dial(dial_string) is is_queue
+    assert is_queue_dial(dial_string, technology) is is_queue

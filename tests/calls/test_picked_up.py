@@ -6,6 +6,7 @@ import pytest
 
 from tests.calls.scenes import feed, ringing
 from tests.calls.simulator import Asterisk, Line
+from tests.calls.streams import run, told
 from uac_trio.calls import CallTracker, Outcome
 from uac_trio.calls.fact import Fact, OfParticipation, ParticipationEnded
 
@@ -19,7 +20,7 @@ def parts(facts: list[Fact]) -> dict[str, tuple[Outcome, float]]:
     return {fact.extension: (fact.outcome, fact.ended_at) for fact in facts if isinstance(fact, ParticipationEnded)}
 
 
-@pytest.mark.parametrize("status", ["", "BUSY", "CONGESTION", "NOANSWER", "CONTINUE"])
+@pytest.mark.parametrize("status", ["BUSY", "CONGESTION", "NOANSWER", "CONTINUE"])
 @pytest.mark.parametrize(
     ("customer_leaves", "outcome"), [(False, Outcome.NO_ANSWER), (True, Outcome.CANCELLED)], ids=["waits", "leaves"]
 )
@@ -30,12 +31,14 @@ def test_what_a_confirmation_returns_is_no_outcome(status: str, customer_leaves:
     pbx.now += 2.0
     if customer_leaves:
         pbx.asks_to_hang_up(customer)
-    if status:
-        dial_end(pbx, customer, leg, status)
+    dial_end(pbx, customer, leg, status)
     pbx.hang_up(leg)
     pbx.hang_up(customer)
 
-    assert parts(feed(CallTracker("main"), pbx)) == {"101": (outcome, pbx.now)}
+    facts = run(pbx.events)
+
+    assert parts(facts) == {"101": (outcome, pbx.now)}
+    assert told(facts)[customer.linkedid]["status"] == outcome.value
 
 
 def test_a_phone_that_fell_silent_has_its_own_end() -> None:
@@ -108,21 +111,82 @@ def test_picked_up_while_another_took_the_call() -> None:
     assert parts(facts) == {"101": (Outcome.ANSWERED_ELSEWHERE, pbx.now)}
 
 
-def test_a_colleague_of_the_follow_me_of_who_clicked() -> None:
-    """Their phone rings for the one who clicked: it is no call of a customer to them."""
+@pytest.mark.parametrize("is_busy", [False, True])
+def test_a_colleague_of_the_follow_me_of_who_clicked(is_busy: bool) -> None:
+    """Their phone is tried for the one who clicked: it is no call of a customer to them."""
     pbx = Asterisk(lambda _: 0)
     first, second = pbx.local_pair("101", Line("", "1.1", "1.1", "", 0, "", "", ""))
     first.number = "+79161234567"
     pbx.emit("DialBegin", pbx.channel(first, "Dest"), {"DialString": "101@from-queue"})
-    legs = pbx.dial(second, ["101", "102"]).legs
-    for leg in legs:
-        pbx.rings(leg)
+    own, colleague = pbx.dial(second, ["101", "102"]).legs
+    pbx.rings(own)
+    if is_busy:
+        pbx.asks_to_hang_up(colleague)
+        pbx.ends_dial(colleague, "BUSY", 17)
+    else:
+        pbx.rings(colleague)
     pbx.now += 5.0
-    for leg in list(legs):
-        pbx.ends_dial(leg, "NOANSWER", 0)
+    pbx.ends_dial(own, "NOANSWER", 0)
+    if not is_busy:
+        pbx.ends_dial(colleague, "NOANSWER", 0)
     for half in (first, second):
         pbx.hang_up(half)
 
     facts = feed(CallTracker("main"), pbx)
 
     assert {fact.extension for fact in facts if isinstance(fact, OfParticipation)} == {"101"}
+
+
+@pytest.mark.parametrize("is_first_bridge", [True, False], ids=["the first call seen", "a later call"])
+@pytest.mark.parametrize("bridge_first", [True, False])
+def test_an_answer_without_a_bridge_to_the_caller(is_first_bridge: bool, bridge_first: bool) -> None:
+    """FollowMe() reports ANSWER when the phone behind its Local channel is picked up. That one is put into a bridge in
+    the same moment, before or after; the caller is in none."""
+    pbx = Asterisk(lambda _: 0)
+    if not is_first_bridge:
+        pbx.enter(pbx.calls_in("+79160000000", "4951000101"), pbx.bridge())
+    customer = pbx.calls_in("+79161234567", "4951000101")
+    pbx.enter_state(customer, 6)
+    (leg,) = pbx.dial(customer, ["101"], through_local=True).legs
+    assert leg.dialled_by is not None
+    second = leg.dialled_by.caller
+    assert second is not None
+    first = second.half
+    assert first is not None
+    pbx.rings(leg)
+    pbx.now += 2.0
+    pbx.enter_state(leg, 6)
+    dial_end(pbx, second, leg, "ANSWER")
+    pbx.enter_state(first, 6)
+    if not bridge_first:
+        dial_end(pbx, customer, first, "ANSWER")
+    bridge = pbx.bridge()
+    pbx.enter(leg, bridge)
+    pbx.enter(second, bridge)
+    if bridge_first:
+        dial_end(pbx, customer, first, "ANSWER")
+    pbx.now += 3.0
+    for line in (first, second, leg, customer):
+        pbx.hang_up(line)
+
+    facts = run(pbx.events)
+
+    assert [fact.outcome for fact in facts if isinstance(fact, ParticipationEnded)] == [Outcome.NO_ANSWER]
+    assert told(facts)[customer.linkedid]["answered_by"] is None
+
+
+def test_forwarded_to_a_line_that_is_busy() -> None:
+    """A phone that sent the call on says nothing of how it ended."""
+    pbx = Asterisk(lambda _: 0)
+    customer = pbx.calls_in("+79161234567", "4951000101")
+    (desk,) = pbx.dial(customer, ["101"]).legs
+    pbx.emit(
+        "DialEnd", pbx.channel(customer), pbx.channel(desk, "Dest"), {"DialStatus": "CANCEL", "Forward": "9261112233"}
+    )
+    (line,) = pbx.dial(customer, ["+79261112233"]).legs
+    pbx.hang_up(desk)
+    pbx.asks_to_hang_up(line)
+    pbx.ends_dial(line, "BUSY", 17)
+    pbx.hang_up(customer)
+
+    assert told(run(pbx.events))[customer.linkedid]["status"] == "busy"

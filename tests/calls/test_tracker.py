@@ -7,11 +7,12 @@ import pytest
 from tests.calls.invariants import broken, left_over
 from tests.calls.scenes import ends, event, feed, ringing
 from tests.calls.simulator import Asterisk
-from tests.calls.streams import due, run, told
+from tests.calls.streams import due, recorded, run, told
 from uac_trio.ami.message import Event
 from uac_trio.calls import CallTracker, Outcome, TrackerRules
 from uac_trio.calls.fact import (
     CallMerged,
+    NotAnEmployee,
     ParticipationBegan,
     ParticipationEnded,
     RecordingKnown,
@@ -49,6 +50,35 @@ def test_a_call_that_no_phone_rang_for_has_an_owner(rules: TrackerRules, owner: 
     assert broken(facts) == []
     (record,) = told(facts).values()
     assert (record["status"], record["queue"], record["rang"]) == ("cancelled", "sales", [])
+
+
+NO_MATCH = "rang: no employee, since neither its CallerID nor its name matches [calls] extensions"
+OTHERS = "rang: no employee, since [calls] only_... leaves it to another company of this PBX"
+
+
+@pytest.mark.parametrize(
+    ("name", "rules", "reasons"),
+    [
+        ("inbound_answered", TrackerRules(extensions="^2..$"), [NO_MATCH]),
+        ("inbound_answered", TrackerRules(only_endpoints="^t1_"), [OTHERS]),
+        ("inbound_ringgroup_answered", TrackerRules(extensions=["102"]), [NO_MATCH] * 2),
+        ("inbound_ringgroup_answered", TrackerRules(), []),
+        ("outbound_answered", TrackerRules(), []),  # a line is no phone
+        ("inbound_forward_mobile", TrackerRules(), []),
+        ("click2call_local", TrackerRules(), []),
+    ],
+)
+def test_a_phone_that_is_no_employees(name: str, rules: TrackerRules, reasons: list[str]) -> None:
+    """The fact comes once for each phone that rings, with the evidence."""
+    facts = [fact for fact in run(recorded(f"asterisk22/{name}"), rules) if isinstance(fact, NotAnEmployee)]
+    assert [fact.because.partition(" ")[2] for fact in facts] == reasons
+    assert [fact.because.partition(" ")[0] for fact in facts] == [fact.channel for fact in facts]
+
+
+@pytest.mark.parametrize("name", ["asterisk13-iax2-h323/iax2_outbound_busy", "asterisk20-iax2/iax2_outbound_answered"])
+def test_a_line_that_rings_before_it_is_dialled_is_no_phone(name: str) -> None:
+    """chan_iax2 rings before DialBegin, which has the outside number."""
+    assert not [fact for fact in run(recorded(name)) if isinstance(fact, NotAnEmployee)]
 
 
 def test_a_call_that_rang_has_no_other_owner() -> None:

@@ -11,6 +11,7 @@ from tests.daemon.test_watching import DIAL, NOTHING_WAITS, NOW, Scene, ended
 from uac_trio.ami_client import AMIStatus
 from uac_trio.calls.click import ClickResult
 from uac_trio.calls.fact import Oddity
+from uac_trio.calls.rules import TrackerRules
 from uac_trio.daemon.figures import VERDICTS, Figures
 from uac_trio.daemon.standing import Standing
 from uac_trio.outbox import OutboxStatistics
@@ -147,6 +148,13 @@ async def test_clicks() -> None:
     assert found["uac_click2call_orders_total{outcome=refused}"] == 1
     assert found["uac_click2call_calls_total{outcome=customer-busy}"] == 2
     assert found["uac_calls_ended_total{direction=inbound}{status=no-answer}"] == 3
+
+
+def test_phones_of_no_employee() -> None:
+    """Each ring of such a phone counts, so that rules that match nobody can raise an alarm."""
+    scene = Scene()
+    scene.play("asterisk22/inbound_ringgroup_answered", rules=TrackerRules(extensions=["101"]))
+    assert read(scene.watching.figures)["uac_not_an_employee_total"] == 2
 
 
 def test_every_ruling_has_a_word() -> None:

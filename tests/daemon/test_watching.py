@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import attrs
@@ -13,7 +14,8 @@ from uac_trio.ami import Banner, Message, MessageParser
 from uac_trio.ami_client import AMIStatus
 from uac_trio.calls import Direction, Role
 from uac_trio.calls.click import ClickResult
-from uac_trio.calls.fact import CallBegan, CallEnded, CallMerged, Oddity, ParticipationBegan
+from uac_trio.calls.fact import CallBegan, CallEnded, CallMerged, NotAnEmployee, Oddity, ParticipationBegan
+from uac_trio.calls.rules import TrackerRules
 from uac_trio.daemon import watching as room
 from uac_trio.daemon.figures import Figures
 from uac_trio.daemon.live_page import Circumstances, live_state
@@ -52,9 +54,9 @@ class Scene:
     def __attrs_post_init__(self) -> None:
         self.watching = Watching(now=self.clock, figures=Figures())
 
-    def play(self, name: str, until: float = float("inf")) -> None:
+    def play(self, name: str, until: float = float("inf"), rules: TrackerRules | None = None) -> None:
         """Run a recorded scenario through the real pipeline, or its first ``until`` seconds."""
-        pipeline = Pipeline(rules_of(name), ACCOUNT, link, self.watching.observe)
+        pipeline = Pipeline(rules or rules_of(name), ACCOUNT, link, self.watching.observe)
         for path in transcripts_of(name):
             transcript = read_transcript(path.name, path.read_bytes())
             parser = MessageParser()
@@ -66,7 +68,10 @@ class Scene:
                 parser.receive_data(chunk.data)
                 messages: list[Message] = []
                 while (message := parser.next_message()) is not None:
-                    messages += [] if isinstance(message, Banner) else [message]
+                    if isinstance(message, Banner):
+                        pipeline.connected("main", self.clock.at, message.text)
+                    else:
+                        messages.append(message)
                 self.requests += pipeline.received("main", messages, self.clock.at)
             if until == float("inf"):
                 self.requests += pipeline.lost("main", self.clock.at)
@@ -225,6 +230,26 @@ def test_why_nothing_was_told(name: str, why: str) -> None:
     call = scene.state()["ended"][0]
     assert call["told"] == []
     assert call["untold"].startswith(why)
+
+
+def test_a_phone_that_is_no_employees() -> None:
+    """With rules that match no phone the page shows which one rang and why it is no employee's, from its first ring on;
+    the number in its name only in part."""
+    scene = Scene()
+    scene.play("asterisk22/inbound_answered", until=0.9, rules=TrackerRules(extensions="^2\\d\\d$"))
+    (call,) = scene.state()["calls"]
+    assert call["untold"].startswith("The phones that rang are no employee's, so no user has a popup; [calls]")
+    (because,) = call["not_employees"]
+    assert re.fullmatch(r"PJSIP/101-\w+ rang: no employee, since neither its CallerID nor its name matches .*", because)
+    scene = Scene()
+    scene.play("asterisk22/inbound_answered", rules=TrackerRules(extensions="^2\\d\\d$"))
+    (call,) = scene.state()["ended"]
+    assert (call["status"], call["not_employees"]) == ("completed", [because])
+    stranger = NotAnEmployee(
+        call_id="main-1", at=NOW, because="SIP/79161234567-00000001 rang: no employee", channel="x"
+    )
+    scene.watching.observe(stranger, [])
+    assert scene.state()["calls"][0]["not_employees"] == ["SIP/7916***4567-00000001 rang: no employee"]
 
 
 def call_began(number: int) -> CallBegan:

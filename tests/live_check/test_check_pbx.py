@@ -153,7 +153,10 @@ FAULTS: dict[str, tuple[dict[str, Any], Level, str]] = {
     "no AMI": ({"banner": b"SSH-2.0-OpenSSH_9.2\r\n"}, Level.WARNING, "it greets with 'SSH-2.0-OpenSSH_9.2'"),
     "says nothing": ({"banner": b""}, Level.PROBLEM, "it says nothing: is this the manager's port"),
     "broken AMI": ({"banner": b"\0" * 5000}, Level.PROBLEM, "does not speak AMI"),
-    "too old": ({"more": {"CoreSettings": settings("1.8.32.3")}}, Level.PROBLEM, "Asterisk 1.8.32.3 is too old"),
+    "too old": ({"more": {"CoreSettings": settings("1.6.2.24")}}, Level.PROBLEM, "Asterisk 1.6.2.24 is too old"),
+    "AMI 1.1": ({"more": {"CoreSettings": settings("1.8.32.3")}}, Level.WARNING, "eventwhencalled = yes in queues"),
+    "AMI 1.3": ({"more": {"CoreSettings": settings("11.25.3")}}, Level.WARNING, "Asterisk 11.25.3 speaks AMI 1.x"),
+    "AMI 2": ({"more": {"CoreSettings": settings("13.1.0")}}, Level.OK, "Asterisk 13.1.0"),
     "certified": ({"more": {"CoreSettings": settings("certified/18.9-cert4")}}, Level.OK, "Asterisk certified/18.9"),
     "no version": (
         {"more": {"CoreSettings": lambda _, action: error(action, "Permission denied")}},

@@ -49,6 +49,7 @@ from uac_trio.calls.channel_events import (
     QueueJoined,
     QueueLeft,
     RecordingStarted,
+    ServerLacks,
     Unparked,
     VoicemailStarted,
 )
@@ -63,6 +64,12 @@ _FEATURE = "transfer by feature code"
 
 _DIALLED_APPLICATIONS = ("AppDial", "AppQueue")
 """What a listed channel runs that another dialled (apps/app_dial.c, apps/app_queue.c)."""
+
+
+NO_AGENT_CALLS = (
+    "queues do not show which phone they ring for whom (no AgentCalled): set eventwhencalled = yes in queues.conf and "
+    "read = agent for our AMI user; until then that is concluded from numbers and times"
+)
 
 
 @attrs.define
@@ -108,6 +115,13 @@ class Ami1Adapter:
     def ordered(self, channel: str, channel_id: str) -> None:
         """We ask for ``channel`` (``SIP/101``) by an Originate; AMI 1.x knows no ChannelId, so it gets ours here."""
         self._ordered.setdefault(channel.removesuffix("/n"), []).append(channel_id)
+
+    def withdrawn(self, channel: str, channel_id: str) -> None:
+        """The order was refused, or nothing came of it: the next Originate for ``channel`` is another's."""
+        asked = channel.removesuffix("/n")
+        orders = [each for each in self._ordered.pop(asked, []) if each != channel_id]
+        if orders:
+            self._ordered[asked] = orders
 
     def disconnected(self) -> None:
         """The connection is gone. What was waited for is given out before the listing of the next."""
@@ -379,7 +393,7 @@ class Ami1Adapter:
             self._give_up(dialling.caller)
         caller = self._devices.within(dialling.caller)
         around = self._leg_around(caller) if caller is not None else None
-        is_inside = around is not None and around.is_unsettled and dial_status == "CANCEL"
+        is_inside = around is not None and not around.is_answered and dial_status == "CANCEL"
         out = around.after if around is not None and is_inside else self._out
         for leg in dialling.legs:
             if leg.hung_up is not None:
@@ -413,6 +427,8 @@ class Ami1Adapter:
             return
         root = self._callers.root_of(device)
         leg = self._dials.to(root.structure)
+        if root.is_ended:
+            return  # nothing ever happened to it
         if root.half == "2":  # the Newchannel of the other half was lost
             self._show(root)
             self._give_out_dials_of(root)
@@ -431,13 +447,18 @@ class Ami1Adapter:
         elif transfer is not None:
             self._call_back(root, transfer)
         elif queued := self._callers.who_queues(root):
-            self.lacks_agent_calls = True
+            self._miss_agent_calls()
             self._begin_by_queue(queued, root)
         elif waiting := self._callers.who_waits(root):
             self._begin(self._dials.queue_by(waiting), root, "")
         elif not is_over or self._runs_dialplan(root):
             self._recognise(root)
             self._begin(Dialling(""), root, "")
+
+    def _miss_agent_calls(self) -> None:
+        if not self.lacks_agent_calls:
+            self.lacks_agent_calls = True
+            self._out.append(ServerLacks(event="Join without AgentCalled", what=NO_AGENT_CALLS))
 
     def _recognise(self, root: Device) -> None:
         """No channel dials it: an Originate, of ours if we asked for it."""
@@ -694,8 +715,8 @@ class Ami1Adapter:
         device = self._devices.within(event.get("Uniqueid")) or self._originated(asked)
         if device is not None:
             device.has_response = True
-            if not device.is_shown and not is_success:
-                self._reveal_failed(device)
+            if not device.is_shown:
+                self._reveal(device)
         unmade = "" if device is not None else self._next_order(asked.removesuffix("/n"))
         self._out.append(
             OriginateEnded(
@@ -717,9 +738,12 @@ class Ami1Adapter:
                 return device
         return None
 
-    def _reveal_failed(self, device: Device) -> None:
-        """An Originate whose channel hung up before anything happened to it."""
+    def _reveal(self, device: Device) -> None:
+        """An Originate whose channel failed, or hung up, before anything happened to it."""
         self._recognise(device)
+        if not device.is_ended:
+            self._begin(Dialling(""), device, "")
+            return
         self._show(device)
         status = BY_CAUSE.get(device.cause, "NOANSWER")
         self._out.append(DialBegan(event="Originate", dialled=device.view))

@@ -76,12 +76,10 @@ class Callers:
         while device not in seen:
             seen.add(device)
             other = self.devices.other_half(device) if device.half == "2" else None
-            if other is not None and not other.is_ended:
-                device = other
+            device = other or device
             leg = self.dials.to(device.structure)
-            caller = self.devices.within(leg.dialling.caller) if leg is not None and not leg.is_given_out else None
-            if caller is not None and caller.half:
-                device = caller
+            caller = self.devices.within(leg.dialling.caller) if leg is not None else None
+            device = caller or device
         return device
 
     def who_transfers(self, root: Device) -> FeatureTransfer | None:
@@ -114,10 +112,10 @@ class Callers:
         """The structure of an outside caller who is connected to nobody and whose number the device shows: FollowMe()
         dials for them, or a queue whose Join was not seen."""
         shown = {number for number in self._numbers_shown(root) if not self.rules.is_extension(number)}
-        for device in self.devices.live() if shown else ():
+        for device in self.devices.live():
             structure = device.structure
             is_waiting = not device.is_dialled and structure not in self.devices.links and structure not in self._queued
-            if is_waiting and device.is_shown and device.view.number in shown:
+            if is_waiting and device.view.number in shown:
                 return device.structure
         return ""
 
@@ -135,4 +133,4 @@ class Callers:
         one to have left a conversation."""
         possible = self._transfers_possible() if root.half and not self.shows_variables else []
         employees = [transfer for transfer in possible if self.rules.is_extension(transfer.transferer.view.number)]
-        return employees[0] if len(possible) == 2 and len(employees) == 1 else None
+        return employees[0] if len(employees) == 1 else None

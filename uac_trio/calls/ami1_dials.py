@@ -78,16 +78,11 @@ class Leg:
         return not self.status and not self.is_answered and self.hung_up is None
 
     @property
-    def is_unsettled(self) -> bool:
-        """How it ended, or will, is not known."""
-        return not self.status and not self.is_answered
-
-    @property
     def can_be_refused(self) -> bool:
         """Its Hangup may need a status. An answer is final once there was a bridge; but Dial() may ask its U() or M()
         first, and end without one."""
         is_dial = bool(self.dialling.caller) and not self.dialling.is_queue
-        return not self.status and not self.is_linked and (is_dial or not self.is_answered)
+        return not self.is_linked and (is_dial or not self.is_answered)
 
     @property
     def cause(self) -> int:
@@ -138,8 +133,7 @@ class Dials:
 
     def forget(self, leg: Leg) -> None:
         """Its Hangup was given out."""
-        if self._by_destination.get(leg.structure) is leg:
-            del self._by_destination[leg.structure]
+        self._by_destination.pop(leg.structure, None)
 
     def waiting(self) -> list[tuple[Leg, ChannelHungUp]]:
         """Legs that hung up and wait for their status."""
@@ -161,13 +155,13 @@ def status_at_hangup(leg: Leg, has_caller_left: bool) -> str:
         return status_at_end(leg, dialling.end)
     if dialling.caller and not dialling.is_queue:
         is_last = not any(other is not leg for other in dialling.open_legs)
-        is_open = leg.is_answered or is_last or has_caller_left  # the cause may be another leg's, copied
+        is_open = is_last or has_caller_left  # the cause may be another leg's, copied
         return status_by_cause(leg, cause) if not is_open or cause == _ANSWERED_ELSEWHERE else ""
     if by_cause := status_by_cause(leg, cause):
         return by_cause
     if any(other.is_answered for other in dialling.legs if other is not leg):
         return "CANCEL"
-    if leg.has_rung_out or not dialling.caller:
+    if leg.has_rung_out:
         return "NOANSWER"
     return "CANCEL" if has_caller_left or dialling.is_called_by_agent_event else "NOANSWER"
 
@@ -186,4 +180,4 @@ def status_meanwhile(leg: Leg) -> str:
     """The DialStatus of a leg that hung up, while its Dial() goes on with others."""
     later = leg.dialling.legs[leg.dialling.legs.index(leg) + 1 :]
     # apps/app_dial.c, do_forward: the phone answered 302, a Local channel is dialled in its place
-    return status_by_cause(leg, leg.cause) or ("FORWARDED" if later else "NOANSWER")
+    return "FORWARDED" if later else "NOANSWER"

@@ -93,6 +93,12 @@ class Ami2Adapter:
         translator = self.TRANSLATORS.get(event.name)
         return NOTHING if translator is None else translator(self, event)
 
+    def ordered(self, channel: str, channel_id: str) -> None:
+        """Asterisk gives the first channel the ChannelId that the Originate asks for."""
+
+    def withdrawn(self, channel: str, channel_id: str) -> None:
+        """Nothing is kept of orders."""
+
     def disconnected(self) -> None:
         """The connection is gone, and listings with it."""
         self._listings.clear()

@@ -9,7 +9,7 @@ absorbed call's Linkedids lead to the survivor for good.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import ClassVar
 
 import attrs
@@ -40,6 +40,7 @@ from uac_trio.calls.channel_events import (
     QueueJoined,
     QueueLeft,
     RecordingStarted,
+    ServerLacks,
     Unparked,
     VoicemailStarted,
 )
@@ -50,9 +51,17 @@ from uac_trio.calls.rules import TrackerRules
 MAX_GONE = 20_000
 """Uniqueids of channels that are gone, so that a late event does not revive them: an hour of a busy PBX."""
 
+BRIDGED_WITHIN = 0.5
+"""Seconds within which BridgeEnter follows an answer, under load too."""
 
 DURATION_SLACK = 1.5
 """Seconds by which a listed Duration (whole seconds) and a channel's first event may be off."""
+
+CALLING = (ChannelState.RING, ChannelState.UP)
+"""States of a channel that may dial another."""
+
+AGENT_APPLICATION = "AgentLogin"
+"""What the channel of an agent on the line runs, by its listing (apps/app_agent_pool.c)."""
 
 DIALLED_APPLICATIONS = ("AppDial", "AppQueue", "AppDial2")
 """What a dialled channel runs by its listing."""
@@ -75,6 +84,8 @@ class Touched:
     """Their state, ring, bridge, hold or audience is another, or they hung up."""
     legs: list[Leg] = attrs.field(factory=list)
     """Begun by it."""
+    rang: list[Leg] = attrs.field(factory=list)
+    """They ring, and what was dialled there is known, one of the two since now."""
     merges: list[Merge] = attrs.field(factory=list)
     reopened: list[Call] = attrs.field(factory=list)
     """They seemed to be over, and have a live channel again."""
@@ -100,8 +111,12 @@ class CallGraph:
     """Until then a list of channels is awaited, and of older channels it shows more than an event in passing."""
     shows_hangup_requests: bool = attrs.field(default=False, init=False)
     """HangupRequest events reach us (no filter drops them), so their absence means something."""
+    hears_by_dial: bool = attrs.field(default=False, init=False)
+    """BridgeEnter events do not reach us (a filter drops them): an answered Dial counts as a conversation."""
+    bridge_due: float | None = attrs.field(default=None, init=False)
+    """Until then the first BridgeEnter should follow an answer; without it, ``hears_by_dial`` begins."""
     shows_bridges: bool = attrs.field(default=False, init=False)
-    """BridgeEnter events reach us: without one, two people do not hear each other."""
+    """A BridgeEnter reached us."""
     _classifier: EndpointClassifier = attrs.field(init=False)
     _by_linkedid: dict[str, Call] = attrs.field(factory=dict, init=False)
     _bridges: dict[str, Bridge] = attrs.field(factory=dict, init=False)
@@ -122,6 +137,17 @@ class CallGraph:
         self._APPLY[type(event)](self, event, at)
         return touched
 
+    def is_bridge_overdue(self, event: ChannelEvent) -> bool:
+        """The first answer brought no BridgeEnter, though an answered Local channel is going away."""
+        if self.bridge_due is None or not isinstance(event, ChannelHungUp):
+            return False
+        channel = self.channels.get(event.channel.uniqueid)
+        return channel is not None and channel.half is not None and channel.up_at is not None
+
+    def miss_bridges(self) -> None:
+        """No BridgeEnter came of the first answer."""
+        self.hears_by_dial, self.bridge_due = True, None
+
     def find(self, view: ChannelView | None) -> Channel | None:
         """The channel an event named, if it is known."""
         return None if view is None else self.channels.get(view.uniqueid)
@@ -130,8 +156,8 @@ class CallGraph:
 
     def audible(self, channel: Channel) -> tuple[Channel, ...]:
         """The people this channel can hear, itself included: over bridges, Local pairs and, on a server whose bridges
-        are not shown, an answered Dial."""
-        if channel.bridge is None and channel.half is None and self.shows_bridges:
+        do not reach us, an answered Dial."""
+        if channel.bridge is None and channel.half is None and not self.hears_by_dial:
             return (channel,)
         seen = {channel: None}
         todo = [channel]
@@ -166,7 +192,7 @@ class CallGraph:
             near += bridge.members
         if channel.half is not None:
             near.append(channel.half)
-        if not self.shows_bridges:
+        if self.hears_by_dial:
             near += self._dial_partners(channel)
         return near
 
@@ -271,6 +297,8 @@ class CallGraph:
         if leg is not None and leg.rang_at is None and leg.ended_at is None:
             leg.rang_at = at
             self._touched.channels[channel] = None
+            if leg.dial_string:
+                self._touched.rang.append(leg)
 
     def identify(self, channel: Channel, identity: Identity) -> None:
         """What was learned since shows whose channel it is."""
@@ -286,6 +314,7 @@ class CallGraph:
     def begin_leg(self, channel: Channel, caller: Channel | None, dial_string: str, at: float) -> Leg:
         """The leg of ``channel``, new or completed with what is known now."""
         leg = channel.leg
+        is_named_now = bool(dial_string) and (leg is None or not leg.dial_string)
         if leg is None:
             leg = channel.leg = Leg(channel, caller, dial_string, at, rang_at=channel.rang_at)
         else:
@@ -297,6 +326,8 @@ class CallGraph:
             return leg
         if dial_string:
             channel.identity = self._classifier.dialled(channel.name, channel.identity, dial_string)
+        if is_named_now and leg.rang_at is not None:
+            self._touched.rang.append(leg)
         call = channel.call
         if leg not in call.legs:
             call.legs[leg] = None
@@ -325,8 +356,16 @@ class CallGraph:
         if status == "ANSWER" and caller is not None:
             leg.caller = caller  # another than began it: a pickup, a blond transfer
             caller.dialled[leg] = None
-        if status == "ANSWER" and not self.shows_bridges:
+        self._await_bridge(leg, at)
+
+    def _await_bridge(self, leg: Leg, at: float) -> None:
+        """The leg was answered: on a server that showed no bridge yet, see whether it shows this one."""
+        if self.shows_bridges or not _is_through(leg):
+            return
+        if self.hears_by_dial:
             self._touch_audience(leg.channel)
+        elif self.bridge_due is None:
+            self.bridge_due = at + BRIDGED_WITHIN
 
     # -- calls -------------------------------------------------------------------------------------------------------
 
@@ -386,7 +425,9 @@ class CallGraph:
         absorbed.linkedids.clear()
         survivor.hangups_asked = sorted(survivor.hangups_asked + absorbed.hangups_asked)
         survivor.has_met_line = survivor.has_met_line or absorbed.has_met_line
-        survivor.queue = survivor.queue or absorbed.queue
+        if survivor.queue is None or (absorbed.queue is not None and absorbed.queue.waiting is not None):
+            survivor.queue = absorbed.queue
+        survivor.queue_name = survivor.queue_name or absorbed.queue_name
         survivor.order = survivor.order or absorbed.order
         survivor.seen_at = at
         absorbed.merged_into = survivor.id
@@ -433,7 +474,6 @@ class CallGraph:
     def _enter_bridge(self, channel: Channel, bridge_id: str, bridge_type: str, at: float) -> None:
         if not bridge_id:
             return
-        self.shows_bridges = True
         if channel.bridge is not None and channel.bridge.id != bridge_id:
             self._leave_bridge(channel)
         bridge = self._bridges.setdefault(bridge_id, Bridge(bridge_id, bridge_type))
@@ -447,18 +487,22 @@ class CallGraph:
         if _ties(bridge, channel):
             for mate in [mate for mate in bridge.members if mate.call is not channel.call]:
                 self._tie(mate, channel, at)
-            self._take_leg_over(channel, bridge, at)
+            for member in list(bridge.members):
+                self._answer_undialled(member, at)
 
-    def _take_leg_over(self, channel: Channel, bridge: Bridge, at: float) -> None:
-        """An agent on the line answers by being put into the bridge with ``Local/...;2``, which dials nothing: the leg
-        that rang for them is that of the other half (apps/app_agent_pool.c, agent_request)."""
+    def _answer_undialled(self, channel: Channel, at: float) -> None:
+        """An employee's phone that nothing dialled is in a bridge with who calls. An agent on the line is put into the
+        one with ``Local/...;2``, whose other half rang for them (apps/app_agent_pool.c, agent_request); a pickup is
+        known by it where no Pickup event comes."""
         if channel.leg is not None or not channel.extension or channel is channel.call.source:
             return
-        for mate in bridge.members:
-            leg = mate.half.leg if mate.half is not None and mate.name.half == "2" else None
-            if leg is not None and leg.caller is not None:
-                own = self.begin_leg(channel, leg.caller, "", leg.began_at)
-                own.rang_at = leg.rang_at if leg.rang_at is not None else leg.began_at
+        for mate in self.bridge_mates(channel):
+            rung = mate.half.leg if mate.half is not None and mate.name.half == "2" else None
+            is_caller = mate is channel.call.source and mate.leg is None and channel.call.answer is None
+            if is_caller or (rung is not None and rung.caller is not None):
+                own = self.begin_leg(channel, rung.caller if rung is not None else mate, "", at)
+                own.began_at = rung.began_at if rung is not None else at
+                own.rang_at = own.began_at if rung is None or rung.rang_at is None else rung.rang_at
                 own.status, own.ended_at = "ANSWER", at
                 return
 
@@ -523,30 +567,40 @@ class CallGraph:
             self._enter_bridge(channel, item.bridge, "", at)
         elif not item.bridge and channel.bridge is not None:
             self._leave_bridge(channel)
+        if is_new and not item.view.linkedid and item.application in DIALLED_APPLICATIONS:
+            self._tie(self._shown_as_caller(channel), channel, at)
         return channel, touched
+
+    def _shown_as_caller(self, channel: Channel) -> Channel | None:
+        """Without Linkedids: who rings this phone, by the number that it shows."""
+        number = channel.view.connected
+        callers = [other for other in self.live_channels if number and other.view.number == number]
+        return _last_before(channel, [other for other in callers if other.view.state in CALLING])
 
     def restore_leg(self, channel: Channel, application: str, at: float) -> bool:
         """A dialled channel runs AppDial or AppQueue (its caller is in Dial or Queue), or AppDial2 (it is an
-        Originate's; main/dial.c). Returns whether the leg shows the direction: else its DialBegin may come."""
-        if application not in DIALLED_APPLICATIONS:
+        Originate's; main/dial.c), or the dialplan: of an Originate's Local channel, the half in whose call all is.
+        Returns whether the leg shows the direction: else its DialBegin may come."""
+        if application == AGENT_APPLICATION and len(self.bridge_mates(channel)) > 1:
+            # an agent on the line, called by the pool; when they began to wait has nothing to do with this call
+            leg = self.begin_leg(channel, None, "", at)
+            leg.rang_at, leg.status, leg.ended_at = at, "ANSWER", at
             return False
-        source = channel.call.source
-        channel.is_originated = application == "AppDial2" and channel is source
-        leg = self.begin_leg(channel, self._caller_of_listed(channel), "", at)
+        is_dialled, is_source = application in DIALLED_APPLICATIONS, channel is channel.call.source
+        is_local = is_source and channel.name.half == "1" and not is_dialled
+        if not is_dialled and not is_local:
+            return False
+        channel.is_originated = is_source and (is_local or application == "AppDial2")
+        others = [other for other in channel.call.live.values() if other.leg is None]
+        leg = self.begin_leg(channel, _last_before(channel, others), "", at)
         is_up = channel.view.state == ChannelState.UP
         if is_up:
             leg.rang_at = leg.began_at = channel.created_at
             leg.status, leg.ended_at = "ANSWER", at
             channel.call.picked_up[leg] = None
+            if application == "AppDial" and channel.bridge is None:  # Dial() bridges at once: they talked before
+                leg.connected_at = at
         return is_up or channel.is_originated or channel.view.state == ChannelState.RINGING
-
-    def _caller_of_listed(self, channel: Channel) -> Channel | None:
-        """The caller is in no bridge while the phone rings, and in the same one later."""
-        source = channel.call.source
-        if source is None or source is channel:
-            return None
-        caller = source.half or source  # a Local;1's other half runs the dialplan
-        return None if caller is channel or caller.bridge is not channel.bridge else caller
 
     def hang_up(self, channel: Channel, end: HangUp) -> None:
         """Out of its bridge and pair; kept in its call."""
@@ -630,6 +684,7 @@ class CallGraph:
             return
         if channel.bridge is not None:
             self._touch_audience(channel)
+        self.shows_bridges, self.hears_by_dial, self.bridge_due = True, False, None
         swapped = self.channels.get(event.swapped)
         if swapped is not None:
             self._leave_bridge(swapped)
@@ -681,20 +736,26 @@ class CallGraph:
             self._refuse_or_answer(leg, target.leg.caller, "ANSWER", at)
 
     def _parked(self, event: Parked, at: float) -> None:
-        self._see(event.parkee, at, adopt=False)
+        parkee = self._see(event.parkee, at, adopt=False)
+        for channel in parkee.call.live.values() if parkee is not None else ():
+            if channel.full_name.rpartition("-")[0] == event.parker:
+                channel.is_transferer = True
 
     def _unparked(self, event: Unparked, at: float) -> None:
         parkee = self._see(event.parkee, at, adopt=False)
         retriever = self._see(event.retriever, at)
         self._tie(parkee, retriever, at)
+        if retriever is not None:
+            self._touch_audience(retriever)
 
     def _queue_joined(self, event: QueueJoined, at: float) -> None:
         channel = self._see(event.channel, at)
         if channel is None:
             return
         call = channel.call
-        name = event.queue if call.answer is None or call.queue is None else call.queue.name
-        call.queue = QueueVisit(name, channel)
+        call.queue = QueueVisit(event.queue, channel)
+        if call.answer is None or not call.queue_name:
+            call.queue_name = event.queue
 
     def _queue_left(self, event: QueueLeft, at: float) -> None:
         channel = self._see(event.channel, at, adopt=False)
@@ -703,13 +764,14 @@ class CallGraph:
         queue = channel.call.queue
         if queue is not None and queue.waiting is channel:
             channel.call.queue = attrs.evolve(queue, waiting=None)
-        if not self.shows_bridges:
-            self._touch_audience(channel)
+        for leg in [other.leg for other in channel.call.live.values() if other.leg is not None]:
+            if leg.caller is channel:
+                self._await_bridge(leg, at)
 
     def _mentioned(self, event: VoicemailStarted | RecordingStarted, at: float) -> None:
         self._see(event.channel, at, adopt=False)
 
-    def _cdr_written(self, event: CdrWritten, at: float) -> None:
+    def _not_of_channels(self, event: CdrWritten | ServerLacks, at: float) -> None:
         """No channel changes."""
 
     _APPLY: ClassVar[dict[type[ChannelEvent], Callable[..., None]]] = {
@@ -734,8 +796,21 @@ class CallGraph:
         QueueLeft: _queue_left,
         VoicemailStarted: _mentioned,
         RecordingStarted: _mentioned,
-        CdrWritten: _cdr_written,
+        CdrWritten: _not_of_channels,
+        ServerLacks: _not_of_channels,
     }
+
+
+def _last_before(channel: Channel, others: Iterable[Channel]) -> Channel | None:
+    """Of channels that may have dialled this one, the last that was made before it: in no bridge while the phone
+    rings, in the same one later."""
+    made = creation_order(channel.uniqueid)
+    callers = {
+        creation_order(other.uniqueid): other
+        for other in others
+        if other.bridge is channel.bridge and other is not channel.half
+    }
+    return callers[max(earlier)] if (earlier := [order for order in callers if order < made]) else None
 
 
 def _ties(bridge: Bridge, channel: Channel) -> bool:

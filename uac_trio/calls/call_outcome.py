@@ -8,7 +8,7 @@ import attrs
 
 from uac_trio.calls.call import Call, Direction
 from uac_trio.calls.channel import ChannelState, HangupCause, Leg
-from uac_trio.calls.outcome import Outcome, leg_outcome, together
+from uac_trio.calls.outcome import Outcome, legs_outcome
 
 
 def is_near(call: Call, leg: Leg) -> bool:
@@ -95,15 +95,13 @@ def call_status(call: Call, shows_hangup_requests: bool) -> Outcome:
 def outward_outcome(call: Call, shows_hangup_requests: bool) -> Outcome:
     """How it ended for a caller whom no person answered."""
 
-    def outcomes(legs: list[Leg]) -> Outcome | None:
-        return together(leg_outcome(leg, shows_hangup_requests) for leg in legs)
-
-    far = outcomes(far_legs(call))
+    legs = far_legs(call)
+    far = legs_outcome([leg for leg in legs if leg.status != "FORWARDED"] or legs, shows_hangup_requests)
     if far is not None:
         return Outcome.NO_ANSWER if far is Outcome.ANSWERED_ELSEWHERE else far
     near = near_legs(call)
     if near and not any(_is_picked_up(leg) for leg in near):
-        return outcomes(near) or Outcome.NO_ANSWER
+        return legs_outcome(near, shows_hangup_requests) or Outcome.NO_ANSWER
     return _without_legs(call, bool(near))
 
 

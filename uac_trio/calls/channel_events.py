@@ -252,6 +252,14 @@ class RecordingStarted(ChannelEvent):
 
 
 @attrs.frozen(kw_only=True)
+class ServerLacks(ChannelEvent):
+    """The server does not show something that calls are concluded from; once."""
+
+    what: str
+    """For people: what is missing, and which setting shows it."""
+
+
+@attrs.frozen(kw_only=True)
 class ListedChannel:
     """One channel of a listing (CoreShowChannels)."""
 

@@ -13,7 +13,7 @@ from uac_trio.calls.call_outcome import far_legs, near_legs
 from uac_trio.calls.channel import Channel, HangupCause, Leg
 from uac_trio.calls.channel_events import OriginateEnded
 from uac_trio.calls.names import parse_channel_name
-from uac_trio.calls.outcome import Outcome, leg_outcome, together
+from uac_trio.calls.outcome import Outcome, legs_outcome
 from uac_trio.calls.rules import TrackerRules
 
 CHANNEL_ID_PREFIX = "uac-"
@@ -111,8 +111,7 @@ def _answered(call: Call, at: float) -> tuple[str, str]:
 def _other_side(call: Call, legs: list[Leg], shows_hangup_requests: bool) -> tuple[str, str]:
     """The employee answered, the other side was dialled and did not answer."""
     who = _who(call)
-    reached = together(leg_outcome(leg, shows_hangup_requests) for leg in legs)
-    match reached:
+    match legs_outcome(legs, shows_hangup_requests):
         case Outcome.BUSY:
             return "customer-busy", f"{who} was busy"
         case Outcome.REJECTED:
@@ -131,7 +130,7 @@ def _other_side(call: Call, legs: list[Leg], shows_hangup_requests: bool) -> tup
 def _employee(call: Call, legs: list[Leg], shows_hangup_requests: bool) -> tuple[str, str]:
     """The employee's phone was called, or was to be, and they did not answer."""
     channels = [leg.channel for leg in legs]
-    match together(leg_outcome(leg, shows_hangup_requests) for leg in legs):
+    match legs_outcome(legs, shows_hangup_requests):
         case Outcome.BUSY:
             return "employee-busy", "the employee's phone was busy"
         case Outcome.REJECTED:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+
 import attrs
 
 from uac_trio.calls.call import Call, ClickOrder, Direction, Orientation, Remembered
@@ -12,6 +15,8 @@ from uac_trio.calls.endpoint import Evidence, Identity
 from uac_trio.calls.names import known
 from uac_trio.calls.participation import Role
 from uac_trio.calls.rules import TrackerRules
+
+_OUTSIDE_NUMBER = re.compile(r"\+?\d{6,}")
 
 
 def orient(call: Call, channel: Channel, rules: TrackerRules) -> Orientation:
@@ -35,6 +40,13 @@ def _by_source(call: Call, channel: Channel) -> Orientation:
             return attrs.evolve(now, customer=channel.view.number)  # an analogue line learns the number later
         return now
     return inbound(channel)
+
+
+def by_listing(call: Call, channel: Channel) -> Orientation:
+    """A line that a listing shows, and that no channel dialled: it called us, though the call may have the identity of
+    an agent's channel that waited for it."""
+    is_calling = channel.view.state in (ChannelState.RING, ChannelState.UP) and channel.leg is None
+    return inbound(channel) if call.direction is None and is_calling and channel.is_line else call.orientation
 
 
 def inbound(source: Channel) -> Orientation:
@@ -117,8 +129,17 @@ def _ordered(order: ClickOrder, rules: TrackerRules) -> Orientation:
     return Orientation(direction=Direction.OUTBOUND, operator=order.employee, customer=order.number)
 
 
-def device_of_click(call: Call, leg: Leg, rules: TrackerRules) -> Identity | None:
-    """The identity of a device that a click rang for its employee: of a click of ours any device, since we know who
+def shown_by(call: Call, leg: Leg, rules: TrackerRules) -> Iterator[tuple[Channel, Identity]]:
+    """Whose channels they are, as the ends of this leg show."""
+    device = _device_of_click(call, leg, rules)
+    if device is not None:
+        yield leg.channel, device
+    if call.source is not None and _is_line_that_calls_in(call, call.source, leg, rules):
+        yield call.source, Identity("", Evidence.CALLS_IN)
+
+
+def _device_of_click(call: Call, leg: Leg, rules: TrackerRules) -> Identity | None:
+    """The identity of a device that an Originate rang for an employee: of a click of ours any device, since we know who
     clicked; else one that nothing shows to be anybody's, such as their mobile."""
     source = call.source
     if source is None or not is_near(call, leg):
@@ -129,10 +150,20 @@ def device_of_click(call: Call, leg: Leg, rules: TrackerRules) -> Identity | Non
         return Identity(call.order.employee, Evidence.CLICK)
     if leg.channel.extension:
         return None
-    asked = source.name.endpoint
-    if is_click(call) and source is not leg.channel and rules.is_extension(asked):
+    asked = source.name.endpoint  # of Local/101@from-internal
+    if source is not leg.channel and rules.is_extension(asked):
         return Identity(asked, Evidence.CLICK)
     return None
+
+
+def _is_line_that_calls_in(call: Call, source: Channel, leg: Leg, rules: TrackerRules) -> bool:
+    """Only its name makes the source an employee (``33915``), though it calls as a line does: with an outside number,
+    and to an outside number at which an employee's phone rings."""
+    is_open = call.direction is None and source.identity.evidence is Evidence.NAME and not source.is_originated
+    if not is_open or not leg.channel.extension:
+        return False
+    number, dialled = source.origin.number, source.origin.exten
+    return number != "" and not rules.is_extension(number) and _OUTSIDE_NUMBER.fullmatch(dialled) is not None
 
 
 def at_the_end(call: Call, rules: TrackerRules) -> Orientation:

@@ -27,8 +27,8 @@ _OUTSIDE_CONTEXT = re.compile(
 )
 _OUTGOING_CONTEXT = re.compile(r"dial-?out|outbound|outgoing", re.IGNORECASE)
 """An employee's channel is there while it calls out, as a listing may show it: FreePBX's ``macro-dialout-trunk``."""
-_ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}|.*:.*:.*|\[.*\]")
-_LEADING_DIGITS = re.compile(r"(\d+)[-_.]")
+_LEADING_DIGITS = re.compile(r"(\d+)[-_]")
+"""Followed by anything else it is an address, ``195.34.36.130``."""
 
 
 class Evidence(enum.Enum):
@@ -39,13 +39,14 @@ class Evidence(enum.Enum):
     TRUNKS = "[calls] trunks names its endpoint"
     NOT_OURS = "[calls] only_... leaves it to another company of this PBX"
     HELPER = "no device is behind such a channel"
-    CLICK = "the connector rang it for the employee who clicked"
+    CLICK = "an Originate for the employee rang it"
     REMEMBERED = "it called out before the connector was restarted"
     LEARNED = "the endpoint was an employee's device before"
     LINE_BEFORE = "the endpoint was a line before"
     CONTEXT = "its context takes calls from lines"
     OWN_NUMBER = "its own CallerID is an extension"
     DIALLED = "an outside number was dialled there"
+    CALLS_IN = "it shows an outside number, and reached an employee by dialling another"
     NAME = "its endpoint is named like an extension"
     SECOND_DEVICE = "its endpoint is named like a second device of the extension"
     NONE = "neither its CallerID nor its name matches [calls] extensions"
@@ -143,7 +144,7 @@ class EndpointClassifier:
 
     def _by_name(self, key: EndpointKey, view: ChannelView) -> Identity | None:
         technology, endpoint = key
-        if technology in PORT_TECHNOLOGIES or _ADDRESS.fullmatch(endpoint):
+        if technology in PORT_TECHNOLOGIES:
             return None
         if self.rules.is_extension(endpoint):
             return Identity(endpoint, Evidence.NAME)

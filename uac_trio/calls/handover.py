@@ -61,7 +61,15 @@ def _consulted(call: Call, second: Channel | None, named: Channel | None) -> str
     """Whom the transferer asked: the one whose phone their second channel (still) rings, through Local channels too."""
     callers = {channel for channel in (second, named.half if named is not None else None) if channel}
     legs = [leg for leg in call.legs if leg.channel.is_live and callers & _callers(leg)]
-    return legs[-1].party if legs else ""
+    if legs:
+        return _asked(call, legs[-1])
+    return call.queue.name if call.queue is not None and call.queue.waiting in callers else ""
+
+
+def _asked(call: Call, leg: Leg) -> str:
+    """Whom a leg was to reach: a person, or the queue that rings its members."""
+    is_of_queue = any(each.is_of_queue for each in leg.chain)
+    return call.queue.name if call.queue is not None and is_of_queue else leg.party
 
 
 def _callers(leg: Leg) -> set[Channel]:
@@ -104,12 +112,9 @@ def notice_leg(graph: CallGraph, call: Call, leg: Leg, now: Moment) -> Iterator[
         return
     consulting = _consulting_agent(graph, leg.caller)
     if consulting:
-        call.transfers.append(Transfer("attended", consulting, leg.party, leg.began_at, consulting=leg))
+        call.transfers.append(Transfer("attended", consulting, _asked(call, leg), leg.began_at, consulting=leg))
         return
-    queue = call.queue
-    is_of_queue = queue is not None and queue.waiting is not None and queue.waiting is leg.chain[-1].caller
-    to = queue.name if queue is not None and is_of_queue else leg.party
-    yield from notice_sent_on(call, "redirect", to, now, because=REDIRECT)
+    yield from notice_sent_on(call, "redirect", _asked(call, leg), now, because=REDIRECT)
 
 
 def _correct_number(call: Call, number: str) -> None:

@@ -23,7 +23,6 @@ PORT_TECHNOLOGIES = frozenset(
 """Here the name after the slash is a port or span, so it never is an extension; the CallerID decides."""
 
 _NUMBER = re.compile(r"\+?[0-9*#]{2,}")
-_QUEUE_DIAL_STRING = re.compile(r"[A-Za-z][A-Za-z0-9]*/")
 
 
 @attrs.frozen
@@ -86,9 +85,10 @@ def dialled_number(dial_string: str, endpoint: str) -> str:
     return numbers[0] if numbers else ""
 
 
-def is_queue_dial(dial_string: str) -> bool:
-    """Queue() names the member's interface with its technology, ``PJSIP/101``; Dial() and FollowMe() do not."""
-    return _QUEUE_DIAL_STRING.match(dial_string) is not None
+def is_queue_dial(dial_string: str, technology: str) -> bool:
+    """Queue() names the member's interface with its technology, ``PJSIP/101``; Dial() and FollowMe() do not: there
+    ``trunk/+79161234567`` names a line of chan_sip or chan_iax2."""
+    return dial_string.startswith(f"{technology}/")
 
 
 def creation_order(uniqueid: str) -> tuple[int, int, str]:

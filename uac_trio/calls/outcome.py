@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import bisect
 import enum
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
 
-from uac_trio.calls.channel import MOST_RIVALS, Channel, HangupCause, Leg
+from uac_trio.calls.channel import Channel, HangupCause, Leg
 
 if TYPE_CHECKING:
     from uac_trio.calls.call import Call
@@ -245,14 +244,13 @@ def leg_end(leg: Leg, shows_hangup_requests: bool) -> LegEnd:
     """
     channel, chain = leg.channel, leg.chain
     call, root = channel.call, chain[-1].caller
-    latest = islice(reversed(call.picked_up), MOST_RIVALS)
-    rivals = [other for other in latest if other is not leg and other.chain[-1].caller is root]
+    rivals = [other for other in call.latest_picked_up() if other is not leg and other.chain[-1].caller is root]
     failed = [other for other in rivals if other.connected_at is None and _ended_by(other) >= leg.began_at]
     return LegEnd(
         is_connected=leg.connected_at is not None,
         is_picked_up=channel.up_at is not None or leg.status == "ANSWER",
         is_picked_from=leg.is_picked_from,
-        is_lost_to_another=any(_took_from(other, leg) for other in rivals),
+        is_lost_to_another=any(_was_connected_during(other, leg) for other in rivals),
         is_pick_up_failed=bool(failed),
         status=leg.status,
         cause=channel.end.cause if channel.end is not None else 0,
@@ -268,17 +266,8 @@ def leg_end(leg: Leg, shows_hangup_requests: bool) -> LegEnd:
     )
 
 
-def _took_from(other: Leg, leg: Leg) -> bool:
-    """``other`` was connected after ``leg`` began.
-
-    Where the phone of ``leg`` was picked up too, and declined before ``other`` was picked up, it did not lose the call.
-    """
-    if other.connected_at is None or other.connected_at < leg.began_at:
-        return False
-    if leg.channel.up_at is None:
-        return True
-    up_at = other.connected_at if other.channel.up_at is None else other.channel.up_at
-    return up_at < _ended_by(leg) + SAME_MOMENT
+def _was_connected_during(other: Leg, leg: Leg) -> bool:
+    return other.connected_at is not None and other.connected_at >= leg.began_at
 
 
 def _ended_by(leg: Leg) -> float:
@@ -299,13 +288,27 @@ def _is_cancelled_through(chain: list[Leg]) -> bool:
 
 
 def _has_caller_left(leg: Leg, root: Channel | None, failed: Iterable[Leg], shows_hangup_requests: bool) -> bool:
-    if root is None:
-        return False
-    left_at = root.hangup_asked_at if shows_hangup_requests else root.end.at if root.end is not None else None
+    left_at = None if root is None else _left_at(root, shows_hangup_requests)
     if left_at is None:
         return False
     ends = [_ended_by(each) for each in (leg, *failed)] if leg.status == "ANSWER" or failed else [leg.ended_at]
-    return any(end is not None and left_at < end + SAME_MOMENT for end in ends)
+    # Without HangupRequest the caller's Hangup shows it: where the dialplan refused, it follows the refusal.
+    slack = SAME_MOMENT if shows_hangup_requests or leg.status in ("", "ANSWER", "CANCEL") else 0.0
+    return any(end is None or left_at < end + slack for end in ends)
+
+
+def _left_at(root: Channel, shows_hangup_requests: bool) -> float | None:
+    """When who dials left: the channel itself, or all whose phones were picked up behind it (a click through Local)."""
+    own = _gone_at(root, shows_hangup_requests)
+    behind = [leg.channel for leg in root.call.latest_picked_up() if leg.chain[-1].channel is root]
+    left = [at for each in behind if (at := _gone_at(each, shows_hangup_requests)) is not None]
+    return max(left) if own is None and left and len(left) == len(behind) else own
+
+
+def _gone_at(channel: Channel, shows_hangup_requests: bool) -> float | None:
+    if shows_hangup_requests:
+        return channel.hangup_asked_at
+    return channel.end.at if channel.end is not None else None
 
 
 def _has_person_hung_up(call: Call, leg: Leg) -> bool:
@@ -320,6 +323,13 @@ def _has_person_hung_up(call: Call, leg: Leg) -> bool:
 _LOUDEST = (
     Outcome.CANCELLED, Outcome.NO_ANSWER, Outcome.REJECTED, Outcome.BUSY, Outcome.FAILED, Outcome.ANSWERED_ELSEWHERE
 )  # fmt: skip
+
+
+def legs_outcome(legs: Sequence[Leg], shows_hangup_requests: bool) -> Outcome | None:
+    """One outcome for all attempts to reach a side of the call; None without any. A phone that sent the call on (302)
+    counts only where nothing else was tried."""
+    tried = [leg for leg in legs if leg.status != "FORWARDED"] or legs
+    return together(leg_outcome(leg, shows_hangup_requests) for leg in tried)
 
 
 def together(outcomes: Iterable[Outcome]) -> Outcome | None:

@@ -7,14 +7,13 @@ own: pickup, parking, a returned transfer are all "an employee's channel rings",
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 import attrs
 
 from uac_trio.calls.call import Answer, Call, Direction
 from uac_trio.calls.call_graph import CallGraph
 from uac_trio.calls.call_outcome import far_legs, is_near, outward_outcome
-from uac_trio.calls.channel import MOST_RIVALS, Channel, Leg
+from uac_trio.calls.channel import Channel, Leg
 from uac_trio.calls.channel_events import ChannelEvent
 from uac_trio.calls.fact import (
     Fact,
@@ -24,7 +23,7 @@ from uac_trio.calls.fact import (
     RecordingKnown,
 )
 from uac_trio.calls.names import creation_order
-from uac_trio.calls.outcome import Outcome, leg_outcome, together
+from uac_trio.calls.outcome import Outcome, leg_outcome, legs_outcome
 from uac_trio.calls.participation import Observation, Participation, Role, State
 from uac_trio.calls.recording import recording_of
 
@@ -240,7 +239,9 @@ def _observation(call: Call, participation: Participation, now: Moment) -> Obser
         return Observation.APART if was_connected and is_on_hold else Observation.CONNECTED
     if was_connected:
         return Observation.APART
-    return Observation.RINGS
+    # A listing shows a phone that talked, a moment before its Hangup.
+    is_answered = any(channel.leg is not None and channel.leg.connected_at is not None for channel in live)
+    return Observation.CONNECTED if is_answered else Observation.RINGS
 
 
 def _is_undecided(call: Call, participation: Participation) -> bool:
@@ -251,7 +252,7 @@ def _is_undecided(call: Call, participation: Participation) -> bool:
     roots = [root for root in roots if root is None or not root.has_hung_up]
     return bool(roots) and any(
         other.is_undecided and other.channel.call is call and other.chain[-1].caller in roots
-        for other in islice(reversed(call.picked_up), MOST_RIVALS)
+        for other in call.latest_picked_up()
         if other not in legs
     )
 
@@ -333,7 +334,7 @@ def _outcome(call: Call, participation: Participation, now: Moment) -> Outcome:
     if participation.role is Role.CALLER and participation.extension == call.orientation.operator:
         return outward_outcome(call, shows)
     legs: list[Leg] = [channel.leg for channel in participation.channels if channel.leg is not None]
-    return together(leg_outcome(leg, shows) for leg in legs) or Outcome.CANCELLED
+    return legs_outcome(legs, shows) or Outcome.CANCELLED
 
 
 def counterpart(call: Call, participation: Participation) -> str:
@@ -357,7 +358,7 @@ def _announce(call: Call, participation: Participation, now: Moment) -> Iterator
         now.at,
         now.because,
         customer_name=call.orientation.customer_name,
-        line=(call.queue.name if call.queue else "") or call.orientation.did,
+        line=call.queue_name or call.orientation.did,
     )
     if participation.answered_at is not None:  # known too late for the popup, but they talk
         yield from about(call, participation, ParticipationAnswered, now.at, now.because)

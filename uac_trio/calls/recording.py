@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uac_trio.calls.call import Call, QueueVisit, Recording
+from uac_trio.calls.call import Call, Recording
 from uac_trio.calls.call_graph import CallGraph
 from uac_trio.calls.channel_events import CdrWritten, RecordingStarted, VoicemailStarted
 from uac_trio.calls.participation import Participation
@@ -33,8 +33,8 @@ def _call_of_cdr(graph: CallGraph, event: CdrWritten) -> Call | None:
 
 
 def _take_cdr(call: Call, event: CdrWritten) -> None:
-    if event.application == "Queue" and call.queue is None:  # without class agent nothing else names it
-        call.queue = QueueVisit(event.data.partition(",")[0])
+    if event.application == "Queue" and not call.queue_name:  # without class agent nothing else names it
+        call.queue_name = event.data.partition(",")[0]
     if not event.is_answered:
         return
     if event.application == "VoiceMail" and not event.destination:

@@ -89,8 +89,11 @@ class TrackerRules:
         return (
             (self.only_endpoints is None or self.only_endpoints.search(endpoint) is not None)
             and (self.only_contexts is None or self.only_contexts.search(context) is not None)
-            and (not self.only_tenants or tenant in self.only_tenants)
+            and self.is_our_tenant(tenant)
         )
+
+    def is_our_tenant(self, tenant: str) -> bool:
+        return not self.only_tenants or tenant in self.only_tenants
 
 
 def national_number(number: str, region: str) -> str:

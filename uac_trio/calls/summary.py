@@ -160,10 +160,10 @@ def summarise(call: Call, at: float, shows_hangup_requests: bool) -> CallSummary
         transfers=tuple(
             TransferSummary(type=transfer.type, by=transfer.by, to=transfer.to, answered=transfer.answered)
             for transfer in call.transfers
-            if transfer.consulting is None or transfer.consulting.connected_at is None
+            if transfer.consulting is None or transfer.consulting not in call.picked_up
         ),
         recording=recording_of(call),
-        queue=call.queue.name if call.queue else "",
+        queue=call.queue_name,
         did=parties.did,
         caller=parties.operator,
         called=parties.called,
@@ -204,7 +204,7 @@ def _participations(call: Call, at: float, status: Outcome) -> tuple[Participati
     entries: dict[str, list[Participation]] = {}
     for participation in call.participations:
         entries.setdefault(participation.extension, []).append(participation)
-    is_own_mailbox = status is Outcome.VOICEMAIL and len(entries) == 1 and call.queue is None
+    is_own_mailbox = status is Outcome.VOICEMAIL and len(entries) == 1 and not call.queue_name
     return tuple(
         ParticipationSummary(
             extension=extension,

@@ -1,22 +1,19 @@
 """AMI events to facts about calls: one tracker to a PBX.
 
-The way of an event: adapter (``ami2.py`` or ``ami1.py``) -> call graph -> direction -> participations -> facts. Here
+The way of an event: adapter (``adapters.py`` chooses it) -> call graph -> direction -> participations -> facts. Here
 are the order of these steps, the clock, and the reconciliation with listings of channels.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
-from typing import Protocol
 
 import attrs
 
 from uac_trio.ami.message import Event
 from uac_trio.calls import direction, handover, recording
-from uac_trio.calls.ami1 import WANTED_AMI1, Ami1Adapter
-from uac_trio.calls.ami2 import WANTED_AMI2, Ami2Adapter
+from uac_trio.calls.adapters import Adapter, AmiGeneration, adapter_for, generation_of
 from uac_trio.calls.call import (
     Answer,
     Call,
@@ -41,13 +38,24 @@ from uac_trio.calls.channel_events import (
     QueueJoined,
     RecordingStarted,
     ServerBooted,
+    ServerLacks,
     SnapshotEvent,
     Unparked,
     VoicemailStarted,
 )
 from uac_trio.calls.click import CHANNEL_ID_PREFIX, is_click, order_of
+from uac_trio.calls.company import is_anothers, is_ours
 from uac_trio.calls.endpoint import Evidence, Identity
-from uac_trio.calls.fact import CallBegan, CallEnded, CallerQueued, CallMerged, Fact, NotAnEmployee, Oddity
+from uac_trio.calls.fact import (
+    CallBegan,
+    CallEnded,
+    CallerQueued,
+    CallMerged,
+    CallTransferred,
+    Fact,
+    NotAnEmployee,
+    Oddity,
+)
 from uac_trio.calls.names import creation_order
 from uac_trio.calls.participations import Moment, advance, end_participation, own_unreached, recordings, stop_clocks
 from uac_trio.calls.rules import TrackerRules
@@ -68,20 +76,6 @@ BOOT_SLACK = 2.0
 LISTED_WITHIN = 10.0
 """Seconds after a login in which the list of channels is expected. It may be refused."""
 
-WANTED_EVENTS = WANTED_AMI1 | WANTED_AMI2
-"""Names of the AMI events the tracker reads; the rest may be dropped unparsed."""
-
-_AMI_1 = re.compile(r"Asterisk Call Manager/1\.")
-"""The greeting of Asterisk 1.8, 10 and 11."""
-
-
-class Adapter(Protocol):
-    """Translates the AMI of one generation of servers."""
-
-    def translate(self, event: Event) -> Sequence[ChannelEvent]: ...
-
-    def disconnected(self) -> None: ...
-
 
 @attrs.define
 class CallTracker:
@@ -92,6 +86,7 @@ class CallTracker:
     graph: CallGraph = attrs.field(init=False)
     is_synced: bool = attrs.field(default=False, init=False)
     """A snapshot of the present connection was reconciled: what is not known here does not exist."""
+    _generation: AmiGeneration = attrs.field(default=AmiGeneration.AMI_2, init=False)
     _adapter: Adapter = attrs.field(init=False)
     _ending: dict[str, Call] = attrs.field(factory=dict, init=False)
     """Calls that are over and wait for their Cdr, in order of time."""
@@ -102,7 +97,7 @@ class CallTracker:
 
     def __attrs_post_init__(self) -> None:
         self.graph = CallGraph(self.pbx, self.rules)
-        self._adapter = Ami2Adapter(self.rules)
+        self._adapter = adapter_for("", self.rules)
 
     # -- in ---------------------------------------------------------------------------------------------------------
 
@@ -110,20 +105,32 @@ class CallTracker:
         """Take in one AMI event; the facts that follow from it, in order of cause."""
         facts: list[Fact] = []
         for channel_event in self._adapter.translate(event):
+            if self.graph.is_bridge_overdue(channel_event):
+                facts += self._miss_bridges(at)
             if isinstance(channel_event, SnapshotEvent):
                 facts += self._compare(channel_event, at)
             else:
                 facts += self._conclude(channel_event, self.graph.apply(channel_event, at), at)
-        return facts
+        return [fact for fact in facts if self._is_shown(fact)] if self.rules.is_shared() else facts
+
+    def _is_shown(self, fact: Fact) -> bool:
+        """Of a call that may be another company's, only which phone is no employee's."""
+        call = self.graph.calls.get(fact.call_id)
+        is_about_call = isinstance(fact, CallerQueued | CallTransferred | CallMerged)
+        return not is_about_call or call is None or call.announced_as is not None
 
     def greeted(self, banner: str) -> None:
         """The server's first line shows which AMI it speaks; until one comes it is taken for AMI 2 or later."""
-        is_old = _AMI_1.match(banner) is not None
-        if is_old is not isinstance(self._adapter, Ami1Adapter):
-            self._adapter = Ami1Adapter(self.rules) if is_old else Ami2Adapter(self.rules)
-            self.graph.shows_bridges = is_old  # of the same class as all that AMI 1.x shows of calls
+        generation = generation_of(banner)
+        if generation is not self._generation:
+            self._generation, self._adapter = generation, adapter_for(banner, self.rules)
+            # Bridge is of the same class as all that AMI 1.x shows of calls, so that no filter of classes hides it.
+            self.graph.shows_bridges = generation is AmiGeneration.AMI_1
 
-    def connected(self, at: float) -> None:
+    def connected(self, at: float, banner: str = "") -> None:
+        """Logged in. ``banner``: the server's first line; "" = the same server as before."""
+        if banner:
+            self.greeted(banner)
         self._connected_at = at
         self.graph.listing_expected_until = at + LISTED_WITHIN
         self.is_synced = False
@@ -138,10 +145,13 @@ class CallTracker:
         """We ask Asterisk for a click: whatever rings for its first channel rings for this employee. Until Asterisk
         shows that channel there is no call."""
         self.graph.orders[order.channel_id] = (order, at + ORDER_LASTS)
+        self._adapter.ordered(order.channel, order.channel_id)
 
     def order_refused(self, channel_id: str) -> None:
         """Asterisk did not take the order."""
-        self.graph.orders.pop(channel_id, None)
+        order, _ = self.graph.orders.pop(channel_id, (None, 0.0))
+        if order is not None:
+            self._adapter.withdrawn(order.channel, channel_id)
 
     @property
     def next_deadline(self) -> float | None:
@@ -152,6 +162,7 @@ class CallTracker:
             next(iter(self.graph.missing.values()), None) if self.graph.missing else None,
             next((deadline for _, deadline in self.graph.orders.values()), None) if self.graph.orders else None,
             self._stuck.next_deadline,
+            self.graph.bridge_due,
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
@@ -160,7 +171,9 @@ class CallTracker:
         facts: list[Fact] = []
         # All are in order of time: what is not due yet ends the search.
         for channel_id, _ in list(takewhile(lambda entry: entry[1][1] <= at, self.graph.orders.items())):
-            del self.graph.orders[channel_id]
+            self.order_refused(channel_id)
+        if self.graph.bridge_due is not None and self.graph.bridge_due <= at:
+            facts += self._miss_bridges(at)
         missing = [uniqueid for uniqueid, _ in takewhile(lambda entry: entry[1] <= at, self.graph.missing.items())]
         for uniqueid in missing:
             del self.graph.missing[uniqueid]
@@ -226,6 +239,9 @@ class CallTracker:
         for leg in touched.legs:
             yield from handover.notice_leg(self.graph, leg.channel.call, leg, now)
         yield from self._follow(touched.channels, now)
+        for leg in touched.rang:
+            if leg.channel.is_line:
+                yield from _not_an_employee(leg.channel.call, leg.channel, now)
 
     def _follow(self, channels: Iterable[Channel], now: Moment) -> Iterator[Fact]:
         """Direction, then participations of each call that has a touched channel."""
@@ -245,11 +261,8 @@ class CallTracker:
     def _orient_by(self, call: Call, channel: Channel, now: Moment) -> Iterator[Fact]:
         leg = channel.leg
         if leg is not None and channel.is_person:
-            identity = direction.device_of_click(call, leg, self.rules)
-            if identity is not None:
-                self.graph.identify(channel, identity)
-            elif not channel.extension and leg.rang_at is not None and leg.rang_at == now.at:
-                yield from _not_an_employee(call, channel, now)
+            for end, identity in direction.shown_by(call, leg, self.rules):
+                self.graph.identify(end, identity)
         yield from self._orient(call, direction.orient(call, channel, self.rules), now)
 
     def _orient(self, call: Call, orientation: Orientation, now: Moment) -> Iterator[Fact]:
@@ -264,14 +277,23 @@ class CallTracker:
         if before.direction is Direction.INTERNAL:
             for participation in call.participations:  # between colleagues until now, a customer's call from now on
                 participation.is_announced = participation.ended_at is not None
+        yield from self._announce(call, now)
+
+    def _announce(self, call: Call, now: Moment) -> Iterator[Fact]:
+        """CallBegan, once the direction is known, and again if it turns out to be another."""
+        parties = call.orientation
+        if parties.direction is None or parties.direction is call.announced_as or not is_ours(call, self.rules):
+            return
+        call.announced_as = parties.direction
         yield CallBegan(
-            call_id=call.id, at=now.at, because=now.because, direction=orientation.direction,
-            customer=orientation.customer, did=orientation.did,
+            call_id=call.id, at=now.at, because=now.because, direction=parties.direction, customer=parties.customer,
+            did=parties.did,
         )  # fmt: skip
 
     def _advance(self, call: Call, touched: Iterable[Channel], now: Moment) -> Iterator[Fact]:
         if call.merged_into:
             return  # concluded as it was; its channels are the survivor's
+        yield from self._announce(call, now)
         yield from advance(call, touched, now)
         call.seen_at = max(call.seen_at, now.at)
         if call.ended_at is None and not call.live:
@@ -316,6 +338,8 @@ class CallTracker:
                 yield from self._queued(event, now)
             case OriginateEnded() if not event.is_success:
                 yield from self._originate_failed(event, now)
+            case ServerLacks():
+                yield Oddity(call_id="", at=now.at, because=event.what)
             case CdrWritten() | VoicemailStarted() | RecordingStarted():
                 recording.take(self.graph, event)
             case _:
@@ -393,23 +417,12 @@ class CallTracker:
         if is_click(call):
             return True
         people = [channel for channel in call.channels.values() if channel.is_person]
-        return bool(people) and not call.is_agents and (is_announced or not self._is_foreign(call, people))
-
-    def _is_foreign(self, call: Call, people: list[Channel]) -> bool:
-        """On a PBX that companies share: the call dialled another's number, or reached none but their phones."""
-        if not self.rules.is_shared():
-            return False
-        if any(channel.extension for channel in people):
-            return False
-        dids = self.rules.only_dids
-        if dids and call.orientation.did not in dids:
-            return True
-        return any(channel.identity.evidence is Evidence.NOT_OURS for channel in people)
+        return bool(people) and not call.is_agents and (is_announced or not is_anothers(call, self.rules))
 
     def _own_unreached(self, call: Call, now: Moment) -> Iterator[Fact]:
         """An incoming call for which no employee's phone rang must not vanish: it gets an owner, if one is set."""
         parties = call.orientation
-        owner = self.rules.owner_of_unreached(call.queue.name if call.queue else "", parties.did)
+        owner = self.rules.owner_of_unreached(call.queue_name, parties.did)
         is_unreached = parties.direction is Direction.INBOUND and not call.participations and not call.merged_into
         if owner and is_unreached:
             yield from own_unreached(call, owner, call_status(call, self.graph.shows_hangup_requests), now)
@@ -464,8 +477,11 @@ class CallTracker:
         for channel in unlisted:
             if channel.is_live:
                 graph.missing.setdefault(channel.uniqueid, at + SUSPICION)
+        new = known - graph.channels.keys()
         for item in items:
-            facts += self._restore(item, at)
+            facts += self._restore(item, item.view.uniqueid in new, at)
+        for item in items:
+            facts += self._restore_leg(item, item.view.uniqueid in new, at)
         now = Moment(at, "list of channels", graph)
         facts += self._advance_all(now)
         graph.forget_remembered()
@@ -479,13 +495,17 @@ class CallTracker:
         facts.sort(key=lambda fact: fact.at)
         yield from facts
 
+    def _miss_bridges(self, at: float) -> Iterator[Fact]:
+        self.graph.miss_bridges()
+        yield from self._advance_all(Moment(at, "answered, and no BridgeEnter followed", self.graph))
+
     def _advance_all(self, now: Moment) -> Iterator[Fact]:
         """Several channels changed at once, some of them (those that vanished) some time ago."""
         for call in [call for call in self.graph.calls.values() if call.ended_at is None]:
             yield from self._advance(call, call.channels.values(), now)
 
-    def _restore(self, item: ListedChannel, at: float) -> Iterator[Fact]:
-        is_new = item.view.uniqueid not in self.graph.channels
+    def _restore(self, item: ListedChannel, is_new: bool, at: float) -> Iterator[Fact]:
+        """The channel, its call and its bridge."""
         channel, touched = self.graph.restore(item, at)
         if channel is None or not channel.is_live:
             return
@@ -496,11 +516,20 @@ class CallTracker:
             self._recognise_caller(channel)
         for merge in touched.merges:
             yield from self._close_absorbed(merge, now)
+
+    def _restore_leg(self, item: ListedChannel, is_new: bool, at: float) -> Iterator[Fact]:
+        """Who dialled it, now that all channels and bridges are there."""
+        channel = self.graph.find(item.view)
+        if channel is None or not channel.is_live:
+            return
+        call, now = channel.call, Moment(at, "list of channels", self.graph)
         if channel.leg is None or (is_new and channel.leg.caller is None):  # that it rings has made a leg already
             if self.graph.restore_leg(channel, item.application, at):
-                yield from self._orient_by(channel.call, channel, now)
-        elif channel is channel.call.source:
-            yield from self._orient_by(channel.call, channel, now)
+                yield from self._orient_by(call, channel, now)
+            else:
+                yield from self._orient(call, direction.by_listing(call, channel), now)
+        elif channel is call.source:
+            yield from self._orient_by(call, channel, now)
 
     def _recognise_caller(self, channel: Channel) -> None:
         """The channel that began an outgoing call is its caller's, though it shows the company's number by now."""
@@ -544,7 +573,7 @@ def _all_of(call: Call, touched: Iterable[Channel]) -> Iterable[Channel]:
 def _not_an_employee(call: Call, channel: Channel, now: Moment) -> Iterator[Fact]:
     """A phone rings that is no employee's by the rules. A line that was dialled with an outside number is expected."""
     evidence = channel.identity.evidence
-    if evidence in (Evidence.DIALLED, Evidence.TRUNKS, Evidence.LINE_BEFORE, Evidence.CONTEXT):
+    if evidence in (Evidence.DIALLED, Evidence.TRUNKS):
         return
     because = f"{channel.full_name} rang: no employee, since {evidence.value}"
     yield NotAnEmployee(call_id=call.id, at=now.at, because=because, channel=channel.full_name)

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from uac_trio.ami_client import AMIStatus
-from uac_trio.calls.fact import CallEnded, Fact, Oddity, ParticipationEnded
+from uac_trio.calls.fact import CallEnded, Fact, NotAnEmployee, Oddity, ParticipationEnded
 from uac_trio.daemon.standing import Standing
 from uac_trio.vtiger.click2call import Originated
 from uac_trio.vtiger.reply import Ruling
@@ -44,6 +44,7 @@ class Figures:
     _calls: Counter = attrs.field(init=False)
     _participations: Counter = attrs.field(init=False)
     _oddities: Counter = attrs.field(init=False)
+    _not_employees: Counter = attrs.field(init=False)
     _requests: Counter = attrs.field(init=False)
     _orders: Counter = attrs.field(init=False)
     _clicks: Counter = attrs.field(init=False)
@@ -60,6 +61,9 @@ class Figures:
             "uac_participations_ended", "Employees' parts in calls that ended.", "direction", "outcome"
         )
         self._oddities = counter("uac_oddities", "What the PBXes told and should not be.")
+        self._not_employees = counter(
+            "uac_not_an_employee", "Phones that rang and are no employee's by [calls]; the log has the reasons."
+        )
         self._requests = counter(
             "uac_requests_sent", "Requests sent to the CRM, by what came of it.", "step", "verdict"
         )
@@ -93,6 +97,8 @@ class Figures:
                 self._participations.labels(fact.direction.value, fact.outcome.value).inc()
             case Oddity():
                 self._oddities.inc()
+            case NotAnEmployee():
+                self._not_employees.inc()
             case _:
                 pass
 

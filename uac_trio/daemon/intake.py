@@ -14,7 +14,8 @@ import trio
 from uac_trio.ami import Message
 from uac_trio.ami_client import AMIClient, run_ami_client
 from uac_trio.calls import WANTED_EVENTS, ClickOrder
-from uac_trio.calls.fact import CallEnded, Fact, Oddity, ParticipationBegan, ParticipationEnded
+from uac_trio.calls.adapters import AmiGeneration, generation_of
+from uac_trio.calls.fact import CallEnded, Fact, NotAnEmployee, Oddity, ParticipationBegan, ParticipationEnded
 from uac_trio.config import Config
 from uac_trio.daemon.clicks import log_click
 from uac_trio.daemon.storing import Storing
@@ -33,6 +34,13 @@ PRUNE_EVERY = 10.0
 JOURNAL_UNFIT = "the freshest does not fit the outbox; calls in progress go on from another, or from the outbox"
 JOURNAL_SLACK = 10.0
 """Seconds by which the clocks of a PBX and of ours may be thought to differ too little."""
+AMI_1_HINT = (
+    "queues show whom they ring with eventwhencalled = yes in queues.conf, hold shows with callevents = yes in sip.conf"
+)
+UNKNOWN_HINT = (
+    "its calls may not be followed: host and port of this [[pbx]] should be those of Asterisk's own manager interface, "
+    "not of a proxy before it; it is taken for Asterisk 12 or later"
+)
 LONGEST_SLEEP = 10.0
 """Seconds between two looks at the clock, which may be set; also how often systemd's watchdog is fed at least."""
 
@@ -50,11 +58,15 @@ class _Listener:
     """It is the pipeline that is at fault."""
     dropped: int = 0
     """Requests that nobody had room for."""
+    old_banners: dict[str, str] = attrs.field(factory=dict)
+    """By PBX: the first line of one that speaks AMI 1.x, for the journal."""
     sleeps_until: float = math.inf
     woken: trio.Event = attrs.field(factory=trio.Event)
 
-    def connected(self, pbx: str, at: float) -> None:
-        self._digest(partial(self.pipeline.connected, pbx, at), pbx, Heard("connected", at))
+    def connected(self, pbx: str, banner: str, at: float) -> None:
+        _log_generation(pbx, banner)
+        self.old_banners[pbx] = banner if generation_of(banner) is AmiGeneration.AMI_1 else ""
+        self._digest(partial(self.pipeline.connected, pbx, at, banner), pbx, Heard("connected", at))
 
     def received(self, pbx: str, messages: Sequence[Message], at: float) -> None:
         self._digest(partial(self.pipeline.received, pbx, messages, at), pbx, received(messages, at))
@@ -81,6 +93,8 @@ class _Listener:
             self.failed = True
             self.useless.set()
             return
+        if heard is not None and (banner := self.old_banners.get(pbx)):
+            heard = attrs.evolve(heard, banner=banner)
         self.dropped = self.storing.hand_over_nowait(requests, pbx, heard)
         if self.dropped:
             self.useless.set()
@@ -88,6 +102,18 @@ class _Listener:
         deadline = self.pipeline.next_deadline
         if deadline is not None and deadline < self.sleeps_until:
             self.woken.set()
+
+
+def _log_generation(pbx: str, banner: str) -> None:
+    """Which AMI the server speaks, and what that needs."""
+    generation = generation_of(banner)
+    match generation:
+        case AmiGeneration.AMI_1:
+            log.info("ami.generation", pbx=pbx, speaks=generation.value, hint=AMI_1_HINT)
+        case AmiGeneration.AMI_2:
+            log.info("ami.generation", pbx=pbx, speaks=generation.value)
+        case AmiGeneration.UNKNOWN:
+            log.error("ami.unknown_server", pbx=pbx, banner=banner[:80], speaks=generation.value, hint=UNKNOWN_HINT)
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -256,6 +282,8 @@ def log_fact(fact: Fact, _requests: Sequence[CallbackRequest]) -> None:
                 customer=summary.customer or None,
             )
             log_click(fact)
+        case NotAnEmployee():
+            log.info("calls.not_an_employee", call=fact.call_id, because=fact.because)
         case Oddity():
             log.warning("calls.odd", call=fact.call_id, because=fact.because)
         case _:

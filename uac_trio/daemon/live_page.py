@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from uac_trio.ami_client import AMIStatus
+from uac_trio.calls.adapters import AmiGeneration, generation_of
 from uac_trio.calls.call import Direction
 from uac_trio.calls.participation import Role
 from uac_trio.daemon.standing import Standing
@@ -23,6 +24,11 @@ SHOWN_CALLS = 100
 """Calls in progress on the page."""
 SETTLES_WITHIN = 30.0
 """Seconds after which a request that nothing in the outbox waits for is taken to have gone another way."""
+
+NO_EMPLOYEE = (
+    "The phones that rang are no employee's, so no user has a popup; [calls] extensions, devices, mobiles, trunks and "
+    "only_... decide that, as follows."
+)
 
 WORDS = {
     Ruling.DELIVERED: ("delivered", "good"),
@@ -117,6 +123,8 @@ def _troubles(around: Circumstances) -> Iterator[str]:
         elif status.state != "connected":
             why = f": {status.last_error}" if status.last_error else ""
             yield f"PBX {name} is not connected{why}. Its calls are not seen."
+        elif status.banner and generation_of(status.banner) is AmiGeneration.UNKNOWN:
+            yield f"PBX {name} greets with {status.banner[:60]!r}, which is no Asterisk: its calls may not be followed."
     if standing.store_trouble:
         held = f"{standing.in_memory} requests are held in memory"
         yield f"The store takes nothing: {standing.store_trouble}. {held}."
@@ -135,6 +143,7 @@ def _pbx(name: str, status: AMIStatus | None) -> dict[str, Any]:
         "state": status.state,
         "connected": status.state == "connected",
         "since": status.connected_since,
+        "ami": generation_of(status.banner).value if status.banner else "",
         "last_message_at": status.last_message_at,
         "last_error": status.last_error,
         "sessions": status.sessions,
@@ -165,6 +174,7 @@ def _call(
         "parts": [_share(share) for share in call.shares],
         "told": [_told(told, call, around) for told in call.told.values()],
         "untold": "" if call.told else _why_nothing(call, around),
+        "not_employees": [text(because) for because in call.not_employees],
     }
 
 
@@ -215,6 +225,8 @@ def _why_nothing(call: WatchedCall, around: Circumstances) -> str:
     """Why the CRM was told nothing of a call; "" while that may still come."""
     if call.direction is Direction.INTERNAL and around.internal == "ignore":
         return 'Between employees: not told ([calls] internal = "ignore").'
+    if call.not_employees and not call.shares:
+        return NO_EMPLOYEE
     if call.ended_at is None:
         return ""
     if not call.shares:

@@ -22,6 +22,7 @@ from uac_trio.calls.fact import (
     CallMerged,
     CallTransferred,
     Fact,
+    NotAnEmployee,
     Oddity,
     OfParticipation,
     ParticipationAnswered,
@@ -107,6 +108,8 @@ class WatchedCall:
     told: OrderedDict[str, Told] = attrs.field(factory=OrderedDict)
     """By key, in the order in which they were made."""
     notes: deque[str] = attrs.field(factory=lambda: deque(maxlen=10))
+    not_employees: deque[str] = attrs.field(factory=lambda: deque(maxlen=10))
+    """Which phones rang that are no employee's, and why."""
     merged_into: str = ""
     status: str = ""
     ended_at: float | None = None
@@ -232,6 +235,8 @@ class Watching:
                 call.queue = fact.queue
             case CallTransferred():
                 call.notes.append(f"{fact.type} transfer by {fact.by} to {fact.to}")
+            case NotAnEmployee():
+                call.not_employees.append(fact.because)
             case CallMerged():
                 call.merged_into = fact.into
             case OfParticipation():

@@ -44,8 +44,10 @@ ANSWERS_WITHIN = 4.0
 """Seconds; a refused login takes Asterisk one."""
 LISTENS_FOR = 2.0
 """Seconds for which we wait for some event of others' making: a busy server has said something by then."""
-OLDEST = 13
-"""Asterisk's version from which on its events tell what belongs to what (Linkedid)."""
+OLDEST = (1, 8)
+"""Asterisk's version from which on its AMI shows calls as an adapter of ours knows them."""
+AMI_2 = (12, 0)
+"""Before that version Asterisk speaks AMI 1.x."""
 OFF_BY = 2.0
 """Seconds by which the PBX's clock may differ."""
 
@@ -63,7 +65,7 @@ TOO_MUCH = ("Command", "UpdateConfig", "ModuleLoad", "Reload")
 """Actions with which whoever learns the secret takes over the machine, or at least the PBX."""
 
 _LOG_IN = "the connector cannot log in until that is changed"
-_VERSION = re.compile(r"(?:^|[^\d.])(\d{1,2})\.\d")
+_VERSION = re.compile(r"(?:^|[^\d.])(\d{1,2})\.(\d{1,2})")
 
 
 class _TalkError(Exception):
@@ -265,15 +267,23 @@ async def _version(talk: _Talk, findings: Findings) -> None:
     found = _VERSION.search(told)
     if not answer.success or not told:
         findings.warn(
-            f"its version is not told ({answer.text or 'no AsteriskVersion'}); it should be {OLDEST} or later"
+            f"its version is not told ({answer.text or 'no AsteriskVersion'}); it should be {_shown(OLDEST)} or later"
         )
-    elif found and int(found[1]) < OLDEST:
-        findings.problem(f"Asterisk {told} is too old: its events do not tell which channels belong together; "
-                         f"version {OLDEST} is the least")  # fmt: skip
+    elif found and (int(found[1]), int(found[2])) < OLDEST:
+        findings.problem(f"Asterisk {told} is too old: its calls cannot be followed; {_shown(OLDEST)} is the least")
+    elif found and (int(found[1]), int(found[2])) < AMI_2:
+        findings.warn(
+            f"Asterisk {told} speaks AMI 1.x, which shows less of calls: queues show whom they ring only with "
+            "eventwhencalled = yes in queues.conf, hold shows only with callevents = yes in sip.conf"
+        )
     else:
         findings.ok(f"Asterisk {told}")
     if answer.response.get("CoreCDRenabled").lower() == "no":
         findings.problem("call detail records are off (enable in cdr.conf), so no recording will be found")
+
+
+def _shown(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"
 
 
 async def _rights(talk: _Talk, server: AMIServer, route: Route | None, allowed: set[str], findings: Findings) -> None:
@@ -281,8 +291,9 @@ async def _rights(talk: _Talk, server: AMIServer, route: Route | None, allowed: 
     if "CoreShowChannels" in allowed:
         shown = await talk.ask(CoreShowChannels())
         channels = [item for item in shown.items if item.name == "CoreShowChannel"]
-        calls = {item.get("Linkedid") for item in channels}
-        findings.ok(f"{len(calls)} calls at this moment, of {len(channels)} channels")
+        calls = {item.get("Linkedid") for item in channels}  # which Asterisk before 13.5 does not show
+        shown_as = f"{len(channels)} channels" if "" in calls else f"{len(calls)} calls"
+        findings.ok(f"{shown_as} at this moment, of {len(channels)} channels")
     else:
         findings.problem(
             f"user {server.username} may not list channels: add reporting to write= of his section in manager.conf; "
