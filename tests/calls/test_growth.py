@@ -113,7 +113,7 @@ def function_calls(work: Callable[[int], None], count: int) -> int:
 @pytest.mark.parametrize("work", [hostile_call, vanishing_call])
 def test_hostile_call_with_a_snapshot_is_linear(work: Callable[[int], None]) -> None:
     """Four times as many channels in one call cost four times as much: its start, the listings and its end. (More than
-    the devices that an end looks at, calls/channel.py MOST_RIVALS, so that these are full.)"""
+    the devices that an end looks at, calls/call.py MOST_PICKED_UP.)"""
     assert function_calls(work, 800) < 5 * function_calls(work, 200)
 
 

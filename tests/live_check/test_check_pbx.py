@@ -33,8 +33,8 @@ FILES = {
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(looked_at, "LISTENS_FOR", 0.03)
-    monkeypatch.setattr(looked_at, "ANSWERS_WITHIN", 0.15)
-    monkeypatch.setattr(looked_at, "CONNECTS_WITHIN", 0.15)
+    monkeypatch.setattr(looked_at, "ANSWERS_WITHIN", 1.0)
+    monkeypatch.setattr(looked_at, "CONNECTS_WITHIN", 1.0)
 
 
 def settings(version: str = "22.1.0", *more: str) -> Reaction:

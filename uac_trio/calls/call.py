@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
+from itertools import islice
 from typing import Literal
 
 import attrs
 
 from uac_trio.calls.channel import Channel, Leg
 from uac_trio.calls.participation import Participation, Role, Stopwatch
+
+MOST_PICKED_UP = 100
+"""Devices of one call that were picked up: people pick up a few, and to look at thousands would take minutes."""
 
 
 class Direction(enum.Enum):
@@ -200,6 +205,10 @@ class Call:
     def is_idle(self) -> bool:
         """All that is left of it are agents who wait on the line for their next customer."""
         return bool(self.live) and all(channel.is_waiting_agent for channel in self.live.values())
+
+    def latest_picked_up(self) -> Iterator[Leg]:
+        """Of ``picked_up``, the latest first, as many as are looked at for each leg that ends."""
+        return islice(reversed(self.picked_up), MOST_PICKED_UP)
 
     def add_participation(self, participation: Participation) -> None:
         self.participations.append(participation)

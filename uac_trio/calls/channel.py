@@ -59,10 +59,6 @@ class HangupCause(enum.IntEnum):
     """Of SIP 504."""
 
 
-MOST_RIVALS = 100
-"""Devices of one call that were picked up, the latest: so many are looked at for each leg that ends. People pick up a
-few; thousands would take minutes."""
-
 SILENT_BRIDGES = frozenset({"parking", "holding", "agent_hold"})
 """BridgeType whose members hear music, not each other."""
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 import bisect
 import enum
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import attrs
 
-from uac_trio.calls.channel import MOST_RIVALS, Channel, HangupCause, Leg
+from uac_trio.calls.channel import Channel, HangupCause, Leg
 
 if TYPE_CHECKING:
     from uac_trio.calls.call import Call
@@ -245,8 +244,7 @@ def leg_end(leg: Leg, shows_hangup_requests: bool) -> LegEnd:
     """
     channel, chain = leg.channel, leg.chain
     call, root = channel.call, chain[-1].caller
-    latest = islice(reversed(call.picked_up), MOST_RIVALS)
-    rivals = [other for other in latest if other is not leg and other.chain[-1].caller is root]
+    rivals = [other for other in call.latest_picked_up() if other is not leg and other.chain[-1].caller is root]
     failed = [other for other in rivals if other.connected_at is None and _ended_by(other) >= leg.began_at]
     return LegEnd(
         is_connected=leg.connected_at is not None,
@@ -304,8 +302,7 @@ def _left_at(root: Channel, shows_hangup_requests: bool) -> float | None:
     own = _gone_at(root, shows_hangup_requests)
     if own is not None or root.half is None:
         return own
-    latest = islice(reversed(root.call.picked_up), MOST_RIVALS)
-    behind = [leg.channel for leg in latest if leg.chain[-1].channel is root]
+    behind = [leg.channel for leg in root.call.latest_picked_up() if leg.chain[-1].channel is root]
     left = [at for each in behind if (at := _gone_at(each, shows_hangup_requests)) is not None]
     return max(left) if left and len(left) == len(behind) else None
 

@@ -7,14 +7,13 @@ own: pickup, parking, a returned transfer are all "an employee's channel rings",
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 
 import attrs
 
 from uac_trio.calls.call import Answer, Call, Direction
 from uac_trio.calls.call_graph import CallGraph
 from uac_trio.calls.call_outcome import far_legs, is_near, outward_outcome
-from uac_trio.calls.channel import MOST_RIVALS, Channel, Leg
+from uac_trio.calls.channel import Channel, Leg
 from uac_trio.calls.channel_events import ChannelEvent
 from uac_trio.calls.fact import (
     Fact,
@@ -261,7 +260,7 @@ def _is_undecided(call: Call, participation: Participation) -> bool:
     roots = [root for root in roots if root is None or not root.has_hung_up]
     return bool(roots) and any(
         other.is_undecided and other.channel.call is call and other.chain[-1].caller in roots
-        for other in islice(reversed(call.picked_up), MOST_RIVALS)
+        for other in call.latest_picked_up()
         if other not in legs
     )
 
