@@ -200,7 +200,9 @@ class FakeVtiger:
 
 
 def reset(stream: trio.SocketStream) -> None:
-    """RST, not FIN."""
+    """RST, not FIN. What is closed already stays so: both ends of a proxy may be reset at once."""
+    if stream.socket.fileno() == -1:
+        return
     stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     stream.socket.close()
 

@@ -179,12 +179,15 @@ class Ami1Adapter:
             self._explain(device)
         if device.is_shown:
             self._out.append(ChannelChanged(event=event.name, channel=device.view))
-        leg = self._dials.to(device.structure) if state in (_RINGING, _UP) else None
-        if leg is not None:
-            leg.has_rung = True
-            self._go_on(leg)
-            if state == _UP and leg.is_open:
-                self._answer(leg, device)
+        leg = self._dials.to(device.structure)
+        if leg is not None and state in (_RINGING, _UP):
+            self._ring(leg, device, has_answered=state == _UP)
+
+    def _ring(self, leg: Leg, device: Device, *, has_answered: bool) -> None:
+        leg.has_rung = True
+        self._go_on(leg)
+        if has_answered and leg.is_open:
+            self._answer(leg, device)
 
     def _new_callerid(self, event: Event) -> None:
         device = self._subject(event)
@@ -203,6 +206,13 @@ class Ami1Adapter:
 
     def _move(self, moved: Moved) -> None:
         """A masquerade: the device comes into another's place, in its bridge and in its dial."""
+        self._move_between_bridges(moved)
+        leg = self._dials.to(moved.structure)
+        is_ringing = leg is not None and leg.is_open and not leg.is_linked
+        if leg is not None and is_ringing and moved.before is not None and not moved.device.is_zombie:
+            self._take_over(leg, moved.device, moved.before)
+
+    def _move_between_bridges(self, moved: Moved) -> None:
         device, structure, links = moved.device, moved.structure, self._devices.links
         old_mate, mate = links.get(moved.left, ""), links.get(structure, "")
         if old_mate and self._devices.within(moved.left) is device:  # else it was put out of there before
@@ -211,10 +221,6 @@ class Ami1Adapter:
             self._leave(moved.before, bridge_id(structure, mate))
         if mate:
             self._enter(device, bridge_id(structure, mate))
-        leg = self._dials.to(structure)
-        is_ringing = leg is not None and leg.is_open and not leg.is_linked
-        if leg is not None and is_ringing and moved.before is not None and not device.is_zombie:
-            self._take_over(leg, device, moved.before)
 
     def _take_over(self, leg: Leg, picker: Device, target: Device) -> None:
         """main/features.c, ast_do_pickup: the picker's device comes into the structure that rings."""

@@ -485,10 +485,14 @@ class CallGraph:
             return
         channel.was_bridged = True
         if _ties(bridge, channel):
-            for mate in [mate for mate in bridge.members if mate.call is not channel.call]:
-                self._tie(mate, channel, at)
-            for member in list(bridge.members):
-                self._answer_undialled(member, at)
+            self._tie_members(bridge, channel, at)
+
+    def _tie_members(self, bridge: Bridge, channel: Channel, at: float) -> None:
+        """One call of all that hear each other now that the channel entered."""
+        for mate in [mate for mate in bridge.members if mate.call is not channel.call]:
+            self._tie(mate, channel, at)
+        for member in list(bridge.members):
+            self._answer_undialled(member, at)
 
     def _answer_undialled(self, channel: Channel, at: float) -> None:
         """An employee's phone that nothing dialled is in a bridge with who calls. An agent on the line is put into the

@@ -245,18 +245,22 @@ class CallTracker:
 
     def _follow(self, channels: Iterable[Channel], now: Moment) -> Iterator[Fact]:
         """Direction, then participations of each call that has a touched channel."""
-        by_call: dict[str, tuple[Call, list[Channel]]] = {}
-        for channel in channels:
-            by_call.setdefault(channel.call.id, (channel.call, []))[1].append(channel)
-            if channel.home is not None and channel.home.id in self.graph.calls and not channel.home.merged_into:
-                by_call.setdefault(channel.home.id, (channel.home, []))[1].append(channel)
-        for call, touched in by_call.values():
+        for call, touched in self._by_call(channels):
             before = call.orientation
             for channel in touched:
                 yield from self._orient_by(call, channel, now)
             yield from self._advance(call, touched if call.orientation is before else _all_of(call, touched), now)
             if call.queue is not None and call.queue.waiting is not None and call.answer is not None:
                 yield from handover.notice_sent_on(call, "redirect", call.queue.name, now, because=handover.REDIRECT)
+
+    def _by_call(self, channels: Iterable[Channel]) -> Iterable[tuple[Call, list[Channel]]]:
+        """The channels of each call; one whose call was merged belongs to its home too, where that still goes on."""
+        by_call: dict[str, tuple[Call, list[Channel]]] = {}
+        for channel in channels:
+            by_call.setdefault(channel.call.id, (channel.call, []))[1].append(channel)
+            if channel.home is not None and channel.home.id in self.graph.calls and not channel.home.merged_into:
+                by_call.setdefault(channel.home.id, (channel.home, []))[1].append(channel)
+        return by_call.values()
 
     def _orient_by(self, call: Call, channel: Channel, now: Moment) -> Iterator[Fact]:
         leg = channel.leg
