@@ -151,7 +151,7 @@ RULES: tuple[_Rule, ...] = (
     ),
     _Rule(_only(200), r"Input array has \d+ params", Ruling.PARKED, "vTiger refused a value of this request"),
     # display_errors=On turns PHP's failures into text with status 200.
-    _Rule(_only(200), r"\bFatal error\b.*:", Ruling.AGAIN, _FATAL_ADVICE, tries=2, finally_=Ruling.PROBABLY),
+    _Rule(_only(200), r"\bFatal error\b[^:]{0,100}:", Ruling.AGAIN, _FATAL_ADVICE, tries=2, finally_=Ruling.PROBABLY),
     _Rule(
         _only(200),
         r"\A\s*(<br\s*/?>\s*)*(<b>)?(Warning|Notice|Deprecated)\b",
