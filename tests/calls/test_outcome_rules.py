@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from uac_trio.calls.call import Answer, Call, QueueVisit
+from uac_trio.calls.call_outcome import call_status
 from uac_trio.calls.channel import HangupCause
 from uac_trio.calls.outcome import RULES, LegEnd, Outcome, Rule, outcome_of, together
 
@@ -80,3 +82,27 @@ def test_who_was_never_connected_never_completed() -> None:
 def test_several_attempts_together(outcomes: list[Outcome], loudest: Outcome | None) -> None:
     """The most that was reached stands for all."""
     assert together(outcomes) is loudest
+
+
+@pytest.mark.parametrize(
+    ("known", "status"),
+    [
+        pytest.param({}, Outcome.FAILED, id="nothing"),
+        pytest.param({"has_voicemail": True}, Outcome.VOICEMAIL, id="voicemail"),
+        pytest.param(
+            {"answer": Answer(at=1.0, by="101"), "has_voicemail": True}, Outcome.COMPLETED, id="after-a-person"
+        ),
+        pytest.param({"queue": QueueVisit(name="400", has_given_up=True)}, Outcome.CANCELLED, id="left-the-queue"),
+        pytest.param({"queue": QueueVisit(name="400")}, Outcome.FAILED, id="queue-without-agents"),
+        pytest.param(
+            {"queue": QueueVisit(name="400", has_given_up=True), "has_voicemail": True}, Outcome.VOICEMAIL,
+            id="voicemail-of-a-queue",
+        ),
+    ],
+)  # fmt: skip
+def test_a_call_as_a_whole(known: dict[str, Any], status: Outcome) -> None:
+    """What decides before the attempts to reach a phone are asked."""
+    call = Call(id="main-1", linkedid="1", started_at=0.0)
+    for name, value in known.items():
+        setattr(call, name, value)
+    assert call_status(call, shows_hangup_requests=True) is status
