@@ -65,6 +65,13 @@ def test_restart_takes_a_while(name: str, missed: int) -> None:
             assert rows == without, f"before event {number}"
 
 
+@pytest.mark.parametrize("name", [*CHOSEN, "office_variants/no_cdr/asterisk22/transfer_attended_of_outbound"])
+def test_seen_from_the_middle(name: str) -> None:
+    """Who was shown in the middle of a call is not left there, whatever its direction seems to be when it ends."""
+    for number in moments(name):
+        assert_all_ended(set(), reconnected(recording(name), 0, rules=rules_of(name), missed=number), number)
+
+
 @pytest.mark.parametrize("name", [name for name in CHOSEN if not name.endswith(NOT_MERGED)])
 def test_what_a_dead_connector_knew(name: str) -> None:
     """The journal that is told again lacks the beginning of the call: nothing is different for it, since the journal

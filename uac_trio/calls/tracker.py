@@ -273,6 +273,8 @@ class CallTracker:
         before = call.orientation
         if orientation is before or orientation == before:
             return
+        if orientation.direction is Direction.INTERNAL and _is_customers(call):
+            return  # the customer's channel may be the first to leave; what is announced of them ends as theirs
         call.orientation = orientation
         if orientation.direction is Direction.INBOUND and not call.has_met_line:
             call.has_met_line = True
@@ -567,6 +569,11 @@ class CallTracker:
         facts += self._advance_all(Moment(at, "FullyBooted", self.graph))
         facts.sort(key=lambda fact: fact.at)
         yield from facts
+
+
+def _is_customers(call: Call) -> bool:
+    """Whether an employee's part in it was announced as one with a customer."""
+    return call.direction not in (None, Direction.INTERNAL) and any(part.is_announced for part in call.participations)
 
 
 def _all_of(call: Call, touched: Iterable[Channel]) -> Iterable[Channel]:
