@@ -146,13 +146,15 @@ def record_command(config_path: Path, out: Path, anonymise: bool, seconds: float
         async with trio.open_nursery() as nursery:
             stop = trio.Event()
             await nursery.start(_set_on_signal, stop)
-            told = await record(config.pbx, out, seconds=seconds or math.inf, anonymise=anonymise, now=now, stop=stop)
+            recorded = await record(
+                config.pbx, out, seconds=seconds or math.inf, anonymise=anonymise, now=now, stop=stop
+            )
             nursery.cancel_scope.cancel()
-        for path in told.paths:
+        for path in recorded.paths:
             click.echo(str(path))
-        problems.extend(f"PBX {name}: {why}" for name, why in told.never_connected)
-        if told.lost_reads:
-            problems.append(f"the disk was too slow: {told.lost_reads} reads are missing")
+        problems.extend(f"PBX {name}: {why}" for name, why in recorded.never_connected)
+        if recorded.lost_reads:
+            problems.append(f"the disk was too slow: {recorded.lost_reads} reads are missing")
 
     with open_log() as writer:
         configure_logging(config.log, stream=writer)
@@ -233,8 +235,8 @@ def outbox_drop(config_path: Path, numbers: tuple[int, ...], everything: bool) -
 
 def parked_line(row: ParkedRow, show_numbers: bool) -> str:
     """One parked request for people; its telephone numbers in part, unless ``show_numbers``."""
-    told = (row.form.get(name, "") for name in ("callerIdNumber", "dialString", "callerid1", "callerid2"))
-    customer = next((number for number in told if number and number != row.extension), "-")
+    parties = (row.form.get(name, "") for name in ("callerIdNumber", "dialString", "callerid1", "callerid2"))
+    customer = next((number for number in parties if number and number != row.extension), "-")
     shown, reason = (customer, row.reason) if show_numbers else (mask_number(customer), mask_text(row.reason))
     what = f"{row.call_id}  {row.extension or '-'}  {row.step.value}  {shown}"
     return f"{row.id}  {iso(row.parked_at)}  {what}  sent {row.attempt} times: {reason}"

@@ -55,8 +55,8 @@ def read_line(line: str) -> Heard:
         banner = entry.pop()
     match entry:
         case ["connected" | "received" | "lost" as kind, float(at), [*events]]:
-            told = tuple(Event(tuple((name, value) for name, value in headers)) for headers in events)
-            return Heard(kind, at, told, banner=banner)
+            received_events = tuple(Event(tuple((name, value) for name, value in headers)) for headers in events)
+            return Heard(kind, at, received_events, banner=banner)
         case ["ordered", float(at), [str(channel_id), str(employee), str(number), str(channel)]]:
             return Heard("ordered", at, order=ClickOrder(channel_id, employee, number, channel), banner=banner)
         case _:

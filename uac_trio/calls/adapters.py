@@ -56,5 +56,5 @@ def generation_of(banner: str) -> AmiGeneration:
 
 
 def adapter_for(banner: str, rules: TrackerRules) -> Adapter:
-    """A new adapter for the server with this banner. A server that cannot be told is taken for AMI 2 or later."""
+    """A new adapter for the server with this banner. An unknown server gets the adapter for AMI 2 or later."""
     return Ami1Adapter(rules) if generation_of(banner) is AmiGeneration.AMI_1 else Ami2Adapter(rules)

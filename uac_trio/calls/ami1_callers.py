@@ -1,7 +1,7 @@
 """AMI 1.x: who dials a channel that comes without a Dial event.
 
-That is a queue whose queues.conf lacks ``eventwhencalled = yes``, FollowMe(), a transfer by feature code, or nobody: an
-Originate. What a dialled channel shows as its other side (ConnectedLineNum) decides, before anything rings in vain.
+That is a queue whose queues.conf lacks ``eventwhencalled = yes``, FollowMe(), a transfer by feature code, or none of
+them: an Originate. What a dialled channel shows as its other side (ConnectedLineNum) decides, before anything rings in vain.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ class Callers:
         return next(alike, "")
 
     def who_waits(self, root: Device) -> str:
-        """The structure of an outside caller who is connected to nobody and whose number the device shows: FollowMe()
-        dials for them, or a queue whose Join was not seen."""
+        """The structure of an outside caller who has no bridge and whose number the device shows: FollowMe() dials
+        for them, or a queue whose Join was not seen."""
         shown = {number for number in self._numbers_shown(root) if not self.rules.is_extension(number)}
         for device in self.devices.live():
             structure = device.structure

@@ -101,10 +101,10 @@ class Reader:
             return None
         if key in given:
             return given[key] if isinstance(given[key], str) and given[key] else None
-        told = given[f"{key}_file"]
-        secret = self._from_file(table, index, f"{key}_file", told)
+        given_path = given[f"{key}_file"]
+        secret = self._from_file(table, index, f"{key}_file", given_path)
         if secret == "":
-            self._add(table, index, f"{key}_file", f"{told}: is empty")
+            self._add(table, index, f"{key}_file", f"{given_path}: is empty")
         return secret or None
 
     def wrong(self, table: str, key: str, what: str, index: int = 0) -> None:
@@ -128,14 +128,16 @@ class Reader:
                 self._add(table, index, name, f"expected {why.expected}{found}")
         return values
 
-    def _from_file(self, table: str, index: int, key: str, told: object) -> str | None:
-        if not isinstance(told, str) or "\0" in told:
+    def _from_file(self, table: str, index: int, key: str, given_path: object) -> str | None:
+        if not isinstance(given_path, str) or "\0" in given_path:
             return None  # reported as a wrong value of its key
         directory = self.environ.get("CREDENTIALS_DIRECTORY", "")
-        if told.startswith(CREDENTIALS) and not directory:
-            self._add(table, index, key, f"{told}: systemd sets this variable for units with LoadCredential= only")
+        if given_path.startswith(CREDENTIALS) and not directory:
+            self._add(
+                table, index, key, f"{given_path}: systemd sets this variable for units with LoadCredential= only"
+            )
             return None
-        path = self._secret_path(told, directory)
+        path = self._secret_path(given_path, directory)
         try:
             # One line end, which editors and echo add, is not part of the secret.
             return path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
@@ -144,12 +146,12 @@ class Reader:
             self._add(table, index, key, f"{path}: {reason}")
             return None
 
-    def _secret_path(self, told: str, directory: str) -> Path:
-        if told.startswith(CREDENTIALS):
-            return Path(directory, told.removeprefix(CREDENTIALS))
-        if directory and os.sep not in told and _may_be_there(Path(directory, told)):
-            return Path(directory, told)
-        return self.path.parent / told
+    def _secret_path(self, given_path: str, directory: str) -> Path:
+        if given_path.startswith(CREDENTIALS):
+            return Path(directory, given_path.removeprefix(CREDENTIALS))
+        if directory and os.sep not in given_path and _may_be_there(Path(directory, given_path)):
+            return Path(directory, given_path)
+        return self.path.parent / given_path
 
     def _add(self, table: str, index: int, key: str, what: str) -> None:
         places = ((table, index, key), (f"{table}.{key}", 0, ""), (table, index, ""))  # the second: [calls.mobiles]

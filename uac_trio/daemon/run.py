@@ -216,12 +216,12 @@ class _Daemon:
             log.error("click2call.impossible", pbx=dial.pbx, reason=str(why))
             return Originated.REFUSED
         self.intake.ordered(dial.pbx, ClickOrder(dial.channel_id, dial.extension, dial.number, channel))
-        told = await client.originate(action)
-        outcome = Originated(told.outcome.value)
+        response = await client.originate(action)
+        outcome = Originated(response.outcome.value)
         if outcome is Originated.REFUSED:
             self.intake.order_refused(dial.pbx, dial.channel_id)
-        if told.reason:
-            log.warning("click2call.not_queued", pbx=dial.pbx, reason=told.reason)
+        if response.reason:
+            log.warning("click2call.not_queued", pbx=dial.pbx, reason=response.reason)
         return outcome
 
     async def _without_voicemail(self, client: AMIClient, dial: Dial) -> str:
@@ -280,7 +280,7 @@ class _Daemon:
         """After ``COMMIT_WITHIN`` the sender has to end, whatever still waits for the outbox.
 
         Such a wait is for a thread, and only the outbox can cut it short: once here, so that the sender gets its grace,
-        and for whoever waits then in the very end.
+        and for the waits that are still open at the end.
         """
         await self.stop.wait()
         self.outbox.give_up_at(self.hull.deadline)
