@@ -337,7 +337,7 @@ class AMIClient:
             await self._ask(session, _Order(CoreShowChannels()))
 
     async def has_context(self, context: str, within: float) -> bool | None:
-        """Is there such a context in the dialplan? None: not known, or no answer within the timeout (s).
+        """Is there such a context in the dialplan? None: not known, or no answer in time (``within``, seconds).
 
         Needs ``write=reporting``.
         """

@@ -1,7 +1,7 @@
 """AMI 1.x: who dials a channel that comes without a Dial event.
 
 That is a queue whose queues.conf lacks ``eventwhencalled = yes``, FollowMe(), a transfer by feature code, or none of
-them: an Originate. What a dialled channel shows as its other side (ConnectedLineNum) decides, before anything rings in vain.
+them: an Originate. What a dialled channel shows as its other side (ConnectedLineNum) decides.
 """
 
 from __future__ import annotations
