@@ -576,10 +576,15 @@ class CallGraph:
         return channel, touched
 
     def _shown_as_caller(self, channel: Channel) -> Channel | None:
-        """Without Linkedids: who rings this phone, by the number that it shows."""
+        """Without Linkedids: who rings this phone, by the number that it shows; None if two calls have it."""
         number = channel.view.connected
-        callers = [other for other in self.live_channels if number and other.view.number == number]
-        return _last_before(channel, [other for other in callers if other.view.state in CALLING])
+        callers = [
+            other
+            for other in self.live_channels
+            if number and other.view.number == number and other.view.state in CALLING
+        ]
+        is_one_call = len({other.call.id for other in callers if other.call is not channel.call}) <= 1
+        return _last_before(channel, callers) if is_one_call else None
 
     def restore_leg(self, channel: Channel, application: str, at: float) -> bool:
         """A dialled channel runs AppDial or AppQueue (its caller is in Dial or Queue), or AppDial2 (it is an
