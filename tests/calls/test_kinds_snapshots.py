@@ -165,3 +165,22 @@ def test_an_outgoing_call(office: Office, scene: Scene, kind: Break, pause: int,
     story.shows(direction="outbound", customer=CUSTOMER, status="completed", caller="101", answered_by=CUSTOMER)
     assert story.calls[0]["parts"] == {"101": "completed"}
     assert story.began == [("101", "caller", CUSTOMER)]
+
+
+@pytest.mark.parametrize("kind", ["reconnect", "restart"])
+def test_two_calls_of_one_number(office: Office, kind: Break) -> None:
+    """No Linkedid: which of the two rings the phone, the list does not show; the events after it do."""
+    wire = office.wire(shows_linkedid=False)
+
+    def first_is_answered(wire: Wire) -> Iterator[None]:
+        first, second = wire.calls_in(), wire.calls_in()
+        rung = rings_inbound(wire, first, "101")
+        yield
+        rest = picks_up(wire, first, rung)
+        wire.wait(2.0)
+        wire.talk_ends(first, *rest)
+        wire.hang_up(second)
+
+    assert broken_at(wire, first_is_answered, 0, kind)
+    inbound_calls = [call for call in wire.story().calls if call["direction"] == "inbound"][-2:]
+    assert [call["parts"] for call in inbound_calls] == [{"101": "completed"}, {}]
