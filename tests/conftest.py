@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -24,6 +25,24 @@ settings.register_profile(
     "deep", deadline=None, max_examples=3000, stateful_step_count=60, suppress_health_check=list(HealthCheck)
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+HERE = Path(__file__).parent
+CLOCKED = (
+    HERE / "sender",
+    *(HERE / "faults" / f"test_{of}_faults.py" for of in ("crm", "pbx", "store")),
+    HERE / "faults" / "test_process.py",
+    HERE / "test_ami_client.py",
+    HERE / "test_ami_sockets.py",
+    HERE / "test_daemon_recordings.py",
+    HERE / "test_log_stuck.py",
+)
+"""What measures real seconds at real sockets and processes, and needs the machine for itself."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(item.path.is_relative_to(path) for path in CLOCKED):
+            item.add_marker("clock")
 
 
 @pytest.fixture(autouse=True)
