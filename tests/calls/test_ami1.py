@@ -690,7 +690,7 @@ def test_a_queue_that_shows_whom_it_calls() -> None:
         f"changed {ANNA}",
         f"dialled {TRUNK} > {ANNA} ANSWER",
     ]
-    assert not adapter.lacks_agent_calls
+    assert not adapter._unseen_dials.lacks_agent_calls
 
 
 RINGS_OUT = ami("AgentRingNoAnswer", Uniqueid="1.1", Member="SIP/101", Queue="support")
@@ -757,7 +757,7 @@ def test_a_queue_without_agent_called_is_known_by_the_number_that_its_members_sh
     found = follows(IN_QUEUE, *rings("+79161234567"), adapter=adapter)
 
     assert found == [f"created {ANNA}", f"dial {TRUNK} > {ANNA} SIP/101", f"changed {ANNA}"]
-    assert adapter.lacks_agent_calls
+    assert adapter._unseen_dials.lacks_agent_calls
 
 
 def test_of_two_who_wait_the_one_whose_number_it_is() -> None:
@@ -1071,7 +1071,7 @@ def test_who_hangs_up_in_a_blind_transfer_sends_nobody_on() -> None:
     assert follows(*FEATURE_BLIND, left) == [f"asked {TRUNK}", f"hung up {TRUNK} 16", f"hung up {ANNA} 16"]
     adapter = Ami1Adapter(TrackerRules())
     translated(*FEATURE_BLIND, left, adapter=adapter)
-    assert not adapter._blind
+    assert not adapter._feature_codes._blind
 
 
 def test_a_transferee_who_was_dialled_goes_on_in_another_structure() -> None:
@@ -1473,10 +1473,10 @@ def test_who_is_created_hangs_up_once_and_nothing_is_kept(name: str) -> None:
     assert not adapter._callers._queued
     assert not adapter._callers._parted
     assert not adapter._callers._transferers
-    assert not adapter._consultations
-    assert not adapter._blind
-    assert not adapter._sent_on
-    assert not adapter._hanging_up
+    assert not adapter._feature_codes._consultations
+    assert not adapter._feature_codes._blind
+    assert not adapter._feature_codes._sent_on
+    assert not adapter._hangups._hanging_up
 
 
 @given(data=st.data())
