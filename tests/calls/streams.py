@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from tests.recorded import NAMES, transcripts_of
@@ -16,10 +17,18 @@ from uac_trio.transcript import read_transcript
 Timed = tuple[float, Event]
 
 
-@cache
 def recorded(name: str) -> tuple[Timed, ...]:
     """The events of a scenario's first connection; ``name`` as in ``tests.recorded.NAMES``."""
-    file = transcripts_of(name)[0]
+    return _events_in(transcripts_of(name)[0])
+
+
+def connections(name: str) -> list[tuple[Timed, ...]]:
+    """The events of each connection of a scenario."""
+    return [_events_in(file) for file in transcripts_of(name)]
+
+
+@cache
+def _events_in(file: Path) -> tuple[Timed, ...]:
     transcript = read_transcript(file.name, file.read_bytes())
     parser = MessageParser()
     events: list[Timed] = []

@@ -24,9 +24,11 @@ _HELPERS = ("Parking/", "Parked/", "AsyncGoto/", "Transfered/", "SIPPeer/", "IAX
 """What features.c, pbx.c, chan_sip.c, chan_iax2.c and chan_bridge.c name structures that are made to be masqueraded
 into, or for an announcement."""
 
+RING, RINGING, UP = 4, 5, 6
+"""ChannelState (include/asterisk/channelstate.h)."""
+
 _CALLED = (0, 1, 3)
-"""ChannelState (include/asterisk/channelstate.h): Down, Reserved and Dialing; the latter two are of chan_dahdi.c and
-the like."""
+"""ChannelState too: Down, Reserved and Dialing; the latter two are of chan_dahdi.c and the like."""
 
 
 @attrs.define(eq=False)
@@ -71,6 +73,11 @@ class Device:
     def is_helper(self) -> bool:
         """No device: a structure that waits to be masqueraded into."""
         return self.view.name.startswith(_HELPERS)
+
+    @property
+    def is_given_out(self) -> bool:
+        """Channel events may be about it."""
+        return self.is_shown and not self.is_helper
 
     @property
     def rings_early(self) -> bool:

@@ -148,7 +148,7 @@ def status_by_cause(leg: Leg, cause: int) -> str:
 def status_at_hangup(leg: Leg, has_caller_left: bool) -> str:
     """The DialStatus of a leg that hung up just now, as far as this alone shows; "" = the end of the Dial() will.
 
-    Of the last destination the end of the Dial() follows at once, and it tells 603 from 403, which share a cause.
+    Of the last destination the end of the Dial() follows at once, and it keeps 603 apart from 403, which share a cause.
     """
     dialling, cause = leg.dialling, leg.cause
     if dialling.end:
