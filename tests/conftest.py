@@ -33,7 +33,7 @@ CLOCKED = (
     HERE / "faults" / "test_process.py",
     HERE / "test_ami_client.py",
     HERE / "test_ami_sockets.py",
-    HERE / "test_daemon_recordings.py",
+    HERE / "daemon" / "test_recordings.py",
     HERE / "test_log_stuck.py",
 )
 """What measures real seconds at real sockets and processes, and needs the machine for itself."""

@@ -101,7 +101,7 @@ async def test_tcp() -> None:
 
 async def test_reset_while_we_were_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     """What had arrived before the connection broke is heard, though the ping that is due finds it broken at once."""
-    monkeypatch.setattr("uac_trio.ami_client.READ_SIZE", 1000)
+    monkeypatch.setattr("uac_trio.ami_client.session.READ_SIZE", 1000)
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
             pbx = FakeAsterisk(nursery)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import trio
 
 from lab.phone import Call
-from lab.scenarios.moves import consult, join
+from lab.scenarios.moves import attended_transfer, consultation, until_over
 from lab.stage import Stage, scenario
 from lab.truth import CUSTOMER, Truth, internal, outbound, transfer
 
@@ -130,10 +130,7 @@ async def refused_by_customer(stage: Stage, code: int, reason: str, after: float
     stage.plan("trunk", reject=(code, reason), reject_after=after)
     await clicked(stage)
     employee = await stage.taken("101")
-    with trio.move_on_after(5):
-        await employee.ended.wait()
-    if not employee.ended.is_set():
-        employee.bye()
+    await until_over(employee, seconds=5)
     await stage.over(employee)
 
 
@@ -220,16 +217,14 @@ async def click_then_attended_transfer(stage: Stage) -> list[Truth]:
     employee = await stage.taken("101")
     customer = await stage.taken("trunk")
     await trio.sleep(1.5)
-    second, _ = await consult(stage, employee, "102", "102")
-    await join(employee, "102", second)
+    await attended_transfer(stage, employee, "102", "102")
     await trio.sleep(1.5)
     customer.bye()
     return [
         outbound("completed", "101", first=DEVICE, rang=["101", CUSTOMER, "102"], answered_by=CUSTOMER,
                  final_agent="102", ring=1, talk=3, transfers=[transfer("attended", "101", "102")],
                  parts={"101": "transferred", "102": "completed"}),
-        internal("completed", "101", "102", rang=["102"], answered_by="102", ring=1, talk=1, merged_into_first=True,
-                 note="the consultation"),
+        consultation("101", "102"),
     ]  # fmt: skip
 
 
@@ -327,10 +322,7 @@ async def office_click_customer_invalid(stage: Stage) -> list[Truth]:
     stage.plan("trunk", reject=(404, "Not Found"), reject_after=0)
     await clicked(stage, "2003")
     employee = await stage.taken("2003")
-    with trio.move_on_after(4):
-        await employee.ended.wait()
-    if not employee.ended.is_set():
-        employee.bye()
+    await until_over(employee)
     await stage.over(employee)
     return [outbound("failed", "2003", first=LOCAL, rang=["2003"], recorded=False, parts={"2003": "failed"})]
 
@@ -342,10 +334,7 @@ async def office_click_customer_busy(stage: Stage) -> list[Truth]:
     stage.plan("trunk", reject=(486, "Busy Here"), reject_after=1)
     await clicked(stage, "2003")
     employee = await stage.taken("2003")
-    with trio.move_on_after(4):
-        await employee.ended.wait()
-    if not employee.ended.is_set():
-        employee.bye()
+    await until_over(employee)
     await stage.over(employee)
     return [
         outbound("busy", "2003", first=LOCAL, rang=["2003", CUSTOMER], ring=1, recorded=False,

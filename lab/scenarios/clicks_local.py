@@ -12,7 +12,7 @@ import trio
 
 from lab.phone import Call, Plan
 from lab.scenarios.clicks import clicked
-from lab.scenarios.moves import MOBILE
+from lab.scenarios.moves import MOBILE, until_over
 from lab.stage import Stage, scenario
 from lab.truth import CUSTOMER, Truth, outbound
 
@@ -34,14 +34,6 @@ def talked(employee: str, phone: str, first: dict[str, str], note: str = "") -> 
         outbound("completed", employee, first=first, rang=[phone, CUSTOMER], answered_by=CUSTOMER, ring=1.5, talk=2,
                  parts={employee: "completed"}, note=note)
     ]  # fmt: skip
-
-
-async def until_over(employee: Call) -> None:
-    """The employee hears that the customer is busy, and hangs up if the dialplan does not."""
-    with trio.move_on_after(4):
-        await employee.ended.wait()
-    if not employee.ended.is_set():
-        employee.bye()
 
 
 async def until_talked(stage: Stage, employee: Call) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import trio
 
+from lab.scenarios.moves import hears_busy
 from lab.stage import Stage, scenario
 from lab.truth import CUSTOMER, CUSTOMER2, Truth, inbound, internal, outbound
 
@@ -140,11 +141,7 @@ async def outbound_busy(stage: Stage) -> list[Truth]:
     """The customer's phone rings for 1 s, then says busy (486); 101 hears the tone and hangs up."""
     stage.plan("trunk", reject=(486, "Busy Here"), reject_after=1)
     call = stage.phones["101"].call(CUSTOMER)
-    with trio.move_on_after(4):
-        await call.ended.wait()
-    if not call.ended.is_set():
-        call.cancel()
-        await stage.over(call)
+    await hears_busy(stage, call)
     return [outbound("busy", "101", rang=[CUSTOMER], ring=1, parts={"101": "busy"})]
 
 

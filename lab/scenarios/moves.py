@@ -1,7 +1,8 @@
-"""What the scenarios of the office have in common: its numbers, and moves made of several steps.
+"""What scenarios have in common: the numbers of the office, and moves made of several steps.
 
-Users: 2001 Anna (sip-anna, sip-anna-app), 2002 Boris (2002, 2002-mobile), 2003 Vera, 2004 Grisha (desk-grisha),
-2005 Dina. Numbers: 49566600XX users, 49566606XX ring groups, 49566604XX queues, 4956660800 IVR; 9 dials out.
+Users of the office: 2001 Anna (sip-anna, sip-anna-app), 2002 Boris (2002, 2002-mobile), 2003 Vera,
+2004 Grisha (desk-grisha), 2005 Dina. Numbers: 49566600XX users, 49566606XX ring groups, 49566604XX queues,
+4956660800 IVR; 9 dials out.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import trio
 
 from lab.phone import Call
 from lab.stage import Stage
-from lab.truth import Truth, inbound
+from lab.truth import Truth, inbound, internal
 
 CLIENT = "79161112233"  # as this provider shows a caller: no plus
 ABROAD = "+4930123456"
@@ -33,14 +34,22 @@ async def connected(
     return call, agent
 
 
-async def consult(stage: Stage, agent: Call, number: str, phone: str, talk: float = 1.0) -> tuple[Call, Call]:
-    """The agent holds his call and talks to `number` on a second line: both ends of that."""
+async def blind_transfer(stage: Stage, agent: Call, number: str, phone: str, answer_after: float = 1) -> Call:
+    """The agent sends the customer to `number` by REFER; this phone answers after so long. Returns its call."""
+    stage.plan(phone, answer_after=answer_after)
+    agent.refer(number)
+    return await stage.taken(phone)
+
+
+async def attended_transfer(stage: Stage, agent: Call, number: str, phone: str, talk: float = 1.0) -> Call:
+    """The agent holds the customer, talks to `number` on a second line, and joins the two. Returns the phone's call."""
     await agent.hold()
     stage.plan(phone, answer_after=1)
     second = agent.phone.call(number)
     other = await stage.taken(phone)
     await stage.talk(second, talk)
-    return second, other
+    await join(agent, number, second)
+    return other
 
 
 async def join(agent: Call, number: str, second: Call) -> None:
@@ -48,6 +57,37 @@ async def join(agent: Call, number: str, second: Call) -> None:
     agent.refer(number, replaces=second)
     with trio.fail_after(5):
         await agent.referred.wait()
+
+
+def consultation(by: str, to: str, *, talk: float = 1, note: str = "the consultation") -> Truth:
+    """The second call of an attended transfer, which becomes part of the customer's."""
+    return internal(
+        "completed", by, to, rang=[to], answered_by=to, ring=1, talk=talk, merged_into_first=True, note=note
+    )
+
+
+async def dial_code(agent: Call, code: str, number: str) -> None:
+    """The agent presses a feature code (## blind, *2 attended), and `number` once Asterisk asks for it."""
+    await agent.dtmf(code)
+    await trio.sleep(1.5)
+    await agent.dtmf(number)
+
+
+async def hears_busy(stage: Stage, call: Call) -> None:
+    """The caller hears a busy tone, and hangs up after 4 s if the dialplan does not."""
+    with trio.move_on_after(4):
+        await call.ended.wait()
+    if not call.ended.is_set():
+        call.cancel()
+        await stage.over(call)
+
+
+async def until_over(employee: Call, seconds: float = 4) -> None:
+    """The employee who clicked hears a tone, and hangs up after so long if the dialplan does not."""
+    with trio.move_on_after(seconds):
+        await employee.ended.wait()
+    if not employee.ended.is_set():
+        employee.bye()
 
 
 def lasted(stage: Stage, phone: str) -> bool:
@@ -58,11 +98,11 @@ def lasted(stage: Stage, phone: str) -> bool:
     )
 
 
-def click_order(extension: str, device: str, number: str) -> dict[str, str]:
-    """An Originate as a click in the CRM makes it: the device rings, then the number is called."""
+def click_order(extension: str, channel: str, number: str, seconds: int = 10) -> dict[str, str]:
+    """An Originate as a click in the CRM makes it: the channel rings for so long, then the number is called."""
     return {
-        "Channel": f"PJSIP/{device}", "Context": "from-internal", "Exten": number, "Priority": "1",
-        "CallerID": f'"CRM" <{extension}>', "Timeout": "10000", "Async": "true",
+        "Channel": channel, "Context": "from-internal", "Exten": number, "Priority": "1",
+        "CallerID": f'"CRM" <{extension}>', "Timeout": f"{seconds}000", "Async": "true",
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import trio
 
 from lab.phone import Plan
 from lab.scenarios.clicks_local import CUSTOMER_ANSWERS, panel_clicks, talked, until_talked
-from lab.scenarios.moves import CLIENT
+from lab.scenarios.moves import CLIENT, hears_busy
 from lab.stage import GRISHAS_MOBILE, Stage, scenario
 from lab.truth import Truth, inbound, internal
 
@@ -51,11 +51,7 @@ async def mobile_busy(stage: Stage) -> list[Truth]:
     stage.plan("desk-grisha", forward="9" + DIALLED, reject_after=0)
     stage.plan("trunk", reject=(486, "Busy Here"), reject_after=0)
     call = stage.customer_calls(DID, CLIENT)
-    with trio.move_on_after(4):
-        await call.ended.wait()
-    if not call.ended.is_set():
-        call.cancel()
-        await stage.over(call)
+    await hears_busy(stage, call)
     return [inbound("busy", DID, CLIENT, parts={"2004": "busy"}, note=NOTE)]
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import trio
 
 from lab.phone import Plan
-from lab.scenarios.moves import CLIENT, consult, join, queued
+from lab.scenarios.moves import CLIENT, attended_transfer, blind_transfer, consultation, queued
 from lab.stage import Stage, scenario
-from lab.truth import Truth, internal, transfer
+from lab.truth import Truth, transfer
 
 
 @scenario(profile="office")
@@ -144,9 +144,7 @@ async def office_queue_blind_transfer_to_queue(stage: Stage) -> list[Truth]:
     call = stage.customer_calls("4956660402", CLIENT)
     dina = await stage.taken("2005")
     await trio.sleep(1.5)
-    stage.plan("desk-grisha", answer_after=1.5)
-    dina.refer("404")
-    await stage.taken("desk-grisha")
+    await blind_transfer(stage, dina, "404", "desk-grisha", answer_after=1.5)
     await trio.sleep(2)
     call.bye()
     return [
@@ -164,8 +162,7 @@ async def office_queue_attended_transfer(stage: Stage) -> list[Truth]:
     call = stage.customer_calls("4956660400", CLIENT)
     vera = await stage.taken("2003")
     await trio.sleep(1.5)
-    second, _ = await consult(stage, vera, "2004", "desk-grisha")
-    await join(vera, "2004", second)
+    await attended_transfer(stage, vera, "2004", "desk-grisha")
     await trio.sleep(2)
     call.bye()
     await trio.sleep(0.3)
@@ -174,6 +171,5 @@ async def office_queue_attended_transfer(stage: Stage) -> list[Truth]:
                hold_secs=2.2, final_agent="2004", transfers=[transfer("attended", "2003", "2004")],
                parts={"2001": "answered-elsewhere", "2002": "answered-elsewhere", "2003": "transferred",
                       "2004": "completed"}),
-        internal("completed", "2003", "2004", rang=["2004"], answered_by="2004", ring=1, talk=1,
-                 merged_into_first=True, note="the consultation"),
+        consultation("2003", "2004"),
     ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from lab.scenarios.moves import CLIENT, DID, MOBILE, connected
+from lab.scenarios.moves import CLIENT, DID, MOBILE, connected, dial_code, hears_busy
 from lab.stage import Stage, scenario
 from lab.truth import CUSTOMER2, Truth, inbound, internal, outbound, transfer
 
@@ -96,11 +96,7 @@ async def rarely_not_confirmed(stage: Stage) -> list[Truth]:
 async def rarely_do_not_disturb(stage: Stage) -> list[Truth]:
     """The dialplan says busy for 2003 without dialling anybody."""
     call = stage.customer_calls("4956660903", CLIENT)
-    with trio.move_on_after(4):
-        await call.ended.wait()
-    if not call.ended.is_set():
-        call.cancel()
-        await stage.over(call)
+    await hears_busy(stage, call)
     return [inbound("busy", "4956660903", CLIENT, recorded=False, note="no phone was tried")]
 
 
@@ -199,9 +195,7 @@ async def rarely_asked_mobile_by_feature(stage: Stage) -> list[Truth]:
     """Vera asks a mobile by *2 (9 and the number), hangs up to complete."""
     call, vera = await connected(stage)
     stage.plan("trunk", answer_after=1)
-    await vera.dtmf("*2")
-    await trio.sleep(1.5)
-    await vera.dtmf("9" + MOBILE)
+    await dial_code(vera, "*2", "9" + MOBILE)
     await stage.taken("trunk")
     await trio.sleep(1)
     vera.bye()
@@ -219,9 +213,7 @@ async def rarely_recalled(stage: Stage) -> list[Truth]:
     call, vera = await connected(stage)
     stage.phones["2003"].forget()
     stage.plan("2003", answer_after=1)
-    await vera.dtmf("*2")
-    await trio.sleep(1.5)
-    await vera.dtmf("2004")
+    await dial_code(vera, "*2", "2004")
     await stage.rung("desk-grisha")
     await trio.sleep(1)
     vera.bye()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import trio
 
 from lab.phone import Plan
-from lab.scenarios.moves import ABROAD, CLIENT, DID, MOBILE, lasted
+from lab.scenarios.moves import ABROAD, CLIENT, DID, MOBILE, hears_busy, lasted
 from lab.stage import Stage, scenario
 from lab.truth import CUSTOMER2, Truth, inbound, internal, outbound
 
@@ -256,11 +256,7 @@ async def office_outbound_busy(stage: Stage) -> list[Truth]:
     """Grisha calls a customer, who is busy after ringing for 1 s."""
     stage.plan("trunk", reject=(486, "Busy Here"), reject_after=1)
     call = stage.phones["desk-grisha"].call("9" + CUSTOMER2)
-    with trio.move_on_after(4):
-        await call.ended.wait()
-    if not call.ended.is_set():
-        call.cancel()
-        await stage.over(call)
+    await hears_busy(stage, call)
     return [
         outbound("busy", "2004", CUSTOMER2, first={"Channel": "PJSIP/desk-grisha-", "Exten": "9" + CUSTOMER2},
                  rang=[CUSTOMER2], ring=1, parts={"2004": "busy"})

@@ -5,7 +5,19 @@ from __future__ import annotations
 import trio
 
 from lab.phone import Plan
-from lab.scenarios.moves import CLIENT, DID, MOBILE, connected, consult, join, queued
+from lab.scenarios.moves import (
+    CLIENT,
+    DID,
+    MOBILE,
+    attended_transfer,
+    blind_transfer,
+    click_order,
+    connected,
+    consultation,
+    dial_code,
+    join,
+    queued,
+)
 from lab.stage import Stage, scenario
 from lab.truth import CUSTOMER2, Truth, inbound, internal, outbound, transfer
 
@@ -22,9 +34,7 @@ async def tangled_queue_local_then_refer(stage: Stage) -> list[Truth]:
     call = stage.customer_calls("4956660400", CLIENT)
     vera = await stage.taken("2003")
     await trio.sleep(1.5)
-    stage.plan("desk-grisha", answer_after=1)
-    vera.refer("2004")
-    await stage.taken("desk-grisha")
+    await blind_transfer(stage, vera, "2004", "desk-grisha")
     await trio.sleep(2)
     call.bye()
     return [
@@ -43,9 +53,7 @@ async def tangled_ringgroup_local_then_feature(stage: Stage) -> list[Truth]:
     vera = await stage.taken("2003")
     await trio.sleep(1.5)
     stage.plan("desk-grisha", answer_after=1)
-    await vera.dtmf("##")
-    await trio.sleep(1.5)
-    await vera.dtmf("2004")
+    await dial_code(vera, "##", "2004")
     await stage.taken("desk-grisha")
     await trio.sleep(2)
     call.bye()
@@ -65,9 +73,7 @@ async def tangled_ringgroup_local_then_attended_feature(stage: Stage) -> list[Tr
     vera = await stage.taken("2003")
     await trio.sleep(1.5)
     stage.plan("desk-grisha", answer_after=1)
-    await vera.dtmf("*2")
-    await trio.sleep(1.5)
-    await vera.dtmf("2004")
+    await dial_code(vera, "*2", "2004")
     await stage.taken("desk-grisha")
     await trio.sleep(1.5)
     vera.bye()
@@ -89,8 +95,7 @@ async def tangled_ringgroup_local_then_attended_refer(stage: Stage) -> list[Trut
     vera = await stage.taken("2003")
     await trio.sleep(1.5)
     stage.phones["sip-anna-app"].forget()
-    second, _ = await consult(stage, vera, "2001", "sip-anna-app")
-    await join(vera, "2001", second)
+    await attended_transfer(stage, vera, "2001", "sip-anna-app")
     await trio.sleep(2)
     call.bye()
     await trio.sleep(0.3)
@@ -99,8 +104,7 @@ async def tangled_ringgroup_local_then_attended_refer(stage: Stage) -> list[Trut
                 talk=3.5, final_agent="2001", transfers=[transfer("attended", "2003", "2001")],
                 parts={"2001": "completed", "2002": "answered-elsewhere", "2003": "transferred"},
                 note="2001 first rang in vain with the group, then got the call by the transfer: one participation"),
-        internal("completed", "2003", "2001", rang=["2001"], answered_by="2001", ring=1, talk=1,
-                 merged_into_first=True, note="the consultation"),
+        consultation("2003", "2001"),
     ]  # fmt: skip
 
 
@@ -112,9 +116,7 @@ async def tangled_forwarded_then_refer(stage: Stage) -> list[Truth]:
     call = stage.customer_calls("4956660003", CLIENT)
     grisha = await stage.taken("desk-grisha")
     await trio.sleep(1.5)
-    stage.plan("2002", answer_after=1)
-    grisha.refer("2002")
-    await stage.taken("2002")
+    await blind_transfer(stage, grisha, "2002", "2002")
     await trio.sleep(2)
     call.bye()
     return [
@@ -145,13 +147,9 @@ async def tangled_queue_mobile_member(stage: Stage) -> list[Truth]:
 async def tangled_ping_pong(stage: Stage) -> list[Truth]:
     """Vera sends the customer to Grisha, Grisha sends him back to Vera: REFER both times."""
     call, vera = await connected(stage)
-    stage.plan("desk-grisha", answer_after=1)
-    vera.refer("2004")
-    grisha = await stage.taken("desk-grisha")
+    grisha = await blind_transfer(stage, vera, "2004", "desk-grisha")
     await trio.sleep(1.5)
-    stage.plan("2003", answer_after=1)
-    grisha.refer("2003")
-    await stage.taken("2003")
+    await blind_transfer(stage, grisha, "2003", "2003")
     await trio.sleep(2)
     call.bye()
     return [
@@ -189,9 +187,7 @@ async def tangled_blond_then_blind(stage: Stage) -> list[Truth]:
     vera.refer("2004", replaces=second)
     grisha = await stage.taken("desk-grisha")
     await trio.sleep(1.5)
-    stage.plan("2002", answer_after=1)
-    grisha.refer("2002")
-    await stage.taken("2002")
+    await blind_transfer(stage, grisha, "2002", "2002")
     await trio.sleep(1.5)
     call.bye()
     await trio.sleep(0.3)
@@ -236,8 +232,7 @@ async def tangled_internal_first_then_customer(stage: Stage) -> list[Truth]:
 async def tangled_attended_to_ringgroup(stage: Stage) -> list[Truth]:
     """Grisha calls ring group 600 on a second line, Anna answers, he joins her to the customer."""
     call, grisha = await connected(stage, "desk-grisha", "4956660004")
-    second, _ = await consult(stage, grisha, "600", "sip-anna")
-    await join(grisha, "600", second)
+    await attended_transfer(stage, grisha, "600", "sip-anna")
     await trio.sleep(2)
     call.bye()
     await trio.sleep(0.3)
@@ -433,10 +428,7 @@ async def tangled_click_local_two_devices(stage: Stage) -> list[Truth]:
     """Originate of Local/2001@from-internal/n: both devices of Anna ring, the application answers; then 9..."""
     stage.plan("sip-anna-app", answer_after=1)
     stage.plan("trunk", answer_after=1.5)
-    await stage.rec.action(
-        "Originate", Channel="Local/2001@from-internal/n", Context="from-internal", Exten="9" + CUSTOMER2,
-        Priority="1", CallerID='"CRM" <2001>', Timeout="10000", Async="true",
-    )  # fmt: skip
+    await stage.rec.action("Originate", **click_order("2001", "Local/2001@from-internal/n", "9" + CUSTOMER2))
     agent = await stage.taken("sip-anna-app")
     await stage.taken("trunk")
     await trio.sleep(2)
@@ -450,10 +442,8 @@ async def tangled_click_local_two_devices(stage: Stage) -> list[Truth]:
 @scenario(profile="office")
 async def tangled_click_local_nobody(stage: Stage) -> list[Truth]:
     """Originate of Local/2001@from-internal/n: both devices ring for 5 s, nobody answers; no customer is called."""
-    await stage.rec.action(
-        "Originate", Channel="Local/2001@from-internal/n", Context="from-internal", Exten="9" + CUSTOMER2,
-        Priority="1", CallerID='"CRM" <2001>', Timeout="5000", Async="true",
-    )  # fmt: skip
+    order = click_order("2001", "Local/2001@from-internal/n", "9" + CUSTOMER2, seconds=5)
+    await stage.rec.action("Originate", **order)
     ringing = await stage.rung("sip-anna")
     await stage.over(ringing)
     await trio.sleep(0.5)

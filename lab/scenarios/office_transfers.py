@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import trio
 
-from lab.scenarios.moves import CLIENT, MOBILE, click_order, connected, consult, join
+from lab.scenarios.moves import (
+    CLIENT,
+    MOBILE,
+    attended_transfer,
+    blind_transfer,
+    click_order,
+    connected,
+    consultation,
+    dial_code,
+    join,
+)
 from lab.stage import Stage, scenario
-from lab.truth import CUSTOMER2, Truth, inbound, internal, outbound, transfer
+from lab.truth import CUSTOMER2, Truth, inbound, outbound, transfer
 
 
 @scenario(profile="office")
 async def chain_blind_blind(stage: Stage) -> list[Truth]:
     """Vera sends the customer to Grisha, Grisha to Boris: REFER both times, both answered."""
     call, vera = await connected(stage)
-    stage.plan("desk-grisha", answer_after=1)
-    vera.refer("2004")
-    grisha = await stage.taken("desk-grisha")
+    grisha = await blind_transfer(stage, vera, "2004", "desk-grisha")
     await trio.sleep(1.5)
-    stage.plan("2002", answer_after=1)
-    grisha.refer("2002")
-    await stage.taken("2002")
+    await blind_transfer(stage, grisha, "2002", "2002")
     await trio.sleep(2)
     call.bye()
     return [
@@ -33,19 +39,13 @@ async def chain_blind_blind(stage: Stage) -> list[Truth]:
 async def chain_of_three_blind(stage: Stage) -> list[Truth]:
     """Vera to Grisha by REFER, Grisha to Boris by ##, Boris to Anna by REFER."""
     call, vera = await connected(stage)
-    stage.plan("desk-grisha", answer_after=0.7)
-    vera.refer("2004")
-    grisha = await stage.taken("desk-grisha")
+    grisha = await blind_transfer(stage, vera, "2004", "desk-grisha", answer_after=0.7)
     await trio.sleep(1)
     stage.plan("2002", answer_after=0.7)
-    await grisha.dtmf("##")
-    await trio.sleep(1.5)
-    await grisha.dtmf("2002")
+    await dial_code(grisha, "##", "2002")
     boris = await stage.taken("2002")
     await trio.sleep(1)
-    stage.plan("sip-anna", answer_after=0.7)
-    boris.refer("2001")
-    await stage.taken("sip-anna")
+    await blind_transfer(stage, boris, "2001", "sip-anna", answer_after=0.7)
     await trio.sleep(1.5)
     call.bye()
     return [
@@ -62,12 +62,9 @@ async def chain_of_three_blind(stage: Stage) -> list[Truth]:
 async def chain_attended_blind(stage: Stage) -> list[Truth]:
     """Vera asks Grisha and joins him to the customer (Replaces); Grisha sends the customer on to Boris (REFER)."""
     call, vera = await connected(stage)
-    second, grisha = await consult(stage, vera, "2004", "desk-grisha")
-    await join(vera, "2004", second)
+    grisha = await attended_transfer(stage, vera, "2004", "desk-grisha")
     await trio.sleep(1.5)
-    stage.plan("2002-mobile", answer_after=1)
-    grisha.refer("2002")
-    await stage.taken("2002-mobile")
+    await blind_transfer(stage, grisha, "2002", "2002-mobile")
     await trio.sleep(1.5)
     call.bye()
     await trio.sleep(0.3)
@@ -76,8 +73,7 @@ async def chain_attended_blind(stage: Stage) -> list[Truth]:
                 talk=4.5, hold_secs=2.2, final_agent="2002",
                 transfers=[transfer("attended", "2003", "2004"), transfer("blind", "2004", "2002")],
                 parts={"2003": "transferred", "2004": "transferred", "2002": "completed"}),
-        internal("completed", "2003", "2004", rang=["2004"], answered_by="2004", ring=1, talk=1,
-                 merged_into_first=True, note="the consultation"),
+        consultation("2003", "2004"),
     ]  # fmt: skip
 
 
@@ -85,11 +81,9 @@ async def chain_attended_blind(stage: Stage) -> list[Truth]:
 async def chain_attended_attended(stage: Stage) -> list[Truth]:
     """Vera asks Grisha and joins him to the customer; Grisha asks Anna and joins her: Replaces both times."""
     call, vera = await connected(stage)
-    second, grisha = await consult(stage, vera, "2004", "desk-grisha")
-    await join(vera, "2004", second)
+    grisha = await attended_transfer(stage, vera, "2004", "desk-grisha")
     await trio.sleep(1.5)
-    third, _ = await consult(stage, grisha, "2001", "sip-anna")
-    await join(grisha, "2001", third)
+    await attended_transfer(stage, grisha, "2001", "sip-anna")
     await trio.sleep(1.5)
     call.bye()
     await trio.sleep(0.3)
@@ -98,10 +92,8 @@ async def chain_attended_attended(stage: Stage) -> list[Truth]:
                 talk=4.5, hold_secs=4.4, final_agent="2001",
                 transfers=[transfer("attended", "2003", "2004"), transfer("attended", "2004", "2001")],
                 parts={"2003": "transferred", "2004": "transferred", "2001": "completed"}),
-        internal("completed", "2003", "2004", rang=["2004"], answered_by="2004", ring=1, talk=1,
-                 merged_into_first=True, note="the first consultation"),
-        internal("completed", "2004", "2001", rang=["2001"], answered_by="2001", ring=1, talk=1,
-                 merged_into_first=True, note="the second consultation"),
+        consultation("2003", "2004", note="the first consultation"),
+        consultation("2004", "2001", note="the second consultation"),
     ]  # fmt: skip
 
 
@@ -109,14 +101,11 @@ async def chain_attended_attended(stage: Stage) -> list[Truth]:
 async def chain_of_three_attended(stage: Stage) -> list[Truth]:
     """Vera to Grisha, Grisha to Anna, Anna to Boris: three consultations, three merges."""
     call, vera = await connected(stage)
-    second, grisha = await consult(stage, vera, "2004", "desk-grisha", talk=0.7)
-    await join(vera, "2004", second)
+    grisha = await attended_transfer(stage, vera, "2004", "desk-grisha", talk=0.7)
     await trio.sleep(1)
-    third, anna = await consult(stage, grisha, "2001", "sip-anna", talk=0.7)
-    await join(grisha, "2001", third)
+    anna = await attended_transfer(stage, grisha, "2001", "sip-anna", talk=0.7)
     await trio.sleep(1)
-    fourth, _ = await consult(stage, anna, "2002", "2002", talk=0.7)
-    await join(anna, "2002", fourth)
+    await attended_transfer(stage, anna, "2002", "2002", talk=0.7)
     await trio.sleep(1)
     call.bye()
     await trio.sleep(0.3)
@@ -126,13 +115,7 @@ async def chain_of_three_attended(stage: Stage) -> list[Truth]:
         talk=4.5, final_agent="2002", transfers=[transfer("attended", by, to) for by, to in pairs],
         parts={"2003": "transferred", "2004": "transferred", "2001": "transferred", "2002": "completed"},
     )  # fmt: skip
-    return [
-        first,
-        *(
-            internal("completed", by, to, rang=[to], answered_by=to, ring=1, talk=0.7, merged_into_first=True)
-            for by, to in pairs
-        ),
-    ]
+    return [first, *(consultation(by, to, talk=0.7, note="") for by, to in pairs)]
 
 
 @scenario(profile="office")
@@ -140,16 +123,12 @@ async def chain_feature_attended_then_refer(stage: Stage) -> list[Truth]:
     """Vera asks Grisha by *2 and hangs up; Grisha sends the customer to Boris by REFER."""
     call, vera = await connected(stage)
     stage.plan("desk-grisha", answer_after=1)
-    await vera.dtmf("*2")
-    await trio.sleep(1.5)
-    await vera.dtmf("2004")
+    await dial_code(vera, "*2", "2004")
     grisha = await stage.taken("desk-grisha")
     await trio.sleep(1)
     vera.bye()
     await trio.sleep(1.5)
-    stage.plan("2002", answer_after=1)
-    grisha.refer("2002")
-    await stage.taken("2002")
+    await blind_transfer(stage, grisha, "2002", "2002")
     await trio.sleep(1.5)
     call.bye()
     return [
@@ -164,9 +143,7 @@ async def chain_feature_attended_then_refer(stage: Stage) -> list[Truth]:
 async def transfer_blind_outside(stage: Stage) -> list[Truth]:
     """Vera sends the customer to a mobile (9 and the number) by REFER; it answers."""
     call, vera = await connected(stage)
-    stage.plan("trunk", answer_after=1)
-    vera.refer("9" + MOBILE)
-    await stage.taken("trunk")
+    await blind_transfer(stage, vera, "9" + MOBILE, "trunk")
     await trio.sleep(2)
     call.bye()
     return [
@@ -203,9 +180,7 @@ async def transfer_blind_to_queue(stage: Stage) -> list[Truth]:
     """Vera sends the customer to queue 404 (devices, ringall); Grisha answers there."""
     call, vera = await connected(stage)
     stage.plan("2003")
-    stage.plan("desk-grisha", answer_after=1.5)
-    vera.refer("404")
-    await stage.taken("desk-grisha")
+    await blind_transfer(stage, vera, "404", "desk-grisha", answer_after=1.5)
     await trio.sleep(2)
     call.bye()
     return [
@@ -220,9 +195,7 @@ async def transfer_blind_to_queue(stage: Stage) -> list[Truth]:
 async def transfer_blind_to_ringgroup(stage: Stage) -> list[Truth]:
     """Grisha sends the customer to ring group 600 (Local members); Anna answers on sip-anna."""
     call, grisha = await connected(stage, "desk-grisha", "4956660004")
-    stage.plan("sip-anna", answer_after=1.5)
-    grisha.refer("600")
-    await stage.taken("sip-anna")
+    await blind_transfer(stage, grisha, "600", "sip-anna", answer_after=1.5)
     await trio.sleep(2)
     call.bye()
     return [
@@ -240,9 +213,7 @@ async def transfer_blind_of_outbound(stage: Stage) -> list[Truth]:
     anna = stage.phones["sip-anna"].call("9" + CUSTOMER2)
     customer = await stage.taken("trunk")
     await stage.talk(anna, 1.5)
-    stage.plan("desk-grisha", answer_after=1)
-    anna.refer("2004")
-    await stage.taken("desk-grisha")
+    await blind_transfer(stage, anna, "2004", "desk-grisha")
     await trio.sleep(2)
     customer.bye()
     return [
@@ -259,8 +230,7 @@ async def transfer_attended_of_outbound(stage: Stage) -> list[Truth]:
     vera = stage.phones["2003"].call("9" + CUSTOMER2)
     customer = await stage.taken("trunk")
     await stage.talk(vera, 1.5)
-    second, _ = await consult(stage, vera, "2004", "desk-grisha")
-    await join(vera, "2004", second)
+    await attended_transfer(stage, vera, "2004", "desk-grisha")
     await trio.sleep(2)
     customer.bye()
     await trio.sleep(0.3)
@@ -269,8 +239,7 @@ async def transfer_attended_of_outbound(stage: Stage) -> list[Truth]:
                  rang=[CUSTOMER2, "2004"], answered_by=CUSTOMER2, ring=1, talk=3.5, hold_secs=2.2, final_agent="2004",
                  transfers=[transfer("attended", "2003", "2004")],
                  parts={"2003": "transferred", "2004": "completed"}),
-        internal("completed", "2003", "2004", rang=["2004"], answered_by="2004", ring=1, talk=1,
-                 merged_into_first=True, note="the consultation"),
+        consultation("2003", "2004"),
     ]  # fmt: skip
 
 
@@ -293,7 +262,7 @@ async def click2call_device(stage: Stage) -> list[Truth]:
     """Originate rings Grisha's device (desk-grisha); then 9 and the customer's number."""
     stage.plan("desk-grisha", answer_after=1)
     stage.plan("trunk", answer_after=1.5)
-    await stage.rec.action("Originate", **click_order("2004", "desk-grisha", "9" + CUSTOMER2))
+    await stage.rec.action("Originate", **click_order("2004", "PJSIP/desk-grisha", "9" + CUSTOMER2))
     agent = await stage.taken("desk-grisha")
     await stage.taken("trunk")
     await trio.sleep(2)
@@ -309,13 +278,11 @@ async def click2call_then_blind_transfer(stage: Stage) -> list[Truth]:
     """Originate rings Vera, she talks to the customer, sends him to Grisha by REFER."""
     stage.plan("2003", answer_after=1)
     stage.plan("trunk", answer_after=1)
-    await stage.rec.action("Originate", **click_order("2003", "2003", "9" + CUSTOMER2))
+    await stage.rec.action("Originate", **click_order("2003", "PJSIP/2003", "9" + CUSTOMER2))
     vera = await stage.taken("2003")
     customer = await stage.taken("trunk")
     await trio.sleep(1.5)
-    stage.plan("desk-grisha", answer_after=1)
-    vera.refer("2004")
-    await stage.taken("desk-grisha")
+    await blind_transfer(stage, vera, "2004", "desk-grisha")
     await trio.sleep(2)
     customer.bye()
     return [
@@ -330,12 +297,11 @@ async def click2call_then_attended_transfer(stage: Stage) -> list[Truth]:
     """Originate rings Vera, she talks to the customer, asks Grisha on a second line, joins them."""
     stage.plan("2003", answer_after=1)
     stage.plan("trunk", answer_after=1)
-    await stage.rec.action("Originate", **click_order("2003", "2003", "9" + CUSTOMER2))
+    await stage.rec.action("Originate", **click_order("2003", "PJSIP/2003", "9" + CUSTOMER2))
     vera = await stage.taken("2003")
     customer = await stage.taken("trunk")
     await trio.sleep(1.5)
-    second, _ = await consult(stage, vera, "2004", "desk-grisha")
-    await join(vera, "2004", second)
+    await attended_transfer(stage, vera, "2004", "desk-grisha")
     await trio.sleep(2)
     customer.bye()
     await trio.sleep(0.3)
@@ -344,6 +310,5 @@ async def click2call_then_attended_transfer(stage: Stage) -> list[Truth]:
                  answered_by=CUSTOMER2, ring=1, talk=3.5, hold_secs=2.2, final_agent="2004",
                  transfers=[transfer("attended", "2003", "2004")],
                  parts={"2003": "transferred", "2004": "completed"}),
-        internal("completed", "2003", "2004", rang=["2004"], answered_by="2004", ring=1, talk=1,
-                 merged_into_first=True, note="the consultation"),
+        consultation("2003", "2004"),
     ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import trio
 
-from lab.scenarios.moves import CLIENT
+from lab.scenarios.moves import CLIENT, hears_busy
 from lab.stage import Stage, scenario
 from lab.truth import CUSTOMER2, Truth, inbound, outbound
 
@@ -89,11 +89,7 @@ async def trunk_iax2_out_busy(stage: Stage) -> list[Truth]:
     """Vera calls a customer over IAX2, who is busy after 1 s."""
     stage.plan("carrier", reject=(486, "Busy Here"), reject_after=1)
     call = stage.phones["2003"].call("1" + CUSTOMER2)
-    with trio.move_on_after(4):
-        await call.ended.wait()
-    if not call.ended.is_set():
-        call.cancel()
-        await stage.over(call)
+    await hears_busy(stage, call)
     return [
         outbound("busy", "2003", CUSTOMER2, first={"CallerIDNum": "2003", "Exten": "1" + CUSTOMER2},
                  rang=[CUSTOMER2], ring=1, parts={"2003": "busy"})

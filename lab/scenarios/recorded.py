@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import trio
 
-from lab.scenarios.moves import CLIENT, connected, consult, join, queued
+from lab.scenarios.moves import CLIENT, attended_transfer, blind_transfer, connected, queued
 from lab.stage import Stage, scenario
 from lab.truth import Truth, inbound, internal, transfer
 
@@ -55,9 +55,7 @@ async def recorded_blind_transfer(stage: Stage) -> list[Truth]:
     call = stage.customer_calls(DID)
     agent = await stage.taken("101")
     await trio.sleep(3)
-    stage.plan("102", answer_after=3)
-    agent.refer("102")
-    await stage.taken("102")
+    await blind_transfer(stage, agent, "102", "102", answer_after=3)
     await trio.sleep(4)
     call.bye()
     return [
@@ -76,8 +74,7 @@ async def recorded_attended_transfer(stage: Stage) -> list[Truth]:
     call = stage.customer_calls(DID)
     agent = await stage.taken("101")
     await trio.sleep(3)
-    second, _ = await consult(stage, agent, "102", "102", 2)
-    await join(agent, "102", second)
+    await attended_transfer(stage, agent, "102", "102", talk=2)
     await trio.sleep(4)
     call.bye()
     return [
@@ -110,9 +107,7 @@ async def recorded_office_blind_transfer(stage: Stage) -> list[Truth]:
     """Vera talks 1.5 s with a customer, sends him to Grisha by REFER, who talks 4 s with him: one file for both."""
     stage.sound()
     call, vera = await connected(stage)
-    stage.plan("desk-grisha", answer_after=2)
-    vera.refer("2004")
-    await stage.taken("desk-grisha")
+    await blind_transfer(stage, vera, "2004", "desk-grisha", answer_after=2)
     await trio.sleep(4)
     call.bye()
     both = {"secs": 5.5, "voices": ["trunk", "2003", "desk-grisha"]}
@@ -128,8 +123,7 @@ async def recorded_office_attended_transfer(stage: Stage) -> list[Truth]:
     """Vera holds the customer, asks Grisha for 2 s, joins the two, who talk 4 s."""
     stage.sound()
     call, vera = await connected(stage)
-    second, _ = await consult(stage, vera, "2004", "desk-grisha", 2)
-    await join(vera, "2004", second)
+    await attended_transfer(stage, vera, "2004", "desk-grisha", talk=2)
     await trio.sleep(4)
     call.bye()
     both = {"secs": 8.5, "voices": ["trunk", "2003", "desk-grisha"]}

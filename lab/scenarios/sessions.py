@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import trio
 
-from lab.scenarios.moves import CLIENT, connected, queued
+from lab.scenarios.moves import CLIENT, blind_transfer, connected, queued
 from lab.stage import Stage, scenario
 from lab.truth import CUSTOMER2, Truth, inbound, outbound, transfer
 
@@ -73,9 +73,7 @@ async def session_lost_transferred_meanwhile(stage: Stage) -> list[Truth]:
     """Lost while Vera talks; she sends the customer to Grisha by REFER, who answers, before the next session."""
     call, vera = await connected(stage)
     await stage.lose_session()
-    stage.plan("desk-grisha", answer_after=0.5)
-    vera.refer("2004")
-    await stage.taken("desk-grisha")
+    await blind_transfer(stage, vera, "2004", "desk-grisha", answer_after=0.5)
     await trio.sleep(0.5)
     async with stage.next_session():
         await trio.sleep(1.5)

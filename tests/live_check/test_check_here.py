@@ -12,10 +12,10 @@ import attrs
 import pytest
 import trio
 
+from tests.daemon.world import World, running, world
 from tests.recordings.far import NOW as FAR_NOW
 from tests.recordings.far import serving
 from tests.recordings.sounds import fake_converter
-from tests.test_daemon import World, running, world
 from uac_trio.agi_server import serve_agi
 from uac_trio.config import Config
 from uac_trio.live_check import Finding, Level, finding_lines, look

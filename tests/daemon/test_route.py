@@ -8,11 +8,9 @@ from collections.abc import Mapping
 import structlog.testing
 import trio
 
+from tests.daemon.world import World, asked, running
 from tests.fake_vtiger import Answer, Behaviour, Silence
 from tests.test_agi_server import SET, SET_NOTHING, FakeLookup, Served
-from tests.test_daemon import World, asked, running, world
-
-__all__ = ["world"]  # the fixture
 
 ROUTE = '[route]\nbind = "127.0.0.1:{port}"\nsecret = "hush"\ndeadline_seconds = 0.3\n'
 URL = "/route?secret=hush&number=79161234567"

@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests.test_daemon import World, running, world
+from tests.daemon.world import World, running
 from uac_trio.daemon.systemd import tell_systemd, watchdog_seconds
-
-__all__ = ["world"]  # a fixture
 
 
 @pytest.fixture

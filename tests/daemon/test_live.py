@@ -9,13 +9,11 @@ import pytest
 import structlog.testing
 import trio
 
+from tests.daemon.world import CALL_ID, WHOLE_CALL, World, answered, part_of_call, ringing, running
 from tests.fake_asterisk import silence
 from tests.fake_vtiger import FAILURE, Answer
-from tests.test_daemon import CALL_ID, WHOLE_CALL, World, answered, part_of_call, ringing, running, world
 from uac_trio.calls import TrackerRules
 from uac_trio.pipeline import Pipeline
-
-__all__ = ["world"]
 
 
 async def live(address: str) -> dict[str, Any]:

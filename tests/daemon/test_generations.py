@@ -8,13 +8,11 @@ from typing import Any
 import pytest
 import structlog.testing
 
+from tests.daemon.test_live import live
+from tests.daemon.world import WHOLE_CALL, World, running
 from tests.fake_asterisk import error
 from tests.recorded import transcripts_of
-from tests.test_daemon import WHOLE_CALL, World, running, world
-from tests.test_daemon_live import live
 from uac_trio.transcript import read_transcript
-
-__all__ = ["world"]
 
 INBOUND = "asterisk11/inbound_answered_agent_hangs_up"
 CALL_ID = "main-1795832526.2"

@@ -11,12 +11,10 @@ import attrs
 import pytest
 import structlog
 
-from tests.test_daemon import CALL_ID, World, answered, part_of_call, ringing, running, world
+from tests.daemon.world import CALL_ID, World, answered, part_of_call, ringing, running
 from uac_trio.daemon import now
 from uac_trio.journal import Heard, write_line
 from uac_trio.pipeline import Pipeline
-
-__all__ = ["world"]  # a fixture
 
 
 def told(logs: list[Any], event: str) -> list[Mapping[str, Any]]:

@@ -4,13 +4,11 @@ import pytest
 import structlog.testing
 
 from tests.calls.streams import recorded, run
+from tests.daemon.world import CLICK, World, asked, running
 from tests.fake_asterisk import FakeSession, Headers, answer, error
 from tests.recorded import transcripts_of
-from tests.test_daemon import CLICK, World, asked, running, world
 from uac_trio.daemon.clicks import log_click
 from uac_trio.transcript import read_transcript
-
-__all__ = ["world"]
 
 RECORDED_ID = b"uac-1795834497-fbc8b50f"
 

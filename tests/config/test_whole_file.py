@@ -1,0 +1,153 @@
+"""What one file gives: the defaults, every table, several PBXes, warnings, and a file that is none."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from tests.config.files import FULL, PBX, VTIGER, loaded, problems
+from uac_trio.calls.rules import TrackerRules
+from uac_trio.config import ConfigError, load_config
+from uac_trio.logs import LogSettings
+from uac_trio.outbox import OutboxSettings
+from uac_trio.recordings import RecordingsSettings
+from uac_trio.sender import SenderSettings
+from uac_trio.vtiger.account import Flavour
+from uac_trio.vtiger.click2call import Click2CallRules
+from uac_trio.web import WebSettings
+
+
+def test_least_configuration(tmp_path: Path) -> None:
+    """One PBX and the CRM are enough; all else has the defaults of its room."""
+    config = loaded(tmp_path, PBX + VTIGER)
+    assert [server.name for server in config.pbx] == ["main"]
+    assert config.pbx[0].secret == "ami-s3cret"
+    assert config.vtiger.secret == "crm-s3cret"
+    assert config.vtiger.flavour is Flavour.SALESPLATFORM
+    assert config.calls == TrackerRules()
+    assert config.click2call == Click2CallRules()
+    assert config.http == WebSettings()
+    assert config.playback == RecordingsSettings()
+    assert config.store == OutboxSettings()
+    assert config.sender == SenderSettings()
+    assert config.log == LogSettings()
+    assert config.routes[0].channel == "PJSIP/{extension}"
+    assert config.recordings == {"main": ()}
+
+
+def test_design_s_example(tmp_path: Path) -> None:
+    """Every key that the public interface fixes is understood."""
+    config = loaded(
+        tmp_path,
+        r"""
+[[pbx]]
+name = "main"
+host = "127.0.0.1"
+port = 5038
+tls = false
+username = "crm"
+secret = "..."
+originate_channel = "SIP/{extension}"
+originate_context = "from-crm"
+recordings = ["/var/spool/asterisk/monitor"]
+
+[calls]
+extensions = '^\d{3}$'
+internal = "report"
+unreached = "100"
+region = "DE"
+
+[vtiger]
+url = "http://vtiger/modules/PBXManager/callbacks/PBXManager.php"
+secret = "..."
+flavour = "stock"
+timezone = "UTC"
+
+[http]
+bind = "0.0.0.0:5000"
+public_url = "http://172.16.1.1:5000/"
+
+[store]
+url = "sqlite:///other.db"
+""",
+    )
+    assert (config.pbx[0].host, config.pbx[0].port) == ("127.0.0.1", 5038)
+    assert (config.routes[0].channel, config.routes[0].context) == ("SIP/{extension}", "from-crm")
+    assert config.recordings["main"] == ("/var/spool/asterisk/monitor",)
+    assert config.calls.is_extension("101")
+    assert not config.calls.is_extension("1001")
+    assert (config.calls.internal, config.calls.unreached, config.calls.region) == ("report", "100", "DE")
+    assert (config.vtiger.flavour, config.vtiger.timezone) == (Flavour.STOCK, "UTC")
+    assert (config.http.bind, config.http.public_url) == ("0.0.0.0:5000", "http://172.16.1.1:5000")
+    assert config.store.url == f"sqlite:///{tmp_path}/other.db"
+
+
+def test_how_a_pbx_calls(tmp_path: Path) -> None:
+    """Each PBX has its own employees, caller and variables for clicks; by default all, himself and none."""
+    content = (
+        PBX
+        + """
+originate_extensions = '^1\\d\\d$'
+originate_caller_id = "Office <4951234567>"
+originate_variables = { "PJSIP_HEADER(add,Alert-Info)" = "<http://x>;info=answer", __WHO = "{extension}" }
+"""
+    )
+    city, village = loaded(tmp_path, content + PBX.replace("main", "village") + VTIGER).routes
+    assert (city.has("101"), city.has("201"), city.has("1011")) == (True, False, False)
+    assert city.caller_id == "Office <4951234567>"
+    assert city.variables == {"PJSIP_HEADER(add,Alert-Info)": "<http://x>;info=answer", "__WHO": "{extension}"}
+    assert (village.has("201"), village.caller_id, village.variables) == (True, "{extension}", {})
+
+
+def test_several_pbxes(tmp_path: Path) -> None:
+    """Problems of several PBXes say which one is meant; a name may not be used twice."""
+    other = PBX.replace("main", "branch")
+    assert [server.name for server in loaded(tmp_path, PBX + other + VTIGER).pbx] == ["main", "branch"]
+    (twice,) = problems(tmp_path, PBX + PBX + VTIGER)
+    assert twice.startswith("c.toml:7: [[pbx]] number 2 name: 'main' is the name of another [[pbx]]")
+    (alike,) = problems(tmp_path, PBX + PBX.replace("main", "main-2") + VTIGER)
+    assert "'main-2' and 'main' cannot be told apart" in alike
+    (port,) = problems(tmp_path, PBX + other + "port = -1\n" + VTIGER)
+    assert port.startswith("c.toml:11: [[pbx]] number 2 port: expected")
+
+
+def test_file_that_is_no_configuration(tmp_path: Path) -> None:
+    """A missing file, one that is no TOML and one that is no text are told by their path, TOML with line and column."""
+    with pytest.raises(ConfigError, match=r"c\.toml: cannot be read: No such file or directory"):
+        load_config(tmp_path / "c.toml", {})
+    assert "(at line 2, column 5)" in problems(tmp_path, "[a]\nb = \n")[0]
+    (tmp_path / "c.toml").write_bytes(b"a = '\xff'")
+    with pytest.raises(ConfigError, match=r"is no UTF-8 text \(byte 5\)"):
+        load_config(tmp_path / "c.toml", {})
+
+
+def test_file_of_a_windows_editor(tmp_path: Path) -> None:
+    """A byte order mark and CR LF do no harm."""
+    path = tmp_path / "c.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + (PBX + VTIGER).replace("\n", "\r\n").encode())
+    assert load_config(path, {}).pbx[0].name == "main"
+
+
+def test_every_command_has_the_same_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever directory a command is started in, a relative [store] url and the configuration's name are the same."""
+    expected = f"sqlite:///{tmp_path}/data/c.db"
+    assert loaded(tmp_path, FULL + '[store]\nurl = "sqlite:///data/c.db"').store.url == expected
+    monkeypatch.chdir(tmp_path)
+    assert load_config(Path("c.toml"), {}).store.url == expected
+    assert loaded(tmp_path, FULL).store.url == "sqlite:////var/lib/uac-trio/connector.db"
+
+
+def test_warnings(tmp_path: Path) -> None:
+    """A secret that every user may read, and links that are never told, are worth a warning."""
+    path = tmp_path / "c.toml"
+    path.write_text(PBX + VTIGER)
+    path.chmod(0o644)
+    warned = load_config(path, {}).warnings
+    assert "chmod" not in warned[0]  # the unit's user is in no group that could be named
+    assert "let secret_file name them" in warned[0]
+    assert ["holds a secret" in warned[0], "public_url is not set" in warned[1]] == [True, True]
+    path.write_text(FULL + '[http]\npublic_url = "http://x:5000"')
+    path.chmod(stat.S_IRUSR)
+    assert load_config(path, {}).warnings == ()

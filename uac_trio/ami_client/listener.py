@@ -1,0 +1,28 @@
+"""What a client calls with what it received."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from uac_trio.ami import Message
+
+OnWire = Callable[[str, bytes, float], None]
+"""Called with every read and write: ``recv`` or ``send``, the bytes, seconds since 1970."""
+
+
+class SessionListener(Protocol):
+    """Called by the reader between two reads: it must not block. ``at`` is seconds since 1970."""
+
+    def connected(self, pbx: str, banner: str, at: float) -> None:
+        """Logged in to the server that sent ``banner`` first. What it sends from now on follows; a snapshot of the
+        channels has been asked for."""
+        ...
+
+    def received(self, pbx: str, messages: Sequence[Message], at: float) -> None:
+        """What one read gave, in the order of the wire: events, items of listings, responses."""
+        ...
+
+    def lost(self, pbx: str, reason: str, at: float) -> None:
+        """The session that ``connected()`` told of is over."""
+        ...
