@@ -337,7 +337,7 @@ def test_ids_of_channels_that_are_gone_are_remembered_for_long_but_not_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The oldest are forgotten first."""
-    monkeypatch.setattr("uac_trio.calls.call_graph.MAX_GONE", 5)
+    monkeypatch.setattr("uac_trio.calls.call_union.MAX_GONE", 5)
     pbx = Asterisk(lambda _: 0)
     callers = [pbx.calls_in(f"+7916{number:07}", "4951000101") for number in range(7)]
     for caller in callers:

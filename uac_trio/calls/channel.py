@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import attrs
@@ -197,6 +198,11 @@ class Channel:
     def has_hung_up(self) -> bool:
         """Its own end hung up."""
         return self.hangup_asked_at is not None
+
+    @property
+    def bridge_mates(self) -> Collection[Channel]:
+        """Who is in its bridge, itself included."""
+        return self.bridge.members if self.bridge is not None else ()
 
     @property
     def is_waiting_agent(self) -> bool:

@@ -104,13 +104,13 @@ def unparked(graph: CallGraph, event: Unparked, now: Moment) -> Iterator[Fact]:
         yield hand_over(call, "park", parker, to, now, because=f"UnParkedCall by {retriever.full_name}")
 
 
-def notice_leg(graph: CallGraph, call: Call, leg: Leg, now: Moment) -> Iterator[Fact]:
+def notice_leg(call: Call, leg: Leg, now: Moment) -> Iterator[Fact]:
     """A new leg in an answered call: a consultation by feature code, or a customer sent on by Redirect."""
     if leg.number:
         _correct_number(call, leg.number)
     if call.answer is None or leg.caller is None:
         return
-    consulting = _consulting_agent(graph, leg.caller)
+    consulting = _consulting_agent(leg.caller)
     if consulting:
         call.transfers.append(Transfer("attended", consulting, _asked(call, leg), leg.began_at, consulting=leg))
         return
@@ -124,13 +124,13 @@ def _correct_number(call: Call, number: str) -> None:
             transfer.to = number
 
 
-def _consulting_agent(graph: CallGraph, caller: Channel) -> str:
+def _consulting_agent(caller: Channel) -> str:
     """``*2`` puts the transferer into a bridge with a Local channel that no channel dialled (main/features.c): the
     extension of the transferer, "" if this is no consultation."""
     half = caller.half
     if half is None or (half.leg is not None and half.leg.caller is not None):
         return ""
-    agents = [mate for mate in graph.bridge_mates(half) if mate.extension]
+    agents = [mate for mate in half.bridge_mates if mate.extension]
     return min(agents, key=lambda mate: mate.uniqueid).extension if agents else ""
 
 

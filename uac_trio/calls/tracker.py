@@ -22,8 +22,9 @@ from uac_trio.calls.call import (
     Orientation,
     Remembered,
 )
-from uac_trio.calls.call_graph import CallGraph, Merge, Touched
+from uac_trio.calls.call_graph import CallGraph
 from uac_trio.calls.call_outcome import call_status, far_legs
+from uac_trio.calls.change import Change, Merge
 from uac_trio.calls.channel import Channel, HangUp
 from uac_trio.calls.channel_events import (
     AttendedTransferred,
@@ -125,14 +126,14 @@ class CallTracker:
         if generation is not self._generation:
             self._generation, self._adapter = generation, adapter_for(banner, self.rules)
             # Bridge is of the same class as all that AMI 1.x shows of calls, so that no filter of classes hides it.
-            self.graph.shows_bridges = generation is AmiGeneration.AMI_1
+            self.graph.expect_bridges(generation is AmiGeneration.AMI_1)
 
     def connected(self, at: float, banner: str = "") -> None:
         """Logged in. ``banner``: the server's first line; "" = the same server as before."""
         if banner:
             self.greeted(banner)
         self._connected_at = at
-        self.graph.listing_expected_until = at + LISTED_WITHIN
+        self.graph.expect_listing(at + LISTED_WITHIN)
         self.is_synced = False
         self._adapter.disconnected()
 
@@ -156,15 +157,16 @@ class CallTracker:
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do."""
-        # The first three are in order of time, since what is added has the same delay.
-        deadlines = (
-            next((call.finish_at for call in self._ending.values()), None) if self._ending else None,
-            next(iter(self.graph.missing.values()), None) if self.graph.missing else None,
-            next((deadline for _, deadline in self.graph.orders.values()), None) if self.graph.orders else None,
-            self._stuck.next_deadline,
-            self.graph.bridge_due,
-        )
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        deadlines = [self._stuck.next_deadline, self.graph.bridge_due]
+        # Each of these is in order of time, since what is added has the same delay.
+        if self._ending:
+            deadlines.append(next(iter(self._ending.values())).finish_at)
+        if self.graph.missing:
+            deadlines.append(next(iter(self.graph.missing.values())))
+        if self.graph.orders:
+            deadlines.append(next(iter(self.graph.orders.values()))[1])
+        known = [deadline for deadline in deadlines if deadline is not None]
+        return min(known) if known else None
 
     def tick(self, at: float) -> list[Fact]:
         """Do what is due."""
@@ -228,18 +230,18 @@ class CallTracker:
 
     # -- conclusions -------------------------------------------------------------------------------------------------
 
-    def _conclude(self, event: ChannelEvent, touched: Touched, at: float) -> Iterator[Fact]:
+    def _conclude(self, event: ChannelEvent, change: Change, at: float) -> Iterator[Fact]:
         """What follows from an event that the graph has taken in."""
-        for call in touched.reopened:
+        for call in change.reopened:
             self._ending.pop(call.id, None)
-        for merge in touched.merges:
+        for merge in change.merges:
             yield from self._close_absorbed(merge, Moment(at, merge.because, self.graph))
         now = Moment(at, event, self.graph)
         yield from self._take_notes(event, now)
-        for leg in touched.legs:
-            yield from handover.notice_leg(self.graph, leg.channel.call, leg, now)
-        yield from self._follow(touched.channels, now)
-        for leg in touched.rang:
+        for leg in change.legs:
+            yield from handover.notice_leg(leg.channel.call, leg, now)
+        yield from self._follow(change.channels, now)
+        for leg in change.rang:
             if leg.channel.is_line:
                 yield from _not_an_employee(leg.channel.call, leg.channel, now)
 
@@ -460,7 +462,7 @@ class CallTracker:
             case ChannelsListed():
                 yield from self._reconcile(event.channels, at)
             case ListingUnusable():
-                self.graph.listing_expected_until = at
+                self.graph.expect_listing(at)
                 because = f"CoreShowChannels announced {event.announced} channels and listed {event.listed}: not used"
                 yield Oddity(call_id="", at=at, because=because)
             case ServerBooted():
@@ -472,7 +474,7 @@ class CallTracker:
         """Compare a listing with what is known: end what is gone, adopt what is new, go on with the rest."""
         facts: list[Fact] = []
         graph = self.graph
-        graph.listing_expected_until = at
+        graph.expect_listing(at)
         items = sorted(listed, key=lambda item: creation_order(item.view.uniqueid))
         for item in items:
             graph.recognise(item.view, at)
@@ -512,7 +514,7 @@ class CallTracker:
 
     def _restore(self, item: ListedChannel, is_new: bool, at: float) -> Iterator[Fact]:
         """The channel, its call and its bridge."""
-        channel, touched = self.graph.restore(item, at)
+        channel, change = self.graph.restore(item, at)
         if channel is None or not channel.is_live:
             return
         now = Moment(at, "list of channels", self.graph)
@@ -520,7 +522,7 @@ class CallTracker:
             yield from self._recall(channel.call, now)
         if is_new:
             self._recognise_caller(channel)
-        for merge in touched.merges:
+        for merge in change.merges:
             yield from self._close_absorbed(merge, now)
 
     def _restore_leg(self, item: ListedChannel, is_new: bool, at: float) -> Iterator[Fact]:
