@@ -101,6 +101,7 @@ def left_over(tracker: CallTracker) -> dict[str, int]:
         "bridges": graph._bridges._by_id,
         "pairs": graph._pairs._halves,
         "linkedids": graph._union._by_linkedid,
+        "sets of linkedids": graph._union._linkedids,
         "remembered": graph.remembered,
         "missing": graph.missing,
         "ending": tracker._ending,

@@ -60,7 +60,7 @@ class Bridges:
             return
         for mate in channel.bridge_mates:
             rung = mate.half.leg if mate.half is not None and mate.name.half == "2" else None
-            is_caller = mate is channel.call.source and mate.leg is None and channel.call.answer is None
+            is_caller = mate is channel.call.source and mate.leg is None and channel.call.conversation.answer is None
             if is_caller or (rung is not None and rung.caller is not None):
                 own = self._legs.begin(channel, rung.caller if rung is not None else mate, "", change)
                 own.began_at = rung.began_at if rung is not None else change.at

@@ -18,7 +18,7 @@ from typing import ClassVar
 import attrs
 
 from uac_trio.calls.bridges import Bridges
-from uac_trio.calls.call import Call, ClickOrder, QueueVisit, Remembered
+from uac_trio.calls.call import Call, ClickOrder, Remembered
 from uac_trio.calls.call_union import CallUnion
 from uac_trio.calls.change import Change
 from uac_trio.calls.channel import Channel, HangUp
@@ -120,18 +120,17 @@ class CallGraph:
         """Out of its bridge and pair; kept in its call."""
         channel.end = end
         call = channel.call
-        call.live.pop(channel.uniqueid, None)
+        call.channels.remove(channel)
         self._bridges.leave(channel)
         self._pairs.remove(channel)
         if channel.leg is not None and channel.leg.ended_at is None:
             channel.leg.ended_at = end.at
-        if call.queue is not None and call.queue.waiting is channel:
-            call.queue = attrs.evolve(call.queue, waiting=None)
+        call.queue.leave(channel)
 
     def forget(self, call: Call) -> None:
         """The call is finished: drop it and its channels."""
         self._union.forget(call)
-        for channel in call.channels.values():
+        for channel in call.channels:
             if channel.call is call:
                 self._bridges.leave(channel)
                 self._pairs.remove(channel)
@@ -220,12 +219,10 @@ class CallGraph:
         self.shows_hangup_requests = True
         if channel is None:
             return
-        channel.hangup_asked_at = change.at
-        if channel.is_person:
-            channel.call.hangups_asked.append(change.at)
-        queue = channel.call.queue
-        if queue is not None and queue.waiting is channel and channel.call.answer is None:
-            channel.call.queue = attrs.evolve(queue, has_given_up=True)
+        call = channel.call
+        call.channels.request_hangup(channel, change.at)
+        if call.conversation.answer is None:
+            call.queue.give_up(channel)
 
     def _hung_up(self, event: ChannelHungUp, change: Change) -> None:
         channel = self._known.see(event.channel, change, adopt=False)
@@ -325,7 +322,7 @@ class CallGraph:
 
     def _parked(self, event: Parked, change: Change) -> None:
         parkee = self._known.see(event.parkee, change, adopt=False)
-        for channel in parkee.call.live.values() if parkee is not None else ():
+        for channel in parkee.call.channels.live if parkee is not None else ():
             if channel.full_name.rpartition("-")[0] == event.parker:
                 channel.is_transferer = True
 
@@ -338,21 +335,16 @@ class CallGraph:
 
     def _queue_joined(self, event: QueueJoined, change: Change) -> None:
         channel = self._known.see(event.channel, change)
-        if channel is None:
-            return
-        call = channel.call
-        call.queue = QueueVisit(event.queue, channel)
-        if call.answer is None or not call.queue_name:
-            call.queue_name = event.queue
+        if channel is not None:
+            call = channel.call
+            call.queue.join(event.queue, channel, is_answered=call.conversation.answer is not None)
 
     def _queue_left(self, event: QueueLeft, change: Change) -> None:
         channel = self._known.see(event.channel, change, adopt=False)
         if channel is None:
             return
-        queue = channel.call.queue
-        if queue is not None and queue.waiting is channel:
-            channel.call.queue = attrs.evolve(queue, waiting=None)
-        for leg in [other.leg for other in channel.call.live.values() if other.leg is not None]:
+        channel.call.queue.leave(channel)
+        for leg in [other.leg for other in channel.call.channels.live if other.leg is not None]:
             if leg.caller is channel:
                 self._hearing.await_bridge(leg, change)
 

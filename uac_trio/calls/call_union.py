@@ -12,7 +12,7 @@ import attrs
 
 from uac_trio.calls.call import Call, ClickOrder, Remembered
 from uac_trio.calls.change import Change, Merge
-from uac_trio.calls.channel import Channel
+from uac_trio.calls.channel import Channel, Moved
 from uac_trio.calls.channel_events import ChannelView
 from uac_trio.calls.names import creation_order
 
@@ -32,6 +32,8 @@ class CallUnion:
     orders: dict[str, tuple[ClickOrder, float]] = attrs.field(factory=dict, init=False)
     """By ChannelId: Originates of ours of which no channel was seen yet, and their deadlines. In order of time."""
     _by_linkedid: dict[str, Call] = attrs.field(factory=dict, init=False)
+    _linkedids: dict[Call, set[str]] = attrs.field(factory=dict, init=False)
+    """All that mean a call: its own and those of calls it absorbed."""
     _gone: OrderedDict[str, None] = attrs.field(factory=OrderedDict, init=False)
 
     def find(self, linkedid: str) -> Call | None:
@@ -52,8 +54,8 @@ class CallUnion:
 
     def _new_call(self, call_id: str, linkedid: str, at: float) -> Call:
         call = Call(call_id, linkedid, at, at)
-        call.remembered = self.remembered.pop(call.id, {})
-        call.order, _ = self.orders.pop(linkedid, (None, 0.0))
+        call.participations.remembered.update(self.remembered.pop(call.id, {}))
+        call.click.order, _ = self.orders.pop(linkedid, (None, 0.0))
         self.calls[call.id] = call
         self._alias(linkedid, call)
         return call
@@ -62,9 +64,9 @@ class CallUnion:
         """From now on this Linkedid means this call."""
         other = self._by_linkedid.get(linkedid)
         if other is not None:
-            other.linkedids.discard(linkedid)
+            self._linkedids[other].discard(linkedid)
         self._by_linkedid[linkedid] = call
-        call.linkedids.add(linkedid)
+        self._linkedids.setdefault(call, set()).add(linkedid)
 
     def recognise(self, view: ChannelView, at: float) -> None:
         """Give the call of a listed channel the identity under which an earlier run reported it.
@@ -86,7 +88,7 @@ class CallUnion:
         """What did not turn up in the snapshot is over; should its people ring again, that is a new participation."""
         self.remembered.clear()
         for call in self.calls.values():
-            call.remembered.clear()
+            call.participations.remembered.clear()
 
     # -- ties --------------------------------------------------------------------------------------------------------
 
@@ -101,33 +103,28 @@ class CallUnion:
         other = self._by_linkedid.get(linkedid)
         if other is None:
             self._alias(linkedid, call)
-        elif other is not call and not other.is_idle and not call.is_idle:
+        elif other is not call and not other.channels.are_idle and not call.channels.are_idle:
             self.merge(call, other, f"{channel.full_name} now has Linkedid {linkedid}", change)
 
     def merge(self, one: Call, other: Call, because: str, change: Change) -> None:
         """The absorbed call ends here. Its live channels, with the legs to them, go to the survivor."""
         survivor, absorbed = _chosen(one, other)
-        if survivor.ended_at is not None:
-            survivor.ended_at = survivor.finish_at = None
-            change.reopened.append(survivor)
-        moved = list(absorbed.live.values())
+        change.reopen(survivor)
         meets_line = absorbed.has_met_line and not survivor.has_met_line
-        for channel in moved:
-            _move(channel, absorbed, survivor, change.at)
-        absorbed.live.clear()
-        for linkedid in absorbed.linkedids:
-            self._by_linkedid[linkedid] = survivor
-            survivor.linkedids.add(linkedid)
-        absorbed.linkedids.clear()
-        survivor.hangups_asked = sorted(survivor.hangups_asked + absorbed.hangups_asked)
         survivor.has_met_line = survivor.has_met_line or absorbed.has_met_line
-        if survivor.queue is None or (absorbed.queue is not None and absorbed.queue.waiting is not None):
-            survivor.queue = absorbed.queue
-        survivor.queue_name = survivor.queue_name or absorbed.queue_name
-        survivor.order = survivor.order or absorbed.order
+        moved = survivor.channels.take_over(absorbed.channels)
+        for channel in moved:
+            channel.call = survivor
+            channel.moved = Moved(channel.home or absorbed, change.at)
+            if channel.leg is not None and channel.is_person:
+                survivor.legs.take_over(channel.leg, absorbed.legs)
+        linkedids = self._linkedids.pop(absorbed, set())
+        self._linkedids.setdefault(survivor, set()).update(linkedids)
+        self._by_linkedid.update(dict.fromkeys(linkedids, survivor))
+        survivor.queue.take_over(absorbed.queue)
+        survivor.click.order = survivor.click.order or absorbed.click.order
         survivor.seen_at = change.at
-        absorbed.merged_into = survivor.id
-        change.touch(survivor.live.values() if meets_line else moved)
+        change.touch(survivor.channels.live if meets_line else moved)
         change.merges.append(Merge(absorbed, survivor, because))
 
     def part(self, channel: Channel, change: Change) -> None:
@@ -136,19 +133,16 @@ class CallUnion:
         if len(call.channels) == 1:
             call.is_agents = True
             return
-        call.live.pop(channel.uniqueid, None)
+        call.channels.remove(channel)
         call_id = f"{self.pbx}-{channel.uniqueid}"
         waiting = Call(call_id if call_id not in self.calls else f"{call_id}~{at:.0f}", channel.uniqueid, at, at)
         self.calls[waiting.id] = waiting
         self._alias(channel.uniqueid, waiting)
-        waiting.channels[channel.uniqueid] = waiting.live[channel.uniqueid] = channel
+        waiting.channels.add(channel)
         waiting.source, waiting.is_agents = channel, True
-        channel.call, channel.home, channel.leg, channel.joined_at = waiting, call, None, at
+        channel.call, channel.moved, channel.leg = waiting, Moved(call, at), None
         change.channels[channel] = None
-        change.touch(call.live.values())
-        if not call.live:
-            last = next(reversed(call.channels.values()))
-            change.channels[last] = None
+        change.touch(call.channels.live or (call.channels.latest,))
 
     # -- ends --------------------------------------------------------------------------------------------------------
 
@@ -156,22 +150,11 @@ class CallUnion:
         """The call is finished: neither its Linkedids nor those of its channels mean a call again."""
         self.calls.pop(call.id, None)
         self._gone[call.linkedid] = None
-        self._gone.update((channel.uniqueid, None) for channel in call.channels.values() if channel.call is call)
+        self._gone.update((channel.uniqueid, None) for channel in call.channels if channel.call is call)
         while len(self._gone) > MAX_GONE:
             self._gone.popitem(last=False)
-        for linkedid in call.linkedids:
+        for linkedid in self._linkedids.pop(call, ()):
             del self._by_linkedid[linkedid]
-
-
-def _move(channel: Channel, absorbed: Call, survivor: Call, at: float) -> None:
-    """The channel goes over to another call, with the leg to it."""
-    channel.home = channel.home or absorbed
-    channel.call, channel.joined_at = survivor, at
-    survivor.channels[channel.uniqueid] = survivor.live[channel.uniqueid] = channel
-    if channel.leg is not None and channel.is_person:
-        survivor.legs[channel.leg] = None
-        if channel.leg in absorbed.picked_up:
-            survivor.picked_up[channel.leg] = None
 
 
 def _chosen(one: Call, other: Call) -> tuple[Call, Call]:

@@ -37,5 +37,11 @@ class Change:
     reopened: list[Call] = attrs.field(factory=list)
     """They seemed to be over, and have a live channel again."""
 
+    def reopen(self, call: Call) -> None:
+        """The call has a live channel again, if it seemed to be over."""
+        if call.end is not None:
+            call.end = None
+            self.reopened.append(call)
+
     def touch(self, channels: Iterable[Channel]) -> None:
         self.channels.update(dict.fromkeys(channels))

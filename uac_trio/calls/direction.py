@@ -21,8 +21,8 @@ _OUTSIDE_NUMBER = re.compile(r"\+?\d{6,}")
 
 def orient(call: Call, channel: Channel, rules: TrackerRules) -> Orientation:
     """What the call's orientation is once ``channel`` is as it is now."""
-    if call.order is not None and call.direction is None:
-        return _ordered(call.order, rules)
+    if call.click.order is not None and call.direction is None:
+        return _ordered(call.click.order, rules)
     leg = channel.leg
     if leg is None or not channel.is_person:
         return _by_source(call, channel)
@@ -76,10 +76,10 @@ def _by_near_leg(call: Call, leg: Leg, rules: TrackerRules) -> Orientation:
 
 def _operator(call: Call, now: Orientation) -> str:
     """Who clicked: as ordered; else who picked up, else whose phone rang first, else whose phone was tried first."""
-    if call.order is not None:
-        return call.order.employee
+    if call.click.order is not None:
+        return call.click.order.employee
     legs = [leg for leg in near_legs(call) if leg.channel.extension]
-    picked_up = [leg for leg in legs if leg in call.picked_up]
+    picked_up = [leg for leg in legs if call.legs.is_picked_up(leg)]
     rang = [leg for leg in legs if leg.rang_at is not None]
     candidates = [leg.channel.extension for leg in picked_up or rang or legs]
     return now.operator if now.operator in candidates or not candidates else candidates[0]
@@ -146,8 +146,8 @@ def _device_of_click(call: Call, leg: Leg, rules: TrackerRules) -> Identity | No
         return None
     if source.up_at is not None and leg.began_at > source.up_at:
         return None  # they have answered, and handed the call on
-    if call.order is not None:
-        return Identity(call.order.employee, Evidence.CLICK)
+    if call.click.order is not None:
+        return Identity(call.click.order.employee, Evidence.CLICK)
     if leg.channel.extension:
         return None
     asked = source.name.endpoint  # of Local/101@from-internal
@@ -183,7 +183,7 @@ def at_the_end(call: Call, rules: TrackerRules) -> Orientation:
 
 def _of_failed_click(call: Call, rules: TrackerRules) -> Orientation:
     """No phone was ever called: all that is known is what was asked for."""
-    now, failure = call.orientation, call.failure
+    now, failure = call.orientation, call.click.failure
     if failure is None:
         return attrs.evolve(now, direction=Direction.OUTBOUND)
     if rules.is_extension(failure.number):

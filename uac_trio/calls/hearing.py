@@ -90,5 +90,4 @@ def _is_through(leg: Leg) -> bool:
     """The dialling application reports that it connects the two, or did."""
     if leg.status != "ANSWER" or leg.caller is None:
         return False
-    queue = leg.caller.call.queue
-    return not leg.is_of_queue or (queue is not None and queue.waiting is not leg.caller)
+    return not leg.is_of_queue or leg.caller.call.queue.has_let_through(leg.caller)

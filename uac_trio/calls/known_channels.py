@@ -67,10 +67,9 @@ class KnownChannels:
         identity = self._classifier.identify(name, view, is_new=is_new)
         call = self._union.call_of(linkedid, view.uniqueid, at)
         channel = Channel(view.uniqueid, name, view, view, identity, call, at, at)
-        if call.ended_at is not None:
-            call.ended_at = call.finish_at = None
-            change.reopened.append(call)
-        self.by_uniqueid[view.uniqueid] = call.channels[view.uniqueid] = call.live[view.uniqueid] = channel
+        change.reopen(call)
+        self.by_uniqueid[view.uniqueid] = channel
+        call.channels.add(channel)
         call.seen_at = at
         self._pairs.add(channel)
         if call.source is None or view.uniqueid == call.linkedid:

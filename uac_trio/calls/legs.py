@@ -38,12 +38,12 @@ class Legs:
             change.rang.append(leg)
         call = channel.call
         if leg not in call.legs:
-            call.legs[leg] = None
+            call.legs.add(leg)
             change.legs.append(leg)
             if channel.up_at is not None:
-                call.picked_up[leg] = None
+                call.legs.pick_up(leg)
         if _meets_line(call, leg):
-            change.touch(call.live.values())
+            change.touch(call.channels.live)
         return leg
 
     def identify(self, channel: Channel, identity: Identity) -> None:
@@ -62,7 +62,7 @@ class Legs:
         elif state == ChannelState.UP and channel.up_at is None:
             channel.up_at = change.at
             if channel.leg is not None and channel.is_person:
-                channel.call.picked_up[channel.leg] = None
+                channel.call.legs.pick_up(channel.leg)
 
     def ring(self, channel: Channel, change: Change) -> None:
         """The channel's device rings."""
@@ -84,7 +84,7 @@ class Legs:
             return
         leg.status, leg.ended_at = status, change.at
         if status == "ANSWER" and leg.channel.is_person:
-            leg.channel.call.picked_up[leg] = None
+            leg.channel.call.legs.pick_up(leg)
         if status == "ANSWER" and caller is not None:
             leg.caller = caller  # another than began it: a pickup, a blond transfer
             caller.dialled[leg] = None

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import attrs
 
 from uac_trio.calls.bridges import Bridges
+from uac_trio.calls.call import Unseen
 from uac_trio.calls.call_union import CallUnion
 from uac_trio.calls.change import Change
 from uac_trio.calls.channel import Channel, ChannelState
@@ -75,13 +76,13 @@ class ListedChannels:
         if not is_dialled and not is_local:
             return False
         channel.is_originated = is_source and (is_local or application == "AppDial2")
-        others = [other for other in channel.call.live.values() if other.leg is None]
+        others = [other for other in channel.call.channels.live if other.leg is None]
         leg = self._legs.begin(channel, _last_before(channel, others), "", change)
         is_up = channel.view.state == ChannelState.UP
         if is_up:
             leg.rang_at = leg.began_at = channel.created_at
             leg.status, leg.ended_at = "ANSWER", change.at
-            channel.call.picked_up[leg] = None
+            channel.call.legs.pick_up(leg)
             if application == "AppDial" and channel.bridge is None:  # Dial() bridges at once: they talked before
                 leg.connected_at = change.at
         return is_up or channel.is_originated or channel.view.state == ChannelState.RINGING
@@ -97,7 +98,7 @@ def _backdate(channel: Channel, created_at: float, is_new: bool) -> None:
     if is_new or created_at < channel.created_at - DURATION_SLACK:
         call = channel.call
         channel.created_at = created_at
-        call.is_adopted = True
+        call.unseen |= Unseen.BEGINNING
         call.started_at = min(call.started_at, created_at)
 
 
