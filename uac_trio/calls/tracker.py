@@ -229,8 +229,7 @@ class CallTracker:
 
     def _conclude(self, event: ChannelEvent, change: Change, at: float) -> Iterator[Fact]:
         """What follows from an event that the graph has taken in."""
-        for call in change.reopened:
-            self._ending.pop(call.id, None)
+        self._keep_open(change.reopened)
         for merge in change.merges:
             yield from self._close_absorbed(merge, Moment(at, merge.because, self.graph))
         now = Moment(at, event, self.graph)
@@ -312,6 +311,11 @@ class CallTracker:
         """It has no channel any more; what may still come of it is waited for."""
         call.end = CallEnd(call.channels.last_end(at))
         self._ending[call.id] = call, at + self.rules.linger
+
+    def _keep_open(self, reopened: Iterable[Call]) -> None:
+        """They have a live channel again."""
+        for call in reopened:
+            self._ending.pop(call.id, None)
 
     def _close_absorbed(self, merge: Merge, now: Moment) -> Iterator[Fact]:
         """The absorbed call ends, and is reported as it was if it was one that people made."""
@@ -507,6 +511,7 @@ class CallTracker:
     def _restore(self, item: ListedChannel, is_new: bool, at: float) -> Iterator[Fact]:
         """The channel, its call and its bridge."""
         channel, change = self.graph.restore(item, at)
+        self._keep_open(change.reopened)
         if channel is None or not channel.is_live:
             return
         now = Moment(at, "list of channels", self.graph)
