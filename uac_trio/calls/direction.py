@@ -158,11 +158,10 @@ def _device_of_click(call: Call, leg: Leg, rules: TrackerRules) -> Identity | No
 
 def _is_line_that_calls_in(call: Call, source: Channel, leg: Leg, rules: TrackerRules) -> bool:
     """Only its name makes the source an employee (``33915``), though it calls as a line does: with an outside number,
-    and to an outside number at which an employee's phone rings."""
+    and to an outside number at which an employee's phone rings. What is originated shows the customer, and is itself
+    the employee's phone."""
     is_open = call.direction is None and source.identity.evidence is Evidence.NAME and not source.is_originated
     if not is_open or not leg.channel.extension:
-        return False
-    if source.is_originated:  # it shows the customer, and is itself the employee's phone
         return False
     number, dialled = source.origin.number, source.origin.exten
     return number != "" and not rules.is_extension(number) and _OUTSIDE_NUMBER.fullmatch(dialled) is not None
