@@ -7,7 +7,8 @@ from collections.abc import Callable
 import attrs
 
 from uac_trio.calls.call import Call, Direction
-from uac_trio.calls.channel import ChannelState, HangupCause, Leg
+from uac_trio.calls.channel import HangupCause, Leg
+from uac_trio.calls.channel_events import ChannelState
 from uac_trio.calls.outcome import Outcome, legs_outcome
 
 

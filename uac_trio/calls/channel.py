@@ -16,21 +16,6 @@ if TYPE_CHECKING:
     from uac_trio.calls.call import Call
 
 
-class ChannelState(enum.IntEnum):
-    """Asterisk's ``ChannelState`` (include/asterisk/channelstate.h)."""
-
-    DOWN = 0
-    RESERVED = 1
-    OFFHOOK = 2
-    DIALING = 3
-    RING = 4
-    """An incoming call is being processed: this channel calls us."""
-    RINGING = 5
-    """The device we called is ringing."""
-    UP = 6
-    BUSY = 7
-
-
 class HangupCause(enum.IntEnum):
     """The Q.850 causes that decide an outcome (include/asterisk/causes.h)."""
 

@@ -9,7 +9,8 @@ import attrs
 
 from uac_trio.calls.call import Call, ClickOrder, Direction, Orientation, Remembered
 from uac_trio.calls.call_outcome import is_near, near_legs
-from uac_trio.calls.channel import Channel, ChannelState, Leg
+from uac_trio.calls.channel import Channel, Leg
+from uac_trio.calls.channel_events import CALLING
 from uac_trio.calls.click import is_click
 from uac_trio.calls.endpoint import Evidence, Identity
 from uac_trio.calls.names import known
@@ -33,7 +34,7 @@ def orient(call: Call, channel: Channel, rules: TrackerRules) -> Orientation:
 
 def _by_source(call: Call, channel: Channel) -> Orientation:
     """A line that calls us begins an incoming call."""
-    is_calling = channel.view.state in (ChannelState.RING, ChannelState.UP) and channel is call.source
+    is_calling = channel.view.state in CALLING and channel is call.source
     if call.direction is not None or not is_calling or not channel.is_line or channel.is_originated:
         now = call.orientation
         if channel is call.source and now.direction is Direction.INBOUND and not now.customer:
@@ -45,7 +46,7 @@ def _by_source(call: Call, channel: Channel) -> Orientation:
 def by_listing(call: Call, channel: Channel) -> Orientation:
     """A line that a listing shows, and that no channel dialled: it called us, though the call may have the identity of
     an agent's channel that waited for it."""
-    is_calling = channel.view.state in (ChannelState.RING, ChannelState.UP) and channel.leg is None
+    is_calling = channel.view.state in CALLING and channel.leg is None
     return inbound(channel) if call.direction is None and is_calling and channel.is_line else call.orientation
 
 

@@ -6,7 +6,8 @@ import attrs
 
 from uac_trio.calls.call import Call
 from uac_trio.calls.change import Change
-from uac_trio.calls.channel import Channel, ChannelState, Leg
+from uac_trio.calls.channel import Channel, Leg
+from uac_trio.calls.channel_events import ChannelState
 from uac_trio.calls.endpoint import EndpointClassifier, Evidence, Identity
 from uac_trio.calls.hearing import Hearing
 from uac_trio.calls.names import dialled_number

@@ -10,17 +10,14 @@ from uac_trio.calls.bridges import Bridges
 from uac_trio.calls.call import Unseen
 from uac_trio.calls.call_union import CallUnion
 from uac_trio.calls.change import Change
-from uac_trio.calls.channel import Channel, ChannelState
-from uac_trio.calls.channel_events import ListedChannel
+from uac_trio.calls.channel import Channel
+from uac_trio.calls.channel_events import CALLING, ChannelState, ListedChannel
 from uac_trio.calls.known_channels import KnownChannels
 from uac_trio.calls.legs import Legs
 from uac_trio.calls.names import creation_order
 
 DURATION_SLACK = 1.5
 """Seconds by which a listed Duration (whole seconds) and a channel's first event may be off."""
-
-CALLING = (ChannelState.RING, ChannelState.UP)
-"""States of a channel that may dial another."""
 
 AGENT_APPLICATION = "AgentLogin"
 """What the channel of an agent on the line runs, by its listing (apps/app_agent_pool.c)."""
