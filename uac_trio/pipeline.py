@@ -236,7 +236,7 @@ class Pipeline:
         call = exchange.tracker.calls.get(who[0])
         if call is None or begun.request.step is Step.START_APP:
             return True
-        part = call.current(who[1])
+        part = call.participations.current(who[1])
         if part is None:
             return False
         is_told = call.direction is not Direction.INTERNAL or self.rules.internal != "ignore"

@@ -98,9 +98,10 @@ def left_over(tracker: CallTracker) -> dict[str, int]:
     held: dict[str, Sized] = {
         "channels": graph.channels,
         "calls": graph.calls,
-        "bridges": graph._bridges,
-        "pairs": graph._pairs,
-        "linkedids": graph._by_linkedid,
+        "bridges": graph._bridges._by_id,
+        "pairs": graph._pairs._halves,
+        "linkedids": graph._union._by_linkedid,
+        "sets of linkedids": graph._union._linkedids,
         "remembered": graph.remembered,
         "missing": graph.missing,
         "ending": tracker._ending,

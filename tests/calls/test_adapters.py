@@ -115,7 +115,7 @@ def test_an_order_to_a_server_without_channel_ids(refused: bool) -> None:
         name = "Newchannel" if state == "0" else "Newstate"
         tracker.process(event(name, Channel="SIP/101-00000002", Uniqueid="17.2", ChannelState=state), 20.1)
     ((call_id, call),) = tracker.calls.items()
-    assert (call_id, call.orientation.customer, call.order is None) == (
+    assert (call_id, call.orientation.customer, call.click.order is None) == (
         ("main-17.2", "", True) if refused else ("main-uac-1", "+79161234567", False)
     )
 

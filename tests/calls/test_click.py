@@ -234,7 +234,7 @@ def test_failure_beside_another_click() -> None:
         tracker.process(one, at)
     tracker.process(failed("5", uniqueid="uac-1764000001-00000000"), 2.0)
     (ringing,) = tracker.live_calls()
-    assert (ringing.linkedid, ringing.failure) == (ID, None)
+    assert (ringing.linkedid, ringing.click.failure) == (ID, None)
     assert ended(due(tracker, 10.0))["linkedid"] == "uac-1764000001-00000000"
 
 

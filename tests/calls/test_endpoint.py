@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from uac_trio.calls import TrackerRules
-from uac_trio.calls.channel import ChannelState
-from uac_trio.calls.channel_events import ChannelView
+from uac_trio.calls.channel_events import ChannelState, ChannelView
 from uac_trio.calls.endpoint import MAX_LEARNED, EndpointClassifier, Evidence, Identity
 from uac_trio.calls.names import parse_channel_name
 

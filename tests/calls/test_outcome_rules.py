@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from uac_trio.calls.call import Answer, Call, QueueVisit
+from uac_trio.calls.call import Call
 from uac_trio.calls.call_outcome import call_status
 from uac_trio.calls.channel import HangupCause
+from uac_trio.calls.conversation import Answer
 from uac_trio.calls.outcome import RULES, LegEnd, Outcome, Rule, outcome_of, together
+from uac_trio.calls.queueing import QueueVisit
 
 EXAMPLES: tuple[dict[str, Any], ...] = (
     {"is_connected": True, "status": "CANCEL"},
@@ -84,25 +86,21 @@ def test_several_attempts_together(outcomes: list[Outcome], loudest: Outcome | N
     assert together(outcomes) is loudest
 
 
+@pytest.mark.parametrize("is_answered", [False, True])
+@pytest.mark.parametrize("has_voicemail", [False, True])
 @pytest.mark.parametrize(
-    ("known", "status"),
+    ("visit", "status"),
     [
-        pytest.param({}, Outcome.FAILED, id="nothing"),
-        pytest.param({"has_voicemail": True}, Outcome.VOICEMAIL, id="voicemail"),
-        pytest.param(
-            {"answer": Answer(at=1.0, by="101"), "has_voicemail": True}, Outcome.COMPLETED, id="after-a-person"
-        ),
-        pytest.param({"queue": QueueVisit(name="400", has_given_up=True)}, Outcome.CANCELLED, id="left-the-queue"),
-        pytest.param({"queue": QueueVisit(name="400")}, Outcome.FAILED, id="queue-without-agents"),
-        pytest.param(
-            {"queue": QueueVisit(name="400", has_given_up=True), "has_voicemail": True}, Outcome.VOICEMAIL,
-            id="voicemail-of-a-queue",
-        ),
+        pytest.param(None, Outcome.FAILED, id="nothing"),
+        pytest.param(QueueVisit(queue="400"), Outcome.FAILED, id="queue-without-agents"),
+        pytest.param(QueueVisit(queue="400", has_given_up=True), Outcome.CANCELLED, id="left-the-queue"),
     ],
-)  # fmt: skip
-def test_a_call_as_a_whole(known: dict[str, Any], status: Outcome) -> None:
-    """What decides before the attempts to reach a phone are asked."""
+)
+def test_a_call_as_a_whole(is_answered: bool, has_voicemail: bool, visit: QueueVisit | None, status: Outcome) -> None:
+    """What decides before the attempts to reach a phone are asked: a person, else a voicemail, else the queue."""
     call = Call(id="main-1", linkedid="1", started_at=0.0)
-    for name, value in known.items():
-        setattr(call, name, value)
-    assert call_status(call, shows_hangup_requests=True) is status
+    call.queue.visit = visit
+    call.recordings.has_voicemail = has_voicemail
+    call.conversation.answer = Answer(at=1.0, by="101") if is_answered else None
+    expected = Outcome.COMPLETED if is_answered else Outcome.VOICEMAIL if has_voicemail else status
+    assert call_status(call, shows_hangup_requests=True) is expected

@@ -137,6 +137,30 @@ def test_a_call_in_progress_is_adopted_with_its_age() -> None:
     assert {call.id for call in tracker.live_calls()} == {f"main-{customer.uniqueid}"}
 
 
+def test_a_call_goes_on_that_seemed_over_before_the_list() -> None:
+    """All that was seen of it when we came was a phone that rang in vain; the list shows the caller, who waits on."""
+    pbx = Asterisk(lambda _: 0)
+    customer = pbx.calls_in("+79161234567", "4951000702")
+    pbx.joins_queue(customer, "sales")
+    seen = len(pbx.events)
+    tracker = CallTracker("main")
+    tracker.connected(pbx.now)
+    (leg,) = pbx.dial(customer, ["101"], queue="sales").legs
+    pbx.rings(leg)
+    pbx.ends_dial(leg, "NOANSWER", 0)
+    facts = feed(tracker, pbx, seen)
+    facts += [fact for item in pbx.listing() for fact in tracker.process(item, pbx.now)]
+    facts += tracker.tick(pbx.now + 10.0)
+    assert {call.id for call in tracker.live_calls()} == {f"main-{customer.uniqueid}"}
+    seen = len(pbx.events)
+    pbx.now += 10.0
+    pbx.gives_up(customer)
+    facts += feed(tracker, pbx, seen)
+    facts += due(tracker, pbx.now + 60.0)
+    assert [fact.ended_at for fact in facts if isinstance(fact, CallEnded)] == [pbx.now]
+    assert left_over(tracker) == {}
+
+
 @pytest.mark.parametrize(("uptime", "is_over"), [("3", True), ("100000", False), ("", False)])
 def test_a_restart_of_asterisk_ends_what_is_older(uptime: str, is_over: bool) -> None:
     """FullyBooted says for how long the server is up: a channel older than that is of its last life."""

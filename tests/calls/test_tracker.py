@@ -202,7 +202,7 @@ def test_hours_in_a_queue() -> None:
         pbx.now += 15.0
         facts += feed(tracker, pbx, seen)
         (call,) = tracker.live_calls()
-        looked_at.append(len(call.live) + len(call.latest))
+        looked_at.append(len(call.channels.live) + len(call.participations.latest))
     assert max(looked_at) == looked_at[0]
     assert len(call.channels) == 181
     pbx.gives_up(customer)
@@ -337,7 +337,7 @@ def test_ids_of_channels_that_are_gone_are_remembered_for_long_but_not_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The oldest are forgotten first."""
-    monkeypatch.setattr("uac_trio.calls.call_graph.MAX_GONE", 5)
+    monkeypatch.setattr("uac_trio.calls.call_union.MAX_GONE", 5)
     pbx = Asterisk(lambda _: 0)
     callers = [pbx.calls_in(f"+7916{number:07}", "4951000101") for number in range(7)]
     for caller in callers:
@@ -356,8 +356,8 @@ def test_a_bridge_without_a_name() -> None:
     tracker = CallTracker("main")
     feed(tracker, pbx)
     (call,) = tracker.live_calls()
-    assert call.answer is None
-    assert left_over(tracker).keys() == {"channels", "calls", "linkedids"}
+    assert call.conversation.answer is None
+    assert left_over(tracker).keys() == {"channels", "calls", "linkedids", "sets of linkedids"}
 
 
 def test_an_answered_leg_is_completed() -> None:

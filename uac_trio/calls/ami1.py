@@ -18,7 +18,7 @@ import attrs
 from uac_trio.ami.message import Event
 from uac_trio.calls.ami1_bridges import Bridges
 from uac_trio.calls.ami1_callers import Callers
-from uac_trio.calls.ami1_devices import RING, RINGING, UP, Device, Devices
+from uac_trio.calls.ami1_devices import Device, Devices
 from uac_trio.calls.ami1_dials import Dials
 from uac_trio.calls.ami1_feature_codes import FeatureCodes
 from uac_trio.calls.ami1_given_out import GivenOut
@@ -34,6 +34,7 @@ from uac_trio.calls.channel_events import (
     ChannelEvent,
     ChannelHungUp,
     ChannelRenamed,
+    ChannelState,
     HoldChanged,
     OriginateEnded,
     Parked,
@@ -125,16 +126,16 @@ class Ami1Adapter:
         if device is None:
             return
         state = device.view.state
-        if state == RING and not device.half:
+        if state == ChannelState.RING and not device.half:
             self._out.show(device)
-        elif state == UP or (state == RINGING and not device.rings_early):
+        elif state == ChannelState.UP or (state == ChannelState.RINGING and not device.rings_early):
             self._unseen_dials.explain(device)
         if device.is_shown:
             self._out.add(ChannelChanged(event=event.name, channel=device.view))
         leg = self._dials.to(device.structure)
-        if leg is not None and state in (RINGING, UP):
+        if leg is not None and state in (ChannelState.RINGING, ChannelState.UP):
             self._hangups.ring(leg)
-            if state == UP and leg.is_open:
+            if state == ChannelState.UP and leg.is_open:
                 self._out.answer(leg, device)
 
     def _new_callerid(self, event: Event) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import attrs
 
 from uac_trio.ami.message import Event
-from uac_trio.calls.channel_events import ChannelView
+from uac_trio.calls.channel_events import ChannelState, ChannelView
 from uac_trio.calls.names import known, whole
 
 MAX_ENDED = 2_000
@@ -24,11 +24,8 @@ _HELPERS = ("Parking/", "Parked/", "AsyncGoto/", "Transfered/", "SIPPeer/", "IAX
 """What features.c, pbx.c, chan_sip.c, chan_iax2.c and chan_bridge.c name structures that are made to be masqueraded
 into, or for an announcement."""
 
-RING, RINGING, UP = 4, 5, 6
-"""ChannelState (include/asterisk/channelstate.h)."""
-
-_CALLED = (0, 1, 3)
-"""ChannelState too: Down, Reserved and Dialing; the latter two are of chan_dahdi.c and the like."""
+_CALLED = (ChannelState.DOWN, ChannelState.RESERVED, ChannelState.DIALING)
+"""The latter two are of chan_dahdi.c and the like."""
 
 
 @attrs.define(eq=False)

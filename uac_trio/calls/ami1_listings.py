@@ -9,12 +9,12 @@ import attrs
 
 from uac_trio.ami.message import Event
 from uac_trio.calls.ami1_bridges import Bridges
-from uac_trio.calls.ami1_devices import UP, Devices, bridge_id
+from uac_trio.calls.ami1_devices import Devices, bridge_id
 from uac_trio.calls.ami1_dials import Dials
 from uac_trio.calls.ami1_feature_codes import FeatureCodes
 from uac_trio.calls.ami1_given_out import GivenOut
 from uac_trio.calls.ami1_hangups import Hangups
-from uac_trio.calls.channel_events import ChannelsListed, ListedChannel, ListingUnusable
+from uac_trio.calls.channel_events import ChannelsListed, ChannelState, ListedChannel, ListingUnusable
 from uac_trio.calls.names import whole
 
 _DIALLED_APPLICATIONS = ("AppDial", "AppQueue")
@@ -100,7 +100,7 @@ class Listings:
             return
         callers = [each.get("UniqueID") for each in items if device.interface in _interfaces(each)]
         caller = self.devices.links.get(structure) or next(iter(callers), "")
-        if caller and device.view.state != UP:
+        if caller and device.view.state != ChannelState.UP:
             self.out.begin(self.dials.dial_by(caller), device, device.interface.partition("/")[2])
         elif caller:
             leg = self.dials.begin(self.dials.dial_by(caller), structure, "")

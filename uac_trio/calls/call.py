@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from itertools import islice
-from typing import Literal
+from typing import Final
 
 import attrs
 
-from uac_trio.calls.channel import Channel, Leg
-from uac_trio.calls.participation import Participation, Role, Stopwatch
-
-MOST_PICKED_UP = 100
-"""Devices of one call that were picked up: people pick up a few, and to look at thousands would take minutes."""
+from uac_trio.calls.call_channels import CallChannels
+from uac_trio.calls.call_legs import CallLegs
+from uac_trio.calls.call_recordings import CallRecordings
+from uac_trio.calls.channel import Channel
+from uac_trio.calls.conversation import Conversation
+from uac_trio.calls.participation import Participation, Role
+from uac_trio.calls.queueing import Queueing
+from uac_trio.calls.transfers import Transfers
 
 
 class Direction(enum.Enum):
@@ -65,54 +67,13 @@ class OriginateFailure:
     number: str
 
 
-@attrs.frozen
-class Answer:
-    """The first person to answer."""
+@attrs.define
+class Click:
+    """What is known of the Originate that a call is: as it was ordered, and that it failed."""
 
-    at: float
-    by: str
-    """The extension, or the outside number."""
-
-
-@attrs.frozen
-class QueueVisit:
-    """The latest queue a caller went into."""
-
-    name: str
-    waiting: Channel | None = None
-    """The channel that waits there now."""
-    has_given_up: bool = False
-    """The caller hung up while they waited."""
-
-
-TransferType = Literal["blind", "attended", "redirect", "park"]
-
-
-@attrs.define(eq=False)
-class Transfer:
-    """An employee hands the customer on."""
-
-    type: TransferType
-    by: str
-    to: str
-    at: float
-    """Seconds since the epoch."""
-    answered: bool = False
-    consulting: Leg | None = None
-    """An attended transfer by feature code that is not carried out yet: the leg to the colleague who is asked first."""
-
-
-@attrs.frozen
-class Recording:
-    """A file that MixMonitor made, as a Cdr or a variable named it."""
-
-    path: str
-    uniqueid: str
-    """Of the channel the Cdr (or variable) belongs to: the Cdr's party A."""
-    destination: str = ""
-    """Channel name of the Cdr's party B; "" where a variable named the path."""
-    secs: int = 0
-    """BillableSeconds; 0 from a variable."""
+    order: ClickOrder | None = None
+    """Of ours alone."""
+    failure: OriginateFailure | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -131,90 +92,115 @@ class Remembered:
     answered_at: float | None
 
 
-@attrs.define(eq=False)
-class Call:
-    """Channels that belong together (the call graph's part), and what was concluded from them."""
+@attrs.define
+class Roster:
+    """The participations of one call, in the order in which they began."""
 
-    id: str
-    """``<pbx>-<linkedid of the first channel>``; never changes."""
-    linkedid: str
-    started_at: float
-    seen_at: float = 0.0
-    """When an event last named one of its channels."""
-
-    # -- the graph's
-    linkedids: set[str] = attrs.field(factory=set)
-    """All that mean this call: its own and those of calls it absorbed."""
-    channels: dict[str, Channel] = attrs.field(factory=dict)
-    live: dict[str, Channel] = attrs.field(factory=dict)
-    """Those that have not hung up. In an hour in a queue thousands of others gather in ``channels``."""
-    source: Channel | None = None
-    """The channel the call began with."""
-    legs: dict[Leg, None] = attrs.field(factory=dict)
-    """The legs to people, in order."""
-    picked_up: dict[Leg, None] = attrs.field(factory=dict)
-    """Those whose device was picked up, whether or not a conversation followed."""
-    hangups_asked: list[float] = attrs.field(factory=list)
-    """When people hung up, in order."""
-    has_met_line: bool = False
-    """An outside party took part: without one its people are not talking to a customer."""
-    is_adopted: bool = False
-    """It is older than our connection: what was before the snapshot is not known."""
-    is_inferred: bool = False
-    """Its end, or part of it, was not seen but concluded from a snapshot."""
-    is_agents: bool = False
-    """The line on which an agent waits for customers: not a call that people made."""
-    merged_into: str = ""
-    """Id of the call that absorbed it."""
-
-    # -- conclusions
-    orientation: Orientation = UNKNOWN
-    announced_as: Direction | None = None
-    """The direction of the last CallBegan."""
-    order: ClickOrder | None = None
-    failure: OriginateFailure | None = None
-    answer: Answer | None = None
-    final_agent: str = ""
-    talkers: dict[Channel, None] = attrs.field(factory=dict)
-    """Who hears the other side now."""
-    talk: Stopwatch = attrs.field(factory=Stopwatch)
-    participations: list[Participation] = attrs.field(factory=list)
-    latest: dict[str, Participation] = attrs.field(factory=dict)
+    _all: Final[list[Participation]] = attrs.field(factory=list)
+    latest: Final[dict[str, Participation]] = attrs.field(factory=dict)
     """By extension: the last participation of each."""
-    undecided: dict[Participation, None] = attrs.field(factory=dict)
+    undecided: Final[dict[Participation, None]] = attrs.field(factory=dict)
     """Those in State.UNDECIDED."""
-    remembered: dict[str, Remembered] = attrs.field(factory=dict)
+    remembered: Final[dict[str, Remembered]] = attrs.field(factory=dict)
     """By extension: what an earlier run of ours began and this one did not take up yet."""
-    transfers: list[Transfer] = attrs.field(factory=list)
-    parker: str = ""
-    """Who parked the customer, while they are parked."""
-    queue: QueueVisit | None = None
-    queue_name: str = ""
-    """The queue it came in through: the last before an answer, else the first of all."""
-    recordings: list[Recording] = attrs.field(factory=list)
-    has_voicemail: bool = False
-    ended_at: float | None = None
-    finish_at: float | None = None
-    """Deadline to emit CallEnded and drop the call: the end plus the time a Cdr may take."""
+
+    def __iter__(self) -> Iterator[Participation]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
 
     @property
-    def direction(self) -> Direction | None:
-        return self.orientation.direction
+    def is_announced(self) -> bool:
+        """ParticipationBegan was emitted of one of them."""
+        return any(participation.is_announced for participation in self._all)
 
     @property
-    def is_idle(self) -> bool:
-        """All that is left of it are agents who wait on the line for their next customer."""
-        return bool(self.live) and all(channel.is_waiting_agent for channel in self.live.values())
+    def unfinished(self) -> list[Participation]:
+        return [participation for participation in self._all if participation.ended_at is None]
 
-    def latest_picked_up(self) -> Iterator[Leg]:
-        """Of ``picked_up``, the latest first, as many as are looked at for each leg that ends."""
-        return islice(reversed(self.picked_up), MOST_PICKED_UP)
-
-    def add_participation(self, participation: Participation) -> None:
-        self.participations.append(participation)
+    def add(self, participation: Participation) -> None:
+        self._all.append(participation)
         self.latest[participation.extension] = participation
 
     def current(self, extension: str) -> Participation | None:
         """The participation of this employee that has not ended."""
         participation = self.latest.get(extension)
         return participation if participation is not None and participation.ended_at is None else None
+
+
+@attrs.frozen
+class CallEnd:
+    """The call has no channel any more. ``at``: seconds since the epoch."""
+
+    at: float
+    merged_into: str = ""
+    """Id of the call that absorbed it."""
+
+
+class Unseen(enum.Flag):
+    """What of a call was not seen, but is known from a snapshot."""
+
+    NOTHING = 0
+    BEGINNING = enum.auto()
+    """It is older than our connection: what was before the snapshot is not known."""
+    END = enum.auto()
+    """Its end, or part of it, was concluded."""
+
+
+@attrs.define(eq=False)
+class Call:
+    """Channels that belong together (the call graph's part), and what was concluded from them."""
+
+    id: Final[str]
+    """``<pbx>-<linkedid of the first channel>``; never changes."""
+    linkedid: Final[str]
+    started_at: float
+    seen_at: float = 0.0
+    """When an event last named one of its channels."""
+
+    # -- the graph's
+    channels: Final[CallChannels] = attrs.field(factory=CallChannels)
+    legs: Final[CallLegs] = attrs.field(factory=CallLegs)
+    queue: Final[Queueing] = attrs.field(factory=Queueing)
+    source: Channel | None = None
+    """The channel the call began with."""
+    has_met_line: bool = False
+    """An outside party took part: without one its people are not talking to a customer."""
+    is_agents: bool = False
+    """The line on which an agent waits for customers: not a call that people made."""
+    unseen: Unseen = Unseen.NOTHING
+
+    # -- conclusions
+    orientation: Orientation = UNKNOWN
+    announced_as: Direction | None = None
+    """The direction of the last CallBegan."""
+    click: Final[Click] = attrs.field(factory=Click)
+    conversation: Final[Conversation] = attrs.field(factory=Conversation)
+    participations: Final[Roster] = attrs.field(factory=Roster)
+    transfers: Final[Transfers] = attrs.field(factory=Transfers)
+    recordings: Final[CallRecordings] = attrs.field(factory=CallRecordings)
+    end: CallEnd | None = None
+
+    @property
+    def direction(self) -> Direction | None:
+        return self.orientation.direction
+
+    @property
+    def ended_at(self) -> float | None:
+        return self.end.at if self.end is not None else None
+
+    @property
+    def merged_into(self) -> str:
+        """Id of the call that absorbed it, "" if none did."""
+        return self.end.merged_into if self.end is not None else ""
+
+    @property
+    def is_adopted(self) -> bool:
+        """It is older than our connection."""
+        return Unseen.BEGINNING in self.unseen
+
+    @property
+    def is_inferred(self) -> bool:
+        """Its end, or part of it, was not seen but concluded from a snapshot."""
+        return Unseen.END in self.unseen

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import attrs
 
 from uac_trio.calls.call import Call, Direction
-from uac_trio.calls.channel import ChannelState, HangupCause, Leg
+from uac_trio.calls.channel import HangupCause, Leg
+from uac_trio.calls.channel_events import ChannelState
 from uac_trio.calls.outcome import Outcome, legs_outcome
 
 
@@ -42,10 +43,6 @@ class Rule:
     """Where it is known from: a file of Asterisk's, or a recording."""
 
 
-def _has_given_up(call: Call, _: bool) -> bool:
-    return call.queue is not None and call.queue.has_given_up
-
-
 def _has_left_after_pick_up(call: Call, shows_hangup_requests: bool) -> bool:
     """All phones that rang were picked up in vain, and the caller waited on, until they hung up."""
     source = call.source
@@ -56,21 +53,25 @@ def _has_left_after_pick_up(call: Call, shows_hangup_requests: bool) -> bool:
         and source is not None
         and source.has_hung_up
         and not source.is_originated
-        and all(leg in call.picked_up for leg in rang)
+        and all(call.legs.is_picked_up(leg) for leg in rang)
     )
 
 
 STATUS_RULES: tuple[Rule, ...] = (
-    Rule(Outcome.COMPLETED, "a person answered", lambda call, _: call.answer is not None, "main/bridge.c"),
+    Rule(Outcome.COMPLETED, "a person answered", lambda call, _: call.conversation.answer is not None, "main/bridge.c"),
     Rule(
-        Outcome.VOICEMAIL, "VoiceMail() took the call", lambda call, _: call.has_voicemail,
+        Outcome.VOICEMAIL, "VoiceMail() took the call", lambda call, _: call.recordings.has_voicemail,
         "apps/app_voicemail.c; inbound_timeout_voicemail",
     ),
     Rule(
-        Outcome.COMPLETED, "people heard each other in a conference", lambda call, _: call.talk.total > 0.0,
+        Outcome.COMPLETED, "people heard each other in a conference",
+        lambda call, _: call.conversation.talk.total > 0.0,
         "apps/app_confbridge.c; conference_did",
     ),
-    Rule(Outcome.CANCELLED, "the caller left the queue", _has_given_up, "apps/app_queue.c; queue_abandoned"),
+    Rule(
+        Outcome.CANCELLED, "the caller left the queue", lambda call, _: call.queue.has_given_up,
+        "apps/app_queue.c; queue_abandoned",
+    ),
     Rule(
         Outcome.CANCELLED, "a consultation whose caller handed the place on while it rang",
         lambda call, _: bool(call.merged_into and call.legs),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Final
 
 import attrs
 
@@ -13,21 +14,6 @@ from uac_trio.calls.names import ChannelName, is_queue_dial
 
 if TYPE_CHECKING:
     from uac_trio.calls.call import Call
-
-
-class ChannelState(enum.IntEnum):
-    """Asterisk's ``ChannelState`` (include/asterisk/channelstate.h)."""
-
-    DOWN = 0
-    RESERVED = 1
-    OFFHOOK = 2
-    DIALING = 3
-    RING = 4
-    """An incoming call is being processed: this channel calls us."""
-    RINGING = 5
-    """The device we called is ringing."""
-    UP = 6
-    BUSY = 7
 
 
 class HangupCause(enum.IntEnum):
@@ -68,9 +54,9 @@ AGENT_HOLD = "agent_hold"
 
 @attrs.define(eq=False)
 class Bridge:
-    id: str
+    id: Final[str]
     type: str
-    members: dict[Channel, None] = attrs.field(factory=dict)
+    members: Final[dict[Channel, None]] = attrs.field(factory=dict)
     """In the order in which they entered, as everything that facts follow from: a replay is deterministic."""
 
 
@@ -83,11 +69,21 @@ class HangUp:
     tech_cause: str = ""
 
 
+@attrs.frozen
+class Moved:
+    """A channel came over from another call, which was merged into its present one, or parted from it."""
+
+    home: Call
+    """Where it was created, or parted from: its Cdr belongs there."""
+    at: float
+    """Seconds since the epoch."""
+
+
 @attrs.define(eq=False)
 class Leg:
     """One attempt to reach a device: Dial(), Queue(), FollowMe(), Originate (DialBegin to Hangup)."""
 
-    channel: Channel
+    channel: Final[Channel]
     """The dialled channel."""
     caller: Channel | None
     """Which channel dials; None for Originate and for the inner half of a feature-code transfer."""
@@ -138,9 +134,9 @@ class Leg:
 class Channel:
     """One Asterisk channel, known by its Uniqueid, which stays with the device through masquerades."""
 
-    uniqueid: str
-    name: ChannelName
-    origin: ChannelView
+    uniqueid: Final[str]
+    name: Final[ChannelName]
+    origin: Final[ChannelView]
     """Its first event: the CallerID is still the device's own there."""
     view: ChannelView
     """Its latest event, with what earlier ones showed where that shows nothing."""
@@ -148,14 +144,11 @@ class Channel:
     call: Call
     created_at: float
     seen_at: float
-    joined_at: float = 0.0
-    """When it came over from a call that was merged into this one."""
-    home: Call | None = None
-    """The call it was created in, where that was merged: its Cdr belongs there."""
+    moved: Moved | None = None
     half: Channel | None = None
     """Local only: the other half, kept when both are gone."""
     leg: Leg | None = None
-    dialled: dict[Leg, None] = attrs.field(factory=dict)
+    dialled: Final[dict[Leg, None]] = attrs.field(factory=dict)
     """The legs whose caller it is, or was."""
     is_originated: bool = False
     """No channel dialled it: an Originate, a call file."""
@@ -181,6 +174,16 @@ class Channel:
         return self.identity.extension
 
     @property
+    def home(self) -> Call | None:
+        """The call it was created in, or parted from; None if that is its present one."""
+        return self.moved.home if self.moved is not None else None
+
+    @property
+    def joined_at(self) -> float:
+        """When it came over from another call; 0.0 if it did not."""
+        return self.moved.at if self.moved is not None else 0.0
+
+    @property
     def is_live(self) -> bool:
         return self.end is None
 
@@ -197,6 +200,11 @@ class Channel:
     def has_hung_up(self) -> bool:
         """Its own end hung up."""
         return self.hangup_asked_at is not None
+
+    @property
+    def bridge_mates(self) -> Collection[Channel]:
+        """Who is in its bridge, itself included."""
+        return self.bridge.members if self.bridge is not None else ()
 
     @property
     def is_waiting_agent(self) -> bool:

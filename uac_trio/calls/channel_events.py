@@ -6,9 +6,29 @@ Three sources make these values: the adapter of AMI 2 and later (``ami2.py``, As
 
 from __future__ import annotations
 
+import enum
 from typing import NamedTuple
 
 import attrs
+
+
+class ChannelState(enum.IntEnum):
+    """Asterisk's ``ChannelState`` (include/asterisk/channelstate.h)."""
+
+    DOWN = 0
+    RESERVED = 1
+    OFFHOOK = 2
+    DIALING = 3
+    RING = 4
+    """An incoming call is being processed: this channel calls us."""
+    RINGING = 5
+    """The device we called is ringing."""
+    UP = 6
+    BUSY = 7
+
+
+CALLING = (ChannelState.RING, ChannelState.UP)
+"""Of a channel that may have called us, and may dial another."""
 
 
 class ChannelView(NamedTuple):
@@ -24,7 +44,7 @@ class ChannelView(NamedTuple):
     linkedid: str = ""
     """Equal for channels that Asterisk counts as one call. Asterisk before 13.5 sends none."""
     state: int | None = None
-    """``ChannelState`` (include/asterisk/channelstate.h)."""
+    """A ``ChannelState``, or one of the rare that have no name here."""
     number: str = ""
     """CallerIDNum: of a dialled channel at first the callee's own number, later it may be anybody's."""
     caller_name: str = ""

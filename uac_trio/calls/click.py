@@ -54,7 +54,7 @@ _REASONS = {1: "hung up", 3: "no answer", 5: "busy", 8: "congestion, or refused"
 
 def is_click(call: Call) -> bool:
     """We originated it."""
-    return call.order is not None or call.linkedid.startswith(CHANNEL_ID_PREFIX)
+    return call.click.order is not None or call.linkedid.startswith(CHANNEL_ID_PREFIX)
 
 
 def order_of(event: OriginateEnded, order: ClickOrder | None, rules: TrackerRules) -> OriginateFailure:
@@ -85,14 +85,14 @@ def click_result(call: Call, at: float, shows_hangup_requests: bool) -> ClickRes
 
 def _result(call: Call, at: float, shows_hangup_requests: bool) -> tuple[str, str]:
     far, near = far_legs(call), near_legs(call)
-    if call.answer is not None:
+    if call.conversation.answer is not None:
         return _answered(call, at)
     if far:
         return _other_side(call, far, shows_hangup_requests)
     source = call.source
-    is_up = any(leg in call.picked_up for leg in near)
+    is_up = any(call.legs.is_picked_up(leg) for leg in near)
     if is_up or (source is not None and source.up_at is not None):
-        if any(channel.has_hung_up and channel.extension for channel in call.channels.values()):
+        if any(channel.has_hung_up and channel.extension for channel in call.channels):
             return "employee-hung-up", "the employee hung up before the number was dialled"
         if call.is_inferred or call.is_adopted:
             return "unknown", "the employee answered; what followed was not seen"
@@ -101,7 +101,7 @@ def _result(call: Call, at: float, shows_hangup_requests: bool) -> tuple[str, st
 
 
 def _answered(call: Call, at: float) -> tuple[str, str]:
-    secs = round(call.talk.read(at))
+    secs = round(call.conversation.talk.read(at))
     who = _who(call)
     if any(transfer.answered for transfer in call.transfers):
         return "transferred", f"{who} answered and was transferred; {secs} s of talk in all"
@@ -144,7 +144,7 @@ def _employee(call: Call, legs: list[Leg], shows_hangup_requests: bool) -> tuple
             pass
     # No phone of theirs was called: not registered, no such device, or nothing that the Local channel led to.
     cause = _cause([channel for channel in (call.source,) if channel is not None])
-    reason = call.failure.reason if call.failure is not None else 0
+    reason = call.click.failure.reason if call.click.failure is not None else 0
     why = _in_words(cause) if cause else _REASONS.get(reason, "")
     hint = f": {why}" if why else "; is it registered, and is there such a device?"
     return "employee-unreachable", f"the employee's phone could not be called{hint}"

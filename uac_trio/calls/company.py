@@ -11,12 +11,12 @@ def is_ours(call: Call, rules: TrackerRules) -> bool:
     """It is known by now that the call is this company's: an employee takes part, or its number was dialled."""
     if not rules.is_shared() or call.participations or call.orientation.did in rules.only_dids:
         return True
-    return any(channel.extension for channel in call.live.values())
+    return any(channel.extension for channel in call.channels.live)
 
 
 def is_anothers(call: Call, rules: TrackerRules) -> bool:
     """The call is over, and was another company's: its number was dialled, its line or its phones took part."""
-    people = [channel for channel in call.channels.values() if channel.is_person]
+    people = call.channels.people
     if not rules.is_shared() or any(channel.extension for channel in people):
         return False
     if rules.only_dids:

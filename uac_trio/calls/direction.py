@@ -9,7 +9,8 @@ import attrs
 
 from uac_trio.calls.call import Call, ClickOrder, Direction, Orientation, Remembered
 from uac_trio.calls.call_outcome import is_near, near_legs
-from uac_trio.calls.channel import Channel, ChannelState, Leg
+from uac_trio.calls.channel import Channel, Leg
+from uac_trio.calls.channel_events import CALLING
 from uac_trio.calls.click import is_click
 from uac_trio.calls.endpoint import Evidence, Identity
 from uac_trio.calls.names import known
@@ -21,8 +22,8 @@ _OUTSIDE_NUMBER = re.compile(r"\+?\d{6,}")
 
 def orient(call: Call, channel: Channel, rules: TrackerRules) -> Orientation:
     """What the call's orientation is once ``channel`` is as it is now."""
-    if call.order is not None and call.direction is None:
-        return _ordered(call.order, rules)
+    if call.click.order is not None and call.direction is None:
+        return _ordered(call.click.order, rules)
     leg = channel.leg
     if leg is None or not channel.is_person:
         return _by_source(call, channel)
@@ -33,7 +34,7 @@ def orient(call: Call, channel: Channel, rules: TrackerRules) -> Orientation:
 
 def _by_source(call: Call, channel: Channel) -> Orientation:
     """A line that calls us begins an incoming call."""
-    is_calling = channel.view.state in (ChannelState.RING, ChannelState.UP) and channel is call.source
+    is_calling = channel.view.state in CALLING and channel is call.source
     if call.direction is not None or not is_calling or not channel.is_line or channel.is_originated:
         now = call.orientation
         if channel is call.source and now.direction is Direction.INBOUND and not now.customer:
@@ -45,7 +46,7 @@ def _by_source(call: Call, channel: Channel) -> Orientation:
 def by_listing(call: Call, channel: Channel) -> Orientation:
     """A line that a listing shows, and that no channel dialled: it called us, though the call may have the identity of
     an agent's channel that waited for it."""
-    is_calling = channel.view.state in (ChannelState.RING, ChannelState.UP) and channel.leg is None
+    is_calling = channel.view.state in CALLING and channel.leg is None
     return inbound(channel) if call.direction is None and is_calling and channel.is_line else call.orientation
 
 
@@ -76,10 +77,10 @@ def _by_near_leg(call: Call, leg: Leg, rules: TrackerRules) -> Orientation:
 
 def _operator(call: Call, now: Orientation) -> str:
     """Who clicked: as ordered; else who picked up, else whose phone rang first, else whose phone was tried first."""
-    if call.order is not None:
-        return call.order.employee
+    if call.click.order is not None:
+        return call.click.order.employee
     legs = [leg for leg in near_legs(call) if leg.channel.extension]
-    picked_up = [leg for leg in legs if leg in call.picked_up]
+    picked_up = [leg for leg in legs if call.legs.is_picked_up(leg)]
     rang = [leg for leg in legs if leg.rang_at is not None]
     candidates = [leg.channel.extension for leg in picked_up or rang or legs]
     return now.operator if now.operator in candidates or not candidates else candidates[0]
@@ -146,8 +147,8 @@ def _device_of_click(call: Call, leg: Leg, rules: TrackerRules) -> Identity | No
         return None
     if source.up_at is not None and leg.began_at > source.up_at:
         return None  # they have answered, and handed the call on
-    if call.order is not None:
-        return Identity(call.order.employee, Evidence.CLICK)
+    if call.click.order is not None:
+        return Identity(call.click.order.employee, Evidence.CLICK)
     if leg.channel.extension:
         return None
     asked = source.name.endpoint  # of Local/101@from-internal
@@ -158,11 +159,10 @@ def _device_of_click(call: Call, leg: Leg, rules: TrackerRules) -> Identity | No
 
 def _is_line_that_calls_in(call: Call, source: Channel, leg: Leg, rules: TrackerRules) -> bool:
     """Only its name makes the source an employee (``33915``), though it calls as a line does: with an outside number,
-    and to an outside number at which an employee's phone rings."""
+    and to an outside number at which an employee's phone rings. What is originated shows the customer, and is itself
+    the employee's phone."""
     is_open = call.direction is None and source.identity.evidence is Evidence.NAME and not source.is_originated
     if not is_open or not leg.channel.extension:
-        return False
-    if source.is_originated:  # it shows the customer, and is itself the employee's phone
         return False
     number, dialled = source.origin.number, source.origin.exten
     return number != "" and not rules.is_extension(number) and _OUTSIDE_NUMBER.fullmatch(dialled) is not None
@@ -183,7 +183,7 @@ def at_the_end(call: Call, rules: TrackerRules) -> Orientation:
 
 def _of_failed_click(call: Call, rules: TrackerRules) -> Orientation:
     """No phone was ever called: all that is known is what was asked for."""
-    now, failure = call.orientation, call.failure
+    now, failure = call.orientation, call.click.failure
     if failure is None:
         return attrs.evolve(now, direction=Direction.OUTBOUND)
     if rules.is_extension(failure.number):

@@ -12,15 +12,12 @@ import re
 
 import attrs
 
-from uac_trio.calls.channel_events import ChannelView
+from uac_trio.calls.channel_events import ChannelState, ChannelView
 from uac_trio.calls.names import PORT_TECHNOLOGIES, ChannelName, dialled_number
 from uac_trio.calls.rules import TrackerRules
 
 MAX_LEARNED = 10_000
 """Guests of chan_sip choose their endpoint's name; a PBX has fewer endpoints than this."""
-
-RING = 4
-"""ChannelState of a channel that calls us (include/asterisk/channelstate.h)."""
 
 _OUTSIDE_CONTEXT = re.compile(
     r"trunk|pstn|did\b|from-did|extern|incoming|inbound|provider|dahdi|^in[-_]", re.IGNORECASE
@@ -181,7 +178,7 @@ class EndpointClassifier:
 
 def _calls_us(view: ChannelView) -> bool:
     """The channel was made by a device that calls: Ring, or (chan_sip begins all in Down) with a dialled number."""
-    return view.state == RING or (view.state in (None, 0) and view.exten not in ("", "s"))
+    return view.state == ChannelState.RING or (view.state in (None, ChannelState.DOWN) and view.exten not in ("", "s"))
 
 
 def _is_outside(context: str) -> bool:

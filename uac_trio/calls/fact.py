@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import attrs
 
-from uac_trio.calls.call import Direction, TransferType
+from uac_trio.calls.call import Direction
 from uac_trio.calls.outcome import Outcome
 from uac_trio.calls.participation import Role
 from uac_trio.calls.summary import CallSummary
+from uac_trio.calls.transfers import TransferType
 
 
 @attrs.frozen(kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from uac_trio.calls.call import Call, Transfer, TransferType
+from uac_trio.calls.call import Call
 from uac_trio.calls.call_graph import CallGraph
 from uac_trio.calls.channel import Channel, Leg
 from uac_trio.calls.channel_events import AttendedTransferred, BlindTransferred, Parked, Unparked
@@ -16,9 +16,7 @@ from uac_trio.calls.fact import CallTransferred, Fact
 from uac_trio.calls.names import parse_channel_name
 from uac_trio.calls.outcome import Outcome
 from uac_trio.calls.participations import Moment
-
-PARKING_ORDER = 2.0
-"""Seconds within which ParkedCall and the BlindTransfer to the parking extension are one act; either may be first."""
+from uac_trio.calls.transfers import Transfer, TransferType
 
 REDIRECT = "Redirect: no event of its own"
 
@@ -28,7 +26,7 @@ def blind(graph: CallGraph, event: BlindTransferred, now: Moment) -> Iterator[Fa
     if channel is None:
         return
     call = channel.call
-    if not call.parker:  # a REFER to the parking extension; reported when the customer is retrieved
+    if not call.transfers.parker:  # else a REFER to the parking extension; reported when the customer is retrieved
         by = channel.extension or channel.view.number
         yield hand_over(call, "blind", by, event.to, now, because=f"BlindTransfer to {event.to}")
 
@@ -39,12 +37,8 @@ def attended(graph: CallGraph, event: AttendedTransferred, now: Moment) -> Itera
         return
     call = first.call
     by = first.extension or first.view.number
-    attempt = next((transfer for transfer in call.transfers if transfer.consulting is not None), None)
-    if attempt is not None:
-        call.transfers.remove(attempt)
-        to = attempt.to
-    else:
-        to = _transferred_to(graph, event, call)
+    attempt = call.transfers.end_consultation()
+    to = attempt.to if attempt is not None else _transferred_to(graph, event, call)
     yield hand_over(call, "attended", by, to, now, because="AttendedTransfer")
 
 
@@ -63,13 +57,14 @@ def _consulted(call: Call, second: Channel | None, named: Channel | None) -> str
     legs = [leg for leg in call.legs if leg.channel.is_live and callers & _callers(leg)]
     if legs:
         return _asked(call, legs[-1])
-    return call.queue.name if call.queue is not None and call.queue.waiting in callers else ""
+    visit = call.queue.visit
+    return visit.queue if visit is not None and visit.waiting in callers else ""
 
 
 def _asked(call: Call, leg: Leg) -> str:
     """Whom a leg was to reach: a person, or the queue that rings its members."""
     is_of_queue = any(each.is_of_queue for each in leg.chain)
-    return call.queue.name if call.queue is not None and is_of_queue else leg.party
+    return call.queue.visit.queue if call.queue.visit is not None and is_of_queue else leg.party
 
 
 def _callers(leg: Leg) -> set[Channel]:
@@ -81,16 +76,7 @@ def parked(graph: CallGraph, event: Parked, now: Moment) -> None:
     if channel is None:
         return
     call = channel.call
-    call.parker = parse_channel_name(event.parker).endpoint or call.final_agent
-    last = call.transfers[-1] if call.transfers else None
-    if last is not None and _is_act_of_parking(last, call.parker, now):
-        call.transfers.pop()
-
-
-def _is_act_of_parking(transfer: Transfer, parker: str, now: Moment) -> bool:
-    """The blind transfer to the parking extension that ParkedCall follows."""
-    is_open = transfer.type == "blind" and not transfer.answered and transfer.by == parker
-    return is_open and now.at - transfer.at < PARKING_ORDER
+    call.transfers.park(parse_channel_name(event.parker).endpoint or call.conversation.final_agent, now.at)
 
 
 def unparked(graph: CallGraph, event: Unparked, now: Moment) -> Iterator[Fact]:
@@ -98,48 +84,40 @@ def unparked(graph: CallGraph, event: Unparked, now: Moment) -> Iterator[Fact]:
     if retriever is None or graph.find(event.parkee) is None:
         return
     call = retriever.call
-    parker, call.parker = call.parker, ""
+    parker = call.transfers.unpark()
     to = retriever.extension or retriever.view.number
     if parker and parker != to:
         yield hand_over(call, "park", parker, to, now, because=f"UnParkedCall by {retriever.full_name}")
 
 
-def notice_leg(graph: CallGraph, call: Call, leg: Leg, now: Moment) -> Iterator[Fact]:
+def notice_leg(call: Call, leg: Leg, now: Moment) -> Iterator[Fact]:
     """A new leg in an answered call: a consultation by feature code, or a customer sent on by Redirect."""
     if leg.number:
-        _correct_number(call, leg.number)
-    if call.answer is None or leg.caller is None:
+        call.transfers.correct_number(leg.number)
+    if call.conversation.answer is None or leg.caller is None:
         return
-    consulting = _consulting_agent(graph, leg.caller)
+    consulting = _consulting_agent(leg.caller)
     if consulting:
-        call.transfers.append(Transfer("attended", consulting, _asked(call, leg), leg.began_at, consulting=leg))
+        call.transfers.add(Transfer("attended", consulting, _asked(call, leg), leg.began_at, consulting=leg))
         return
     yield from notice_sent_on(call, "redirect", _asked(call, leg), now, because=REDIRECT)
 
 
-def _correct_number(call: Call, number: str) -> None:
-    """The transfer's number was dialled with a prefix that the dialplan took off."""
-    for transfer in call.transfers:
-        if not transfer.answered and transfer.to.endswith(number):
-            transfer.to = number
-
-
-def _consulting_agent(graph: CallGraph, caller: Channel) -> str:
+def _consulting_agent(caller: Channel) -> str:
     """``*2`` puts the transferer into a bridge with a Local channel that no channel dialled (main/features.c): the
     extension of the transferer, "" if this is no consultation."""
     half = caller.half
     if half is None or (half.leg is not None and half.leg.caller is not None):
         return ""
-    agents = [mate for mate in graph.bridge_mates(half) if mate.extension]
+    agents = [mate for mate in half.bridge_mates if mate.extension]
     return min(agents, key=lambda mate: mate.uniqueid).extension if agents else ""
 
 
 def notice_sent_on(call: Call, kind: TransferType, to: str, now: Moment, *, because: str) -> Iterator[Fact]:
     """The customer goes on to ``to``. If they were with an employee whose channel another ended, that was a transfer
     of which no event came."""
-    is_handed_on = any(not transfer.answered and transfer.consulting is None for transfer in call.transfers)
     agents = [part for part in call.participations if part.answered_at is not None and part.extension != to]
-    if call.parker or is_handed_on or not agents or any(part.ended_at is None for part in agents):
+    if call.transfers.is_under_way or not agents or any(part.ended_at is None for part in agents):
         return
     last = max(agents, key=lambda part: part.ended_at or 0.0)
     if any(channel.has_hung_up or channel.is_transferer for channel in last.channels):
@@ -149,5 +127,5 @@ def notice_sent_on(call: Call, kind: TransferType, to: str, now: Moment, *, beca
 
 
 def hand_over(call: Call, kind: TransferType, by: str, to: str, now: Moment, *, because: str) -> CallTransferred:
-    call.transfers.append(Transfer(kind, by, to, now.at))
+    call.transfers.add(Transfer(kind, by, to, now.at))
     return CallTransferred(call_id=call.id, at=now.at, because=because, type=kind, by=by, to=to)

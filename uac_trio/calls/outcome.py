@@ -7,7 +7,6 @@ picked up, before announcements and confirmation. So a conversation is what peop
 
 from __future__ import annotations
 
-import bisect
 import enum
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -244,7 +243,7 @@ def leg_end(leg: Leg, shows_hangup_requests: bool) -> LegEnd:
     """
     channel, chain = leg.channel, leg.chain
     call, root = channel.call, chain[-1].caller
-    rivals = [other for other in call.latest_picked_up() if other is not leg and other.chain[-1].caller is root]
+    rivals = [other for other in call.legs.latest_picked_up() if other is not leg and other.chain[-1].caller is root]
     failed = [other for other in rivals if other.connected_at is None and _ended_by(other) >= leg.began_at]
     return LegEnd(
         is_connected=leg.connected_at is not None,
@@ -302,7 +301,7 @@ def _left_at(root: Channel, shows_hangup_requests: bool) -> float | None:
     own = _gone_at(root, shows_hangup_requests)
     if own is not None or root.half is None:
         return own
-    behind = [leg.channel for leg in root.call.latest_picked_up() if leg.chain[-1].channel is root]
+    behind = [leg.channel for leg in root.call.legs.latest_picked_up() if leg.chain[-1].channel is root]
     left = [at for each in behind if (at := _gone_at(each, shows_hangup_requests)) is not None]
     return max(left) if left and len(left) == len(behind) else None
 
@@ -315,11 +314,7 @@ def _gone_at(channel: Channel, shows_hangup_requests: bool) -> float | None:
 
 def _has_person_hung_up(call: Call, leg: Leg) -> bool:
     """A person hung up in the moment the ringing stopped."""
-    if leg.ended_at is None:
-        return False
-    moments = call.hangups_asked
-    first = bisect.bisect_right(moments, leg.ended_at - SAME_MOMENT)
-    return first < len(moments) and moments[first] < leg.ended_at + SAME_MOMENT
+    return leg.ended_at is not None and call.channels.has_hangup_near(leg.ended_at, SAME_MOMENT)
 
 
 _LOUDEST = (

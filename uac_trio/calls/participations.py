@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from uac_trio.calls.call import Answer, Call, Direction
+from uac_trio.calls.call import Call, Direction
 from uac_trio.calls.call_graph import CallGraph
 from uac_trio.calls.call_outcome import far_legs, is_near, outward_outcome
 from uac_trio.calls.channel import Channel, Leg
 from uac_trio.calls.channel_events import ChannelEvent
+from uac_trio.calls.conversation import Answer
 from uac_trio.calls.fact import (
     Fact,
     ParticipationAnswered,
@@ -93,7 +94,7 @@ def advance(call: Call, touched: Iterable[Channel], now: Moment) -> Iterator[Fac
             employees.setdefault(channel.extension, []).append(channel)
     for extension, channels in employees.items():
         yield from _participate(call, extension, channels, now)
-    for participation in list(call.undecided):
+    for participation in list(call.participations.undecided):
         yield from _observe(call, participation, now)
     _hand_on(call, now)
 
@@ -101,22 +102,21 @@ def advance(call: Call, touched: Iterable[Channel], now: Moment) -> Iterator[Fac
 def stop_clocks(call: Call, at: float, graph: CallGraph) -> None:
     """Channels ended unseen at ``at``: who talked with them talks no more. The rest is left to ``advance``."""
     now = Moment(at, "", graph)
-    _listen(call, list(call.talkers), now)
-    for participation in call.latest.values():
-        if not any(channel in call.talkers for channel in participation.channels):
+    _listen(call, list(call.conversation.talkers), now)
+    for participation in call.participations.latest.values():
+        if not call.conversation.includes(participation.channels):
             participation.talk.run(False, at)
 
 
 def _listen(call: Call, changed: list[Channel], now: Moment) -> None:
     """Keep the time people talk, and who of ours talked last."""
+    conversation = call.conversation
     for channel in changed:
         if channel.call is call and now.is_talking(call, channel):
-            call.talkers[channel] = None
-            if channel.extension:
-                call.final_agent = channel.extension
+            conversation.join(channel)
         else:
-            call.talkers.pop(channel, None)
-    call.talk.run(bool(call.talkers), now.at)
+            conversation.leave(channel)
+    conversation.keep_time(now.at)
 
 
 def _connect(call: Call, changed: list[Channel], now: Moment) -> None:
@@ -128,31 +128,28 @@ def _connect(call: Call, changed: list[Channel], now: Moment) -> None:
         if not channel.is_live or not now.is_connected(call, channel):
             continue
         leg.connected_at = now.at
-        call.picked_up[leg] = None
-        if call.answer is None and not is_near(call, leg):
-            call.answer = Answer(now.at, leg.party)
+        call.legs.pick_up(leg)
+        if call.conversation.answer is None and not is_near(call, leg):
+            call.conversation.answer = Answer(now.at, leg.party)
 
 
 def _hand_on(call: Call, now: Moment) -> None:
     """A transfer was answered once its customer talks to another than who handed them on."""
-    if not call.talkers or all(transfer.answered for transfer in call.transfers):
+    talkers = call.conversation.talkers
+    if not talkers or call.transfers.are_answered:
         return
-    heard = {
-        other: None for channel in call.live.values() if channel in call.talkers for other in now.audience(channel)
-    }
+    heard = {other: None for channel in call.channels.live if channel in talkers for other in now.audience(channel)}
     parties = dict.fromkeys(channel.party for channel in heard)  # a conference has people of other calls
-    for transfer in call.transfers:
-        others = [party for party in parties if party not in (transfer.by, "", call.orientation.customer)]
-        if others and transfer.consulting is None and not transfer.answered:
-            transfer.answered = True
-            call.final_agent = others[-1]
+    agent = call.transfers.answer([party for party in parties if party not in ("", call.orientation.customer)])
+    if agent:
+        call.conversation.final_agent = agent
 
 
 def _participate(call: Call, extension: str, channels: list[Channel], now: Moment) -> Iterator[Fact]:
-    participation = call.current(extension)
+    participation = call.participations.current(extension)
     if participation is not None and not _live(call, participation):
         yield from _observe(call, participation, now)  # who rings anew takes part anew
-        participation = call.current(extension)
+        participation = call.participations.current(extension)
     if participation is None:
         participation = _begin(call, extension, channels, now)
         if participation is None:
@@ -170,7 +167,7 @@ def _live(call: Call, participation: Participation) -> list[Channel]:
 
 
 def _begin(call: Call, extension: str, channels: list[Channel], now: Moment) -> Participation | None:
-    remembered = call.remembered.get(extension)
+    remembered = call.participations.remembered.get(extension)
     openers = {
         channel: at
         for channel in channels
@@ -184,10 +181,10 @@ def _begin(call: Call, extension: str, channels: list[Channel], now: Moment) -> 
     first = min(openers, key=lambda channel: creation_order(channel.uniqueid))
     participation = Participation(extension, role_of(call, first), first.uniqueid, min(openers.values()))
     if remembered is not None:
-        del call.remembered[extension]
+        del call.participations.remembered[extension]
         participation.role, participation.occurrence = remembered.role, remembered.occurrence
         participation.answered_at = participation.talk.since = remembered.answered_at
-    call.add_participation(participation)
+    call.participations.add(participation)
     return participation
 
 
@@ -197,7 +194,7 @@ def _rings_for_another(call: Call, channel: Channel) -> bool:
     Once the other side has answered, such a leg is a transfer's.
     """
     leg = channel.leg
-    if leg is None or call.answer is not None or channel.extension == call.orientation.operator:
+    if leg is None or call.conversation.answer is not None or channel.extension == call.orientation.operator:
         return False
     return is_near(call, leg)
 
@@ -223,17 +220,16 @@ def _observe(call: Call, participation: Participation, now: Moment) -> Iterator[
     observation = _observation(call, participation, now)
     participation.enter(observation)
     if participation.state is State.UNDECIDED:
-        call.undecided[participation] = None
+        call.participations.undecided[participation] = None
     yield from _announce(call, participation, now)
     if observation is Observation.CONNECTED and participation.answered_at is None:
         participation.answered_at = _answered_at(participation, now)
         yield from about(call, participation, ParticipationAnswered, now.at, now.because)
-    is_talking = any(channel in call.talkers for channel in participation.channels)
-    participation.talk.run(is_talking, now.at)
+    participation.talk.run(call.conversation.includes(participation.channels), now.at)
     if participation.state is State.DONE:
         yield from end_participation(call, participation, now)
     elif participation.state is not State.UNDECIDED:
-        call.undecided.pop(participation, None)
+        call.participations.undecided.pop(participation, None)
 
 
 def _observation(call: Call, participation: Participation, now: Moment) -> Observation:
@@ -243,7 +239,7 @@ def _observation(call: Call, participation: Participation, now: Moment) -> Obser
         is_open = not was_connected and _is_undecided(call, participation)
         return Observation.GONE_UNDECIDED if is_open else Observation.GONE
     if any(now.is_connected(call, channel) for channel in live):
-        is_on_hold = not any(channel in call.talkers for channel in live)
+        is_on_hold = not call.conversation.includes(live)
         return Observation.APART if was_connected and is_on_hold else Observation.CONNECTED
     if was_connected:
         return Observation.APART
@@ -260,7 +256,7 @@ def _is_undecided(call: Call, participation: Participation) -> bool:
     roots = [root for root in roots if root is None or not root.has_hung_up]
     return bool(roots) and any(
         other.is_undecided and other.channel.call is call and other.chain[-1].caller in roots
-        for other in call.latest_picked_up()
+        for other in call.legs.latest_picked_up()
         if other not in legs
     )
 
@@ -276,7 +272,7 @@ _NEVER_RANG = (Outcome.BUSY, Outcome.REJECTED, Outcome.FAILED)
 
 def _refuse(call: Call, extension: str, channels: list[Channel], now: Moment) -> Iterator[Fact]:
     """A phone that was tried and refused before it rang: busy, do not disturb, switched off."""
-    if extension in call.latest:
+    if extension in call.participations.latest:
         return
     for channel in channels:
         leg = channel.leg
@@ -287,7 +283,7 @@ def _refuse(call: Call, extension: str, channels: list[Channel], now: Moment) ->
         if leg_outcome(leg, now.graph.shows_hangup_requests) in _NEVER_RANG:
             participation = Participation(extension, role_of(call, channel), channel.uniqueid, leg.began_at)
             participation.channels[channel] = None
-            call.add_participation(participation)
+            call.participations.add(participation)
             participation.enter(Observation.REFUSED)
             yield from end_participation(call, participation, now)
             return
@@ -300,8 +296,8 @@ def end_participation(call: Call, participation: Participation, now: Moment) -> 
     participation.ended_at = min(now.at, max(ends, default=now.at))
     participation.talk.run(False, participation.ended_at)
     participation.outcome = _outcome(call, participation, now)
-    if participation in call.undecided:  # its phone fell silent before, what that means is known now
-        del call.undecided[participation]
+    if participation in call.participations.undecided:  # its phone fell silent before, what that means is known now
+        del call.participations.undecided[participation]
     else:
         now = attrs.evolve(now, at=participation.ended_at)
     yield from _announce(call, participation, now)
@@ -325,11 +321,12 @@ def _emit_end(call: Call, participation: Participation, now: Moment) -> Iterator
 
 def own_unreached(call: Call, owner: str, outcome: Outcome, now: Moment) -> Iterator[Fact]:
     """The whole participation of ``owner`` in an incoming call for which no employee's phone rang."""
-    answered_at = call.answer.at if call.answer else None
+    answer = call.conversation.answer
+    answered_at = answer.at if answer is not None else None
     participation = Participation(owner, Role.CALLEE, call.linkedid, call.started_at, answered_at=answered_at)
     participation.state, participation.ended_at = State.DONE, now.at
-    participation.outcome, participation.talk = outcome, call.talk
-    call.add_participation(participation)
+    participation.outcome, participation.talk = outcome, call.conversation.talk
+    call.participations.add(participation)
     yield from _announce(call, participation, now)
     yield from _emit_end(call, participation, now)
 
@@ -366,7 +363,7 @@ def _announce(call: Call, participation: Participation, now: Moment) -> Iterator
         now.at,
         now.because,
         customer_name=call.orientation.customer_name,
-        line=call.queue_name or call.orientation.did,
+        line=call.queue.entry or call.orientation.did,
     )
     if participation.answered_at is not None:  # known too late for the popup, but they talk
         yield from about(call, participation, ParticipationAnswered, now.at, now.because)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from uac_trio.calls.call import Call, Recording
+from uac_trio.calls.call import Call
 from uac_trio.calls.call_graph import CallGraph
+from uac_trio.calls.call_recordings import Recording
 from uac_trio.calls.channel_events import CdrWritten, RecordingStarted, VoicemailStarted
 from uac_trio.calls.participation import Participation
 
@@ -19,9 +20,9 @@ def take(graph: CallGraph, event: CdrWritten | RecordingStarted | VoicemailStart
     if channel is None:
         return
     if isinstance(event, VoicemailStarted):
-        channel.call.has_voicemail = True
+        channel.call.recordings.has_voicemail = True
     else:
-        channel.call.recordings.append(Recording(event.path, channel.uniqueid))
+        channel.call.recordings.add(Recording(event.path, channel.uniqueid))
 
 
 def _call_of_cdr(graph: CallGraph, event: CdrWritten) -> Call | None:
@@ -33,33 +34,20 @@ def _call_of_cdr(graph: CallGraph, event: CdrWritten) -> Call | None:
 
 
 def _take_cdr(call: Call, event: CdrWritten) -> None:
-    if event.application == "Queue" and not call.queue_name:  # without class agent nothing else names it
-        call.queue_name = event.data.partition(",")[0]
+    if event.application == "Queue" and not call.queue.entry:  # without class agent nothing else names it
+        call.queue.entry = event.data.partition(",")[0]
     if not event.is_answered:
         return
     if event.application == "VoiceMail" and not event.destination:
-        call.has_voicemail = True
+        call.recordings.has_voicemail = True
     if event.recording and event.destination:
-        recording = Recording(event.recording, event.uniqueid, event.destination, event.billable_secs)
-        call.recordings.append(recording)
+        call.recordings.add(Recording(event.recording, event.uniqueid, event.destination, event.billable_secs))
 
 
 def recording_of(call: Call, participation: Participation | None = None) -> str:
-    """The file to listen to, "" if there is none: of a participation the one made of its own leg, else the call's.
-
-    A path is set whether or not the call is answered, so only what a Cdr with an answered party B names counts. A ring
-    group through Local channels has a file to each leg; the caller's own channel's first file is preferred, else the
-    longest.
-    """
-    if call.answer is None:
+    """The file to listen to, "" if there is none: of a participation the one made of its own leg, else the call's. A
+    call that no person answered has none."""
+    if call.conversation.answer is None:
         return ""
-    candidates = call.recordings
-    if participation is not None:
-        names = {channel.full_name for channel in participation.channels}
-        candidates = [recording for recording in candidates if recording.destination in names] or candidates
-
-    def preference(recording: Recording) -> tuple[bool, bool, int]:
-        is_own = recording.uniqueid == call.linkedid
-        return bool(recording.destination), is_own, 0 if is_own else recording.secs
-
-    return max(candidates, key=preference).path if candidates else ""
+    names = {channel.full_name for channel in participation.channels} if participation is not None else ()
+    return call.recordings.preferred(call.linkedid, names)

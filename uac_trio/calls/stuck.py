@@ -45,7 +45,8 @@ class StuckCalls:
         """An event changed the call."""
         self._doubted_at.pop(call.id, None)
         self._ended_at.pop(call.id, None)
-        if call.live and not call.talkers and all(is_spent(channel) for channel in call.live.values()):
+        live = call.channels.live
+        if live and not call.conversation.talkers and all(is_spent(channel) for channel in live):
             self._doubted_at[call.id] = (call, at + DOUBTED_AFTER)
 
     def forget(self, call: Call) -> None:

@@ -6,13 +6,14 @@ from typing import NotRequired, TypedDict
 
 import attrs
 
-from uac_trio.calls.call import Call, Direction, TransferType
+from uac_trio.calls.call import Call, Direction
 from uac_trio.calls.call_outcome import call_status, far_legs, near_legs
 from uac_trio.calls.channel import Leg
 from uac_trio.calls.click import ClickResult, click_result
 from uac_trio.calls.outcome import TALKED, Outcome
 from uac_trio.calls.participation import Participation
 from uac_trio.calls.recording import recording_of
+from uac_trio.calls.transfers import TransferType
 
 
 @attrs.frozen(kw_only=True)
@@ -144,7 +145,7 @@ def summarise(call: Call, at: float, shows_hangup_requests: bool) -> CallSummary
     """The call as it stands at ``at`` (seconds since the epoch)."""
     parties = call.orientation
     status = call_status(call, shows_hangup_requests)
-    talked = call.answer is not None or call.talk.total > 0.0
+    conversation = call.conversation
     return CallSummary(
         call_id=call.id,
         linkedid=call.linkedid,
@@ -153,22 +154,22 @@ def summarise(call: Call, at: float, shows_hangup_requests: bool) -> CallSummary
         customer_name=parties.customer_name,
         status=status,
         rang=_rang(call),
-        answered_by=call.answer.by if call.answer else "",
-        final_agent=call.final_agent if call.transfers else call.answer.by if call.answer else "",
+        answered_by=conversation.answered_by,
+        final_agent=conversation.final_agent if call.transfers else conversation.answered_by,
         ring_secs=_ring_secs(call, at),
-        talk_secs=round(call.talk.read(at), 3) if talked else None,
+        talk_secs=round(conversation.talk.read(at), 3) if conversation.has_taken_place else None,
         transfers=tuple(
             TransferSummary(type=transfer.type, by=transfer.by, to=transfer.to, answered=transfer.answered)
             for transfer in call.transfers
-            if transfer.consulting is None or transfer.consulting not in call.picked_up
+            if transfer.consulting is None or not call.legs.is_picked_up(transfer.consulting)
         ),
         recording=recording_of(call),
-        queue=call.queue_name,
+        queue=call.queue.entry,
         did=parties.did,
         caller=parties.operator,
         called=parties.called,
         merged_into_first=bool(call.merged_into),
-        ended=call.ended_at is not None,
+        ended=call.end is not None,
         participations=_participations(call, at, status),
         click=click_result(call, at, shows_hangup_requests),
     )
@@ -188,8 +189,9 @@ def _ring_secs(call: Call, at: float) -> float | None:
         return None
     until = call.ended_at if call.ended_at is not None else at
     began = min(leg.rang_at for leg in legs if leg.rang_at is not None)
-    if call.answer is not None:
-        return round(max(0.0, call.answer.at - began), 3)
+    answer = call.conversation.answer
+    if answer is not None:
+        return round(max(0.0, answer.at - began), 3)
     return round(max(0.0, max(min(until, _silent_at(leg, until)) for leg in legs) - began), 3)
 
 
@@ -204,7 +206,7 @@ def _participations(call: Call, at: float, status: Outcome) -> tuple[Participati
     entries: dict[str, list[Participation]] = {}
     for participation in call.participations:
         entries.setdefault(participation.extension, []).append(participation)
-    is_own_mailbox = status is Outcome.VOICEMAIL and len(entries) == 1 and not call.queue_name
+    is_own_mailbox = status is Outcome.VOICEMAIL and len(entries) == 1 and not call.queue.entry
     return tuple(
         ParticipationSummary(
             extension=extension,

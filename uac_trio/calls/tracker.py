@@ -15,15 +15,17 @@ from uac_trio.ami.message import Event
 from uac_trio.calls import direction, handover, recording
 from uac_trio.calls.adapters import Adapter, AmiGeneration, adapter_for, generation_of
 from uac_trio.calls.call import (
-    Answer,
     Call,
+    CallEnd,
     ClickOrder,
     Direction,
     Orientation,
     Remembered,
+    Unseen,
 )
-from uac_trio.calls.call_graph import CallGraph, Merge, Touched
+from uac_trio.calls.call_graph import CallGraph
 from uac_trio.calls.call_outcome import call_status, far_legs
+from uac_trio.calls.change import Change, Merge
 from uac_trio.calls.channel import Channel, HangUp
 from uac_trio.calls.channel_events import (
     AttendedTransferred,
@@ -45,6 +47,7 @@ from uac_trio.calls.channel_events import (
 )
 from uac_trio.calls.click import CHANNEL_ID_PREFIX, is_click, order_of
 from uac_trio.calls.company import is_anothers, is_ours
+from uac_trio.calls.conversation import Answer
 from uac_trio.calls.endpoint import Evidence, Identity
 from uac_trio.calls.fact import (
     CallBegan,
@@ -88,8 +91,8 @@ class CallTracker:
     """A snapshot of the present connection was reconciled: what is not known here does not exist."""
     _generation: AmiGeneration = attrs.field(default=AmiGeneration.AMI_2, init=False)
     _adapter: Adapter = attrs.field(init=False)
-    _ending: dict[str, Call] = attrs.field(factory=dict, init=False)
-    """Calls that are over and wait for their Cdr, in order of time."""
+    _ending: dict[str, tuple[Call, float]] = attrs.field(factory=dict, init=False)
+    """Calls that are over, and when they are finished: the end plus the time a Cdr may take. In order of time."""
     _stuck: StuckCalls = attrs.field(factory=StuckCalls, init=False)
     _connected_at: float = attrs.field(default=0.0, init=False)
     _lost_at: float | None = attrs.field(default=None, init=False)
@@ -125,14 +128,14 @@ class CallTracker:
         if generation is not self._generation:
             self._generation, self._adapter = generation, adapter_for(banner, self.rules)
             # Bridge is of the same class as all that AMI 1.x shows of calls, so that no filter of classes hides it.
-            self.graph.shows_bridges = generation is AmiGeneration.AMI_1
+            self.graph.expect_bridges(generation is AmiGeneration.AMI_1)
 
     def connected(self, at: float, banner: str = "") -> None:
         """Logged in. ``banner``: the server's first line; "" = the same server as before."""
         if banner:
             self.greeted(banner)
         self._connected_at = at
-        self.graph.listing_expected_until = at + LISTED_WITHIN
+        self.graph.expect_listing(at + LISTED_WITHIN)
         self.is_synced = False
         self._adapter.disconnected()
 
@@ -156,15 +159,16 @@ class CallTracker:
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do."""
-        # The first three are in order of time, since what is added has the same delay.
-        deadlines = (
-            next((call.finish_at for call in self._ending.values()), None) if self._ending else None,
-            next(iter(self.graph.missing.values()), None) if self.graph.missing else None,
-            next((deadline for _, deadline in self.graph.orders.values()), None) if self.graph.orders else None,
-            self._stuck.next_deadline,
-            self.graph.bridge_due,
-        )
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        deadlines = [self._stuck.next_deadline, self.graph.bridge_due]
+        # Each of these is in order of time, since what is added has the same delay.
+        if self._ending:
+            deadlines.append(next(iter(self._ending.values()))[1])
+        if self.graph.missing:
+            deadlines.append(next(iter(self.graph.missing.values())))
+        if self.graph.orders:
+            deadlines.append(next(iter(self.graph.orders.values()))[1])
+        known = [deadline for deadline in deadlines if deadline is not None]
+        return min(known) if known else None
 
     def tick(self, at: float) -> list[Fact]:
         """Do what is due."""
@@ -182,7 +186,7 @@ class CallTracker:
         facts += self._vanish(gone, at, "not in the list of channels")
         for channel in gone:
             facts += self._advance(channel.call, [channel], Moment(at, f"{channel.full_name} ended unseen", self.graph))
-        for call in list(takewhile(lambda call: (call.finish_at or 0.0) <= at, self._ending.values())):
+        for call, _ in list(takewhile(lambda entry: entry[1] <= at, self._ending.values())):
             facts += self._finish(call, at)
         for call in self._stuck.due(at):
             facts += self._end_stuck(call, at)
@@ -209,37 +213,31 @@ class CallTracker:
         return self.graph.calls
 
     def live_calls(self) -> list[Call]:
-        return [call for call in self.graph.calls.values() if call.ended_at is None and not call.is_idle]
+        return [call for call in self.graph.calls.values() if call.end is None and not call.channels.are_idle]
 
     @property
     def unfinished_since(self) -> float | None:
         """When the oldest channel was made of all unfinished calls; None if there is none."""
         calls = self.graph.calls.values()
-        return min((channel.created_at for call in calls for channel in call.channels.values()), default=None)
+        return min((channel.created_at for call in calls for channel in call.channels), default=None)
 
     def taking_part(self) -> set[tuple[str, str]]:
         """(call id, extension) of all who ring or talk."""
-        return {
-            (call.id, part.extension)
-            for call in self.live_calls()
-            for part in call.participations
-            if part.ended_at is None
-        }
+        return {(call.id, part.extension) for call in self.live_calls() for part in call.participations.unfinished}
 
     # -- conclusions -------------------------------------------------------------------------------------------------
 
-    def _conclude(self, event: ChannelEvent, touched: Touched, at: float) -> Iterator[Fact]:
+    def _conclude(self, event: ChannelEvent, change: Change, at: float) -> Iterator[Fact]:
         """What follows from an event that the graph has taken in."""
-        for call in touched.reopened:
-            self._ending.pop(call.id, None)
-        for merge in touched.merges:
+        self._keep_open(change.reopened)
+        for merge in change.merges:
             yield from self._close_absorbed(merge, Moment(at, merge.because, self.graph))
         now = Moment(at, event, self.graph)
         yield from self._take_notes(event, now)
-        for leg in touched.legs:
-            yield from handover.notice_leg(self.graph, leg.channel.call, leg, now)
-        yield from self._follow(touched.channels, now)
-        for leg in touched.rang:
+        for leg in change.legs:
+            yield from handover.notice_leg(leg.channel.call, leg, now)
+        yield from self._follow(change.channels, now)
+        for leg in change.rang:
             if leg.channel.is_line:
                 yield from _not_an_employee(leg.channel.call, leg.channel, now)
 
@@ -250,16 +248,18 @@ class CallTracker:
             for channel in touched:
                 yield from self._orient_by(call, channel, now)
             yield from self._advance(call, touched if call.orientation is before else _all_of(call, touched), now)
-            if call.queue is not None and call.queue.waiting is not None and call.answer is not None:
-                yield from handover.notice_sent_on(call, "redirect", call.queue.name, now, because=handover.REDIRECT)
+            visit = call.queue.visit
+            if visit is not None and visit.waiting is not None and call.conversation.answer is not None:
+                yield from handover.notice_sent_on(call, "redirect", visit.queue, now, because=handover.REDIRECT)
 
     def _by_call(self, channels: Iterable[Channel]) -> Iterable[tuple[Call, list[Channel]]]:
         """The channels of each call; one whose call was merged belongs to its home too, where that still goes on."""
         by_call: dict[str, tuple[Call, list[Channel]]] = {}
         for channel in channels:
             by_call.setdefault(channel.call.id, (channel.call, []))[1].append(channel)
-            if channel.home is not None and channel.home.id in self.graph.calls and not channel.home.merged_into:
-                by_call.setdefault(channel.home.id, (channel.home, []))[1].append(channel)
+            home = channel.home
+            if home is not None and home.id in self.graph.calls and not home.merged_into:
+                by_call.setdefault(home.id, (home, []))[1].append(channel)
         return by_call.values()
 
     def _orient_by(self, call: Call, channel: Channel, now: Moment) -> Iterator[Fact]:
@@ -302,32 +302,32 @@ class CallTracker:
         yield from self._announce(call, now)
         yield from advance(call, touched, now)
         call.seen_at = max(call.seen_at, now.at)
-        if call.ended_at is None and not call.live:
+        if call.end is None and not call.channels.live:
             self._end(call, now.at)
         else:
             self._stuck.look(call, now.at)
 
     def _end(self, call: Call, at: float) -> None:
         """It has no channel any more; what may still come of it is waited for."""
-        ends = [channel.end.at for channel in call.channels.values() if channel.end is not None]
-        call.ended_at = max(ends, default=at)
-        call.finish_at = at + self.rules.linger
-        self._ending[call.id] = call
+        call.end = CallEnd(call.channels.last_end(at))
+        self._ending[call.id] = call, at + self.rules.linger
+
+    def _keep_open(self, reopened: Iterable[Call]) -> None:
+        """They have a live channel again."""
+        for call in reopened:
+            self._ending.pop(call.id, None)
 
     def _close_absorbed(self, merge: Merge, now: Moment) -> Iterator[Fact]:
         """The absorbed call ends, and is reported as it was if it was one that people made."""
         absorbed = merge.absorbed
-        for participation in absorbed.participations:
-            if participation.ended_at is None:
-                yield from end_participation(absorbed, participation, now)
-        absorbed.talk.run(False, now.at)
-        absorbed.talkers.clear()
-        absorbed.undecided.clear()
-        absorbed.ended_at = now.at
+        for participation in absorbed.participations.unfinished:
+            yield from end_participation(absorbed, participation, now)
+        absorbed.conversation.end(now.at)
+        absorbed.participations.undecided.clear()
+        absorbed.end = CallEnd(now.at, merged_into=merge.survivor.id)
         if absorbed.legs:
             yield CallMerged(call_id=absorbed.id, at=now.at, because=now.because, into=merge.survivor.id)
-        absorbed.finish_at = now.at + self.rules.linger
-        self._ending[absorbed.id] = absorbed
+        self._ending[absorbed.id] = absorbed, now.at + self.rules.linger
 
     def _take_notes(self, event: ChannelEvent, now: Moment) -> Iterator[Fact]:
         """What some events mean beyond the graph."""
@@ -365,13 +365,13 @@ class CallTracker:
         call = self._originated(event, now.at)
         if call is None:
             return
-        asked = order_of(event, call.order, self.rules)
-        call.failure = asked
+        asked = order_of(event, call.click.order, self.rules)
+        call.click.failure = asked
         is_internal = self.rules.is_extension(asked.number)
         if call.source is not None and asked.number and not is_internal and not call.orientation.customer:
             call.orientation = attrs.evolve(call.orientation, customer=asked.number)
             because = Moment(now.at, "OriginateResponse Failure", self.graph)
-            yield from self._advance(call, call.channels.values(), because)
+            yield from self._advance(call, call.channels, because)
 
     def _originated(self, event: OriginateEnded, at: float) -> Call | None:
         """The call of a failed Originate. Without a ChannelId of the client's the response has no Uniqueid, only the
@@ -398,14 +398,13 @@ class CallTracker:
         """Emit the call's last facts and drop it."""
         self._ending.pop(call.id, None)
         now = Moment(at, "the call is over", self.graph)
-        if call.ended_at is None:
+        if call.end is None:
             now = Moment(at, "the recording of events ends here", self.graph)
-            call.is_inferred = True
-            for participation in call.participations:
-                if participation.ended_at is None:
-                    yield from end_participation(call, participation, now)
+            call.unseen |= Unseen.END
+            for participation in call.participations.unfinished:
+                yield from end_participation(call, participation, now)
         if self._is_reported(call):
-            ended_at = call.ended_at if call.ended_at is not None else at
+            ended_at = call.end.at if call.end is not None else at
             call.orientation = direction.at_the_end(call, self.rules)
             yield from self._own_unreached(call, Moment(ended_at, "no employee's phone rang", self.graph))
             yield from recordings(call, now)
@@ -417,26 +416,25 @@ class CallTracker:
     def _is_reported(self, call: Call) -> bool:
         """Whether people made this call. What never was one of its own: a pickup, the retrieval of a parked call, the
         recall after a transfer, an agent who waits on the line, another company's call on a shared PBX."""
-        is_announced = any(part.is_announced for part in call.participations)
+        is_announced = call.participations.is_announced
         if call.merged_into and not far_legs(call) and not is_announced:
             return False
         if is_click(call):
             return True
-        people = [channel for channel in call.channels.values() if channel.is_person]
-        return bool(people) and not call.is_agents and (is_announced or not is_anothers(call, self.rules))
+        return bool(call.channels.people) and not call.is_agents and (is_announced or not is_anothers(call, self.rules))
 
     def _own_unreached(self, call: Call, now: Moment) -> Iterator[Fact]:
         """An incoming call for which no employee's phone rang must not vanish: it gets an owner, if one is set."""
         parties = call.orientation
-        owner = self.rules.owner_of_unreached(call.queue_name, parties.did)
+        owner = self.rules.owner_of_unreached(call.queue.entry, parties.did)
         is_unreached = parties.direction is Direction.INBOUND and not call.participations and not call.merged_into
         if owner and is_unreached:
             yield from own_unreached(call, owner, call_status(call, self.graph.shows_hangup_requests), now)
 
     def _end_stuck(self, call: Call, at: float) -> Iterator[Fact]:
         because = "silent since its other parties were gone, and no list of channels shows it"
-        yield from self._vanish(list(call.live.values()), at, because)
-        yield from self._advance(call, call.channels.values(), Moment(at, because, self.graph))
+        yield from self._vanish(list(call.channels.live), at, because)
+        yield from self._advance(call, call.channels, Moment(at, because, self.graph))
 
     def _vanish(self, channels: Iterable[Channel], at: float, because: str) -> Iterator[Fact]:
         """Channels ended unseen; when, is not known: as long ago as can be. What follows is left to ``_advance``."""
@@ -446,7 +444,7 @@ class CallTracker:
             call = channel.call
             ended_at = min(at, lost_at) if lost_at is not None and channel.seen_at <= lost_at else at
             ended_at = max(ended_at, call.seen_at)
-            call.is_inferred = True
+            call.unseen |= Unseen.END
             self.graph.hang_up(channel, HangUp(ended_at))
             ends[call, ended_at] = None
             yield Oddity(call_id=call.id, at=ended_at, because=f"{channel.full_name} ended unseen: {because}")
@@ -460,7 +458,7 @@ class CallTracker:
             case ChannelsListed():
                 yield from self._reconcile(event.channels, at)
             case ListingUnusable():
-                self.graph.listing_expected_until = at
+                self.graph.expect_listing(at)
                 because = f"CoreShowChannels announced {event.announced} channels and listed {event.listed}: not used"
                 yield Oddity(call_id="", at=at, because=because)
             case ServerBooted():
@@ -472,7 +470,7 @@ class CallTracker:
         """Compare a listing with what is known: end what is gone, adopt what is new, go on with the rest."""
         facts: list[Fact] = []
         graph = self.graph
-        graph.listing_expected_until = at
+        graph.expect_listing(at)
         items = sorted(listed, key=lambda item: creation_order(item.view.uniqueid))
         for item in items:
             graph.recognise(item.view, at)
@@ -491,12 +489,12 @@ class CallTracker:
         now = Moment(at, "list of channels", graph)
         facts += self._advance_all(now)
         graph.forget_remembered()
-        for call in self.live_calls():
-            for participation in [part for part in call.participations if part.ended_at is None and call.is_inferred]:
+        for call in [call for call in self.live_calls() if call.is_inferred]:
+            for participation in call.participations.unfinished:
                 # the customer was sent on unseen
                 to = participation.extension
                 facts += handover.notice_sent_on(call, "blind", to, now, because="list of channels")
-                facts += self._advance(call, call.live.values(), now)
+                facts += self._advance(call, call.channels.live, now)
         self.is_synced = True
         facts.sort(key=lambda fact: fact.at)
         yield from facts
@@ -507,20 +505,21 @@ class CallTracker:
 
     def _advance_all(self, now: Moment) -> Iterator[Fact]:
         """Several channels changed at once, some of them (those that vanished) some time ago."""
-        for call in [call for call in self.graph.calls.values() if call.ended_at is None]:
-            yield from self._advance(call, call.channels.values(), now)
+        for call in [call for call in self.graph.calls.values() if call.end is None]:
+            yield from self._advance(call, call.channels, now)
 
     def _restore(self, item: ListedChannel, is_new: bool, at: float) -> Iterator[Fact]:
         """The channel, its call and its bridge."""
-        channel, touched = self.graph.restore(item, at)
+        channel, change = self.graph.restore(item, at)
+        self._keep_open(change.reopened)
         if channel is None or not channel.is_live:
             return
         now = Moment(at, "list of channels", self.graph)
-        if is_new and channel.call.remembered and channel.call.direction is None:
+        if is_new and channel.call.participations.remembered and channel.call.direction is None:
             yield from self._recall(channel.call, now)
         if is_new:
             self._recognise_caller(channel)
-        for merge in touched.merges:
+        for merge in change.merges:
             yield from self._close_absorbed(merge, now)
 
     def _restore_leg(self, item: ListedChannel, is_new: bool, at: float) -> Iterator[Fact]:
@@ -547,14 +546,14 @@ class CallTracker:
 
     def _recall(self, call: Call, now: Moment) -> Iterator[Fact]:
         """Go on with what an earlier run reported of the call."""
-        parts = list(call.remembered.values())
+        parts = list(call.participations.remembered.values())
         orientation = direction.remembered(parts)
         call.has_met_line = call.has_met_line or orientation.direction is not Direction.INTERNAL
         answered = [(part.answered_at, part) for part in parts if part.answered_at is not None]
         if answered:
             at, first = min(answered, key=lambda each: each[0])
-            call.talk.since = at
-            call.answer = Answer(at, first.customer if first.extension == orientation.operator else first.extension)
+            by = first.customer if first.extension == orientation.operator else first.extension
+            call.conversation.resume(Answer(at, by))
         yield from self._orient(call, orientation, Moment(now.at, "reported before the restart", self.graph))
 
     def _booted(self, event: ServerBooted, at: float) -> Iterator[Fact]:
@@ -573,12 +572,12 @@ class CallTracker:
 
 def _is_customers(call: Call) -> bool:
     """Whether an employee's part in it was announced as one with a customer."""
-    return call.direction not in (None, Direction.INTERNAL) and any(part.is_announced for part in call.participations)
+    return call.direction not in (None, Direction.INTERNAL) and call.participations.is_announced
 
 
 def _all_of(call: Call, touched: Iterable[Channel]) -> Iterable[Channel]:
     """Another direction concerns all who are in the call."""
-    return {**dict.fromkeys(touched), **dict.fromkeys(call.live.values())}
+    return {**dict.fromkeys(touched), **call.channels.live}
 
 
 def _not_an_employee(call: Call, channel: Channel, now: Moment) -> Iterator[Fact]:

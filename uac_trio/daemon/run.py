@@ -59,7 +59,7 @@ from uac_trio.web import (
 
 log = structlog.get_logger()
 
-DIALPLAN_TOLD_WITHIN = 1.0
+CONTEXT_LOOKUP_TIMEOUT = 1.0
 """Seconds for which a click waits to know whether its PBX is a FreePBX; the user's CRM tab is blocked meanwhile."""
 COMMIT_WITHIN = 5.0
 """What the outbox is given for the last requests at a shutdown. Then the sender ends, which takes ``shutdown_grace``,
@@ -229,7 +229,7 @@ class _Daemon:
         skipping = skipping_voicemail(dial.channel)
         if not skipping:
             return dial.channel
-        is_freepbx = await client.has_context(FREEPBX_SKIPS_VOICEMAIL, DIALPLAN_TOLD_WITHIN)
+        is_freepbx = await client.has_context(FREEPBX_SKIPS_VOICEMAIL, CONTEXT_LOOKUP_TIMEOUT)
         if is_freepbx:
             log.info("click2call.voicemail_skipped", pbx=dial.pbx, channel=skipping)
             return skipping
