@@ -14,7 +14,7 @@ HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 # Rooms without I/O, and how much of them, branches included, the tests have to reach.
 PURE_ROOMS = ",".join(
     f"uac_trio/{room}"
-    for room in ("ami/*", "calls/*", "vtiger/*", "anonymise.py", "pipeline.py", "replay.py", "transcript.py")
+    for room in ("ami/*", "calls/*", "crm/*", "anonymise.py", "pipeline.py", "replay.py", "transcript.py")
 )
 PURE_FLOOR = 94
 FLOOR = 93
@@ -82,7 +82,7 @@ def tests(session: nox.Session) -> None:
 def postgres(session: nox.Session) -> None:
     """The outbox's tests on a PostgreSQL of their own as well (Debian's package postgresql)."""
     session.install(".", *groups("tests"))
-    session.run("pytest", "tests/outbox", *session.posargs, env={"UAC_TEST_POSTGRESQL": "1"})
+    session.run("pytest", "tests/store", *session.posargs, env={"UAC_TEST_POSTGRESQL": "1"})
 
 
 @nox.session

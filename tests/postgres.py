@@ -1,6 +1,6 @@
 """A PostgreSQL of our own for the tests: Debian's binaries, a temporary directory, a socket nobody else sees.
 
-UAC_TEST_POSTGRESQL=1 python -m pytest tests/outbox
+UAC_TEST_POSTGRESQL=1 python -m pytest tests/store
 """
 
 from __future__ import annotations

@@ -7,11 +7,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from uac_trio.calls.fact import RecordingKnown
 from uac_trio.calls.rules import TrackerRules
+from uac_trio.crm.protocol import Surroundings
+from uac_trio.crm.vtiger import Flavour, VtigerSettings
 from uac_trio.replay import Replay, replay
 from uac_trio.transcript import read_transcript
-from uac_trio.vtiger import Flavour, VtigerAccount
 
 ROOT = Path(__file__).resolve().parent.parent / "fixtures" / "ami_transcripts"
 
@@ -122,12 +122,9 @@ def truth_of(name: str) -> list[dict[str, Any]]:
 
 @functools.cache
 def replayed(name: str, flavour: Flavour = Flavour.SALESPLATFORM) -> Replay:
-    account = VtigerAccount(
+    settings = VtigerSettings(
         url="http://crm.invalid/callback.php", secret="s", flavour=flavour, timezone="Europe/Moscow"
     )
-    read = [read_transcript(path.name, path.read_bytes()) for path in transcripts_of(name)]
-    return replay(read, rules_of(name), account, link)
-
-
-def link(fact: RecordingKnown) -> str:
-    return f"http://connector.invalid:5000/recording?id={fact.call_id}.{fact.extension}"
+    rules = rules_of(name)
+    crm = settings.crm(Surroundings(public_url="http://connector.invalid:5000", is_extension=rules.is_extension))
+    return replay([read_transcript(path.name, path.read_bytes()) for path in transcripts_of(name)], rules, crm)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.calls.crm_office import crm_of
 from uac_trio.anonymise import Anonymiser, without_secret
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.replay import replay
 from uac_trio.transcript import Chunk, Transcript, read_transcript
-from uac_trio.vtiger.account import VtigerAccount
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "ami_transcripts"
 
@@ -142,6 +142,5 @@ def whole_lines(transcript: Transcript) -> list[Chunk]:
 
 
 def steps(transcript: Transcript) -> list[tuple[str, str, str, float]]:
-    account = VtigerAccount(url="http://crm.example/", secret="x")
-    result = replay([transcript], TrackerRules(), account, lambda _: "")
-    return [(one.step.value, one.call_id, one.extension, one.at) for one in result.requests]
+    result = replay([transcript], TrackerRules(), crm_of())
+    return [(one.request.name, one.call_id, one.delivery.extension, one.at) for one in result.requests]

@@ -106,7 +106,7 @@ def test_check_of_other_choices(config: Path) -> None:
     assert "Calls between them are told to the CRM" in output
     assert "Calls for which no phone rang belong to 100." in output
     assert "Clicks on numbers are turned off." in output
-    assert "is told at agi://127.0.0.1:4574/route, http://127.0.0.1:0/route, and asked of http://" in output
+    assert "is answered at agi://127.0.0.1:4574/route, http://127.0.0.1:0/route; the CRM is asked at http://" in output
     assert "hush" not in output
     assert "Warning:" in output
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import attrs
 import pytest
 import trio
 from click.testing import CliRunner, Result
 
-from tests.outbox.test_forgetting import NOW, deliver, recording_of, whole_call
 from tests.recordings.sounds import fake_converter, read_only, row
+from tests.store.calls import NOW, a_call, deliver, recording_of
 from uac_trio import cli
 from uac_trio.cli import main
 from uac_trio.config import load_config
 from uac_trio.daemon import open_recordings
-from uac_trio.outbox import OutboxSettings, open_outbox
+from uac_trio.store import OutboxSettings, open_outbox
 
 CONFIG = """
 [[pbx]]
@@ -50,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
     async def fill() -> None:
         async with open_outbox(OutboxSettings(url=f"sqlite:///{tmp_path}/connector.db")) as outbox:
             waits = recording_of("main-2", "79165556677", is_awaited=True)
-            calls = [*whole_call("main-1"), *whole_call("main-2", "79165556677")]
+            calls = [*a_call("main-1"), *a_call("main-2", customer="79165556677")]
             await outbox.put(calls, NOW, [recording_of("main-1"), waits])
             await deliver(outbox)
 
@@ -65,14 +64,14 @@ def forget(folder: Path, *arguments: str) -> Result:
 def test_rows_alone(folder: Path) -> None:
     """Without --files the rows go and the file stays."""
     result = forget(folder, "+7 916 123-45-67")
-    assert (result.exit_code, result.stdout) == (0, "removed: 3 requests and 1 recordings of 1 calls, 0 files\n")
+    assert (result.exit_code, result.stdout) == (0, "removed: 3 deliveries and 1 recordings of 1 calls, 0 files\n")
     assert (folder / "monitor" / "79161234567.wav").exists()
 
 
 def test_with_files(folder: Path) -> None:
     """With --files the recordings themselves go too, and nobody else's."""
     result = forget(folder, "89161234567", "--files")
-    assert (result.exit_code, result.stdout) == (0, "removed: 3 requests and 1 recordings of 1 calls, 1 files\n")
+    assert (result.exit_code, result.stdout) == (0, "removed: 3 deliveries and 1 recordings of 1 calls, 1 files\n")
     assert [path.name for path in (folder / "monitor").iterdir()] == ["79165556677.wav"]
 
 
@@ -92,9 +91,8 @@ def test_converted_copies(folder: Path) -> None:
 
     async def rename() -> None:
         async with open_outbox(config.store) as outbox:
-            told = recording_of("main-3", "79160000000")
-            path = f"{folder}/monitor/79161234567.gsm"
-            await outbox.put(whole_call("main-3", "79160000000"), NOW, [attrs.evolve(told, path=path)])
+            told = recording_of("main-3", "79160000000", path=f"{folder}/monitor/79161234567.gsm")
+            await outbox.put(a_call("main-3", customer="79160000000"), NOW, [told])
             await deliver(outbox)
 
     trio.run(rename)
@@ -112,7 +110,7 @@ def test_machine_away(folder: Path) -> None:
     (folder / "c.toml").write_text(content.replace(f'recordings = ["{folder}/monitor"]', far))
     result = forget(folder, "89161234567", "--files")
     assert result.exit_code == 1
-    assert result.stdout.endswith("removed: 3 requests and 1 recordings of 1 calls, 0 files\n")
+    assert result.stdout.endswith("removed: 3 deliveries and 1 recordings of 1 calls, 0 files\n")
     assert "delete them by hand" in result.stderr
     assert "79161234567.wav: [[pbx]] main: recordings_url: http://127.0.0.1:9: no connection" in result.stderr
 
@@ -122,7 +120,7 @@ def test_file_that_cannot_be_deleted(folder: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("uac_trio.recordings.finding.delete_beneath", read_only)
     result = forget(folder, "89161234567", "--files")
     assert result.exit_code == 1
-    assert result.stdout.endswith("removed: 3 requests and 1 recordings of 1 calls, 0 files\n")
+    assert result.stdout.endswith("removed: 3 deliveries and 1 recordings of 1 calls, 0 files\n")
     assert "delete them by hand" in result.stderr
     assert f"{folder}/monitor/79161234567.wav: Read-only file system" in result.stderr
 
@@ -131,7 +129,7 @@ def test_what_stays(folder: Path) -> None:
     """A call of which the CRM has still to be told stays, and the exit code says so."""
     result = forget(folder, "89165556677", "--files")
     assert result.exit_code == 1
-    assert result.stdout == "removed: 0 requests and 0 recordings of 0 calls, 0 files\n"
+    assert result.stdout == "removed: 0 deliveries and 0 recordings of 0 calls, 0 files\n"
     assert "1 calls go on or are not told to the CRM yet, and stay; run this again later" in result.stderr
     assert (folder / "monitor" / "79165556677.wav").exists()
 

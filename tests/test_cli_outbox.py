@@ -1,4 +1,4 @@
-"""``uac-trio outbox``: what an administrator sees of the parked requests, and does with them."""
+"""``uac-trio outbox``: what an administrator sees of the dead letters, and does with them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,20 @@ import pytest
 import trio
 from click.testing import CliRunner, Result
 
+from tests.store.calls import NOW, NUMBER, a_call
 from uac_trio.cli import main
-from uac_trio.outbox import Delivered, Outbox, OutboxSettings, OutboxStatistics, Parked, open_outbox, parking
-from uac_trio.vtiger.request import CallbackRequest, Step
+from uac_trio.crm.delivery import Kind
+from uac_trio.store import (
+    Delivered,
+    LeaseRequest,
+    Outbox,
+    OutboxSettings,
+    OutboxStatistics,
+    Parked,
+    dead_letters,
+    open_outbox,
+)
 
-AT = 1_790_000_000.0
-NUMBER = "79161234567"
 CONFIG = """
 [[pbx]]
 name = "main"
@@ -29,20 +37,6 @@ busy_timeout = 0.1
 """
 
 
-def a_call(call: str) -> list[CallbackRequest]:
-    return [
-        CallbackRequest(
-            key=f"main-{call}/101/{step.value}/1",
-            call_id=f"main-{call}",
-            extension="101",
-            step=step,
-            form={"callUUID": f"main-{call}", "callerIdNumber": NUMBER, "dialString": "101"},
-            at=AT,
-        )
-        for step in (Step.DIAL_BEGIN, Step.HANGUP)
-    ]
-
-
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "uac-trio.toml"
@@ -52,10 +46,11 @@ def config(tmp_path: Path) -> Path:
 
 async def with_two_calls(outbox: Outbox) -> None:
     """Rows 1 and 3 are parked, what follows them is delivered."""
-    await outbox.put([*a_call("1"), *a_call("2")], AT)
+    kinds = [Kind.BEGIN, Kind.END]
+    await outbox.put([*a_call("main-1", kinds), *a_call("main-2", kinds)], NOW)
     for outcome in (Parked(reason=f"refused, said {NUMBER}"), Delivered()):
-        for row in await outbox.lease(AT + 1, 2, "me", 60):
-            await outbox.settle(row, outcome, AT + 2)
+        for row in await outbox.lease(LeaseRequest(owner="me", limit=2, seconds=60), NOW + 1):
+            await outbox.settle(row, outcome, NOW + 2)
 
 
 async def looked_into(folder: Path) -> OutboxStatistics:
@@ -80,13 +75,13 @@ def invoked(command: str, config: Path, *more: str) -> Result:
 
 
 def test_list(filled: Path) -> None:
-    """A line for each parked request, with its number, call, step and reason; telephone numbers in part."""
+    """A line for each dead letter, with its number, call, extension, kind and reason; telephone numbers in part."""
     result = invoked("list", filled)
 
     first, second = result.output.splitlines()
     assert result.exit_code == 0
     assert first.startswith("1  2026-09-2")
-    assert first.endswith("main-1  101  DialBegin  7916***4567  sent 1 times: refused, said 7916***4567")
+    assert first.endswith("main-1  101  begin  7916***4567  sent 1 times: refused, said 7916***4567")
     assert second.startswith("3  ")
 
 
@@ -97,14 +92,14 @@ def test_list_with_numbers(filled: Path) -> None:
 
 def test_list_with_counts(filled: Path) -> None:
     """How many there are in each state."""
-    assert "waiting: 0, sending: 0, parked: 2, delivered: 2, moot: 0\n" in invoked("list", filled, "--all").output
+    assert "waiting: 0, sending: 0, parked: 2, delivered: 2, superseded: 0\n" in invoked("list", filled, "--all").output
 
 
 def test_retry(filled: Path, tmp_path: Path) -> None:
-    """A request goes again, and so does the Hangup behind it; the other call is left alone."""
+    """A dead letter goes again, and so does the END behind it; the other call is left alone."""
     result = invoked("retry", filled, "1")
 
-    assert (result.exit_code, result.output) == (0, "1: will be sent, 2 requests with what follows in its call\n")
+    assert (result.exit_code, result.output) == (0, "1: will be sent, 2 deliveries with what follows in its call\n")
     statistics = trio.run(looked_into, tmp_path)
     assert (statistics.waiting, statistics.parked, statistics.delivered) == (2, 1, 1)
     assert "the oldest that waits: 2026-09-2" in invoked("list", filled, "--all").output
@@ -118,12 +113,12 @@ def test_retry_of_all(filled: Path, tmp_path: Path) -> None:
 
 
 def test_drop(filled: Path, tmp_path: Path) -> None:
-    """A dropped request is parked no more and never sent."""
+    """A dropped delivery is parked no more and never sent."""
     result = invoked("drop", filled, "3")
 
     assert (result.exit_code, result.output) == (0, "3: dropped\n")
     statistics = trio.run(looked_into, tmp_path)
-    assert (statistics.waiting, statistics.parked, statistics.moot) == (0, 1, 1)
+    assert (statistics.waiting, statistics.parked, statistics.superseded) == (0, 1, 1)
 
 
 @pytest.mark.parametrize("command", ["retry", "drop"])
@@ -162,7 +157,7 @@ def test_more_than_are_shown(filled: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """A list that is cut says so."""
 
     async def first(outbox: Outbox, limit: int = 1) -> object:
-        return await outbox._read(parking.parked, 1)
+        return await outbox._read(dead_letters.parked, 1)
 
     monkeypatch.setattr(Outbox, "parked", first)
     assert invoked("list", filled).output.endswith("... and 1 more\n")

@@ -13,11 +13,12 @@ import pytest
 import trio
 import trustme
 
+from uac_trio.crm.protocol import Surroundings
+from uac_trio.crm.reply import NoReply
+from uac_trio.crm.vtiger import VtigerSettings
 from uac_trio.http_client import NoReplyError, NotSentError, UntrustedError, open_http_client
 from uac_trio.recordings import HostSettings, RecordingsBusyError, open_host
 from uac_trio.sender import SenderSettings, ask_once
-from uac_trio.vtiger.account import VtigerAccount
-from uac_trio.vtiger.reply import NoReply
 
 AUTHORITY = trustme.CA()
 
@@ -98,8 +99,8 @@ async def test_refused_port() -> None:
 async def test_settings_that_help() -> None:
     """The CRM's and the recordings' host each name their own setting for one more authority."""
     async with serving(certified("127.0.0.1")) as port:
-        account = VtigerAccount(url=f"https://127.0.0.1:{port}/x.php", secret="x")
-        reply = await ask_once(account, SenderSettings(), None, 0.0)
+        crm = VtigerSettings(url=f"https://127.0.0.1:{port}/x.php", secret="x").crm(Surroundings())
+        reply = await ask_once(crm.probe, crm, SenderSettings(), 0.0)
         assert isinstance(reply, NoReply)
         assert "not trusted" in reply.detail
         assert "[sender] ca_file can name its authority" in reply.detail

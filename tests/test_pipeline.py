@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
-from tests.calls.crm_office import Office, account
+from tests.calls.crm_office import Office, crm_of, steps, token
 from tests.calls.panel import Panel
 from tests.calls.scenes import event as ami_event
 from tests.calls.simulator import Asterisk, Line
 from tests.calls.streams import recorded
 from uac_trio.ami.message import Event, Response
 from uac_trio.calls import TrackerRules
-from uac_trio.calls.fact import CallBegan, CallEnded, Fact, RecordingKnown
+from uac_trio.calls.fact import CallBegan, CallEnded, Fact
+from uac_trio.crm.delivery import Delivery, Kind
+from uac_trio.crm.vtiger.account import Flavour
 from uac_trio.journal import Heard
 from uac_trio.pipeline import Pipeline
-from uac_trio.vtiger.account import Flavour
-from uac_trio.vtiger.request import CallbackRequest, Step
 
 RULES = TrackerRules()
 
 
-def link(_: RecordingKnown) -> str:
-    return "http://pbx.example/recording"
-
-
 def pipeline(rules: TrackerRules = RULES, flavour: Flavour = Flavour.SALESPLATFORM) -> Pipeline:
-    return Pipeline(rules, account(flavour), link)
+    return Pipeline(rules, crm_of(flavour), token)
 
 
-def steps(requests: Sequence[CallbackRequest]) -> list[str]:
-    return [f"{request.step.value} {request.extension}".strip() for request in requests]
-
-
-def play(made: Pipeline, pbx: Asterisk, name: str = "main", since: int = 0) -> list[CallbackRequest]:
-    requests: list[CallbackRequest] = []
+def play(made: Pipeline, pbx: Asterisk, name: str = "main", since: int = 0) -> list[Delivery]:
+    requests: list[Delivery] = []
     for at, event in pbx.events[since:]:
         requests += made.tick(at)
         requests += made.received(name, [event], at)
@@ -74,7 +64,7 @@ def test_a_call_becomes_requests() -> None:
 def test_observers_see_facts_with_their_requests() -> None:
     """Each fact is shown once, with what the CRM is told because of it."""
     seen: list[tuple[Fact, list[str]]] = []
-    made = Pipeline(RULES, account(), link, lambda fact, requests: seen.append((fact, steps(requests))))
+    made = Pipeline(RULES, crm_of(), token, lambda fact, requests: seen.append((fact, steps(requests))))
     pbx, _ = talk()
     play(made, pbx)
     assert [type(fact).__name__ for fact, _ in seen] == ["CallBegan", "ParticipationBegan", "ParticipationAnswered"]
@@ -111,7 +101,7 @@ def stamped(event: Event, stamp: str) -> Event:
 
 def times_of(made: Pipeline, pbx: Asterisk, ahead: float) -> list[float]:
     """The times of the requests; the PBX's clock is ``ahead`` of ours, and it says so."""
-    requests: list[CallbackRequest] = []
+    requests: list[Delivery] = []
     for at, event in pbx.events:
         requests += made.received("main", [stamped(event, f"{at + ahead:.6f}")], at)
     return [request.at for request in requests]
@@ -135,7 +125,7 @@ def test_what_is_no_timestamp(stamp: str) -> None:
     """An event's own header of that name, or nonsense in it, leaves the time of arrival."""
     made = pipeline()
     pbx, _ = talk()
-    requests: list[CallbackRequest] = []
+    requests: list[Delivery] = []
     for at, event in pbx.events:
         requests += made.received("main", [stamped(event, stamp)], at)
     assert [request.at for request in requests] == [1_700_000_001.0, 1_700_000_002.0]
@@ -145,7 +135,7 @@ def test_time_does_not_go_back() -> None:
     """An event that is stamped before the last one (by another thread of Asterisk) happens right after it."""
     made = pipeline()
     pbx, _ = talk()
-    requests: list[CallbackRequest] = []
+    requests: list[Delivery] = []
     for place, (at, event) in enumerate(pbx.events):
         wobble = 0.5 if place % 2 else -0.5
         requests += made.received("main", [stamped(event, f"{at + wobble:.3f}")], at)
@@ -277,7 +267,7 @@ def test_who_rings_again_after_a_restart_takes_part_anew() -> None:
     office.put(play(made, pbx, since=seen))
     assert [status for status, *_ in office.rows().values()] == ["completed"]
     assert not office.crm.stuck()
-    assert sum(request.step is Step.DIAL_BEGIN for request in office.sent) == 2
+    assert sum(each.kind is Kind.BEGIN for each in office.sent) == 2
 
 
 def test_half_a_call_of_an_old_server_is_not_taken_up() -> None:
@@ -327,13 +317,13 @@ def test_a_second_connector_that_comes_late_leaves_no_open_row() -> None:
     office.put(play(late, pbx, since=seen))
     office.put(play(early, pbx, since=seen))
     assert [status for status, *_ in office.rows().values()] == ["completed"]
-    assert len(office.sent) == 4
+    assert len(office.sent) == 3
 
 
 def test_the_end_of_a_replay_ends_every_call() -> None:
     """A recording that stops in mid-call leaves no row open."""
     facts: list[Fact] = []
-    made = Pipeline(RULES, account(), link, lambda fact, _: facts.append(fact))
+    made = Pipeline(RULES, crm_of(), token, lambda fact, _: facts.append(fact))
     pbx, _ = talk()
     office = Office()
     office.put(play(made, pbx))

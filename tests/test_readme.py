@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from uac_trio.cli import main
-from uac_trio.outbox import OutboxSettings
+from uac_trio.store import OutboxSettings
 
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.ru.md")

@@ -7,13 +7,12 @@ import json
 import attrs
 import pytest
 
-from tests.recorded import ROOT, link, replayed, rules_of
+from tests.calls.crm_office import crm_of
+from tests.recorded import ROOT, replayed, rules_of
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.replay import Replay, call_lines, replay, request_lines, timeline_lines
 from uac_trio.transcript import read_transcript
-from uac_trio.vtiger import VtigerAccount
 
-ACCOUNT = VtigerAccount(url="http://crm.invalid/c.php", secret="s")
 KEYS = (
     "call_id", "linkedid", "direction", "customer", "status", "rang", "answered_by", "final_agent", "ring_secs",
     "talk_secs", "transfers", "recording", "queue", "did", "caller", "called", "merged_into_first", "participations",
@@ -21,7 +20,7 @@ KEYS = (
 
 
 def replay_bytes(*files: tuple[str, bytes], rules: TrackerRules | None = None) -> Replay:
-    return replay([read_transcript(name, data) for name, data in files], rules or TrackerRules(), ACCOUNT, link)
+    return replay([read_transcript(name, data) for name, data in files], rules or TrackerRules(), crm_of())
 
 
 def test_call_lines() -> None:
@@ -116,7 +115,7 @@ def test_rules_change_the_story() -> None:
     """With a list of extensions that lacks 102 the transfer's target is no employee and gets no row."""
     data = (ROOT / "asterisk22/blind_transfer_refer.jsonl").read_bytes()
     result = replay_bytes(("x.jsonl", data), rules=TrackerRules(extensions=["101"]))
-    assert {request.extension for request in result.requests} == {"101"}
+    assert {each.delivery.extension for each in result.requests} == {"101"}
 
 
 def test_internal_calls_are_reported_on_request() -> None:
@@ -124,8 +123,8 @@ def test_internal_calls_are_reported_on_request() -> None:
     data = (ROOT / "asterisk22/internal_answered.jsonl").read_bytes()
     assert replay_bytes(("x.jsonl", data)).requests == []
     told = replay_bytes(("x.jsonl", data), rules=TrackerRules(internal="report")).requests
-    assert {request.extension for request in told} == {"101"}
-    assert told[0].form["dialString"] == "102"
+    assert {each.delivery.extension for each in told} == {"101"}
+    assert told[0].request.about["dialString"] == "102"
 
 
 @pytest.mark.parametrize(
@@ -141,9 +140,9 @@ def test_unreached_calls_get_an_owner(rules: TrackerRules) -> None:
     data = (ROOT / "asterisk22/inbound_ivr_hangup.jsonl").read_bytes()
     assert replay_bytes(("x.jsonl", data)).requests == []
     told = replay_bytes(("x.jsonl", data), rules=rules).requests
-    assert [request.step.value for request in told] == ["DialBegin", "Hangup", "EndCall"]
-    assert {request.extension for request in told} == {"103"}
-    assert told[1].form["HangupCause"] == "NO ANSWER"
+    assert [each.request.name for each in told] == ["DialBegin", "Hangup", "EndCall"]
+    assert {each.delivery.extension for each in told} == {"103"}
+    assert told[1].request.about["HangupCause"] == "NO ANSWER"
 
 
 @pytest.mark.parametrize(("mobiles", "parts"), [({}, []), ({"+79262223344": "202"}, [("202", "completed")])])
@@ -154,7 +153,7 @@ def test_a_call_forwarded_to_an_employees_mobile(mobiles: dict[str, str], parts:
     result = replay_bytes(("x.jsonl", (ROOT / f"{name}.jsonl").read_bytes()), rules=rules)
     [call] = result.calls
     assert [(part.extension, part.outcome.value) for part in call.participations if part.outcome] == parts
-    assert {request.extension for request in result.requests} == {extension for extension, _ in parts}
+    assert {each.delivery.extension for each in result.requests} == {extension for extension, _ in parts}
 
 
 def test_calls_of_another_company_are_not_ours() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.recorded import NAMES, STAFF, TRUTH_LACKS_CALLS, replayed, rules_of, truth_of
+from uac_trio.crm.vtiger import Flavour
 from uac_trio.demo.crm import CallRow, CRMUser, StandInCRM
-from uac_trio.vtiger import Flavour
 
 TOLERANCE = 1.0
 """Seconds, by which the ground truth may be off."""
@@ -74,8 +74,8 @@ def did_of(truth: Mapping[str, Any]) -> str:
 def crm_after(name: str, flavour: Flavour) -> StandInCRM:
     users = tuple(CRMUser(id=int(extension), name=extension, extension=extension) for extension in employees(name))
     crm = StandInCRM(flavour=flavour, users=users, secret="s", timezone="Europe/Moscow")
-    for request in replayed(name, flavour).requests:
-        reply = crm.callback({**request.form, "vtigersignature": "s"}, request.at)
+    for each in replayed(name, flavour).requests:
+        reply = crm.callback({**each.request.about, "vtigersignature": "s"}, each.at)
         assert reply.status == 200
         assert "Sorry" not in reply.body
         assert "Input array" not in reply.body
@@ -189,7 +189,7 @@ def test_stock_rows(name: str) -> None:
 def test_same_facts_every_time(name: str) -> None:
     """A replay is deterministic, also where one event changes what several people hear; no two requests share a key."""
     once = replayed(name)
-    keys = [request.key for request in once.requests]
+    keys = [each.request.key for each in once.requests]
     replayed.cache_clear()
 
     assert replayed(name).story == once.story

@@ -15,10 +15,11 @@ import attrs
 
 from uac_trio.calls.fact import Fact, Oddity
 from uac_trio.calls.rules import TrackerRules
+from uac_trio.crm.protocol import Surroundings
+from uac_trio.crm.vtiger import VtigerSettings
 from uac_trio.demo.crm import CRMUser, StandInCRM
-from uac_trio.replay import Replay, fact_words, replay
+from uac_trio.replay import Rendered, Replay, fact_words, replay
 from uac_trio.transcript import read_transcript
-from uac_trio.vtiger import CallbackRequest, VtigerAccount
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDINGS = ROOT / "fixtures" / "ami_transcripts" / "asterisk22"
@@ -189,18 +190,17 @@ SECTIONS: dict[str, tuple[Kind, ...]] = {
 def replayed(kind: Kind) -> Replay:
     names = [kind.recording, f"{kind.recording}_2"]
     paths = [path for name in names if (path := RECORDINGS / f"{name}.jsonl").exists()]
-    account = VtigerAccount(url="http://crm.example/", secret="doc", timezone="UTC")  # noqa: S106 - nothing is sent
+    settings = VtigerSettings(url="http://crm.example/", secret="doc", timezone="UTC")  # noqa: S106 - nothing is sent
+    crm = settings.crm(Surroundings(public_url="http://c.example"))
     transcripts = [read_transcript(path.name, path.read_bytes()) for path in paths]
-    return replay(
-        transcripts, TrackerRules(unreached=kind.unreached), account, lambda _: "http://c.example/recording?id=1"
-    )
+    return replay(transcripts, TrackerRules(unreached=kind.unreached), crm)
 
 
 def row_lines(result: Replay) -> Iterator[str]:
     users = tuple(CRMUser(id=number, name=str(number), extension=str(number)) for number in (101, 102, 103))
     crm = StandInCRM(users=users, secret="doc", timezone="UTC")  # noqa: S106 - a stand-in
-    for request in result.requests:
-        crm.callback({**request.form, "vtigersignature": "doc"}, request.at)
+    for each in result.requests:
+        crm.callback({**each.request.about, "vtigersignature": "doc"}, each.at)
     yield "| user | direction | status | customer | duration, s | talk, s | recording | line |"
     yield "|---|---|---|---|---|---|---|---|"
     for row in sorted(crm.rows, key=lambda row: (row.starttime or "", row.pbxmanagerid)):
@@ -214,8 +214,8 @@ def row_lines(result: Replay) -> Iterator[str]:
 def timeline(result: Replay) -> Iterator[str]:
     told: list[tuple[Fact, list[str]]] = []
     for item in result.story:
-        if isinstance(item, CallbackRequest):
-            told[-1][1].append(item.step.value)
+        if isinstance(item, Rendered):
+            told[-1][1].append(item.request.name)
         elif not isinstance(item, Oddity):
             told.append((item, []))
     began = told[0][0].at

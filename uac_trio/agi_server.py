@@ -18,9 +18,9 @@ import structlog
 import trio
 
 from uac_trio.agi import AGIConnection, AGIError, AGIRequest, set_variable
+from uac_trio.crm.responsible import ASKING, Ask, ResponsibleRules
 from uac_trio.logs import LogLimit
-from uac_trio.vtiger.click2call import is_allowed_address
-from uac_trio.vtiger.responsible import ASKING, Ask, ResponsibleRules
+from uac_trio.networks import is_allowed_address
 from uac_trio.web import CannotListenError, log_answer, parse_bind
 
 log = structlog.get_logger()

@@ -19,17 +19,17 @@ from uac_trio import __version__
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.config import Config, ConfigError, load_config, load_rules, load_serve_config
 from uac_trio.config.words import describe
+from uac_trio.crm.protocol import Surroundings
+from uac_trio.crm.vtiger import Flavour, VtigerSettings
 from uac_trio.daemon import now, open_recordings, run_daemon, run_recordings_host
 from uac_trio.live_check import Level, finding_lines, look
 from uac_trio.log_writer import open_log
 from uac_trio.logs import LogSettings, configure_logging, mask_number, mask_text
-from uac_trio.outbox import Forgotten, Outbox, OutboxError, OutboxStatistics, ParkedRow, open_outbox
 from uac_trio.recorder import RecordError, record
 from uac_trio.recordings import RecordingKeptError, RecordingsBusyError
 from uac_trio.replay import Replay, call_lines, replay, request_lines, timeline_lines
+from uac_trio.store import Forgotten, Outbox, OutboxError, OutboxStatistics, ParkedRow, open_outbox
 from uac_trio.transcript import TranscriptError, read_transcript
-from uac_trio.vtiger.account import Flavour, VtigerAccount
-from uac_trio.vtiger.recording import recording_link
 from uac_trio.web import CannotListenError
 
 T = TypeVar("T")
@@ -102,7 +102,7 @@ def replay_command(files: tuple[Path, ...], show: str | None, rules: Path | None
     if show is None:
         raise click.UsageError("say what to show: --calls, --requests or --timeline")
     try:
-        account = VtigerAccount(
+        settings = VtigerSettings(
             url="http://crm.example/",
             secret="replay",  # noqa: S106 - nothing is sent
             flavour=Flavour(flavour),
@@ -117,7 +117,8 @@ def replay_command(files: tuple[Path, ...], show: str | None, rules: Path | None
         _fail(f"uac-trio: {why}")
     except OSError as why:
         _fail(f"uac-trio: {why.filename}: {why.strerror}")
-    result = replay(transcripts, chosen, account, recording_link("http://connector.example:5000", "replay"))
+    around = Surroundings(public_url="http://connector.example:5000", is_extension=chosen.is_extension)
+    result = replay(transcripts, chosen, settings.crm(around))
     formats: dict[str, Callable[[Replay], Iterator[str]]] = {
         "calls": call_lines,
         "requests": request_lines,
@@ -182,15 +183,15 @@ def check(config_path: Path, live: bool) -> None:
 
 @main.group(name="outbox")
 def outbox_group() -> None:
-    """Requests that the CRM refused for good: see them, send them again, drop them. The daemon may run meanwhile."""
+    """Dead letters, which the CRM refused for good: see, send again, drop them. The daemon may run meanwhile."""
 
 
 @outbox_group.command(name="list")
 @config_option
-@click.option("--all", "counts", is_flag=True, help="Say as well how many requests there are in each state.")
+@click.option("--all", "counts", is_flag=True, help="Say as well how many deliveries there are in each state.")
 @click.option("--show-numbers", is_flag=True, help="Telephone numbers in full.")
 def outbox_list(config_path: Path, counts: bool, show_numbers: bool) -> None:
-    """List the parked requests, oldest first: number, when, call, extension, step, customer, why."""
+    """List the dead letters, oldest first: number, when, call, extension, kind, customer, why."""
     rows, statistics = _with_outbox(config_path, _parked_and_statistics)
     for row in rows:
         click.echo(parked_line(row, show_numbers))
@@ -211,11 +212,11 @@ def outbox_list(config_path: Path, counts: bool, show_numbers: bool) -> None:
 @click.argument("numbers", nargs=-1, type=int, metavar="NUMBER...")
 @click.option("--all", "everything", is_flag=True, help="Everything that is parked.")
 def outbox_retry(config_path: Path, numbers: tuple[int, ...], everything: bool) -> None:
-    """Send parked requests again, each with what followed in its call, since the CRM keeps no order."""
+    """Send dead letters again, each with what followed in its call, since the CRM keeps no order."""
 
     async def retry(outbox: Outbox, number: int) -> str:
         rows = await outbox.retry(number, now())
-        return f"{number}: will be sent, {rows} requests with what follows in its call" if rows else ""
+        return f"{number}: will be sent, {rows} deliveries with what follows in its call" if rows else ""
 
     _for_each(config_path, numbers, everything, retry)
 
@@ -225,7 +226,7 @@ def outbox_retry(config_path: Path, numbers: tuple[int, ...], everything: bool) 
 @click.argument("numbers", nargs=-1, type=int, metavar="NUMBER...")
 @click.option("--all", "everything", is_flag=True, help="Everything that is parked.")
 def outbox_drop(config_path: Path, numbers: tuple[int, ...], everything: bool) -> None:
-    """Give parked requests up for good."""
+    """Give dead letters up for good."""
 
     async def drop(outbox: Outbox, number: int) -> str:
         return f"{number}: dropped" if await outbox.drop(number, now()) else ""
@@ -234,11 +235,11 @@ def outbox_drop(config_path: Path, numbers: tuple[int, ...], everything: bool) -
 
 
 def parked_line(row: ParkedRow, show_numbers: bool) -> str:
-    """One parked request for people; its telephone numbers in part, unless ``show_numbers``."""
-    parties = (row.form.get(name, "") for name in ("callerIdNumber", "dialString", "callerid1", "callerid2"))
-    customer = next((number for number in parties if number and number != row.extension), "-")
+    """One dead letter for people; its telephone numbers in part, unless ``show_numbers``."""
+    delivery = row.delivery
+    customer = delivery.customer or "-"
     shown, reason = (customer, row.reason) if show_numbers else (mask_number(customer), mask_text(row.reason))
-    what = f"{row.call_id}  {row.extension or '-'}  {row.step.value}  {shown}"
+    what = f"{delivery.call_id}  {delivery.extension or '-'}  {delivery.kind.value}  {shown}"
     return f"{row.id}  {iso(row.parked_at)}  {what}  sent {row.attempt} times: {reason}"
 
 
@@ -314,7 +315,7 @@ def forget_command(config_path: Path, number: str, files: bool) -> None:
         return forgotten, deleted, kept
 
     forgotten, deleted, kept = _with_outbox(config_path, forget)
-    rows = f"{forgotten.requests} requests and {len(forgotten.recordings)} recordings"
+    rows = f"{forgotten.deliveries} deliveries and {len(forgotten.recordings)} recordings"
     click.echo(f"removed: {rows} of {forgotten.calls} calls, {deleted} files")
     problems = []
     if kept and files:

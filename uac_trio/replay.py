@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import attrs
 
@@ -30,11 +31,11 @@ from uac_trio.calls.fact import (
 from uac_trio.calls.participation import Role
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.calls.summary import CallSummary
+from uac_trio.crm.delivery import Delivery
+from uac_trio.crm.protocol import CRM, CRMRequest
+from uac_trio.crm.recording import recording_token
 from uac_trio.pipeline import Pipeline
 from uac_trio.transcript import Transcript
-from uac_trio.vtiger.account import VtigerAccount
-from uac_trio.vtiger.request import CallbackRequest
-from uac_trio.vtiger.translate import Link
 
 SETTLES_WITHIN = 5.0
 """Seconds after the end of a recording in which deadlines are kept, beyond the time a Cdr may take."""
@@ -43,13 +44,29 @@ PBX = "main"
 """The name of the PBX in the identities of replayed calls."""
 
 
+@attrs.frozen
+class Rendered:
+    """A request to the CRM, and the delivery it belongs to."""
+
+    delivery: Delivery
+    request: CRMRequest
+
+    @property
+    def at(self) -> float:
+        return self.delivery.at
+
+    @property
+    def call_id(self) -> str:
+        return self.delivery.call_id
+
+
 @attrs.define
 class Replay:
     """Everything that follows from some transcripts."""
 
     facts: list[Fact] = attrs.field(factory=list)
-    requests: list[CallbackRequest] = attrs.field(factory=list)
-    story: list[Fact | CallbackRequest] = attrs.field(factory=list)
+    requests: list[Rendered] = attrs.field(factory=list)
+    story: list[Fact | Rendered] = attrs.field(factory=list)
     """Facts and requests, each request behind the fact it follows from."""
     problems: list[str] = attrs.field(factory=list)
     """What was wrong with the transcripts themselves: a protocol error, an end in mid-message."""
@@ -59,16 +76,21 @@ class Replay:
         return [fact.summary for fact in self.facts if isinstance(fact, CallEnded)]
 
 
-def replay(transcripts: Sequence[Transcript], rules: TrackerRules, account: VtigerAccount, link: Link) -> Replay:
+def replay(transcripts: Sequence[Transcript], rules: TrackerRules, crm: CRM) -> Replay:
     """Run transcripts, successive connections to one PBX, through the pipeline."""
     result = Replay()
 
-    def observe(fact: Fact, requests: Sequence[CallbackRequest]) -> None:
-        result.facts.append(fact)
-        result.story += [fact, *requests]
+    def rendered(deliveries: Sequence[Delivery]) -> list[Rendered]:
+        return [Rendered(delivery, request) for delivery in deliveries for request in crm.requests(delivery)]
 
-    pipeline = Pipeline(rules, account, link, observe)
-    take = result.requests.extend
+    def observe(fact: Fact, deliveries: Sequence[Delivery]) -> None:
+        result.facts.append(fact)
+        result.story += [fact, *rendered(deliveries)]
+
+    def take(deliveries: Sequence[Delivery]) -> None:
+        result.requests += rendered(deliveries)
+
+    pipeline = Pipeline(rules, crm, partial(recording_token, crm.secret), observe)
     at = 0.0
     for transcript in transcripts:
         parser = MessageParser()
@@ -119,15 +141,15 @@ def call_lines(result: Replay) -> Iterator[str]:
 
 def request_lines(result: Replay) -> Iterator[str]:
     """One JSON object a request, in the order they are made. ``at``: seconds since the epoch."""
-    for request in result.requests:
+    for rendered in result.requests:
         yield json.dumps(
             {
-                "at": round(request.at, 3),
-                "callstatus": request.step.value,
-                "call_id": request.call_id,
-                "extension": request.extension,
-                "key": request.key,
-                "form": dict(request.form),
+                "at": round(rendered.at, 3),
+                "callstatus": rendered.request.name,
+                "call_id": rendered.call_id,
+                "extension": rendered.delivery.subject,
+                "key": rendered.request.key,
+                "form": dict(rendered.request.about),
             },
             ensure_ascii=False,
         )
@@ -135,7 +157,7 @@ def request_lines(result: Replay) -> Iterator[str]:
 
 def timeline_lines(result: Replay) -> Iterator[str]:
     """For people: each call with what happened in it, what caused it, and what the CRM was told. Times are UTC."""
-    by_call: dict[str, list[Fact | CallbackRequest]] = {}
+    by_call: dict[str, list[Fact | Rendered]] = {}
     for item in result.story:
         by_call.setdefault(item.call_id, []).append(item)
     for call_id, items in sorted(by_call.items(), key=lambda entry: entry[1][0].at):
@@ -144,17 +166,16 @@ def timeline_lines(result: Replay) -> Iterator[str]:
         for item in items:
             clock = datetime.fromtimestamp(item.at, UTC).strftime("%H:%M:%S.%f")[:-3]
             stamp = f"  {clock} {item.at - began:+8.3f}  "
-            if isinstance(item, CallbackRequest):
-                yield f"{stamp}    -> CRM: {_request_words(item)}"
+            if isinstance(item, Rendered):
+                yield f"{stamp}    -> CRM: {_request_words(item.request)}"
             else:
                 yield f"{stamp}{fact_words(item):<58} ({item.because})"
         yield ""
 
 
-def _request_words(request: CallbackRequest) -> str:
-    form = request.form
-    about = {name: value for name, value in form.items() if name not in ("callstatus", "callUUID") and value}
-    return f"{request.step.value} " + ", ".join(f"{name}={value}" for name, value in about.items())
+def _request_words(request: CRMRequest) -> str:
+    about = {name: value for name, value in request.about.items() if name not in ("callstatus", "callUUID") and value}
+    return f"{request.name} " + ", ".join(f"{name}={value}" for name, value in about.items())
 
 
 def fact_words(fact: Fact) -> str:

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import attrs
 
+from uac_trio.calls.fact import RecordingKnown
+from uac_trio.crm.delivery import Delivery, Kind
+from uac_trio.crm.protocol import CRM, Surroundings
+from uac_trio.crm.vtiger import Flavour, VtigerSettings
 from uac_trio.demo.crm import CRMUser, StandInCRM
 from uac_trio.pipeline import Begun
-from uac_trio.vtiger.account import Flavour, VtigerAccount
-from uac_trio.vtiger.request import CallbackRequest, Step
 
 EXTENSIONS = ("101", "102", "103", "104", "105")
 
 
-def account(flavour: Flavour = Flavour.SALESPLATFORM) -> VtigerAccount:
-    return VtigerAccount(url="http://crm.example/PBXManager.php", secret="s", flavour=flavour, timezone="UTC")
+def crm_of(flavour: Flavour = Flavour.SALESPLATFORM, is_extension: Callable[[str], bool] = lambda _: False) -> CRM:
+    settings = VtigerSettings(url="http://crm.example/PBXManager.php", secret="s", flavour=flavour, timezone="UTC")
+    return settings.crm(Surroundings(public_url="http://pbx.example", is_extension=is_extension))
+
+
+def token(_: RecordingKnown) -> str:
+    return "0" * 32
+
+
+def steps(deliveries: Iterable[Delivery], crm: CRM | None = None) -> list[str]:
+    """The requests, in vTiger's words, and whose row they are about."""
+    rendered = [(each, request) for each in deliveries for request in (crm or crm_of()).requests(each)]
+    return [f"{request.name} {each.subject}".strip() for each, request in rendered]
 
 
 @attrs.define
@@ -24,7 +37,7 @@ class Office:
 
     flavour: Flavour = Flavour.SALESPLATFORM
     keys: set[str] = attrs.field(factory=set)
-    sent: list[CallbackRequest] = attrs.field(factory=list)
+    sent: list[Delivery] = attrs.field(factory=list)
     crm: StandInCRM = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -33,29 +46,18 @@ class Office:
         ]
         self.crm = StandInCRM(flavour=self.flavour, users=users, secret="s", timezone="UTC")
 
-    def put(self, requests: Iterable[CallbackRequest]) -> None:
-        for request in requests:
-            if request.key not in self.keys:
-                self.keys.add(request.key)
-                self.sent.append(request)
-                self.crm.callback({**request.form, "vtigersignature": "s"}, request.at)
+    def put(self, deliveries: Iterable[Delivery]) -> None:
+        crm = crm_of(self.flavour)
+        for delivery in deliveries:
+            if delivery.key not in self.keys:
+                self.keys.add(delivery.key)
+                self.sent.append(delivery)
+                for request in crm.requests(delivery):
+                    self.crm.callback({**request.about, "vtigersignature": "s"}, delivery.at)
 
     def left_open(self, pbx: str) -> list[Begun]:
-        """As the outbox tells a new process: what was begun and has no Hangup."""
-        begun: dict[tuple[str, str], Begun] = {}
-        for request in self.sent:
-            if not request.call_id.startswith(f"{pbx}-"):
-                continue
-            who = (request.call_id, request.extension)
-            if request.step in (Step.DIAL_BEGIN, Step.START_APP):
-                begun.setdefault(who, Begun(request, None))
-            elif request.step is Step.DIAL_ANSWER and self.flavour is Flavour.SALESPLATFORM and who in begun:
-                begun[who] = Begun(begun[who].request, request.at)
-            elif request.step is Step.DIAL_ANSWER and self.flavour is Flavour.STOCK and (request.call_id, "") in begun:
-                begun[request.call_id, ""] = Begun(begun[request.call_id, ""].request, request.at)
-            elif request.step is Step.HANGUP:
-                begun.pop(who, None)
-        return list(begun.values())
+        """As the outbox tells a new process: what was begun and has no END."""
+        return left_open(each for each in self.sent if each.pbx == pbx)
 
     def rows(self) -> dict[tuple[str, str], tuple[str, str, str]]:
         """(call, employee) to (status, direction, number)."""
@@ -73,3 +75,17 @@ class Office:
     def _extension(self, user_id: str | None) -> str:
         user = self.crm.tables.user(user_id)
         return user.extension if user is not None else ""
+
+
+def left_open(deliveries: Iterable[Delivery]) -> list[Begun]:
+    """As ``Outbox.open_participations`` tells of these, in their order."""
+    begun: dict[tuple[str, str], Begun] = {}
+    for delivery in deliveries:
+        who = (delivery.call_id, delivery.subject)
+        if delivery.kind is Kind.BEGIN:
+            begun.setdefault(who, Begun(delivery, None))
+        elif delivery.kind is Kind.ANSWER and who in begun:
+            begun[who] = Begun(begun[who].begin, delivery.at)
+        elif delivery.kind is Kind.END:
+            begun.pop(who, None)
+    return list(begun.values())

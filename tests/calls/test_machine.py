@@ -11,17 +11,17 @@ import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.calls.crm_office import Office, account
+from tests.calls.crm_office import Office, crm_of, token
 from tests.calls.deeds import Deed, deeds
 from tests.calls.invariants import broken, ended_parts, left_over, with_customers
 from tests.calls.simulator import Asterisk
 from tests.calls.streams import due
 from uac_trio.ami.message import Event
 from uac_trio.calls import CallTracker, TrackerRules
-from uac_trio.calls.fact import CallEnded, Fact, ParticipationBegan, ParticipationEnded, RecordingKnown
+from uac_trio.calls.fact import CallEnded, Fact, ParticipationBegan, ParticipationEnded
+from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.journal import Heard, read_line, write_line
 from uac_trio.pipeline import Begun, Pipeline
-from uac_trio.vtiger.request import CallbackRequest, Step
 
 LIKELY = {
     "answers": 8, "rings": 8, "attended transfer": 8, "attended transfer by feature": 6, "blind transfer": 3,
@@ -37,10 +37,6 @@ ENDINGS = frozenset(
 PAUSES = (0.001, 0.3, 1.7, 40.0)
 RULES = TrackerRules(internal="report", unreached="105")
 CONNECTOR_RULES = TrackerRules(internal="report")
-
-
-def link(_: RecordingKnown) -> str:
-    return ""
 
 
 @attrs.define
@@ -66,31 +62,31 @@ class Witness:
 class Journaled:
     """A connector that writes down what it hears, and no more than it needs."""
 
-    pipeline: Pipeline = attrs.field(factory=lambda: Pipeline(CONNECTOR_RULES, account(), link))
+    pipeline: Pipeline = attrs.field(factory=lambda: Pipeline(CONNECTOR_RULES, crm_of(), token))
     journal: list[tuple[float, str]] = attrs.field(factory=list)
     """The lines, and the time of each, for to read them all after every event takes most of the test."""
 
-    def connected(self, pbx: str, at: float) -> list[CallbackRequest]:
+    def connected(self, pbx: str, at: float) -> list[Delivery]:
         return self._noted(Heard("connected", at), self.pipeline.connected(pbx, at))
 
-    def lost(self, pbx: str, at: float) -> list[CallbackRequest]:
+    def lost(self, pbx: str, at: float) -> list[Delivery]:
         return self._noted(Heard("lost", at), self.pipeline.lost(pbx, at))
 
-    def received(self, pbx: str, events: Sequence[Event], at: float) -> list[CallbackRequest]:
+    def received(self, pbx: str, events: Sequence[Event], at: float) -> list[Delivery]:
         return self._noted(Heard("received", at, tuple(events)), self.pipeline.received(pbx, events, at))
 
-    def tick(self, at: float) -> list[CallbackRequest]:
+    def tick(self, at: float) -> list[Delivery]:
         return self.pipeline.tick(at)
 
     def restart(self, left_open: Sequence[Begun]) -> None:
-        self.pipeline = Pipeline(CONNECTOR_RULES, account(), link)
+        self.pipeline = Pipeline(CONNECTOR_RULES, crm_of(), token)
         self.pipeline.restore("main", left_open, [[read_line(line) for _, line in self.journal]])
 
-    def _noted(self, heard: Heard, requests: list[CallbackRequest]) -> list[CallbackRequest]:
+    def _noted(self, heard: Heard, deliveries: list[Delivery]) -> list[Delivery]:
         since = self.pipeline.unfinished_since("main")
         self.journal = [(at, line) for at, line in self.journal if since is not None and at >= since]
         self.journal.append((heard.at, write_line(heard)))
-        return requests
+        return deliveries
 
 
 class Calls(RuleBasedStateMachine):
@@ -105,9 +101,9 @@ class Calls(RuleBasedStateMachine):
         self.cut_off_at: int | None = None
         self.plain, self.doubled, self.lossy = Witness(), Witness(), Witness()
         self.office, self.uncut_office, self.journaled_office = Office(), Office(), Office()
-        self.connector = Pipeline(CONNECTOR_RULES, account(), link)
+        self.connector = Pipeline(CONNECTOR_RULES, crm_of(), token)
         self.journaled = Journaled()
-        self.uncut_connector = Pipeline(CONNECTOR_RULES, account(), link)
+        self.uncut_connector = Pipeline(CONNECTOR_RULES, crm_of(), token)
         self.whole: list[Fact] = []
 
     @initialize(seed=st.integers(0, 2**32))
@@ -159,7 +155,7 @@ class Calls(RuleBasedStateMachine):
         now = self.pbx.now
         for office, pipeline in self.connectors():
             office.put(pipeline.tick(now))
-        self.connector = Pipeline(CONNECTOR_RULES, account(), link)
+        self.connector = Pipeline(CONNECTOR_RULES, crm_of(), token)
         self.connector.restore("main", self.office.left_open("main"))
         self.journaled.restart(self.journaled_office.left_open("main"))
         for office, pipeline in ((self.office, self.connector), (self.journaled_office, self.journaled)):
@@ -249,9 +245,7 @@ class Calls(RuleBasedStateMachine):
         assert self.journaled_office.rows() == self.uncut_office.rows()
         rows, uncut = self.office.rows(), self.uncut_office.rows()
         assert rows.keys() == uncut.keys()
-        begun = Counter(
-            (request.call_id, request.extension) for request in self.office.sent if request.step is Step.DIAL_BEGIN
-        )
+        begun = Counter((each.call_id, each.extension) for each in self.office.sent if each.kind is Kind.BEGIN)
         talked = [
             {who for who, (status, *_) in each.items() if status == "completed" and begun[who] == 1}
             for each in (rows, uncut)

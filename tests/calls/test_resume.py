@@ -7,13 +7,12 @@ from functools import cache
 
 import pytest
 
-from tests.calls.crm_office import Office, account
+from tests.calls.crm_office import Office, crm_of, token
 from tests.calls.panel import Panel
 from tests.calls.streams import Timed, recorded
 from uac_trio.calls import TrackerRules
-from uac_trio.calls.fact import RecordingKnown
+from uac_trio.crm.vtiger.account import Flavour
 from uac_trio.pipeline import Pipeline
-from uac_trio.vtiger.account import Flavour
 
 SCENARIOS = (
     "asterisk22/inbound_answered",
@@ -54,10 +53,6 @@ UNANSWERED = frozenset({"no-answer", "busy", "failed", "Answered elsewhere"})
 RULES = TrackerRules(internal="report")
 
 
-def link(_: RecordingKnown) -> str:
-    return "http://pbx.example/recording"
-
-
 def play(office: Office, pipeline: Pipeline, events: Sequence[Timed], panel: Panel | None = None) -> None:
     for at, event in events:
         office.put(pipeline.tick(at))
@@ -77,7 +72,7 @@ def play_out(office: Office, pipeline: Pipeline, at: float) -> Office:
 @cache
 def uncut(name: str, flavour: Flavour) -> Office:
     events = recorded(name)
-    office, pipeline = Office(flavour), Pipeline(RULES, account(flavour), link)
+    office, pipeline = Office(flavour), Pipeline(RULES, crm_of(flavour), token)
     office.put(pipeline.connected("main", events[0][0]))
     play(office, pipeline, events)
     return play_out(office, pipeline, events[-1][0])
@@ -86,11 +81,11 @@ def uncut(name: str, flavour: Flavour) -> Office:
 def interrupted(name: str, flavour: Flavour, cut: int, resume: int, *, restart: bool) -> Office:
     """``events[cut:resume]`` happen unseen; a new session, of a new process if ``restart``, begins with a snapshot."""
     events = recorded(name)
-    office, pipeline, panel = Office(flavour), Pipeline(RULES, account(flavour), link), Panel()
+    office, pipeline, panel = Office(flavour), Pipeline(RULES, crm_of(flavour), token), Panel()
     office.put(pipeline.connected("main", events[0][0]))
     play(office, pipeline, events[:cut], panel)
     if restart:
-        pipeline = Pipeline(RULES, account(flavour), link)
+        pipeline = Pipeline(RULES, crm_of(flavour), token)
         pipeline.restore("main", office.left_open("main"))
     else:
         office.put(pipeline.lost("main", events[cut - 1][0]))

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from uac_trio.config import Config, ConfigError, load_config
+from uac_trio.crm.vtiger import VtigerAccount
+from uac_trio.crm.vtiger.dialects import Vtiger
 
 PBX = """[[pbx]]
 name = "main"
@@ -28,6 +30,12 @@ def loaded(tmp_path: Path, content: str, **environ: str) -> Config:
     path = tmp_path / "c.toml"
     path.write_text(content)
     return load_config(path, environ)
+
+
+def vtiger(config: Config) -> VtigerAccount:
+    """What ``[vtiger]`` says."""
+    assert isinstance(config.crm, Vtiger)
+    return config.crm.account
 
 
 def problems(tmp_path: Path, content: str, **environ: str) -> list[str]:

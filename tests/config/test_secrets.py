@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.files import FULL, PBX, VTIGER, loaded, problems
+from tests.config.files import FULL, PBX, VTIGER, loaded, problems, vtiger
 from uac_trio.config import load_config
 from uac_trio.config.words import describe
 
@@ -16,13 +16,14 @@ def test_password_in_the_address_of_the_crm(tmp_path: Path) -> None:
     secret = VTIGER.replace("http://", "http://u:hunter3@")
     config = loaded(tmp_path, PBX + secret + '[route]\nbind = "127.0.0.1:4574"\n')
     told = "\n".join(describe(config, 0))
-    assert "http://u:hunter3@" in config.vtiger.url
+    assert "http://u:hunter3@" in vtiger(config).url
     assert "http://vtiger/" in told
     assert "SPAgi.php" in told
     assert "hunter3" not in told + repr(config)
-    (wrong,) = problems(tmp_path, PBX + secret.replace("PBXManager.php", "PBXManager.php?a=1#b"))
-    assert "expected an address" in wrong
-    assert "hunter3" not in wrong
+    for fault in (secret.replace("PBXManager.php", "PBXManager.php?a=1#b"), secret.replace("u:", "u:a/b")):
+        (wrong,) = problems(tmp_path, PBX + fault)
+        assert "expected something like http://crm.example/" in wrong
+        assert "hunter3" not in wrong
 
 
 @pytest.mark.parametrize(
@@ -67,7 +68,7 @@ def test_secret_beside_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "crm").write_text("from-a-file\r\n")
     content = PBX + VTIGER.replace('secret = "crm-s3cret"', 'secret_file = "secrets/crm"')
-    assert loaded(tmp_path, content).vtiger.secret == "from-a-file"
+    assert loaded(tmp_path, content).crm.secret == "from-a-file"
 
 
 def test_credential_that_may_not_be_seen(tmp_path: Path) -> None:

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.files import FULL, PBX, VTIGER, loaded, problems
+from tests.config.files import FULL, PBX, VTIGER, loaded, problems, vtiger
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.config import ConfigError, load_config
+from uac_trio.crm.click import Click2CallRules
+from uac_trio.crm.vtiger.account import Flavour
 from uac_trio.logs import LogSettings
-from uac_trio.outbox import OutboxSettings
 from uac_trio.recordings import RecordingsSettings
 from uac_trio.sender import SenderSettings
-from uac_trio.vtiger.account import Flavour
-from uac_trio.vtiger.click2call import Click2CallRules
+from uac_trio.store import OutboxSettings
 from uac_trio.web import WebSettings
 
 
@@ -24,8 +24,8 @@ def test_least_configuration(tmp_path: Path) -> None:
     config = loaded(tmp_path, PBX + VTIGER)
     assert [server.name for server in config.pbx] == ["main"]
     assert config.pbx[0].secret == "ami-s3cret"
-    assert config.vtiger.secret == "crm-s3cret"
-    assert config.vtiger.flavour is Flavour.SALESPLATFORM
+    assert config.crm.secret == "crm-s3cret"
+    assert vtiger(config).flavour is Flavour.SALESPLATFORM
     assert config.calls == TrackerRules()
     assert config.click2call == Click2CallRules()
     assert config.http == WebSettings()
@@ -79,7 +79,7 @@ url = "sqlite:///other.db"
     assert config.calls.is_extension("101")
     assert not config.calls.is_extension("1001")
     assert (config.calls.internal, config.calls.unreached, config.calls.region) == ("report", "100", "DE")
-    assert (config.vtiger.flavour, config.vtiger.timezone) == (Flavour.STOCK, "UTC")
+    assert (vtiger(config).flavour, vtiger(config).timezone) == (Flavour.STOCK, "UTC")
     assert (config.http.bind, config.http.public_url) == ("0.0.0.0:5000", "http://172.16.1.1:5000")
     assert config.store.url == f"sqlite:///{tmp_path}/other.db"
 

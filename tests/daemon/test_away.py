@@ -8,7 +8,7 @@ import trio.testing
 from tests.daemon.world import (
     CALL_ID,
     CLICK,
-    WHOLE_CALL,
+    STORED_CALL,
     World,
     asked,
     part_of_call,
@@ -25,7 +25,7 @@ async def test_crm_away(world: World) -> None:
     crm_port = unused_port()
     async with running(world.config(crm=f"http://127.0.0.1:{crm_port}/x.php")) as address:
         await (await world.session()).say(part_of_call(None, None))
-        await world.until(lambda: stored(world) == WHOLE_CALL)
+        await world.until(lambda: stored(world) == STORED_CALL)
         status, health = await asked(address, "/readyz")
         assert status == 200
         assert health["pbx"]["main"]["state"] == "connected"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import attrs
 import structlog.testing
 
 from tests.daemon.world import (
@@ -33,9 +32,7 @@ async def test_call_from_the_wire_to_the_crm(world: World) -> None:
 
 async def test_recordings_are_linked_below_the_public_address(world: World) -> None:
     """With a public address the CRM gets a link of one parameter for the recording."""
-    config = world.config()
-    config = attrs.evolve(config, http=attrs.evolve(config.http, public_url="http://172.16.1.1:5000"))
-    async with running(config):
+    async with running(world.config(public_url="http://172.16.1.1:5000")):
         await (await world.session()).say(part_of_call(None, None))
         await world.until(lambda: "Record" in world.crm.steps(CALL_ID))
     link = world.crm.seen[-1].form["recordinglink"]

@@ -12,12 +12,12 @@ from uac_trio.ami_client import AMIStatus
 from uac_trio.calls.click import ClickResult
 from uac_trio.calls.fact import Oddity
 from uac_trio.calls.rules import TrackerRules
+from uac_trio.crm.click import Originated
+from uac_trio.crm.reply import Ruling
 from uac_trio.daemon.figures import VERDICTS, Figures
 from uac_trio.daemon.standing import Standing
-from uac_trio.outbox import OutboxStatistics
 from uac_trio.sender import SenderStatus
-from uac_trio.vtiger.click2call import Originated
-from uac_trio.vtiger.reply import Ruling
+from uac_trio.store import OutboxStatistics
 
 
 def standing(**changed: Any) -> Standing:
@@ -52,7 +52,7 @@ def read(figures: Figures, **changed: Any) -> dict[str, float]:
 
 def test_how_things_stand() -> None:
     """What is read off at a scrape: PBXes, calls, outbox, CRM, recordings."""
-    waits = OutboxStatistics(waiting=3, sending=1, parked=2, delivered=9, moot=1, oldest_waiting_at=NOW - 40)
+    waits = OutboxStatistics(waiting=3, sending=1, parked=2, delivered=9, superseded=1, oldest_waiting_at=NOW - 40)
     found = read(Figures(), outbox=waits)
     assert {name: value for name, value in found.items() if not name.startswith("uac_outbox_rows")}.items() >= {
         "uac_build_info{version=1.2.3}": 1,
@@ -67,7 +67,7 @@ def test_how_things_stand() -> None:
         "uac_digest_failures_total": 1,
         "uac_log_lines_dropped_total": 8,
         "uac_store_up": 1,
-        "uac_requests_in_memory": 4,
+        "uac_deliveries_in_memory": 4,
         "uac_outbox_oldest_waiting_seconds": 40,
         "uac_crm_up": 1,
         "uac_crm_requests_in_flight": 1,
@@ -82,7 +82,7 @@ def test_how_things_stand() -> None:
         "uac_outbox_rows{state=sending}": 1,
         "uac_outbox_rows{state=parked}": 2,
         "uac_outbox_rows{state=delivered}": 9,
-        "uac_outbox_rows{state=moot}": 1,
+        "uac_outbox_rows{state=superseded}": 1,
     }
 
 
@@ -98,18 +98,18 @@ def test_a_recorded_call() -> None:
     """A call that was replayed counts by direction and status, its requests by step, with their times."""
     scene = Scene()
     scene.play("asterisk22/inbound_ringgroup_answered")
-    for request in scene.requests:
+    for request in scene.deliveries:
         scene.answer(request)
-    scene.answer(scene.requests[0], Ruling.UNKNOWN)
+    scene.answer(scene.deliveries[0], Ruling.UNKNOWN)
     found = read(scene.watching.figures)
     assert found["uac_calls_ended_total{direction=inbound}{status=completed}"] == 1
     assert found["uac_participations_ended_total{direction=inbound}{outcome=completed}"] == 1
     assert found["uac_participations_ended_total{direction=inbound}{outcome=answered-elsewhere}"] == 2
-    assert found["uac_requests_sent_total{step=DialBegin}{verdict=delivered}"] == 3
-    assert found["uac_requests_sent_total{step=DialBegin}{verdict=unknown}"] == 1
-    assert found["uac_event_to_delivered_seconds_count{step=DialBegin}"] == 3
-    assert found["uac_event_to_stored_seconds_count"] == len(scene.requests)
-    assert found["uac_crm_reply_seconds_count"] == len(scene.requests)  # nobody answered the one that is unknown
+    assert found["uac_requests_sent_total{request=begin}{verdict=delivered}"] == 3
+    assert found["uac_requests_sent_total{request=begin}{verdict=unknown}"] == 1
+    assert found["uac_event_to_delivered_seconds_count{kind=begin}"] == 3
+    assert found["uac_event_to_stored_seconds_count"] == len(scene.deliveries)
+    assert found["uac_crm_reply_seconds_count"] == len(scene.deliveries)  # nobody answered the one that is unknown
     assert not [name for name in found if "_created" in name]
 
 
@@ -117,7 +117,7 @@ def test_nobody_is_named() -> None:
     """No figure has a telephone number or an extension in its labels."""
     scene = Scene()
     scene.play("asterisk22/inbound_answered")
-    for request in scene.requests:
+    for request in scene.deliveries:
         scene.answer(request)
     scene.watching.observe(Oddity(call_id="main-1", at=NOW, because="79161234567"), [])
     page = scene.watching.figures.page(standing(), 1, {"ready": 6}).decode()

@@ -122,7 +122,7 @@ async def test_fault_in_digesting_is_not_repeated(world: World, monkeypatch: pyt
 async def test_too_much_for_the_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the store is away, lines for which there is no room are left out, requests are not; the journal begins
     anew after the hole."""
-    monkeypatch.setattr("uac_trio.daemon.storing.STORE_PAUSE", 0.05)
+    monkeypatch.setattr("uac_trio.store.writer.PAUSE", 0.05)
     async with running(world.config()):
         session = await world.session()
         await session.say(part_of_call(None, ringing))

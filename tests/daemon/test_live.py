@@ -38,7 +38,7 @@ async def test_a_call_is_followed(world: World) -> None:
         await session.say(part_of_call(answered, None))
         await world.until(lambda: world.crm.steps(CALL_ID) == WHOLE_CALL)
         wanted = {
-            'uac_requests_sent_total{step="DialBegin",verdict="delivered"} 1.0',
+            'uac_requests_sent_total{request="DialBegin",verdict="delivered"} 1.0',
             'uac_pbx_connected{pbx="main"} 1.0',
             'uac_calls_ended_total{direction="inbound",status="completed"} 1.0',  # after [calls] linger
         }
@@ -60,11 +60,11 @@ async def test_why_the_popup_did_not_come(world: World) -> None:
         await session.say(part_of_call(None, answered))
         await world.until(lambda: world.crm.seen)
         with trio.fail_after(4):
-            while not (state := await live(address))["calls"][0]["told"][0]["words"]:  # noqa: ASYNC110  over HTTP
+            while not (state := await live(address))["calls"][0]["deliveries"][0]["words"]:  # noqa: ASYNC110  over HTTP
                 await trio.sleep(0.05)
     assert "The CRM gets nothing: vTiger answers Authentication Failure" in state["troubles"][0]
-    told = state["calls"][0]["told"][0]
-    assert (told["step"], told["state"]) == ("DialBegin", "waits: wrong secret")
+    told = state["calls"][0]["deliveries"][0]
+    assert (told["kind"], told["state"]) == ("begin", "waits: wrong secret")
     assert "[vtiger] secret differs" in told["words"]
 
 
@@ -127,4 +127,4 @@ async def test_page_after_a_restart(world: World) -> None:
         assert [call["call_id"] for call in state["calls"]] == [CALL_ID]
         async with httpx.AsyncClient() as client:
             figures = (await client.get(f"{address}/metrics")).text
-        assert 'uac_requests_sent_total{step="DialBegin",verdict="delivered"} 1.0' not in figures
+        assert 'uac_requests_sent_total{request="DialBegin",verdict="delivered"} 1.0' not in figures

@@ -27,13 +27,8 @@ def config_of(world: World, flavour: str = "salesplatform") -> Config:
     """A PBX whose recordings are mounted here, elsewhere than the PBX has them."""
     root = world.tmp_path / "monitor"
     root.mkdir(exist_ok=True)
-    config = world.config("[recordings]\nwait_seconds = 30")
-    return attrs.evolve(
-        config,
-        http=attrs.evolve(config.http, public_url="http://172.16.1.1:5000"),
-        recordings={"main": (str(root),)},
-        vtiger=attrs.evolve(config.vtiger, flavour=type(config.vtiger.flavour)(flavour)),
-    )
+    config = world.config("[recordings]\nwait_seconds = 30", public_url="http://172.16.1.1:5000", flavour=flavour)
+    return attrs.evolve(config, recordings={"main": (str(root),)})
 
 
 def table(world: World) -> list[tuple[object, ...]]:

@@ -18,8 +18,8 @@ from tests.daemon.world import (
     until_in_memory,
 )
 from uac_trio.daemon import run_daemon
-from uac_trio.outbox import OutboxError
 from uac_trio.pipeline import Pipeline
+from uac_trio.store import OutboxError
 from uac_trio.web import CannotListenError
 
 
@@ -43,7 +43,7 @@ async def test_store_that_cannot_be_opened(world: World) -> None:
 
 async def test_too_much_for_the_memory(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """When requests had to be dropped, the daemon starts over from the outbox and a snapshot, and says so."""
-    monkeypatch.setattr("uac_trio.daemon.storing.STORE_PAUSE", 0.05)
+    monkeypatch.setattr("uac_trio.store.writer.PAUSE", 0.05)
     monkeypatch.setattr("uac_trio.daemon.intake.START_OVER_PAUSE", 0.05)
     monkeypatch.setattr("uac_trio.daemon.storing.MAX_WAITING", 1)
     with structlog.testing.capture_logs() as logs:

@@ -21,12 +21,12 @@ from tests.daemon.world import (
     stored,
 )
 from uac_trio import daemon
-from uac_trio.outbox import Outbox, OutboxError
+from uac_trio.store import Outbox, OutboxError
 
 
 async def test_store_that_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the store takes nothing, requests wait in memory and /healthz says so; then they are stored and sent."""
-    monkeypatch.setattr("uac_trio.daemon.storing.STORE_PAUSE", 0.05)
+    monkeypatch.setattr("uac_trio.store.writer.PAUSE", 0.05)
     async with running(world.config()) as address:
         session = await world.session()
         locked = sqlite3.connect(world.tmp_path / "connector.db", isolation_level=None)
@@ -46,7 +46,7 @@ async def test_store_that_fails(world: World, monkeypatch: pytest.MonkeyPatch) -
 
 async def test_store_that_cannot_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that fails while the daemon reads it at the start, or its figures later, is asked again."""
-    monkeypatch.setattr("uac_trio.daemon.storing.STORE_PAUSE", 0.02)
+    monkeypatch.setattr("uac_trio.store.writer.PAUSE", 0.02)
     monkeypatch.setattr("uac_trio.daemon.storing.STATISTICS_EVERY", 0.02)
     for method, after in (("open_participations", 0), ("statistics", 1)):
         monkeypatch.setattr(Outbox, method, failing_once(getattr(Outbox, method), after))

@@ -8,31 +8,32 @@ import pytest
 import structlog.testing
 import trio
 
+from tests.calls.crm_office import crm_of, token
 from tests.calls.scenes import summary
-from tests.recorded import NAMES, link, rules_of, transcripts_of
+from tests.recorded import NAMES, rules_of, transcripts_of
 from uac_trio.ami import Banner, Message, MessageParser
 from uac_trio.ami_client import AMIStatus
 from uac_trio.calls import Direction, Role
 from uac_trio.calls.click import ClickResult
 from uac_trio.calls.fact import CallBegan, CallEnded, CallMerged, NotAnEmployee, Oddity, ParticipationBegan
 from uac_trio.calls.rules import TrackerRules
+from uac_trio.crm.click import Dial, Originated
+from uac_trio.crm.delivery import Delivery, Kind
+from uac_trio.crm.protocol import CRMRequest
+from uac_trio.crm.reply import Ruling, Verdict
 from uac_trio.daemon import watching as room
 from uac_trio.daemon.figures import Figures
 from uac_trio.daemon.live_page import Circumstances, live_state
 from uac_trio.daemon.standing import Standing
 from uac_trio.daemon.watching import Watching
-from uac_trio.outbox import OutboxRow, OutboxStatistics, ParkedRow
 from uac_trio.pipeline import Pipeline
 from uac_trio.sender import SenderStatus
+from uac_trio.store import LeasedRow, OutboxStatistics, ParkedRow
 from uac_trio.transcript import read_transcript
-from uac_trio.vtiger.account import VtigerAccount
-from uac_trio.vtiger.click2call import Dial, Originated
-from uac_trio.vtiger.reply import Ruling, Verdict
-from uac_trio.vtiger.request import CallbackRequest, Step
 
 NOW = 1_795_413_713.0
-ACCOUNT = VtigerAccount(url="http://crm.invalid/callback.php", secret="s")
-NOTHING_WAITS = OutboxStatistics(waiting=0, sending=0, parked=0, delivered=9, moot=0, oldest_waiting_at=None)
+CRM = crm_of()
+NOTHING_WAITS = OutboxStatistics(waiting=0, sending=0, parked=0, delivered=9, superseded=0, oldest_waiting_at=None)
 
 
 @attrs.define
@@ -48,7 +49,7 @@ class Scene:
     """A pipeline that is watched, and the requests it made."""
 
     clock: Clock = attrs.field(factory=Clock)
-    requests: list[CallbackRequest] = attrs.field(factory=list)
+    deliveries: list[Delivery] = attrs.field(factory=list)
     watching: Watching = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -56,7 +57,7 @@ class Scene:
 
     def play(self, name: str, until: float = float("inf"), rules: TrackerRules | None = None) -> None:
         """Run a recorded scenario through the real pipeline, or its first ``until`` seconds."""
-        pipeline = Pipeline(rules or rules_of(name), ACCOUNT, link, self.watching.observe)
+        pipeline = Pipeline(rules or rules_of(name), CRM, token, self.watching.observe)
         for path in transcripts_of(name):
             transcript = read_transcript(path.name, path.read_bytes())
             parser = MessageParser()
@@ -64,7 +65,7 @@ class Scene:
                 if chunk.direction != "recv" or chunk.t > until:
                     continue
                 self.clock.at = transcript.at(chunk)
-                self.requests += pipeline.tick(self.clock.at)
+                self.deliveries += pipeline.tick(self.clock.at)
                 parser.receive_data(chunk.data)
                 messages: list[Message] = []
                 while (message := parser.next_message()) is not None:
@@ -72,20 +73,20 @@ class Scene:
                         pipeline.connected("main", self.clock.at, message.text)
                     else:
                         messages.append(message)
-                self.requests += pipeline.received("main", messages, self.clock.at)
+                self.deliveries += pipeline.received("main", messages, self.clock.at)
             if until == float("inf"):
-                self.requests += pipeline.lost("main", self.clock.at)
+                self.deliveries += pipeline.lost("main", self.clock.at)
         if until == float("inf"):
-            self.requests += pipeline.finish(self.clock.at)
+            self.deliveries += pipeline.finish(self.clock.at)
 
-    def answer(self, request: CallbackRequest, ruling: Ruling = Ruling.DELIVERED, words: str = "") -> None:
+    def answer(self, delivery: Delivery, ruling: Ruling = Ruling.DELIVERED, words: str = "") -> None:
         """The CRM's, after 0.1 s."""
-        row = OutboxRow(
-            id=1, key=request.key, call_id=request.call_id, extension=request.extension, step=request.step,
-            form=request.form, at=request.at, attempt=1, leased_by="x", leased_until=0, created_at=self.clock.at,
+        row = LeasedRow(
+            id=1, delivery=delivery, attempt=1, leased_by="x", leased_until=0, created_at=self.clock.at
         )  # fmt: skip
         self.clock.at += 0.1
-        self.watching.sent(row, Verdict(ruling=ruling, words=words), 0.1)
+        request = CRMRequest(name=delivery.kind.value, url="", body=b"")
+        self.watching.sent(row, request, Verdict(ruling=ruling, words=words), 0.1)
 
     def state(self, **changed: Any) -> dict[str, Any]:
         return live_state(self.watching, around(self.clock.at, **changed))
@@ -123,20 +124,20 @@ def test_a_call_from_ring_to_end() -> None:
     (call,) = scene.state()["calls"]
     assert (call["direction"], call["customer"]) == ("inbound", "+7916***4567")
     assert [(part["extension"], part["does"]) for part in call["parts"]] == [("101", "ringing")]
-    assert [(told["step"], told["state"]) for told in call["told"]] == [("DialBegin", "not sent yet")]
+    assert [(told["kind"], told["state"]) for told in call["deliveries"]] == [("begin", "not sent yet")]
     scene = Scene()
     scene.play("asterisk22/inbound_answered", until=3.0)
     assert scene.state()["calls"][0]["parts"][0]["does"] == "talking"
     scene = Scene()
     scene.play("asterisk22/inbound_answered")
-    for request in scene.requests:
+    for request in scene.deliveries:
         scene.answer(request)
     state = scene.state()
     assert state["calls"] == []
     (call,) = state["ended"]
-    assert (call["status"], call["parts"][0]["outcome"], call["untold"]) == ("completed", "completed", "")
-    assert [told["step"] for told in call["told"]][:4] == ["DialBegin", "DialAnswer", "Hangup", "EndCall"]
-    assert {told["state"] for told in call["told"]} == {"delivered"}
+    assert (call["status"], call["parts"][0]["outcome"], call["why_nothing"]) == ("completed", "completed", "")
+    assert [told["kind"] for told in call["deliveries"]][:3] == ["begin", "answer", "end"]
+    assert {told["state"] for told in call["deliveries"]} == {"delivered"}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "/no_cdr/" not in name])
@@ -178,9 +179,9 @@ def test_what_became_of_a_request(ruling: Ruling, state: str, colour: str) -> No
     """Each ruling about an answer is told in words, with the reason, how often and how long after the event."""
     scene = Scene()
     scene.play("asterisk22/inbound_answered", until=0.9)
-    scene.answer(scene.requests[0], Ruling.AGAIN)
-    scene.answer(scene.requests[0], ruling, "because")
-    (told,) = scene.state()["calls"][0]["told"]
+    scene.answer(scene.deliveries[0], Ruling.AGAIN)
+    scene.answer(scene.deliveries[0], ruling, "because")
+    (told,) = scene.state()["calls"][0]["deliveries"]
     assert (told["state"], told["colour"], told["words"], told["tries"]) == (state, colour, "because", 2)
     assert told["after_secs"] == pytest.approx(0.2, abs=0.01)
 
@@ -190,36 +191,36 @@ def test_requests_that_others_sent() -> None:
     scene = Scene()
     scene.play("asterisk22/inbound_answered", until=0.9)
     scene.clock.at += 31
-    assert scene.state()["calls"][0]["told"][0]["state"] == "told by an earlier run, or by another connector"
+    assert scene.state()["calls"][0]["deliveries"][0]["state"] == "delivered by an earlier run, or by another connector"
     waiting = attrs.evolve(NOTHING_WAITS, waiting=1)
-    assert scene.state(outbox=waiting)["calls"][0]["told"][0]["state"] == "not sent yet"
+    assert scene.state(outbox=waiting)["calls"][0]["deliveries"][0]["state"] == "not sent yet"
 
 
 def test_request_that_came_too_late() -> None:
-    """What is moot, since what follows was made already, is shown as set aside."""
+    """What is superseded, since what follows was made already, is shown so."""
     scene = Scene()
     scene.play("asterisk22/inbound_answered")
-    told = {one["step"]: one["state"] for one in scene.state()["ended"][0]["told"]}
-    assert told["DialAnswer"] == "set aside: the call had moved on"
-    assert told["Hangup"] == "not sent yet"
+    told = {one["kind"]: one["state"] for one in scene.state()["ended"][0]["deliveries"]}
+    assert told["answer"] == "superseded: the call had moved on"
+    assert told["end"] == "not sent yet"
 
 
 def test_recording_that_is_awaited() -> None:
     """A Record waits for its file, which is no delay of ours, and does not count among the delivery times."""
     scene = Scene()
-    scene.watching.is_awaited = lambda call_id: call_id.startswith("main-")
+    scene.watching.is_awaited = lambda pbx: pbx == "main"
     scene.play("asterisk22/inbound_answered")
-    (record,) = (request for request in scene.requests if request.step is Step.RECORD)
-    told = {one["step"]: one["state"] for one in scene.state()["ended"][0]["told"]}
-    assert told["Record"] == "waits until its file is complete"
+    (record,) = (request for request in scene.deliveries if request.kind is Kind.RECORDING)
+    told = {one["kind"]: one["state"] for one in scene.state()["ended"][0]["deliveries"]}
+    assert told["recording"] == "waits until its file is complete"
     scene.answer(record)
-    assert scene.state()["ended"][0]["told"][-1]["state"] == "delivered"
+    assert scene.state()["ended"][0]["deliveries"][-1]["state"] == "delivered"
 
 
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("asterisk22/internal_answered", 'Between employees: not told ([calls] internal = "ignore").'),
+        ("asterisk22/internal_answered", 'Between employees: not delivered ([calls] internal = "ignore").'),
         ("asterisk22/inbound_ivr_hangup", "No employee's phone rang, so nobody can have a popup; [calls] unreached"),
     ],
 )
@@ -228,8 +229,8 @@ def test_why_nothing_was_told(name: str, why: str) -> None:
     scene = Scene()
     scene.play(name)
     call = scene.state()["ended"][0]
-    assert call["told"] == []
-    assert call["untold"].startswith(why)
+    assert call["deliveries"] == []
+    assert call["why_nothing"].startswith(why)
 
 
 def test_a_phone_that_is_no_employees() -> None:
@@ -238,7 +239,7 @@ def test_a_phone_that_is_no_employees() -> None:
     scene = Scene()
     scene.play("asterisk22/inbound_answered", until=0.9, rules=TrackerRules(extensions="^2\\d\\d$"))
     (call,) = scene.state()["calls"]
-    assert call["untold"].startswith("The phones that rang are no employee's, so no user has a popup; [calls]")
+    assert call["why_nothing"].startswith("The phones that rang are no employee's, so no user has a popup; [calls]")
     (because,) = call["not_employees"]
     assert re.fullmatch(r"PJSIP/101-\w+ rang: no employee, since neither its CallerID nor its name matches .*", because)
     scene = Scene()
@@ -270,8 +271,11 @@ def ended(number: int, click: ClickResult | None = None) -> CallEnded:
     return CallEnded(call_id=told.call_id, at=NOW, because="x", ended_at=NOW, summary=told)
 
 
-def request_of(number: int, key: str) -> CallbackRequest:
-    return CallbackRequest(key=key, call_id=f"main-{number}", extension="101", step=Step.DIAL_BEGIN, form={}, at=NOW)
+def begin_of(number: int, occurrence: str = "1") -> Delivery:
+    return Delivery(
+        kind=Kind.BEGIN, pbx="main", call_id=f"main-{number}", subject="101", occurrence=occurrence, extension="101",
+        role=Role.CALLEE, direction=Direction.INBOUND, customer="79161234567", at=NOW, began_at=NOW,
+    )  # fmt: skip
 
 
 def test_memory_is_bounded() -> None:
@@ -279,19 +283,19 @@ def test_memory_is_bounded() -> None:
     scene = Scene()
     watching = scene.watching
     for number in range(room.MAX_ENDED + 50):
-        watching.observe(call_began(number), [request_of(number, f"k{number}")])
+        watching.observe(call_began(number), [begin_of(number, f"k{number}")])
         watching.observe(ended(number), [])
         watching.observe(Oddity(call_id="", at=NOW, because="odd"), [])
     for number in range(10_000, 10_000 + room.MAX_LIVE + 50):
         watching.observe(call_began(number), [])
     for number in range(500):
-        watching.observe(phone_rings(1, NOW + number), [request_of(20_000, f"r{number}")])
-        watching.observe(phone_rings(11_049, NOW + number), [request_of(11_049, f"m{number}")])
+        watching.observe(phone_rings(1, NOW + number), [begin_of(20_000, f"r{number}")])
+        watching.observe(phone_rings(11_049, NOW + number), [begin_of(11_049, f"m{number}")])
     assert (len(watching.ended), len(watching.live)) == (room.MAX_ENDED, room.MAX_LIVE)
     busy = watching.live["main-11049"]
-    assert (len(busy.shares), len(busy.told)) == (room.MAX_PARTS, room.MAX_TOLD)
+    assert (len(busy.shares), len(busy.deliveries)) == (room.MAX_PARTS, room.MAX_DELIVERIES)
     assert len(watching.odd) == room.MAX_ODD
-    assert len(watching._by_key) == room.MAX_ENDED + room.MAX_TOLD
+    assert len(watching._by_key) == room.MAX_ENDED + room.MAX_DELIVERIES
     watching.start_over()
     assert len(watching.live) == 0
     assert len(watching._by_key) == room.MAX_ENDED
@@ -388,7 +392,7 @@ def test_a_fault_in_watching_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> No
         ),
         (
             {"store_trouble": "the disk is full", "in_memory": 7},
-            "The store takes nothing: the disk is full. 7 requests",
+            "The store takes nothing: the disk is full. 7 deliveries",
         ),
         (
             {"sender": SenderStatus(in_flight=0, trouble="the secret is wrong", trouble_since=NOW)},
@@ -407,13 +411,10 @@ def test_troubles(changed: dict[str, Any], words: str) -> None:
 
 
 def test_parked_and_odd() -> None:
-    """Parked requests and oddities are shown with their reasons, numbers in part, forms not at all."""
+    """Dead letters and oddities are shown with their reasons, numbers in part."""
     scene = Scene()
     scene.watching.observe(Oddity(call_id="main-1", at=NOW, because="no end of 79161234567"), [])
-    row = ParkedRow(
-        id=5, call_id="main-1", extension="101", step=Step.DIAL_BEGIN, form={"callerIdNumber": "79161234567"}, at=NOW,
-        parked_at=NOW, attempt=2, reason="refused 79161234567",
-    )  # fmt: skip
+    row = ParkedRow(id=5, delivery=begin_of(1), parked_at=NOW, attempt=2, reason="refused 79161234567")
     state = scene.state(parked=[row])
     assert (state["parked"][0]["id"], state["parked"][0]["reason"]) == (5, "refused 7916***4567")
     assert state["odd"][0]["because"] == "no end of 7916***4567"

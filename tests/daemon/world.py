@@ -24,6 +24,7 @@ from uac_trio.daemon import run_daemon
 CALL_ID = "main-1795413713.0"
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "ami_transcripts" / "asterisk22" / "inbound_answered.ami"
 WHOLE_CALL = ["DialBegin", "DialAnswer", "Hangup", "EndCall"]
+STORED_CALL = ["begin", "answer", "end"]
 CLICK = "/makecall?event=OutgoingCall&secret=crm-secret&from=101&to=%2B7+%28916%29+123-45-67&context=x"
 
 
@@ -60,6 +61,7 @@ class World:
 
     def config(self, more: str = "", **changed: str) -> Config:
         values = {"secret": "s3cret", "crm": self.crm.url, "pbx_port": str(self.pbx_port), **changed}
+        public_url = f'public_url = "{values["public_url"]}"' if "public_url" in values else ""
         path = self.tmp_path / "uac-trio.toml"
         path.write_text(
             f"""
@@ -76,8 +78,10 @@ linger = 0.05
 [vtiger]
 url = "{values["crm"]}"
 secret = "crm-secret"
+flavour = "{values.get("flavour", "salesplatform")}"
 [http]
 bind = "{values.get("bind", "127.0.0.1:0")}"
+{public_url}
 grace_seconds = 0.2
 [store]
 url = "sqlite:///{self.tmp_path}/connector.db"
@@ -144,17 +148,17 @@ async def until_pbx(address: str, fact: Callable[[dict[str, Any]], bool]) -> Any
     return await until_health(address, lambda health: "main" in health["pbx"] and fact(health["pbx"]["main"]))
 
 
-async def until_in_memory(address: str, requests: int) -> None:
-    """Until so many requests were handed over to the store and are not committed."""
-    await until_health(address, lambda health: health["store"]["in_memory"] == requests)
+async def until_in_memory(address: str, deliveries: int) -> None:
+    """Until so many deliveries were handed over to the store and are not committed."""
+    await until_health(address, lambda health: health["store"]["in_memory"] == deliveries)
 
 
 def stored(world: World) -> list[str]:
-    """The steps in the outbox, in their order."""
+    """The kinds of the deliveries in the outbox, in their order."""
     with sqlite3.connect(world.tmp_path / "connector.db") as connection:
-        steps = [step for (step,) in connection.execute("SELECT step FROM request ORDER BY id")]
+        kinds = [kind for (kind,) in connection.execute("SELECT kind FROM delivery ORDER BY id")]
     connection.close()
-    return steps
+    return kinds
 
 
 def unused_port() -> int:

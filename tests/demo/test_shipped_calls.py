@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from uac_trio.calls.rules import TrackerRules
+from uac_trio.crm.protocol import Surroundings
+from uac_trio.crm.recording import recording_token
+from uac_trio.crm.vtiger import VtigerSettings
 from uac_trio.demo.crm import CRMContact, CRMUser, StandInCRM
 from uac_trio.demo.recording import Recording, Retelling, shipped_recordings
 from uac_trio.demo.truth import differences, expected_rows
 from uac_trio.pipeline import Pipeline
-from uac_trio.vtiger.account import VtigerAccount
 
 STARTED = 1_800_000_000
 RECORDINGS = shipped_recordings()
@@ -21,17 +25,17 @@ def told(recording: Recording, serial: int = 1) -> tuple[StandInCRM, Retelling]:
         contacts=(CRMContact(id=20, name="Known", phones=("+79161234567",)),),
         secret="s",
     )
-    account = VtigerAccount(url="http://crm.example/x.php", secret="s")
-    pipeline = Pipeline(
-        rules=TrackerRules(), account=account, link=lambda path: f"http://c.example/recording?id={len(str(path))}"
-    )
+    settings = VtigerSettings(url="http://crm.example/x.php", secret="s")
+    seam = settings.crm(Surroundings(public_url="http://c.example"))
+    pipeline = Pipeline(TrackerRules(), seam, partial(recording_token, "s"))
     retelling = Retelling(epoch=recording.epoch, shift=STARTED - recording.epoch, serial=serial)
-    requests = pipeline.connected("demo", STARTED)
+    deliveries = pipeline.connected("demo", STARTED)
     for timed in recording.events:
-        requests += pipeline.received("demo", [retelling.event(timed.event)], STARTED + timed.at)
-    requests += pipeline.finish(STARTED + recording.events[-1].at + 60)
-    for request in requests:
-        assert crm.callback({"vtigersignature": "s", **request.form}, request.at).body == ""
+        deliveries += pipeline.received("demo", [retelling.event(timed.event)], STARTED + timed.at)
+    deliveries += pipeline.finish(STARTED + recording.events[-1].at + 60)
+    for delivery in deliveries:
+        for request in seam.requests(delivery):
+            assert crm.callback({"vtigersignature": "s", **request.about}, delivery.at).body == ""
     return crm, retelling
 
 

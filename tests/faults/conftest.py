@@ -178,9 +178,9 @@ class World:
         return most
 
     def stored_calls(self) -> int:
-        """Calls of which the outbox has the last request."""
+        """Calls of which the outbox has the end."""
         with closing(sqlite3.connect(self.folder / "connector.db")) as connection:
-            (count,) = connection.execute("SELECT count(*) FROM request WHERE step = 'EndCall'").fetchone()
+            (count,) = connection.execute("SELECT count(*) FROM delivery WHERE kind = 'end'").fetchone()
         return int(count)
 
     async def health(self, address: str) -> Any:
@@ -205,8 +205,8 @@ async def running(config: Config) -> AsyncIterator[str]:
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test cuts the power of the machine it runs on, and a daemon that waits for its store waits less."""
-    monkeypatch.setattr("uac_trio.outbox.opening.SYNCHRONOUS", "OFF")
-    monkeypatch.setattr("uac_trio.daemon.storing.STORE_PAUSE", 0.05)
+    monkeypatch.setattr("uac_trio.store.opening.SYNCHRONOUS", "OFF")
+    monkeypatch.setattr("uac_trio.store.writer.PAUSE", 0.05)
     monkeypatch.setattr("uac_trio.daemon.intake.START_OVER_PAUSE", 0.05)
 
 

@@ -6,28 +6,28 @@ from collections.abc import Sequence
 
 import attrs
 
+from tests.calls.crm_office import crm_of, left_open, token
 from tests.soak.calls import Row, new_crm, rows_of
 from uac_trio.ami.message import Event
 from uac_trio.calls import WANTED_EVENTS
 from uac_trio.calls.rules import TrackerRules
+from uac_trio.crm.delivery import Delivery
 from uac_trio.demo.recorded_pbx import RecordedPBX
 from uac_trio.demo.recording import Recording, TimedEvent
 from uac_trio.journal import Heard, read_line, write_line
-from uac_trio.pipeline import Begun, Pipeline
-from uac_trio.vtiger import VtigerAccount
-from uac_trio.vtiger.request import CallbackRequest, Step
+from uac_trio.pipeline import Pipeline
 
 EPOCH = 1_795_000_000.0
 RULES = TrackerRules()
-ACCOUNT = VtigerAccount(url="http://crm.invalid/", secret="s", timezone="Europe/Moscow")
+CRM = crm_of()
 
 
 @attrs.define(eq=False)
 class Host:
     """A connector that can be restarted. Time is that of the recording."""
 
-    outbox: dict[str, CallbackRequest] = attrs.field(factory=dict)
-    """By key, in the order of the requests."""
+    outbox: dict[str, Delivery] = attrs.field(factory=dict)
+    """By key, in the order in which they were put."""
     at: float = 0.0
     pbx: RecordedPBX = attrs.field(
         default=attrs.Factory(lambda self: RecordedPBX(now=lambda: EPOCH + self.at), takes_self=True)
@@ -46,9 +46,9 @@ class Host:
 
         False: the outbox and the journal did not fit.
         """
-        self.pipeline = Pipeline(rules=self.rules, account=ACCOUNT, link=lambda _: "http://connector.invalid/r?id=1")
+        self.pipeline = Pipeline(self.rules, CRM, token)
         journals = [[read_line(line) for _, line in journal] for journal in (self.journal, *others) if journal]
-        fits = self.pipeline.restore("main", self.left_open(), journals)
+        fits = self.pipeline.restore("main", left_open(self.outbox.values()), journals)
         if self.journal:
             self._note(Heard("lost", self.journal[-1][0]))
         self.connect(at)
@@ -81,26 +81,12 @@ class Host:
         for second in range(60):
             self._put(self.pipeline.tick(EPOCH + at + second))
 
-    def left_open(self) -> list[Begun]:
-        """As Outbox.open_participations tells."""
-        found: dict[tuple[str, str], Begun] = {}
-        requests = list(self.outbox.values())
-        for number, begin in enumerate(requests):
-            if begin.step not in (Step.DIAL_BEGIN, Step.START_APP):
-                continue
-            later = [one for one in requests[number + 1 :] if one.call_id == begin.call_id]
-            own = [one for one in later if one.extension == begin.extension or begin.step is Step.START_APP]
-            if any(one.step is Step.HANGUP for one in own):
-                continue
-            answered = max((one.at for one in own if one.step is Step.DIAL_ANSWER), default=None)
-            found.setdefault((begin.call_id, begin.extension), Begun(begin, answered))
-        return list(found.values())
-
     def rows(self) -> dict[str, tuple[Row, ...]]:
         """What a CRM has that was told all of it, in order."""
         crm = new_crm("s")
-        for request in self.outbox.values():
-            crm.callback({**request.form, "vtigersignature": "s"}, request.at)
+        for delivery in self.outbox.values():
+            for request in CRM.requests(delivery):
+                crm.callback({**request.about, "vtigersignature": "s"}, delivery.at)
         assert crm.hazards == []
         return {of_call[0].sourceuuid: rows_of(of_call) for of_call in crm.tables.calls()}
 
@@ -111,9 +97,9 @@ class Host:
             self.journal = [(at, line) for at, line in self.journal if since is not None and at >= since]
             self.journal.append((heard.at, write_line(heard)))
 
-    def _put(self, requests: Sequence[CallbackRequest]) -> None:
-        for request in requests:
-            self.outbox.setdefault(request.key, request)
+    def _put(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            self.outbox.setdefault(delivery.key, delivery)
 
 
 def undisturbed(recording: Recording, rules: TrackerRules = RULES) -> dict[str, tuple[Row, ...]]:
@@ -141,7 +127,7 @@ def restarted(
     host, begun = Host(rules=rules, keeps_journal=keeps_journal), set[tuple[str, str]]()
     for position, timed in enumerate(recording.events):
         if position == number:
-            begun = {(request.call_id, request.extension) for request in host.outbox.values()}
+            begun = {(each.call_id, each.extension) for each in host.outbox.values()}
         if position == number + missed:
             host.journal = host.journal[cut]
             host.start(host.at if missed else timed.at)

@@ -143,7 +143,7 @@ async def test_pbx_restart(world: World) -> None:
         await world.watched()
         lost, later = world.call(), world.call()
         lost.tell(is_answered)
-        await world.until(lambda: world.crm.crm.stuck())
+        await world.until(lambda: [row.callstatus for row in world.crm.crm.rows] == ["in-progress"])
         world.pbx_proxy.down()
         world.pbx_proxy.cut()
         world.pbx.forget_channels()

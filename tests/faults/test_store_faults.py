@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import attrs
 import httpx
@@ -17,8 +17,9 @@ import structlog.testing
 import trio
 
 from tests.faults.conftest import World, is_answered, rings, running
+from uac_trio.crm.delivery import Delivery
 from uac_trio.daemon import run_daemon
-from uac_trio.outbox import OutboxError, requests
+from uac_trio.store import OutboxError, deliveries
 
 
 class Disk:
@@ -62,7 +63,7 @@ async def failing(world: World, address: str, words: str) -> None:
     ids=["full", "read-only"],
 )
 async def test_disk(world: World, disk: Disk, pragma: str, words: str) -> None:
-    """Full or read-only in mid-call: requests wait in memory, /healthz says why; then the call is told as a whole."""
+    """Full or read-only in mid-call: deliveries wait in memory, /healthz says why; then the call is told as a whole."""
     async with running(world.config()) as address:
         await world.watched()
         call = world.call()
@@ -97,16 +98,16 @@ async def test_locked(world: World) -> None:
 
 @pytest.fixture
 def hangs(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    """A server that takes requests and does not answer until the event is set."""
-    healthy, answers = requests.put, threading.Event()
+    """A server that takes what is new and does not answer until the event is set."""
+    healthy, answers = deliveries.put, threading.Event()
 
-    def put(*told: Any) -> int:
-        assert answers.wait(30)
-        return healthy(*told)
+    def put(connection: sa.Connection, new: Sequence[Delivery], now: float) -> int:
+        assert not new or answers.wait(30)
+        return healthy(connection, new, now)
 
-    monkeypatch.setattr(requests, "put", put)
-    monkeypatch.setattr("uac_trio.daemon.storing.STORE_SLOW", 0.2)
-    monkeypatch.setattr("uac_trio.daemon.storing.STORE_PAUSE", 0.05)
+    monkeypatch.setattr(deliveries, "put", put)
+    monkeypatch.setattr("uac_trio.store.writer.SLOW", 0.2)
+    monkeypatch.setattr("uac_trio.store.writer.PAUSE", 0.05)
     yield answers
     answers.set()
 
@@ -132,15 +133,15 @@ async def test_hangs_until_the_end(world: World, hangs: threading.Event, monkeyp
             await failing(world, address, "has given no answer")
             began = trio.current_time()
         assert trio.current_time() - began < 3
-    assert "daemon.requests_lost" in [line["event"] for line in logs]
+    assert "daemon.deliveries_lost" in [line["event"] for line in logs]
 
 
 async def test_everything_hangs_until_the_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Store, CRM and PBX hang at once: a stop takes no longer than its time, although the store keeps the last requests
-    from being committed and the sender has its grace."""
+    """Store, CRM and PBX hang at once: a stop takes no longer than its time, although the store keeps the last
+    deliveries from being committed and the sender has its grace."""
     monkeypatch.setattr("uac_trio.daemon.run.END_WITHIN", 2.0)
     monkeypatch.setattr("uac_trio.daemon.run.COMMIT_WITHIN", 0.3)
-    monkeypatch.setattr("uac_trio.daemon.storing.STORE_SLOW", 0.2)
+    monkeypatch.setattr("uac_trio.store.writer.SLOW", 0.2)
     config = world.config()
     config = attrs.evolve(
         config,
@@ -227,10 +228,10 @@ def spoil(path: Path) -> None:
     path.write_bytes(b"this is no database " * 500)
 
 
-def make_newer(path: Path) -> None:
+def make_of(revision: str, path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE uac_trio_version (version_num TEXT)")
-        connection.execute("INSERT INTO uac_trio_version VALUES ('9999')")
+        connection.execute("INSERT INTO uac_trio_version VALUES (?)", (revision,))
         connection.commit()
 
 
@@ -244,7 +245,8 @@ def make_foreign(path: Path) -> None:
     ("prepare", "words"),
     [
         (spoil, "damaged or no SQLite database"),
-        (make_newer, "newer uac-trio"),
+        (partial(make_of, "9999"), "newer uac-trio"),
+        (partial(make_of, "0003"), "was written by a version from before the first release"),
         (make_foreign, "belongs to another program"),
         (Path.mkdir, "cannot be opened or created"),
     ],

@@ -8,10 +8,11 @@ import pytest
 import trio
 
 from tests.fake_vtiger import FAILURE, Answer, Behaviour, FakeVtiger, ResetRead, Silence, fake_vtiger
+from uac_trio.crm.protocol import Surroundings
+from uac_trio.crm.vtiger import Flavour, VtigerSettings
 from uac_trio.live_check.crm import check_crm
 from uac_trio.live_check.finding import Findings, Level
 from uac_trio.sender import SenderSettings
-from uac_trio.vtiger.account import Flavour, VtigerAccount
 
 NOW = 1795413713.0
 SECRET = "right-secret"
@@ -22,15 +23,19 @@ SPAGI = Answer(
 NOT_FOUND = Answer(status=404, body="<html>404 Not Found</html>")
 
 
-def vtiger(owner: Answer = SPAGI, secret: str = SECRET) -> Any:
-    """How PBXManager.php and SPAgi.php answer; which of the two is asked is told by the order."""
-    asked: list[str] = []
+def vtiger(owner: Answer = SPAGI, secret: str = SECRET, unsigned: Answer = FAILURE) -> Any:
+    """How PBXManager.php and SPAgi.php answer; the second question with a stranger's secret is for SPAgi.php."""
+    strangers: list[str] = []
 
     def script(form: Mapping[str, str]) -> Behaviour:
-        asked.append(form["vtigersignature"])
-        if len(asked) == 3:
-            return owner
-        return Answer() if form["vtigersignature"] == secret else FAILURE
+        signature = form.get("vtigersignature")
+        if signature is None:
+            return unsigned
+        if signature == secret:
+            return Answer()
+        if signature != SECRET:
+            strangers.append(signature)
+        return owner if len(strangers) == 2 else FAILURE
 
     return script
 
@@ -39,8 +44,8 @@ async def looked(
     crm: FakeVtiger, *, flavour: Flavour = Flavour.SALESPLATFORM, url: str = ""
 ) -> list[tuple[Level, str]]:
     findings = Findings("CRM")
-    account = VtigerAccount(url=url or crm.url, secret=SECRET, flavour=flavour)
-    await check_crm(account, SenderSettings(connect_timeout=0.3, reply_timeout=0.2), lambda: NOW, findings)
+    vtiger = VtigerSettings(url=url or crm.url, secret=SECRET, flavour=flavour).crm(Surroundings())
+    await check_crm(vtiger, SenderSettings(connect_timeout=0.3, reply_timeout=0.2), lambda: NOW, findings)
     return [(finding.level, finding.words) for finding in findings.found]
 
 
@@ -77,11 +82,23 @@ async def test_all_is_well() -> None:
 
 FAULTS: dict[str, tuple[Any, Level, str]] = {
     "wrong secret": (vtiger(secret="other"), Level.PROBLEM, "it refuses our secret: [vtiger] secret differs"),
+    "its database is away": (vtiger(secret="other", unsigned=Answer()), Level.PROBLEM, "its database is away, or no"),
     "any secret": (lambda _: Answer(), Level.PROBLEM, "takes any secret without a word"),
     "a login page": (lambda _: Answer(body="<!DOCTYPE html>"), Level.PROBLEM, "a web page or JSON is answered"),
     "not there": (lambda _: NOT_FOUND, Level.PROBLEM, "does not let the request through"),
     "redirect": (lambda _: Answer(status=301, location="https://x/"), Level.PROBLEM, "the address redirects"),
     "maintenance": (lambda _: Answer(status=503), Level.PROBLEM, "in maintenance"),
+    "index.php": (
+        lambda _: Answer(body="Invalid request"),
+        Level.PROBLEM,
+        "vTiger itself answers, not its callback: check that [vtiger] url ends in /modules/PBXManager/callbacks/",
+    ),
+    "the database of a stock vTiger is away": (
+        lambda _: Answer(status=500),
+        Level.PROBLEM,
+        "vTiger fails: its database is away or cannot be written, or PHP is broken there",
+    ),
+    "unknown text": (lambda _: Answer(body="Error: no database"), Level.PROBLEM, "an unknown text"),
     "silence": (lambda _: Silence(), Level.PROBLEM, "gave no complete reply in time"),
     "reset": (lambda _: ResetRead(), Level.PROBLEM, "broke the connection"),
     "stock": (vtiger(NOT_FOUND), Level.PROBLEM, 'set [vtiger] flavour = "stock"'),
@@ -97,6 +114,17 @@ async def test_what_is_said(fault: str) -> None:
         found = await looked(crm)
     assert words in said(found, level)
     assert SECRET not in str(found)
+
+
+@pytest.mark.parametrize(("unsigned", "is_away"), [(FAILURE, False), (Answer(), True), (Answer(status=500), False)])
+async def test_secret_or_database(unsigned: Answer, is_away: bool) -> None:
+    """One thing is blamed, not both, and the flavour is told all the same."""
+    async with fake_vtiger(vtiger(secret="other", unsigned=unsigned)) as crm:
+        found = await looked(crm)
+    told = said(found, Level.PROBLEM)
+    assert ("its database is away" in told, "it refuses our secret" in told) == (is_away, not is_away)
+    assert "flavour is salesplatform" in said(found, Level.OK)
+    assert crm.seen[2].form == {"callstatus": "uac-trio-is-anybody-there"}
 
 
 async def test_php_that_fails() -> None:

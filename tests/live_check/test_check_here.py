@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import sqlite3
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,23 +12,25 @@ from typing import Any
 import attrs
 import pytest
 import trio
+from alembic.script import ScriptDirectory
 
 from tests.daemon.world import World, running, world
 from tests.recordings.far import NOW as FAR_NOW
 from tests.recordings.far import serving
 from tests.recordings.sounds import fake_converter
+from tests.store.calls import delivery
 from uac_trio.agi_server import serve_agi
 from uac_trio.config import Config
+from uac_trio.crm.delivery import Delivery, Kind
+from uac_trio.crm.responsible import Responsible, ResponsibleRules
+from uac_trio.crm.vtiger.responsible import question
 from uac_trio.live_check import Finding, Level, finding_lines, look
 from uac_trio.live_check import here as looked_at
 from uac_trio.live_check.finding import Findings
 from uac_trio.live_check.here import check_agi, check_http, check_recordings, check_store, check_user
-from uac_trio.outbox import OutboxSettings, Parked, open_outbox
-from uac_trio.outbox.inspecting import count_recordings, inspect_store
 from uac_trio.recordings.converting import TOOLS, try_tool
-from uac_trio.vtiger import responsible
-from uac_trio.vtiger.request import CallbackRequest, Step
-from uac_trio.vtiger.responsible import ResponsibleRules
+from uac_trio.store import LeaseRequest, OutboxSettings, Parked, open_outbox
+from uac_trio.store.inspecting import count_recordings, inspect_store
 from uac_trio.web import WebSettings
 
 __all__ = ["world"]
@@ -49,10 +52,8 @@ async def store_looked_at(path: Path, now: float = NOW) -> Findings:
     return findings
 
 
-def dial_begin(number: int) -> CallbackRequest:
-    return CallbackRequest(
-        key=f"k{number}", call_id=f"main-{number}", extension="101", step=Step.DIAL_BEGIN, form={}, at=NOW
-    )
+def begin(number: int) -> Delivery:
+    return delivery(Kind.BEGIN, f"main-{number}")
 
 
 async def test_store_that_is_not_there(tmp_path: Path) -> None:
@@ -66,16 +67,16 @@ async def test_store_with_rows(tmp_path: Path) -> None:
     """What waits and what is parked is counted, with the reasons, numbers in part."""
     path = tmp_path / "connector.db"
     async with open_outbox(store_at(path)) as outbox:
-        await outbox.put([dial_begin(1), dial_begin(2)], NOW)
-        (row,) = await outbox.lease(NOW, 1, "us", 60)
+        await outbox.put([begin(1), begin(2)], NOW)
+        (row,) = await outbox.lease(LeaseRequest(owner="us", limit=1, seconds=60), NOW)
         await outbox.settle(row, Parked(reason="refused 79161234567"), NOW)
         assert await count_recordings(outbox) == {}
     before = path.read_bytes()
     findings = await store_looked_at(path, NOW + 3600)
     assert "its schema is current (" in said(findings, Level.OK)
     warnings = said(findings, Level.WARNING)
-    assert "1 requests wait, 0 are delivered and still kept; the oldest waits for 60 minutes" in warnings
-    assert "1 requests failed for good" in warnings
+    assert "1 deliveries wait, 0 are delivered and still kept; the oldest waits for 60 minutes" in warnings
+    assert "1 dead letters (uac-trio outbox list shows them" in warnings
     assert "refused 7916***4567" in warnings
     assert path.read_bytes() == before
 
@@ -83,30 +84,43 @@ async def test_store_with_rows(tmp_path: Path) -> None:
 async def test_store_beside_the_daemon(tmp_path: Path) -> None:
     """A store that a daemon has open is looked at all the same."""
     async with open_outbox(store_at(tmp_path / "connector.db")) as outbox:
-        await outbox.put([dial_begin(1)], NOW)
+        await outbox.put([begin(1)], NOW)
         findings = await store_looked_at(tmp_path / "connector.db")
-        assert "1 requests wait" in said(findings, Level.OK)
+        assert "1 deliveries wait" in said(findings, Level.OK)
         assert (await outbox.statistics()).waiting == 1
 
 
-async def test_store_of_an_earlier_version(tmp_path: Path) -> None:
-    """An older schema is told, and left as it is."""
+def set_schema(path: Path, revision: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE uac_trio_version SET version_num = ?", (revision,))
+        connection.commit()
+
+
+async def test_store_of_an_earlier_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older schema is told, and left as it is. (There is one schema so far; that of tomorrow is made up.)"""
     path = tmp_path / "connector.db"
     async with open_outbox(store_at(path)):
         pass
-    with sqlite3.connect(path) as connection:
-        (table,) = next(
-            connection.execute("SELECT name FROM sqlite_master WHERE sql LIKE '%version_num%' AND type = 'table'")
-        )
-        connection.execute(f"UPDATE {table} SET version_num = '0001'")
-    connection.close()
+    monkeypatch.setattr(ScriptDirectory, "get_current_head", lambda _: "9999")
     look_ = await inspect_store(store_at(path))
-    assert (look_.schema, look_.statistics) == ("0001", None)
-    assert "the next start brings its schema up to date" in said(await store_looked_at(path), Level.OK)
-    with sqlite3.connect(path) as connection:
-        connection.execute(f"UPDATE {table} SET version_num = 'r9999'")
-    connection.close()
-    assert "was written by a newer uac-trio (schema r9999)" in said(await store_looked_at(path), Level.PROBLEM)
+    assert (look_.schema, look_.newest, look_.statistics) == ("0101", "9999", None)
+    assert "the next start brings its schema up to date (9999)" in said(await store_looked_at(path), Level.OK)
+
+
+@pytest.mark.parametrize(
+    ("revision", "words"),
+    [
+        ("r9999", "was written by a newer uac-trio (schema r9999)"),
+        ("0002", "was written by a version from before the first release"),
+    ],
+)
+async def test_store_that_cannot_be_read(tmp_path: Path, revision: str, words: str) -> None:
+    """A schema that this version does not know is a problem, before the daemon finds out."""
+    path = tmp_path / "connector.db"
+    async with open_outbox(store_at(path)):
+        pass
+    set_schema(path, revision)
+    assert words in said(await store_looked_at(path), Level.PROBLEM)
 
 
 @pytest.mark.parametrize(
@@ -333,9 +347,9 @@ async def test_port_for_fastagi_that_is_free() -> None:
 async def test_port_for_fastagi_of_our_daemon() -> None:
     """A daemon of ours is known by its answer, and the CRM is not asked for it."""
 
-    async def ask(number: str, _within: float) -> responsible.Responsible:
-        answer = responsible.number_to_ask(number, lambda _: False)
-        assert isinstance(answer, responsible.Responsible), "the CRM would be asked"
+    async def ask(number: str, _within: float) -> Responsible:
+        answer = question(number, lambda _: False)
+        assert isinstance(answer, Responsible), "the CRM would be asked"
         return answer
 
     async with trio.open_nursery() as nursery:

@@ -12,10 +12,10 @@ import trustme
 from tests.ami_scene import server
 from tests.fake_asterisk import REACTIONS, FakeAsterisk, Reaction, answer, block, error, event, hang_up, log_in, silence
 from uac_trio.ami_client import AMIServer
+from uac_trio.crm.click import Route
 from uac_trio.live_check import pbx as looked_at
 from uac_trio.live_check.finding import Findings, Level
 from uac_trio.live_check.pbx import check_pbx
-from uac_trio.vtiger.click2call import Route
 
 NOW = 1795413713.2
 ROUTE = Route(pbx="main")

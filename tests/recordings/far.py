@@ -11,8 +11,8 @@ from pathlib import Path
 import attrs
 import trio
 
-from uac_trio.outbox import RecordingRow
 from uac_trio.recordings import Archive, Directories, HostSettings, RecordingsSettings, open_archive, wire
+from uac_trio.store import RecordingRow
 from uac_trio.web import ServeSettings, WebSettings, create_recordings_app, serve_web
 
 SECRET = "far secret"

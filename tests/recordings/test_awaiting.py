@@ -16,28 +16,20 @@ import trio
 
 from tests.recordings.far import SECRET, serving
 from tests.recordings.sounds import wav
-from uac_trio.outbox import (
-    Delivered,
-    Outbox,
-    OutboxError,
-    OutboxSettings,
-    RecordingRows,
-    RecordingState,
-    open_outbox,
-)
+from tests.store.calls import delivery, lease
+from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.recordings import (
     AwaitedRecordings,
     HostSettings,
     RecordingsSettings,
     awaiting,
     open_archive,
-    split_told,
+    split_recordings,
 )
 from uac_trio.recordings.finding import find_recording
-from uac_trio.vtiger.request import CallbackRequest, Step
+from uac_trio.store import Delivered, Outbox, OutboxError, OutboxSettings, RecordingRows, RecordingState, open_outbox
 
 T0 = 1795413063.0
-LINK = "http://c.example/recording?id="
 SETTLE = 0.05
 
 
@@ -45,24 +37,15 @@ SETTLE = 0.05
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(awaiting, "SETTLE", SETTLE)
     monkeypatch.setattr(awaiting, "LONGEST_PAUSE", 0.1)
-    monkeypatch.setattr("uac_trio.outbox.opening.SYNCHRONOUS", "OFF")
+    monkeypatch.setattr("uac_trio.store.opening.SYNCHRONOUS", "OFF")
 
 
-def record_request(name: str, token: str = "a" * 32, call_id: str = "main-1.0") -> CallbackRequest:
-    return CallbackRequest(
-        key=f"{call_id}/101/Record/1",
-        call_id=call_id,
-        extension="101",
-        step=Step.RECORD,
-        form={"callerNumber": "101", "recordinglink": LINK + token},
-        at=T0,
-        recording=name,
-    )
+def recorded(name: str, token: str = "a" * 32, call_id: str = "main-1.0", at: float = T0) -> Delivery:
+    return delivery(Kind.RECORDING, call_id, recording=token, path=name, at=at)
 
 
-def end_of_call(call_id: str = "main-1.0") -> CallbackRequest:
-    key = f"{call_id}/101/EndCall/1"
-    return CallbackRequest(key=key, call_id=call_id, extension="101", step=Step.END_CALL, form={}, at=T0)
+def end_of(call_id: str = "main-1.0") -> Delivery:
+    return delivery(Kind.END, call_id, at=T0)
 
 
 @attrs.define
@@ -74,19 +57,19 @@ class Running:
     awaited: AwaitedRecordings
     released: list[float]
 
-    async def put(self, *requests: CallbackRequest) -> None:
+    async def put(self, *deliveries: Delivery) -> None:
         """As the daemon does."""
-        now, recordings = split_told(requests, self.roots)
+        now, recordings = split_recordings(deliveries, self.roots)
         await self.outbox.put(now, self.clock[0], recordings)
         self.awaited.wake_nowait()
 
-    async def steps(self) -> list[str]:
+    async def told(self) -> list[Kind]:
         """What the CRM is told, each answered at once."""
         told = []
-        while rows := await self.outbox.lease(self.clock[0], 10, "us", 60):
+        while rows := await lease(self.outbox, self.clock[0]):
             for row in rows:
                 await self.outbox.settle(row, Delivered(), self.clock[0])
-                told.append(row.step.value)
+                told.append(row.delivery.kind)
         return told
 
     async def state(self, token: str = "a" * 32) -> tuple[RecordingState, str]:
@@ -136,9 +119,9 @@ async def test_complete_file_is_told(tmp_path: Path) -> None:
     """A file that is there and whole is told after two looks, with its size in the table."""
     async with running(tmp_path) as here:
         (here.root / "a.wav").write_bytes(wav(0.1))
-        await here.put(record_request("a.wav"), end_of_call())
+        await here.put(recorded("a.wav"), end_of())
         await here.until(RecordingState.READY)
-        assert await here.steps() == ["EndCall", "Record"]
+        assert await here.told() == [Kind.END, Kind.RECORDING]
         row = await here.outbox.recordings.find("a" * 32)
     assert row is not None
     assert (row.size, row.path, row.pbx, row.extension, row.at) == (1644, "a.wav", "main", "101", T0)
@@ -150,7 +133,7 @@ async def test_file_that_is_still_written(tmp_path: Path) -> None:
     async with running(tmp_path) as here:
         path = here.root / "a.wav"
         path.write_bytes(wav(0))
-        await here.put(record_request("a.wav"), end_of_call())
+        await here.put(recorded("a.wav"), end_of())
         await trio.sleep(3 * SETTLE)
         sound = wav(0.1, size=0)
         path.write_bytes(sound[:44])
@@ -162,17 +145,17 @@ async def test_file_that_is_still_written(tmp_path: Path) -> None:
         assert (await here.state())[0] is RecordingState.WAITING
         await trio.sleep(4 * SETTLE)
         assert (await here.state())[0] is RecordingState.WAITING  # its header has no length yet
-        assert await here.steps() == ["EndCall"]
+        assert await here.told() == [Kind.END]
         path.write_bytes(wav(0.1))
         await here.until(RecordingState.READY)
-        assert await here.steps() == ["Record"]
+        assert await here.told() == [Kind.RECORDING]
 
 
 async def test_growing_file_without_a_header(tmp_path: Path) -> None:
     """A raw file has no length to check, so it is told when it has stopped to grow."""
     async with running(tmp_path) as here:
         path = here.root / "a.gsm"
-        await here.put(record_request("a.gsm"))
+        await here.put(recorded("a.gsm"))
         with path.open("ab") as file:
             for _ in range(20):
                 file.write(b"x" * 33)
@@ -189,8 +172,8 @@ async def test_late_file(tmp_path: Path) -> None:
     """A file that comes after a while is told then; other calls' are not held up."""
     async with running(tmp_path) as here:
         (here.root / "b.wav").write_bytes(wav(0.1))
-        await here.put(record_request("a.wav"))
-        await here.put(record_request("b.wav", "b" * 32, "main-2.0"))
+        await here.put(recorded("a.wav"))
+        await here.put(recorded("b.wav", "b" * 32, "main-2.0"))
         await here.until(RecordingState.READY, "b" * 32)
         assert (await here.state())[0] is RecordingState.WAITING
         (here.root / "2026/11/23").mkdir(parents=True)
@@ -212,12 +195,12 @@ async def test_file_that_does_not_come(tmp_path: Path, content: bytes | None, re
         async with running(tmp_path, wait_seconds=60) as here:
             if content is not None:
                 (here.root / "a.wav").write_bytes(content)
-            await here.put(record_request("a.wav"), end_of_call())
+            await here.put(recorded("a.wav"), end_of())
             await trio.sleep(3 * SETTLE)
             assert (await here.state())[0] is RecordingState.WAITING
             here.clock[0] += 61
             assert (await here.until(RecordingState.MISSING)).startswith(reason)
-            assert await here.steps() == ["EndCall"]
+            assert await here.told() == [Kind.END]
     assert [(entry["event"], entry["waited_seconds"]) for entry in logs] == [("recordings.missing", 61)]
 
 
@@ -226,7 +209,7 @@ async def test_writer_that_died(tmp_path: Path) -> None:
     with structlog.testing.capture_logs() as logs:
         async with running(tmp_path, wait_seconds=60) as here:
             (here.root / "a.wav").write_bytes(wav(0.1, size=0))
-            await here.put(record_request("a.wav"))
+            await here.put(recorded("a.wav"))
             await trio.sleep(4 * SETTLE)
             here.clock[0] += 61
             await here.until(RecordingState.READY)
@@ -237,7 +220,7 @@ async def test_file_that_grows_for_ever(tmp_path: Path) -> None:
     """A file that never stops is given up as well."""
     async with running(tmp_path, wait_seconds=60) as here:
         path = here.root / "a.gsm"
-        await here.put(record_request("a.gsm"))
+        await here.put(recorded("a.gsm"))
         here.clock[0] += 61
         async with trio.open_nursery() as nursery:
 
@@ -257,50 +240,50 @@ async def test_file_that_grows_for_ever(tmp_path: Path) -> None:
 async def test_restart_forgets_nothing(tmp_path: Path) -> None:
     """What waits when we are stopped is told by the next run, even long after; the file is looked for first."""
     async with running(tmp_path) as here:
-        await here.put(record_request("a.wav"))
+        await here.put(recorded("a.wav"))
         assert (await here.state())[0] is RecordingState.WAITING
     (here.root / "a.wav").write_bytes(wav(0.1))
     async with running(tmp_path) as again:
         again.clock[0] += 7 * 86400
         await again.until(RecordingState.READY)
-        assert await again.steps() == ["Record"]
-        await again.put(record_request("a.wav"))  # a replayed snapshot
+        assert await again.told() == [Kind.RECORDING]
+        await again.put(recorded("a.wav"))  # a replayed snapshot
         assert (await again.state())[0] is RecordingState.READY
-        assert await again.steps() == []
+        assert await again.told() == []
 
 
 async def test_files_out_of_reach(tmp_path: Path) -> None:
     """Where a PBX has no directories here, its recordings are told at once, in the order of the call."""
     async with running(tmp_path) as here:
-        await here.put(record_request("a.wav", call_id="far-1.0"), end_of_call("far-1.0"))
-        assert await here.steps() == ["Record", "EndCall"]
+        await here.put(recorded("a.wav", call_id="far-1.0"), end_of("far-1.0"))
+        assert await here.told() == [Kind.RECORDING, Kind.END]
         assert await here.state() == (RecordingState.UNSEEN, "")
-        await here.put(record_request("b.wav", "b" * 32, call_id="unknown-1.0"))
-        assert await here.steps() == ["Record"]
+        await here.put(recorded("b.wav", "b" * 32, call_id="unknown-1.0"))
+        assert await here.told() == [Kind.RECORDING]
 
 
-async def test_link_of_another(tmp_path: Path) -> None:
-    """A link that is none of ours goes out as it is, and nothing is remembered of it."""
-    request = attrs.evolve(record_request("a.wav"), form={"recordinglink": "http://elsewhere/x?id=1"})
-    assert split_told([request], {"main": (str(tmp_path),)}) == ([request], [])
+def test_what_is_no_recording(tmp_path: Path) -> None:
+    """Everything else goes out in its order, and nothing is remembered of it."""
+    told = [delivery(kind) for kind in (Kind.BEGIN, Kind.ANSWER, Kind.END)]
+    assert split_recordings(told, {"main": (str(tmp_path),)}) == (told, [])
 
 
 async def test_two_connectors(tmp_path: Path) -> None:
     """Two that watch the same PBX tell a recording once."""
     async with running(tmp_path) as one, running(tmp_path) as other:
-        await one.put(record_request("a.wav"))
-        await other.put(record_request("a.wav"))
+        await one.put(recorded("a.wav"))
+        await other.put(recorded("a.wav"))
         (one.root / "a.wav").write_bytes(wav(0.1))
         await one.until(RecordingState.READY)
         await trio.sleep(3 * SETTLE)
-        assert await one.steps() == ["Record"]
+        assert await one.told() == [Kind.RECORDING]
         assert len(one.released + other.released) == 1
 
 
 async def test_strange_path(tmp_path: Path) -> None:
     """A path with anything in it is kept and does no harm."""
     async with running(tmp_path, wait_seconds=1) as here:
-        await here.put(record_request("x\0\ud800'; DROP TABLE recording;--"))
+        await here.put(recorded("x\0\ud800'; DROP TABLE recording;--"))
         here.clock[0] += 2
         assert "no file's" in await here.until(RecordingState.MISSING)
 
@@ -311,10 +294,10 @@ async def test_forgetting(tmp_path: Path, delete_files: bool) -> None:
     async with running(tmp_path, watching=False, keep_days=30, delete_files=delete_files) as here:
         for name, token in (("a.wav", "a" * 32), ("b.wav", "b" * 32)):
             (here.root / name).write_bytes(wav(0.1))
-            request = record_request(name, token, f"main-{name}")
-            await here.put(attrs.evolve(request, at=T0 + (86400 if name == "b.wav" else 0)))
+            at = T0 + (86400 if name == "b.wav" else 0)
+            await here.put(recorded(name, token, f"main-{name}", at))
         (tmp_path / "outside.wav").write_bytes(wav(0.1))
-        await here.put(attrs.evolve(record_request("../outside.wav", "c" * 32, "main-c"), at=T0))
+        await here.put(recorded("../outside.wav", "c" * 32, "main-c"))
         here.clock[0] = T0 + 30 * 86400 + 1
         async with trio.open_nursery() as nursery:
             nursery.start_soon(here.awaited.run)
@@ -331,7 +314,7 @@ async def test_store_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     """A store that fails for a while delays a recording and loses none."""
     async with running(tmp_path) as here:
         (here.root / "a.wav").write_bytes(wav(0.1))
-        await here.put(record_request("a.wav"))
+        await here.put(recorded("a.wav"))
 
         async def fails(*_: object) -> bool:
             raise OutboxError("the disk is full")
@@ -356,7 +339,7 @@ async def test_directory_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with structlog.testing.capture_logs() as logs:
         async with running(tmp_path) as here:
             (here.root / "a.wav").write_bytes(wav(0.1))
-            await here.put(record_request("a.wav"))
+            await here.put(recorded("a.wav"))
             await trio.sleep(0.2)
             assert (await here.state())[0] is RecordingState.WAITING
             answers.set()
@@ -373,7 +356,7 @@ async def test_far_file_is_told_when_it_is_complete(tmp_path: Path) -> None:
         path = there.root / "a.wav"
         sound = wav(0.2, size=0)
         path.write_bytes(wav(0))
-        await here.put(record_request("a.wav", call_id="far-1.0"), end_of_call("far-1.0"))
+        await here.put(recorded("a.wav", call_id="far-1.0"), end_of("far-1.0"))
         await trio.sleep(3 * SETTLE)
         path.write_bytes(sound[:44])
         with path.open("ab") as file:
@@ -382,10 +365,10 @@ async def test_far_file_is_told_when_it_is_complete(tmp_path: Path) -> None:
                 file.flush()
                 await trio.sleep(0.02)
         assert (await here.state())[0] is RecordingState.WAITING
-        assert await here.steps() == ["EndCall"]
+        assert await here.told() == [Kind.END]
         path.write_bytes(wav(0.2))
         await here.until(RecordingState.READY)
-        assert await here.steps() == ["Record"]
+        assert await here.told() == [Kind.RECORDING]
 
 
 async def test_far_machine_that_is_away(tmp_path: Path) -> None:
@@ -397,8 +380,8 @@ async def test_far_machine_that_is_away(tmp_path: Path) -> None:
     host = HostSettings(pbx="far", url=f"http://{address}", secret=SECRET)
     with structlog.testing.capture_logs() as logs:
         async with running(tmp_path, hosts=[host], wait_seconds=60) as here:
-            await here.put(record_request("a.wav", call_id="far-1.0"))
-            await here.put(record_request("b.wav", "b" * 32, call_id="far-2.0"))
+            await here.put(recorded("a.wav", call_id="far-1.0"))
+            await here.put(recorded("b.wav", "b" * 32, call_id="far-2.0"))
             await trio.sleep(2 * SETTLE)
             assert not [entry for entry in logs if entry["log_level"] == "error"]
             here.clock[0] += 61
@@ -439,10 +422,10 @@ async def test_nonsense_of_another_machine(
     monkeypatch.setattr("uac_trio.recordings.wire.told_look", lambda _: look)
     async with serving(tmp_path) as there, running(tmp_path, hosts=[there.host(pbx="far")], wait_seconds=1) as here:
         (here.root / "a.wav").write_bytes(wav(0.1))
-        await here.put(record_request("f.wav", "f" * 32, "far-1.0"))
+        await here.put(recorded("f.wav", "f" * 32, "far-1.0"))
         await trio.sleep(4 * SETTLE)
         here.clock[0] += 2
-        await here.put(record_request("a.wav"))
+        await here.put(recorded("a.wav"))
         await here.until(RecordingState.READY)
         if look["identity"] is None:
             assert 0 < len(await here.until(RecordingState.MISSING, "f" * 32)) < 1100
@@ -457,7 +440,7 @@ async def test_forgetting_what_another_machine_has(tmp_path: Path) -> None:
     with structlog.testing.capture_logs() as logs:
         async with running(tmp_path, hosts=[host], **settings) as here:  # type: ignore[arg-type]
             (here.root / "a.wav").write_bytes(wav(0.1))
-            await here.put(record_request("f.wav", "f" * 32, "far-1.0"), record_request("a.wav"))
+            await here.put(recorded("f.wav", "f" * 32, "far-1.0"), recorded("a.wav"))
             here.clock[0] = T0 + 31 * 86400
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(here.awaited.run)
@@ -479,9 +462,9 @@ async def test_files_that_cannot_be_deleted(tmp_path: Path, monkeypatch: pytest.
             (here.root / "a.wav").write_bytes(wav(0.1))
             for letter in "bcdef":
                 (there.root / f"{letter}.wav").write_bytes(wav(0.1))
-                await here.put(record_request(f"{letter}.wav", letter * 32, f"far-{letter}"))
-            await here.put(record_request("none.wav", "0" * 32, "far-0"))
-            await here.put(attrs.evolve(record_request("a.wav"), at=T0 + 1))
+                await here.put(recorded(f"{letter}.wav", letter * 32, f"far-{letter}"))
+            await here.put(recorded("none.wav", "0" * 32, "far-0"))
+            await here.put(recorded("a.wav", at=T0 + 1))
             there.clock[0] = here.clock[0] = T0 + 31 * 86400
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(here.awaited.run)

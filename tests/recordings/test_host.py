@@ -16,7 +16,6 @@ import trio
 
 from tests.recordings.far import NOW, asking, serving
 from tests.recordings.sounds import fake_converter, read_only, row, wav
-from uac_trio.outbox import RecordingRow
 from uac_trio.recordings import (
     Archive,
     Look,
@@ -25,6 +24,7 @@ from uac_trio.recordings import (
     RecordingsBusyError,
     RecordingsSettings,
 )
+from uac_trio.store import RecordingRow
 
 SOUND = wav(0.5)
 ROW = row("/var/spool/asterisk/monitor/2026/11/23/call.wav")

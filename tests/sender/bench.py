@@ -10,20 +10,26 @@ import attrs
 import trio
 
 from tests.fake_vtiger import (
+    FAILURE,
     Answer,
     Behaviour,
     FakeVtiger,
     Script,
     fake_vtiger,
 )
-from uac_trio.outbox import Outbox, OutboxSettings, open_outbox
+from uac_trio.calls import Direction, Role
+from uac_trio.calls.outcome import Outcome
+from uac_trio.crm.delivery import Delivery, Kind
+from uac_trio.crm.protocol import Surroundings
+from uac_trio.crm.vtiger import Flavour, VtigerSettings
 from uac_trio.sender import Sender, SenderSettings, run_sender
-from uac_trio.vtiger.account import Flavour, VtigerAccount
-from uac_trio.vtiger.request import CallbackRequest, Step
+from uac_trio.store import LeasedRow, Outbox, OutboxError, OutboxSettings, open_outbox
+from uac_trio.store.writer import StoreWriter
 
 SECRET = "abracadabra"
-INBOUND = (Step.DIAL_BEGIN, Step.DIAL_ANSWER, Step.HANGUP, Step.END_CALL)
-NAMES = [step.value for step in INBOUND]
+INBOUND = (Kind.BEGIN, Kind.ANSWER, Kind.END)
+NAMES = ["DialBegin", "DialAnswer", "Hangup", "EndCall"]
+"""What SalesPlatform is sent for INBOUND."""
 QUICK = SenderSettings(
     connect_timeout=1.0,
     reply_timeout=0.3,
@@ -39,18 +45,44 @@ def now() -> float:
     return 1_790_000_000.0 + trio.current_time()
 
 
-def a_call(call: str, steps: Sequence[Step] = INBOUND, extension: str = "101") -> list[CallbackRequest]:
+def a_call(
+    call: str, kinds: Sequence[Kind] = INBOUND, extension: str = "101", *, is_whole: bool = False
+) -> list[Delivery]:
+    """``is_whole``: for a CRM that keeps a row of the call, not of each employee's part."""
     return [
-        CallbackRequest(
-            key=f"main-{call}/{extension}/{step.value}/1",
+        Delivery(
+            kind=kind,
+            pbx="main",
             call_id=f"main-{call}",
+            subject="" if is_whole else extension,
+            # The end is that of a second part, so it does not supersede the answer in the first.
+            occurrence="1.2" if kind is Kind.END else "1.1",
             extension=extension,
-            step=step,
-            form={"callUUID": f"main-{call}", "callstatus": step.value, "callerIdNumber": "79161234567"},
+            role=Role.CALLEE,
+            direction=Direction.INBOUND,
+            customer="+79161234567",
             at=now(),
+            began_at=now(),
+            ended_at=now() if kind is Kind.END else None,
+            outcome=Outcome.COMPLETED if kind is Kind.END else None,
         )
-        for step in steps
+        for kind in kinds
     ]
+
+
+@attrs.define
+class FakeHealth:
+    """Keeps what is noted of the store."""
+
+    noted: list[str] = attrs.field(factory=list)
+    """The reason of each failure; "" for work that succeeded after one."""
+
+    def fails(self, why: OutboxError) -> None:
+        self.noted.append(str(why))
+
+    def works(self) -> None:
+        if self.noted and self.noted[-1]:
+            self.noted.append("")
 
 
 @attrs.define
@@ -60,10 +92,13 @@ class Bench:
     crm: FakeVtiger
     outbox: Outbox
     sender: Sender
+    health: FakeHealth
+    lost: list[tuple[LeasedRow, str]]
+    """What the sender says may be lost."""
     cancel: Callable[[], None]
 
-    async def put(self, *calls: list[CallbackRequest]) -> None:
-        await self.outbox.put([request for call in calls for request in call], now())
+    async def put(self, *calls: list[Delivery]) -> None:
+        await self.outbox.put([delivery for call in calls for delivery in call], now())
         self.sender.wake_nowait()
 
     async def settled(self, seconds: float = 5.0) -> None:
@@ -82,6 +117,12 @@ class Bench:
                 await trio.sleep(0.005)
         return self.sender.status().trouble
 
+    async def until_stored(self, *, sending: int, seconds: float = 5.0) -> None:
+        """Wait until so many rows are leased."""
+        with trio.fail_after(seconds):
+            while (await self.outbox.statistics()).sending != sending:  # noqa: ASYNC110  another task writes them
+                await trio.sleep(0.005)
+
 
 @asynccontextmanager
 async def bench(
@@ -93,16 +134,31 @@ async def bench(
     clock: Callable[[], float] = now,
     flavour: Flavour = Flavour.SALESPLATFORM,
 ) -> AsyncIterator[Bench]:
+    """When the block is left, the sender is stopped, and then the store's writer, when all is written."""
     chosen = OutboxSettings(url=f"sqlite:///{directory}/c.db")
-    async with fake_vtiger(script) as crm, open_outbox(chosen) as outbox, trio.open_nursery() as nursery:
-        account = VtigerAccount(url=url or crm.url, secret=SECRET, flavour=flavour)
+    async with fake_vtiger(script) as fake, open_outbox(chosen) as outbox, trio.open_nursery() as writing:
+        crm = VtigerSettings(url=url or fake.url, secret=SECRET, flavour=flavour, timezone="UTC").crm(Surroundings())
+        health = FakeHealth()
+        writer = StoreWriter(outbox=outbox, now=clock, health=health)
+        writing.start_soon(writer.run)
+        lost: list[tuple[LeasedRow, str]] = []
+        async with trio.open_nursery() as nursery:
 
-        async def run(task_status: trio.TaskStatus[Sender]) -> None:
-            await run_sender(outbox, account, settings, now=clock, random=lambda: 0.5, task_status=task_status)
+            async def run(task_status: trio.TaskStatus[Sender]) -> None:
+                await run_sender(
+                    writer,
+                    crm,
+                    settings,
+                    now=clock,
+                    may_be_lost=lambda row, why: lost.append((row, why)),
+                    random=lambda: 0.5,
+                    task_status=task_status,
+                )
 
-        sender: Sender = await nursery.start(run)
-        yield Bench(crm, outbox, sender, nursery.cancel_scope.cancel)
-        nursery.cancel_scope.cancel()
+            sender: Sender = await nursery.start(run)
+            yield Bench(fake, outbox, sender, health, lost, nursery.cancel_scope.cancel)
+            nursery.cancel_scope.cancel()
+        writer.end_nowait()
 
 
 def events(entries: list[Mapping[str, object]], least: str = "info") -> list[str]:
@@ -112,6 +168,11 @@ def events(entries: list[Mapping[str, object]], least: str = "info") -> list[str
 
 
 def in_turn(*behaviours: Behaviour) -> Script:
-    """Each in its turn, then all is well."""
+    """Each in its turn, then all is well; as ``as_told``."""
     rest = iter(behaviours)
-    return lambda _: next(rest, Answer())
+    return as_told(lambda _: next(rest, Answer()))
+
+
+def as_told(script: Script) -> Script:
+    """``script`` for what is signed with our secret; the rest as a vTiger does that works."""
+    return lambda form: script(form) if form.get("vtigersignature") == SECRET else FAILURE

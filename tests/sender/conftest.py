@@ -11,7 +11,7 @@ import structlog.testing
 @pytest.fixture(autouse=True)
 def no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test cuts the power of the machine it runs on."""
-    monkeypatch.setattr("uac_trio.outbox.opening.SYNCHRONOUS", "OFF")
+    monkeypatch.setattr("uac_trio.store.opening.SYNCHRONOUS", "OFF")
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ import pytest
 import trio
 
 from tests.fake_vtiger import Answer, Behaviour, Drip, FakeVtiger, Flood, ResetRead, ResetUnread, Silence, fake_vtiger
+from uac_trio.crm.protocol import Surroundings
+from uac_trio.crm.responsible import Finding, Responsible, ResponsibleRules
+from uac_trio.crm.vtiger import VtigerSettings
 from uac_trio.sender import Lookup, SenderSettings, lookup, open_lookup
-from uac_trio.vtiger.account import VtigerAccount
-from uac_trio.vtiger.responsible import Finding, Responsible, ResponsibleRules
 
 KNOWN = {"+79161234567": "101", "84951234567": "102"}
 OWNED = Responsible(finding=Finding.OWNED, extension="101")
@@ -35,10 +36,9 @@ def is_extension(number: str) -> bool:
 
 @asynccontextmanager
 async def asking(crm: FakeVtiger, **rules: Any) -> AsyncIterator[Lookup]:
-    account = VtigerAccount(url=crm.url, secret="crm-secret")
-    async with open_lookup(
-        account, ResponsibleRules(**rules), SenderSettings(), is_extension=is_extension, now=lambda: 0.0
-    ) as made:
+    around = Surroundings(is_extension=is_extension, owner_url=rules.get("url", ""))
+    vtiger = VtigerSettings(url=crm.url, secret="crm-secret").crm(around)
+    async with open_lookup(vtiger, ResponsibleRules(**rules), SenderSettings(), now=lambda: 0.0) as made:
         yield made
 
 

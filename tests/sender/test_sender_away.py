@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import attrs
@@ -25,8 +25,12 @@ from tests.fake_vtiger import (
     fake_vtiger,
 )
 from tests.sender.bench import INBOUND, NAMES, QUICK, SECRET, a_call, bench, events, in_turn, now
-from uac_trio.outbox import OutboxError, OutboxRow, OutboxSettings, Outcome, open_outbox
-from uac_trio.vtiger.request import Step
+from uac_trio.crm.delivery import Kind
+from uac_trio.crm.vtiger import Flavour
+from uac_trio.store import Exchange, Exchanged, OutboxError, OutboxSettings, open_outbox
+
+BEGIN = [Kind.BEGIN]
+BOTH_ENDS = [Kind.BEGIN, Kind.END]
 
 # -- The CRM is away ------------------------------------------------------------------------------------------------
 
@@ -52,7 +56,7 @@ async def test_refused_connections(tmp_path: Path, logged: list[Mapping[str, obj
 async def test_a_dead_crm_is_asked_by_one_request_at_a_time(tmp_path: Path) -> None:
     """Forty waiting calls do not knock forty times: after the first failures one is sent a pause."""
     async with bench(tmp_path, lambda _: BAD_GATEWAY, attrs.evolve(QUICK, away_max=10.0, retry_max=10.0)) as b:
-        await b.put(*(a_call(str(n), INBOUND[:1]) for n in range(40)))
+        await b.put(*(a_call(str(n), BEGIN) for n in range(40)))
         await trio.sleep(0.35)
         assert 1 <= len(b.crm.seen) <= 9
         b.crm.script = lambda _: Answer()
@@ -63,7 +67,7 @@ async def test_a_dead_crm_is_asked_by_one_request_at_a_time(tmp_path: Path) -> N
 async def test_a_hanging_crm_is_left_in_peace(tmp_path: Path, logged: list[Mapping[str, object]]) -> None:
     """As many requests without an answer as are sent at once, and the rest waits outside."""
     async with bench(tmp_path, lambda _: Silence(), attrs.evolve(QUICK, retry_min=5.0, away_max=5.0)) as b:
-        await b.put(*(a_call(str(n), INBOUND[:1]) for n in range(10)))
+        await b.put(*(a_call(str(n), BEGIN) for n in range(10)))
         await b.troubled()
         await trio.sleep(0.2)
 
@@ -79,13 +83,13 @@ async def test_start_app_is_not_used_to_see_whether_the_crm_is_back(tmp_path: Pa
             return FAILURE if len(probes) == 2 else ResetRead()
         return Answer() if probes else BAD_GATEWAY
 
-    async with bench(tmp_path) as b:
+    async with bench(tmp_path, flavour=Flavour.STOCK) as b:
         probes = _Probes(b.crm)
         b.crm.script = script
-        await b.put(a_call("1", [Step.START_APP, Step.HANGUP]))
+        await b.put(a_call("1", BOTH_ENDS, is_whole=True))
         await b.settled()
 
-    assert [seen.step for seen in b.crm.seen] == ["StartApp", "", "", "", "StartApp", "Hangup"]
+    assert [seen.step for seen in b.crm.seen] == ["StartApp", "", "", "", "StartApp", "EndCall", "Hangup"]
 
 
 @attrs.define
@@ -96,13 +100,35 @@ class _Probes:
         return sum(not seen.step for seen in self.crm.seen)
 
 
-async def test_start_app_without_an_answer_is_not_repeated(tmp_path: Path) -> None:
-    """Stock vTiger would add a second row; the call goes on after the rest."""
-    async with bench(tmp_path, in_turn(Silence())) as b:
-        await b.put(a_call("1", [Step.START_APP, Step.DIAL_ANSWER, Step.HANGUP]))
+@pytest.mark.parametrize("behaviour", [Silence(), ResetRead(), Answer(status=504)], ids=str)
+async def test_start_app_without_an_answer_is_not_repeated(
+    tmp_path: Path, logged: list[Mapping[str, object]], behaviour: Behaviour
+) -> None:
+    """Stock vTiger would add a second row; the call goes on after the rest, and it is told that it may be lost."""
+    async with bench(tmp_path, in_turn(behaviour), flavour=Flavour.STOCK) as b:
+        await b.put(a_call("1", is_whole=True))
         await b.settled()
 
-    assert b.crm.steps("main-1") == ["StartApp", "DialAnswer", "Hangup"]
+    assert b.crm.steps("main-1") == ["StartApp", "DialAnswer", "EndCall", "Hangup"]
+    ((row, why),) = b.lost
+    assert (row.delivery.kind, row.in_doubt) == (Kind.BEGIN, True)
+    assert why == "not repeated, since the CRM would add a second row: its last sending had no answer"
+    (told,) = (entry for entry in logged if entry["event"] == "sender.may_be_lost")
+    assert (told["log_level"], told["call"], told["reason"]) == ("warning", "main-1", why)
+
+
+async def test_start_app_that_did_not_arrive_is_sent_again(tmp_path: Path) -> None:
+    """A refused connection leaves no doubt."""
+    async with fake_vtiger() as gone:
+        url, port = gone.url, gone.port
+    async with bench(tmp_path, url=url, flavour=Flavour.STOCK) as b:
+        await b.put(a_call("1", BOTH_ENDS, is_whole=True))
+        await b.troubled()
+        async with fake_vtiger(in_turn(), port=port) as up:
+            await b.settled()
+            assert up.steps("main-1") == ["StartApp", "EndCall", "Hangup"]
+
+    assert b.lost == []
 
 
 async def test_after_silence_the_call_rests(tmp_path: Path) -> None:
@@ -112,11 +138,12 @@ async def test_after_silence_the_call_rests(tmp_path: Path) -> None:
         await b.crm.until(lambda: len(b.crm.seen) == 1)
         await b.put(a_call("2", INBOUND[:2]))
         await b.crm.until(lambda: b.crm.steps("main-2") == NAMES[:2] and b.sender.status().in_flight == 0)
-        wake = await b.outbox.next_wake(now())
+        with trio.fail_after(2):  # the lease, which is longer, becomes the rest
+            while (wake := await b.outbox.next_wake(now())) is None or wake - now() > 30:  # noqa: ASYNC110
+                await trio.sleep(0.005)
 
     assert b.crm.steps("main-1") == ["DialBegin"]
-    assert wake is not None
-    assert 29 < wake - now() <= 30
+    assert wake - now() > 29
 
 
 async def test_no_tls_where_tls_is_expected(tmp_path: Path) -> None:
@@ -124,7 +151,7 @@ async def test_no_tls_where_tls_is_expected(tmp_path: Path) -> None:
     async with bench(tmp_path) as b:
         pass
     async with fake_vtiger() as plain, bench(tmp_path, url=plain.url.replace("http:", "https:")) as b:
-        await b.put(a_call("1", INBOUND[:1]))
+        await b.put(a_call("1", BEGIN))
         assert "the CRM cannot be reached" in await b.troubled()
         assert plain.seen == []
 
@@ -141,7 +168,7 @@ async def test_what_is_in_flight_may_end(tmp_path: Path) -> None:
     async with open_outbox(OutboxSettings(url=f"sqlite:///{tmp_path}/c.db")) as outbox:
         statistics = await outbox.statistics()
 
-    assert (statistics.delivered, statistics.waiting, statistics.sending) == (1, 3, 0)
+    assert (statistics.delivered, statistics.waiting, statistics.sending) == (1, 2, 0)
     assert b.crm.steps("main-1") == ["DialBegin"]
 
 
@@ -159,24 +186,37 @@ async def test_a_stop_is_bounded(tmp_path: Path, logged: list[Mapping[str, objec
     assert "sender.cut_off" in events(logged)
 
 
-@pytest.mark.parametrize("first", [Step.DIAL_BEGIN, Step.START_APP])
-async def test_killed_with_a_request_in_flight(tmp_path: Path, first: Step) -> None:
+@pytest.mark.parametrize("flavour", Flavour)
+async def test_killed_with_a_request_in_flight(tmp_path: Path, flavour: Flavour) -> None:
     """The next process takes the call up when the lease has run out: StartApp is not repeated, all else is."""
     settings = attrs.evolve(QUICK, connect_timeout=0.05, reply_timeout=0.05, shutdown_grace=0.0)
-    steps = [first, Step.HANGUP, Step.END_CALL]
-    async with bench(tmp_path, lambda _: Silence(), settings) as b:
-        await b.put(a_call("1", steps))
+    async with bench(tmp_path, lambda _: Silence(), settings, flavour=flavour) as b:
+        await b.put(a_call("1", BOTH_ENDS, is_whole=flavour is Flavour.STOCK))
         await b.crm.until(lambda: len(b.crm.seen) == 1)
         b.cancel()
 
     def later() -> float:
         return now() + settings.lease_seconds
 
-    async with bench(tmp_path, clock=later) as b:
+    async with bench(tmp_path, clock=later, flavour=flavour) as b:
         await b.settled()
 
-    repeated = [first.value] if first is Step.DIAL_BEGIN else []
-    assert b.crm.steps("main-1") == [*repeated, "Hangup", "EndCall"]
+    is_stock = flavour is Flavour.STOCK
+    assert b.crm.steps("main-1") == (["EndCall", "Hangup"] if is_stock else ["DialBegin", "Hangup", "EndCall"])
+    assert [row.delivery.kind for row, _ in b.lost] == (BEGIN if is_stock else [])
+
+
+async def test_killed_between_the_requests_of_a_delivery(tmp_path: Path) -> None:
+    """What was accepted is not written down yet: all of it is sent again, for vTiger writes the same values."""
+    settings = attrs.evolve(QUICK, connect_timeout=0.05, reply_timeout=0.05, shutdown_grace=0.0)
+    async with bench(tmp_path, in_turn(Answer(), Silence()), settings) as b:
+        await b.put(a_call("1", [Kind.END]))
+        await b.crm.until(lambda: len(b.crm.seen) == 2)
+        b.cancel()
+    async with bench(tmp_path, clock=lambda: now() + settings.lease_seconds) as b:
+        await b.settled()
+
+    assert b.crm.steps("main-1") == ["Hangup", "EndCall"]
 
 
 async def test_a_restart_before_the_lease_ends_leaves_the_call_alone(tmp_path: Path) -> None:
@@ -187,7 +227,7 @@ async def test_a_restart_before_the_lease_ends_leaves_the_call_alone(tmp_path: P
         await b.crm.until(lambda: len(b.crm.seen) == 1)
         b.cancel()
     async with bench(tmp_path) as b:
-        await b.put(a_call("2", INBOUND[:1]))
+        await b.put(a_call("2", BEGIN))
         await b.crm.until(lambda: len(b.crm.seen) == 1)
         await trio.sleep(0.05)
 
@@ -215,7 +255,7 @@ async def test_the_clock_is_set_forward(tmp_path: Path, logged: list[Mapping[str
 
     settings = attrs.evolve(QUICK, connect_timeout=0.1, reply_timeout=0.5)
     async with bench(tmp_path, lambda _: Answer(delay=0.2), settings, clock=clock) as b:
-        await b.put(a_call("1", [Step.DIAL_BEGIN]))
+        await b.put(a_call("1", BEGIN))
         await b.crm.until(lambda: len(b.crm.seen) == 1)
         shift = 1000.0
         b.sender.wake_nowait()
@@ -226,63 +266,102 @@ async def test_the_clock_is_set_forward(tmp_path: Path, logged: list[Mapping[str
     assert "sender.clock_jumped" in events(logged)
 
 
+async def test_the_clock_is_set_back_while_the_crm_is_away(tmp_path: Path) -> None:
+    """The pause ends with the step, not an hour later: calls that ring now are delivered."""
+    shift = 0.0
+    settings = attrs.evolve(QUICK, retry_min=20.0, away_max=20.0, retry_max=20.0)
+    async with bench(tmp_path, in_turn(BAD_GATEWAY), settings, clock=lambda: now() + shift) as b:
+        await b.put(a_call("1", BEGIN))
+        await b.troubled()
+        shift = -3600.0
+        await b.outbox.put(a_call("2", BEGIN), now() + shift)
+        b.sender.wake_nowait()
+        await b.crm.until(lambda: b.crm.steps("main-2") == ["DialBegin"])
+        assert b.sender.status().trouble == ""
+
+
 # -- The outbox fails -----------------------------------------------------------------------------------------------
 
 
-async def test_the_outbox_fails_for_a_while(
-    tmp_path: Path, logged: list[Mapping[str, object]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A full disk while leasing or settling: told once, waited out, and nothing is sent twice."""
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that failed is tried again at once, and one with nothing to do is looked at often."""
+    monkeypatch.setattr("uac_trio.store.writer.PAUSE", 0.02)
     monkeypatch.setattr("uac_trio.sender.delivery._IDLE_POLL", 0.05)
+
+
+@attrs.define
+class FailingStore:
+    """``exchange`` of an outbox, which fails where it is told to."""
+
+    healthy: Callable[[Exchange, float], Awaitable[Exchanged]]
+    fails: Callable[[Exchange], bool]
+    failures: int = 0
+
+    async def exchange(self, asked: Exchange, at: float) -> Exchanged:
+        if self.fails(asked):
+            self.failures += 1
+            raise OutboxError("the disk is full")
+        return await self.healthy(asked, at)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("what", ["settling", "leasing"])
+async def test_the_outbox_fails_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """A full disk while leasing or settling: told, waited out, and nothing is sent twice."""
     async with bench(tmp_path) as b:
-        real_settle, real_lease = b.outbox.settle, b.outbox.lease
-        failures = iter(range(6))
-
-        async def settle(row: OutboxRow, outcome: Outcome, at: float) -> bool:
-            if next(failures, None) is not None:
-                raise OutboxError("the disk is full")
-            return await real_settle(row, outcome, at)
-
-        async def lease(*arguments: object) -> list[OutboxRow]:
-            if next(failures, None) is not None:
-                raise OutboxError("the disk is full")
-            return await real_lease(*arguments)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(b.outbox, "settle", settle)
-        await b.put(a_call("1", INBOUND[:1]))
-        await b.crm.until(lambda: len(b.crm.seen) == 1)
-        monkeypatch.setattr(b.outbox, "lease", lease)
-        await b.put(a_call("2", INBOUND[:1]))
+        store = FailingStore(b.outbox.exchange, lambda asked: bool(asked.settle) and store.failures < 3)
+        if what == "leasing":
+            store.fails = lambda asked: asked.lease is not None and store.failures < 3
+        put = b.outbox.put
+        await put(a_call("1", BEGIN), now())
+        monkeypatch.setattr(b.outbox, "exchange", store.exchange)
+        b.sender.wake_nowait()
         await b.settled()
 
-    assert [b.crm.steps("main-1"), b.crm.steps("main-2")] == [["DialBegin"], ["DialBegin"]]
-    told = events(logged)
-    assert told.count("sender.outbox_failed") == told.count("sender.outbox_works_again") >= 1
+    assert store.failures == 3
+    assert b.crm.steps("main-1") == ["DialBegin"]
+    assert b.health.noted == ["the disk is full"] * 3 + [""]
 
 
+@pytest.mark.usefixtures("impatient")
+async def test_answers_that_come_while_the_outbox_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are written down together when it works again."""
+    async with bench(tmp_path) as b:
+        store = FailingStore(b.outbox.exchange, lambda asked: bool(asked.settle) and len(asked.settle) < 3)
+        await b.outbox.put([each for n in range(3) for each in a_call(str(n), BEGIN)], now())
+        b.crm.script = lambda form: Answer(delay=0.05 * int(form["callUUID"][-1]))
+        monkeypatch.setattr(b.outbox, "exchange", store.exchange)
+        b.sender.wake_nowait()
+        await b.settled()
+
+    assert store.failures > 0
+    assert sorted(seen.call_id for seen in b.crm.seen) == ["main-0", "main-1", "main-2"]
+
+
+@pytest.mark.usefixtures("impatient")
 async def test_the_outbox_fails_longer_than_the_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What could not be written down is sent again, as after a death: nobody else could know of it."""
+    """What this connector could not write down another one sends again, as after a death: nobody could know of it. The
+    late answer of the first then changes nothing."""
     shift = 0.0
 
     def clock() -> float:
         return now() + shift
 
-    monkeypatch.setattr("uac_trio.sender.delivery._IDLE_POLL", 0.05)
-    async with bench(tmp_path, clock=clock) as b:
-        real_settle = b.outbox.settle
-
-        async def settle(row: OutboxRow, outcome: Outcome, at: float) -> bool:
-            raise OutboxError("the disk is full")
-
-        monkeypatch.setattr(b.outbox, "settle", settle)
-        await b.put(a_call("1", INBOUND[:1]))
-        await b.crm.until(lambda: len(b.crm.seen) == 1)
+    async with bench(tmp_path, clock=clock) as one:
+        store = FailingStore(one.outbox.exchange, lambda asked: bool(asked.settle))
+        monkeypatch.setattr(one.outbox, "exchange", store.exchange)
+        await one.outbox.put(a_call("1", BEGIN), now())
+        one.sender.wake_nowait()
+        await one.crm.until(lambda: len(one.crm.seen) == 1 and store.failures > 0)
         shift = QUICK.lease_seconds
-        await b.crm.until(lambda: len(b.crm.seen) == 2, 5)
-        monkeypatch.setattr(b.outbox, "settle", real_settle)
-        await b.settled()
+        async with bench(tmp_path, url=one.crm.url, clock=clock) as two:
+            await two.settled()
+        store.fails = lambda _: False
+        await one.crm.until(lambda: one.health.noted[-1] == "")
+        assert (await one.outbox.statistics()).delivered == 1
 
-    assert b.crm.steps("main-1")[:2] == ["DialBegin", "DialBegin"]
+    assert one.crm.steps("main-1") == ["DialBegin", "DialBegin"]
 
 
 # -- Whatever happens -----------------------------------------------------------------------------------------------
@@ -325,21 +404,23 @@ async def test_order_whatever_the_crm_does(faults: list[Behaviour], kills: list[
         directory = Path(name)
         for kill in [*kills, None]:
             async with bench(directory, script, quick, clock=clock) as b:
-                await b.outbox.put([each for n in range(3) for each in a_call(str(n), INBOUND[:3])], clock())
+                await b.outbox.put([each for n in range(3) for each in a_call(str(n))], clock())
                 b.sender.wake_nowait()
                 if kill is None:
                     await b.settled()
                 else:
                     await trio.sleep(kill / 200)
             assert b.crm.overlaps == []
-            for each in b.crm.seen:
+            for each in filter(lambda each: each.call_id, b.crm.seen):  # less the questions
                 seen.setdefault(each.call_id, []).append(each.step)
             shift += quick.lease_seconds
 
     for steps in seen.values():
-        places = [NAMES.index(step) for step in steps]
+        # A sender that is killed between the two requests of an END leaves both to the next.
+        places = [NAMES.index("Hangup" if step == "EndCall" else step) for step in steps]
         assert places == sorted(places)
+        assert "EndCall" not in steps or steps.index("Hangup") < steps.index("EndCall")
     if not any(isinstance(fault, ResetUnread) or "Sorry" in getattr(fault, "body", "") for fault in faults):
         assert {call: sorted(set(steps)) for call, steps in seen.items()} == {
-            f"main-{n}": sorted(NAMES[:3]) for n in range(3)
+            f"main-{n}": sorted(NAMES) for n in range(3)
         }

@@ -8,15 +8,14 @@ from pathlib import Path
 
 import attrs
 
-from tests.recorded import NAMES, STAFF, has_rules, is_ami_1, link, replayed, transcripts_of
+from tests.calls.crm_office import crm_of
+from tests.recorded import NAMES, STAFF, has_rules, is_ami_1, replayed, transcripts_of
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.demo.crm import CallRow, CRMUser, StandInCRM
 from uac_trio.demo.recorded_pbx import Played
 from uac_trio.demo.recording import Recording, read_recording
-from uac_trio.replay import replay
+from uac_trio.replay import Rendered, replay
 from uac_trio.transcript import read_transcript
-from uac_trio.vtiger import VtigerAccount
-from uac_trio.vtiger.request import CallbackRequest
 
 LONGEST = 30.0
 """Seconds of a recording. A soak is about many calls."""
@@ -80,8 +79,8 @@ def repertoire() -> list[Piece]:
             continue
         recording = read_recording(f"{name}.jsonl", paths[0].read_bytes())
         crm = new_crm("s")
-        for request in replayed(name).requests:
-            crm.callback({**request.form, "vtigersignature": "s"}, request.at)
+        for each in replayed(name).requests:
+            crm.callback({**each.request.about, "vtigersignature": "s"}, each.at)
         rows = {of_call[0].sourceuuid: rows_of(of_call) for of_call in crm.tables.calls()}
         is_told_anew = all(_UNIQUEID.search(uuid) for uuid in rows)
         if rows and is_told_anew and recording.seconds <= LONGEST:
@@ -93,12 +92,11 @@ def rows_as_told(transcripts: Sequence[Path]) -> dict[str, tuple[Row, ...]]:
     """The rows, by call, of a connector that lived through these connections and had nothing but them."""
     read = [read_transcript(path.name, path.read_bytes()) for path in transcripts]
     crm = new_crm("s")
-    requests = replay(read, TrackerRules(), VtigerAccount(url="http://crm.invalid/", secret="s"), link).requests
-    outbox: dict[str, CallbackRequest] = {}
-    for request in requests:
-        outbox.setdefault(request.key, request)
-    for request in outbox.values():
-        crm.callback({**request.form, "vtigersignature": "s"}, request.at)
+    outbox: dict[str, Rendered] = {}
+    for each in replay(read, TrackerRules(), crm_of()).requests:
+        outbox.setdefault(each.request.key, each)
+    for each in outbox.values():
+        crm.callback({**each.request.about, "vtigersignature": "s"}, each.at)
     return {of_call[0].sourceuuid: rows_of(of_call) for of_call in crm.tables.calls()}
 
 

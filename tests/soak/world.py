@@ -268,7 +268,7 @@ class World:
         def count() -> int:
             engine = sa.create_engine(self.store)
             with engine.connect() as connection:
-                query = sa.text("select count(*) from request where state in ('waiting', 'sending')")
+                query = sa.text("select count(*) from delivery where state in ('waiting', 'sending')")
                 waiting: int = connection.scalar(query) or 0
             engine.dispose()
             return waiting

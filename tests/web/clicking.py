@@ -10,7 +10,9 @@ import attrs
 import trio
 from quart_trio import QuartTrio
 
-from uac_trio.vtiger.click2call import Click2CallRules, Dial, Originated, Route
+from uac_trio.crm.click import Click2CallRules, Dial, Originated, Route
+from uac_trio.crm.protocol import CRM, Surroundings
+from uac_trio.crm.vtiger import VtigerSettings
 from uac_trio.web import Click2Call, Health, WrongSecrets, create_app
 
 SECRET = "labsecret123"
@@ -31,6 +33,10 @@ class FakePBX:
         return self.answer
 
 
+def vtiger(secret: str = SECRET) -> CRM:
+    return VtigerSettings(url="http://crm.invalid/c.php", secret=secret).crm(Surroundings())
+
+
 def healthy() -> Health:
     return Health(works=True, ready=True, details={"pbx": {"main": "ready"}})
 
@@ -44,7 +50,7 @@ def app_with(
     return create_app(
         click2call=Click2Call(
             originate=pbx.originate,
-            secret=SECRET,
+            crm=vtiger(),
             rules=rules or Click2CallRules(),
             routes=[Route(pbx="main")],
             is_extension=lambda number: re.fullmatch(r"\d{2,5}", number) is not None,

@@ -15,9 +15,9 @@ from quart_trio import QuartTrio
 
 from tests.recordings.sounds import AT, TOKEN, row, wav
 from tests.web.clicking import CLICK, SECRET, FakePBX, app_with, ask
-from uac_trio.outbox import RecordingRow
+from uac_trio.crm.click import Click2CallRules
 from uac_trio.recordings import RecordingsSettings, open_archive
-from uac_trio.vtiger.click2call import Click2CallRules
+from uac_trio.store import RecordingRow
 from uac_trio.web import Playback, WrongSecrets
 from uac_trio.web.recordings import add_recordings
 

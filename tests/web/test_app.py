@@ -9,7 +9,7 @@ import structlog.testing
 import trio
 
 from tests.web.clicking import CLICK, SECRET, FakePBX, app_with, ask
-from uac_trio.vtiger.click2call import Click2CallRules, Dial, Originated
+from uac_trio.crm.click import Click2CallRules, Dial, Originated
 from uac_trio.web import Health
 
 

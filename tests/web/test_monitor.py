@@ -17,9 +17,9 @@ from tests.browser import chromium, needs_chromium
 from tests.daemon.test_watching import NOW, Scene, around, ended, phone_rings
 from uac_trio.calls.click import ClickResult
 from uac_trio.calls.fact import Oddity
+from uac_trio.crm.reply import Ruling
 from uac_trio.daemon.live_page import live_state
-from uac_trio.vtiger.click2call import PRIVATE_NETWORKS
-from uac_trio.vtiger.reply import Ruling
+from uac_trio.networks import PRIVATE_NETWORKS
 from uac_trio.web import WebSettings, own_hosts, serve_web
 from uac_trio.web import monitor as room
 from uac_trio.web.monitor import Monitor, add_monitor, clock, page_template, span
@@ -82,7 +82,7 @@ class Seen(HTMLParser):
 def busy_state() -> dict[str, Any]:
     scene = Scene()
     scene.play("asterisk22/inbound_ringgroup_answered")
-    scene.answer(scene.requests[0], Ruling.PARKED, "refused")
+    scene.answer(scene.deliveries[0], Ruling.PARKED, "refused")
     scene.play("asterisk22/outbound_answered", until=2.0)
     return scene.state()
 
@@ -133,7 +133,7 @@ def test_everything_is_escaped() -> None:
     scene.watching.observe(Oddity(call_id="main-1", at=NOW, because="odd"), [])
     state = live_state(scene.watching, around(NOW, starts_over=1))
     state["parked"] = [
-        {"id": 1, "call_id": "c", "extension": "e", "step": "s", "parked_at": NOW, "tries": 1, "reason": "r"}
+        {"id": 1, "call_id": "c", "extension": "e", "kind": "k", "parked_at": NOW, "tries": 1, "reason": "r"}
     ]
     state["clicks"] = [{"at": NOW, "pbx": "p", "extension": "e", "number": "n", "words": "w"}]
     state["crm"]["trouble"] = state["outbox"]["trouble"] = state["pbx"][0]["last_error"] = "t"

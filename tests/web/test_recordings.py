@@ -20,8 +20,8 @@ import trio.testing
 from quart_trio import QuartTrio
 
 from tests.recordings.sounds import AT, TOKEN, fake_converter, row, wav
-from uac_trio.outbox import OutboxError, RecordingRow
 from uac_trio.recordings import RecordingsSettings, open_archive
+from uac_trio.store import OutboxError, RecordingRow
 from uac_trio.web import Playback, WebSettings, serve_web
 from uac_trio.web.recordings import add_recordings, disposition
 

@@ -12,8 +12,8 @@ from quart_trio import QuartTrio
 
 from tests.browser import chromium, needs_chromium
 from tests.recordings.sounds import AT, TOKEN, row, wav
-from uac_trio.outbox import RecordingRow
 from uac_trio.recordings import RecordingsSettings, open_archive
+from uac_trio.store import RecordingRow
 from uac_trio.web import Playback, WebSettings, serve_web
 from uac_trio.web.recordings import add_recordings
 

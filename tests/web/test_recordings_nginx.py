@@ -18,8 +18,8 @@ import trio
 from quart_trio import QuartTrio
 
 from tests.recordings.sounds import AT, TOKEN, row, wav
-from uac_trio.outbox import RecordingRow
 from uac_trio.recordings import RecordingsSettings, open_archive
+from uac_trio.store import RecordingRow
 from uac_trio.web import Playback, WebSettings, serve_web
 from uac_trio.web.recordings import add_recordings
 

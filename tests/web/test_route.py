@@ -11,9 +11,9 @@ import trio
 from quart_trio import QuartTrio
 
 from tests.test_agi_server import FakeLookup
-from tests.web.clicking import FakePBX, ask, healthy
-from uac_trio.vtiger.click2call import Click2CallRules
-from uac_trio.vtiger.responsible import Finding, Responsible, ResponsibleRules
+from tests.web.clicking import FakePBX, ask, healthy, vtiger
+from uac_trio.crm.click import Click2CallRules
+from uac_trio.crm.responsible import Finding, Responsible, ResponsibleRules
 from uac_trio.web import Click2Call, Routing, create_app
 
 SECRET = "route-secret"
@@ -23,7 +23,7 @@ URL = f"/route?number=%2B79161234567&secret={SECRET}"
 def app_with(lookup: FakeLookup | None, **rules: Any) -> QuartTrio:
     click2call = Click2Call(
         originate=FakePBX().originate,
-        secret="crm-secret",
+        crm=vtiger("crm-secret"),
         rules=Click2CallRules(),
         routes=[],
         is_extension=str.isdigit,

@@ -23,9 +23,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from tests.recordings.sounds import AT, TOKEN, row, wav
-from uac_trio.outbox import RecordingRow
+from tests.web.clicking import vtiger
+from uac_trio.crm.click import Click2CallRules, Dial, Originated, Route
 from uac_trio.recordings import RecordingsSettings, open_archive
-from uac_trio.vtiger.click2call import Click2CallRules, Dial, Originated, Route
+from uac_trio.store import RecordingRow
 from uac_trio.web import Click2Call, Health, Playback, WebSettings, WrongSecrets, create_app, serve_web
 
 SECRET = "labsecret123"
@@ -64,7 +65,7 @@ class Served:
 
         click2call = Click2Call(
             originate=self.originate,
-            secret=SECRET,
+            crm=vtiger(SECRET),
             rules=Click2CallRules(guard_seconds=0, per_minute=MANY, total_per_minute=MANY),
             routes=[Route(pbx="main", contexts=frozenset({"from-crm"}))],
             is_extension=lambda number: re.fullmatch(r"1\d\d", number) is not None,

@@ -19,17 +19,17 @@ from uac_trio.ami.action import Originate
 from uac_trio.ami.message import LocalProtocolError
 from uac_trio.ami_client import AMIServer
 from uac_trio.calls.rules import TrackerRules, national_number
+from uac_trio.config.crms import chosen_crm, crm_names, keys_of, load_settings
 from uac_trio.config.reader import ConfigError, Keys, Reader
 from uac_trio.config.tables import CALLS, HOST, MAY_LACK_SECRET, ROUTE, SECRET, SERVE_TABLES, SERVER, STORE, TABLES
+from uac_trio.crm.click import Click2CallRules, Route
+from uac_trio.crm.protocol import CRM, CRMSettings, Surroundings
+from uac_trio.crm.responsible import ResponsibleRules
 from uac_trio.logs import LogSettings
-from uac_trio.outbox import OutboxError, OutboxSettings
-from uac_trio.outbox.opening import beside, parse_url
 from uac_trio.recordings import HostSettings, RecordingsSettings
 from uac_trio.sender import SenderSettings
-from uac_trio.vtiger.account import Flavour, VtigerAccount
-from uac_trio.vtiger.click2call import Click2CallRules, Route
-from uac_trio.vtiger.recording import LONGEST_PUBLIC_URL
-from uac_trio.vtiger.responsible import ResponsibleRules
+from uac_trio.store import OutboxError, OutboxSettings
+from uac_trio.store.opening import beside, parse_url
 from uac_trio.web import ServeSettings, WebSettings
 
 __all__ = ["Config", "ConfigError", "ServeConfig", "load_config", "load_rules", "load_serve_config"]
@@ -50,7 +50,7 @@ class Config:
     hosts: tuple[HostSettings, ...]
     """Other machines that have recordings."""
     calls: TrackerRules
-    vtiger: VtigerAccount
+    crm: CRM
     click2call: Click2CallRules
     responsible: ResponsibleRules
     """``[route]``."""
@@ -77,10 +77,10 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     """Read the configuration at ``path``. ``environ`` is asked for CREDENTIALS_DIRECTORY. Raises ConfigError."""
     reader = Reader(path, environ)
     reader.load()
-    reader.know_only(TABLES)
+    reader.know_only([*TABLES, *crm_names()])
     servers, routes, recordings, hosts = _read_pbxes(reader)
     calls = _read_calls(reader)
-    vtiger = _read(reader, "vtiger", VtigerAccount)
+    crm_table, crm_settings = _read_crm(reader)
     click2call = _read(reader, "click2call", Click2CallRules)
     responsible = _read(reader, "route", ResponsibleRules)
     http = _read(reader, "http", WebSettings)
@@ -92,13 +92,17 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         _check_authorities(reader, "sender", "ca_file", sender.ca_file)
     if playback and playback.cache:
         _check_cache(reader, playback.cache, recordings)
-    if http and len(http.public_url) > LONGEST_PUBLIC_URL:
-        what = f"expected {LONGEST_PUBLIC_URL} characters at most: vTiger keeps 200 of a link to a recording"
+    if http and crm_settings and len(http.public_url) > crm_settings.longest_public_url:
+        what = f"expected {crm_settings.longest_public_url} characters at most: the CRM cuts longer links to recordings"
         reader.wrong("http", "public_url", what)
     if reader.problems or not (
-        calls and vtiger and click2call and responsible and http and playback and store and sender and log
+        calls and crm_settings and click2call and responsible and http and playback and store and sender and log
     ):
         raise ConfigError(reader.problems)
+    crm = crm_settings.crm(
+        Surroundings(public_url=http.public_url, is_extension=calls.is_extension, owner_url=responsible.url)
+    )
+    route_warnings = crm.warnings(asks_for_owner=responsible.is_on, route_secret=responsible.secret)
     return Config(
         path=path,
         pbx=tuple(servers),
@@ -106,7 +110,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         recordings=recordings,
         hosts=tuple(hosts),
         calls=calls,
-        vtiger=vtiger,
+        crm=crm,
         click2call=click2call,
         responsible=responsible,
         http=http,
@@ -114,8 +118,17 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         store=store,
         sender=sender,
         log=log,
-        warnings=(*_warnings(path, reader.data), *_route_warnings(path, responsible, vtiger)),
+        warnings=(*_warnings(path, reader.data, crm_table), *(f"{path}: {warning}" for warning in route_warnings)),
     )
+
+
+def _read_crm(reader: Reader) -> tuple[str, CRMSettings | None]:
+    """The name of its table, and the settings; None after a problem, which the reader has."""
+    name = chosen_crm(reader)
+    settings = load_settings(reader, name) if name else None
+    if settings is None:
+        return name, None
+    return name, _read(reader, name, settings, {name: {**keys_of(settings), **SECRET}})
 
 
 def load_rules(path: Path) -> TrackerRules:
@@ -353,9 +366,10 @@ def _of(keys: Keys, values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if name in attributes}
 
 
-def _warnings(path: Path, data: Mapping[str, Any]) -> list[str]:
+def _warnings(path: Path, data: Mapping[str, Any], crm: str) -> list[str]:
+    """``crm``: the name of its table."""
     warnings: list[str] = []
-    tables = [data.get("vtiger", {}), data.get("route", {}), *data.get("pbx", [])]
+    tables = [data.get(crm, {}), data.get("route", {}), *data.get("pbx", [])]
     may_be_read = bool(path.stat().st_mode & stat.S_IROTH)
     if any("secret" in table for table in tables) and may_be_read:
         warnings.append(
@@ -368,20 +382,9 @@ def _warnings(path: Path, data: Mapping[str, Any]) -> list[str]:
             "file that only root can read, and let url_file name it (LoadCredential= of the systemd unit hands it on)"
         )
     if not data.get("http", {}).get("public_url"):
-        warnings.append(f"{path}: [http] public_url is not set, so vTiger is told no links to recordings")
+        warnings.append(f"{path}: [http] public_url is not set, so the CRM is given no links to recordings")
     return warnings
 
 
 def _has_password(store_url: str | None) -> bool:
     return store_url is not None and parse_url(store_url).password is not None
-
-
-def _route_warnings(path: Path, responsible: ResponsibleRules, vtiger: VtigerAccount) -> list[str]:
-    warnings: list[str] = []
-    if responsible.is_on and vtiger.flavour is Flavour.STOCK and not responsible.url:
-        warnings.append(f"{path}: [route] is on, but a stock vTiger has no SPAgi.php to ask who is responsible")
-    if responsible.secret and responsible.secret == vtiger.secret:
-        warnings.append(
-            f"{path}: [route] secret is that of [vtiger]; it stands in the dialplan, so it should be another one"
-        )
-    return warnings

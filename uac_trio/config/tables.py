@@ -19,7 +19,6 @@ from uac_trio.config.values import (
     flag,
     host,
     hosts,
-    member,
     networks,
     one_of,
     or_none,
@@ -33,7 +32,6 @@ from uac_trio.config.values import (
     text_set,
     text_table,
     texts,
-    time_zone,
     variable,
     web_address,
     whole,
@@ -42,7 +40,6 @@ from uac_trio.config.values import (
 )
 from uac_trio.logs import LEVELS
 from uac_trio.recordings.sound import TARGETS
-from uac_trio.vtiger.account import Flavour
 
 SECRET: Keys = {
     "secret": Key(read=filled, secret=True),
@@ -108,12 +105,6 @@ CALLS: Keys = {
     "recording_headers": Key(read=texts),
     "outside_prefix": Key(read=prefix),
     "linger": Key(read=seconds(0, 60)),
-}
-
-VTIGER: Keys = {
-    "url": Key(read=web_address("http://crm.example/modules/PBXManager/callbacks/PBXManager.php"), required=True),
-    "flavour": Key(read=member(Flavour)),
-    "timezone": Key(read=time_zone),
 }
 
 CLICK2CALL: Keys = {
@@ -196,7 +187,6 @@ LOG: Keys = {
 TABLES: Mapping[str, Keys] = {
     "pbx": {**SERVER, **SECRET, **ROUTE, **ROOTS, **HOST},
     "calls": CALLS,
-    "vtiger": {**VTIGER, **SECRET},
     "click2call": CLICK2CALL,
     "route": {**RESPONSIBLE, "secret": Key(read=text, secret=True), "secret_file": Key(read=filled)},
     "http": HTTP,
@@ -205,7 +195,7 @@ TABLES: Mapping[str, Keys] = {
     "sender": SENDER,
     "log": LOG,
 }
-"""Every table there is, with every key."""
+"""Every table there is, with every key, but the CRM's."""
 
 SERVE: Keys = {
     "bind": Key(read=bind),

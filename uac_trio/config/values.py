@@ -9,11 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
 import phonenumbers
 
-from uac_trio.vtiger.click2call import Network
+from uac_trio.networks import Network
 from uac_trio.web import parse_bind
 
 Read = Callable[[Any], Any]
@@ -40,16 +39,6 @@ def filled(value: object) -> str:
     if not text(value):
         raise WrongValueError("text that is not empty")
     return text(value)
-
-
-def time_zone(value: object) -> str:
-    name = filled(value)
-    try:
-        ZoneInfo(name)
-    except (KeyError, OSError, ValueError) as error:  # not there; a folder; a path
-        expected = "the value of $default_timezone in vTiger's config.inc.php, such as Europe/Moscow"
-        raise WrongValueError(expected) from error
-    return name
 
 
 def flag(value: object) -> bool:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from uac_trio.outbox.opening import parse_url, shown
-from uac_trio.vtiger.account import Flavour, without_login
+from uac_trio.store.opening import parse_url, shown
 
 if TYPE_CHECKING:
     from uac_trio.calls.rules import TrackerRules
@@ -46,11 +44,8 @@ def describe(config: Config, at: float) -> Iterator[str]:
         yield f"  A call at an employee's own number outside is theirs: {len(rules.mobiles)} such numbers, of {owners}."
     if rules.is_shared():
         yield f"  The PBX is shared with other companies; ours are {' and '.join(_limits(rules))}."
-    crm = config.vtiger
-    clock = datetime.fromtimestamp(at, UTC).astimezone(crm.zone)
-    kind = "SalesPlatform's kind" if crm.flavour is Flavour.SALESPLATFORM else "stock"
-    yield f"  vTiger ({kind}): {without_login(crm.url)}"
-    yield f"    Its clock runs in {crm.timezone}, where it is {clock:%H:%M:%S} now."
+    for line in config.crm.describe(at):
+        yield f"  {line}"
     if config.click2call.enabled:
         networks = _some(str(network) for network in config.click2call.networks)
         yield f"  Clicks come to http://{config.http.bind}/makecall from {networks}."
@@ -59,9 +54,9 @@ def describe(config: Config, at: float) -> Iterator[str]:
     asked = config.responsible
     ways = [f"agi://{asked.bind}/route"] * bool(asked.bind) + [f"http://{config.http.bind}/route"] * bool(asked.secret)
     if ways:
-        script = without_login(asked.address(crm.url))
-        yield f"  Who is responsible for a caller is told at {_some(ways)}, and asked of {script}."
-    yield f"  Requests wait in {shown(parse_url(config.store.url))}."
+        where = config.crm.owner_address
+        yield f"  Who is responsible for a caller is answered at {_some(ways)}; the CRM is asked at {where}."
+    yield f"  Deliveries wait in {shown(parse_url(config.store.url))}."
     for warning in config.warnings:
         yield f"  Warning: {warning}"
 

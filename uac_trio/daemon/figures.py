@@ -12,10 +12,10 @@ from prometheus_client.registry import Collector
 
 from uac_trio.ami_client import AMIStatus
 from uac_trio.calls.fact import CallEnded, Fact, NotAnEmployee, Oddity, ParticipationEnded
+from uac_trio.crm.click import Originated
+from uac_trio.crm.delivery import Kind
+from uac_trio.crm.reply import Ruling
 from uac_trio.daemon.standing import Standing
-from uac_trio.vtiger.click2call import Originated
-from uac_trio.vtiger.reply import Ruling
-from uac_trio.vtiger.request import Step
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -46,6 +46,7 @@ class Figures:
     _oddities: Counter = attrs.field(init=False)
     _not_employees: Counter = attrs.field(init=False)
     _requests: Counter = attrs.field(init=False)
+    _may_be_lost: Counter = attrs.field(init=False)
     _orders: Counter = attrs.field(init=False)
     _clicks: Counter = attrs.field(init=False)
     _reply_seconds: Histogram = attrs.field(init=False)
@@ -64,8 +65,10 @@ class Figures:
         self._not_employees = counter(
             "uac_not_an_employee", "Phones that rang and are no employee's by [calls]; the log has the reasons."
         )
-        self._requests = counter(
-            "uac_requests_sent", "Requests sent to the CRM, by what came of it.", "step", "verdict"
+        self._requests = counter("uac_requests_sent", "Requests sent to the CRM, by its verdict.", "request", "verdict")
+        self._may_be_lost = counter(
+            "uac_deliveries_may_be_lost",
+            "Deliveries given up after a sending without an answer: the CRM may not have them.",
         )
         self._orders = counter("uac_click2call_orders", "Clicks given to a PBX, by its answer.", "outcome")
         self._clicks = counter("uac_click2call_calls", "Calls that a click began, by how they ended.", "outcome")
@@ -74,14 +77,14 @@ class Figures:
         )
         self._stored_seconds = Histogram(
             "uac_event_to_stored_seconds",
-            "From the arrival of the event to the storing of the request that follows from it.",
+            "From the arrival of the event to the storing of the delivery that follows from it.",
             registry=self.registry,
             buckets=QUICK,
         )
         self._delivered_seconds = Histogram(
             "uac_event_to_delivered_seconds",
-            "From the arrival of the event to the CRM's answer to the request that follows from it.",
-            ("step",),
+            "From the arrival of the event to the CRM's answer to the delivery that follows from it.",
+            ("kind",),
             registry=self.registry,
             buckets=PATIENT,
         )
@@ -102,16 +105,19 @@ class Figures:
             case _:
                 pass
 
-    def count_sent(self, step: Step, ruling: Ruling, took: float) -> None:
-        self._requests.labels(step.value, VERDICTS[ruling]).inc()
+    def count_sent(self, request: str, ruling: Ruling, took: float) -> None:
+        self._requests.labels(request, VERDICTS[ruling]).inc()
         if ruling not in (Ruling.AWAY, Ruling.UNKNOWN):  # else nobody answered
             self._reply_seconds.observe(took)
+
+    def count_may_be_lost(self) -> None:
+        self._may_be_lost.inc()
 
     def stored_after(self, seconds: float) -> None:
         self._stored_seconds.observe(seconds)
 
-    def delivered_after(self, step: Step, seconds: float) -> None:
-        self._delivered_seconds.labels(step.value).observe(seconds)
+    def delivered_after(self, kind: Kind, seconds: float) -> None:
+        self._delivered_seconds.labels(kind.value).observe(seconds)
 
     def count_order(self, outcome: Originated) -> None:
         self._orders.labels(outcome.value).inc()
@@ -165,13 +171,13 @@ def families(now: Standing, downloads: int, recordings: Mapping[str, int]) -> It
         "uac_log_lines_dropped", "Lines of the log dropped: nothing read them in time.", value=now.log_lines_dropped
     )
     yield _gauge("uac_store_up", "1: the outbox takes rows.", not now.store_trouble)
-    yield _gauge("uac_requests_in_memory", "Requests that are not in the outbox yet.", now.in_memory)
+    yield _gauge("uac_deliveries_in_memory", "Deliveries that are not in the outbox yet.", now.in_memory)
     if now.outbox is not None:
         rows = attrs.asdict(now.outbox)
         oldest = rows.pop("oldest_waiting_at")
-        yield _gauges("uac_outbox_rows", "Requests in the outbox.", "state", rows)
+        yield _gauges("uac_outbox_rows", "Deliveries in the outbox.", "state", rows)
         age = 0.0 if oldest is None else max(0.0, now.now - oldest)
-        yield _gauge("uac_outbox_oldest_waiting_seconds", "How long the oldest request waits.", age)
+        yield _gauge("uac_outbox_oldest_waiting_seconds", "How long the oldest delivery waits.", age)
     yield _gauge("uac_crm_up", "0: everything waits, for the CRM or for an administrator.", not now.sender.trouble)
     yield _gauge("uac_crm_requests_in_flight", "Requests on the wire.", now.sender.in_flight)
     yield _gauge("uac_crm_requests_at_once", "Requests that the CRM is asked at once at most.", now.sender.at_once)

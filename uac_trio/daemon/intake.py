@@ -15,17 +15,25 @@ from uac_trio.ami import Message
 from uac_trio.ami_client import AMIClient, run_ami_client
 from uac_trio.calls import WANTED_EVENTS, ClickOrder
 from uac_trio.calls.adapters import AmiGeneration, generation_of
-from uac_trio.calls.fact import CallEnded, Fact, NotAnEmployee, Oddity, ParticipationBegan, ParticipationEnded
+from uac_trio.calls.fact import (
+    CallEnded,
+    Fact,
+    NotAnEmployee,
+    Oddity,
+    ParticipationBegan,
+    ParticipationEnded,
+    RecordingKnown,
+)
 from uac_trio.config import Config
+from uac_trio.crm.delivery import Delivery
+from uac_trio.crm.recording import recording_token
 from uac_trio.daemon.clicks import log_click
 from uac_trio.daemon.storing import Storing
 from uac_trio.daemon.systemd import tell_systemd, watchdog_seconds
 from uac_trio.daemon.watching import Watching
 from uac_trio.journal import Heard, read_line, received
-from uac_trio.outbox import OpenParticipation, OutboxError, Page
 from uac_trio.pipeline import Begun, Pipeline
-from uac_trio.vtiger.recording import recording_link
-from uac_trio.vtiger.request import CallbackRequest
+from uac_trio.store import OutboxError, Page
 
 log = structlog.get_logger()
 
@@ -57,7 +65,7 @@ class _Listener:
     failed: bool = False
     """It is the pipeline that is at fault."""
     dropped: int = 0
-    """Requests that nobody had room for."""
+    """Deliveries dropped: the memory for them is full."""
     old_banners: dict[str, str] = attrs.field(factory=dict)
     """By PBX: the first line of one that speaks AMI 1.x, for the journal."""
     sleeps_until: float = math.inf
@@ -81,11 +89,11 @@ class _Listener:
     def tick(self) -> None:
         self._digest(partial(self.pipeline.tick, self.now()))
 
-    def _digest(self, step: Callable[[], list[CallbackRequest]], pbx: str = "", heard: Heard | None = None) -> None:
+    def _digest(self, step: Callable[[], list[Delivery]], pbx: str = "", heard: Heard | None = None) -> None:
         if self.useless.is_set():
             return
         try:
-            requests = step()
+            deliveries = step()
         except Exception:
             # A fault of ours over one event must not end everybody's calls. What the pipeline knows is not to be
             # trusted any more, nor the journal that led to it; the outbox and a snapshot of the PBX are.
@@ -95,7 +103,7 @@ class _Listener:
             return
         if heard is not None and (banner := self.old_banners.get(pbx)):
             heard = attrs.evolve(heard, banner=banner)
-        self.dropped = self.storing.hand_over_nowait(requests, pbx, heard)
+        self.dropped = self.storing.hand_over_nowait(deliveries, pbx, heard)
         if self.dropped:
             self.useless.set()
             return
@@ -169,8 +177,8 @@ class Intake:
         left_open: dict[str, list[Begun]] = {}
         journals: dict[str, list[list[Page]]] = {}
         for pbx in [server.name for server in self.config.pbx]:
-            begun = await self.storing.keep_asking(partial(outbox.open_participations, f"{pbx}-"))
-            left_open[pbx] = [_begun(one) for one in begun]
+            begun = await self.storing.keep_asking(partial(outbox.open_participations, pbx))
+            left_open[pbx] = [Begun(one.begin, one.answered_at) for one in begun]
             if with_journal:
                 begin = partial(outbox.journal.begin, pbx, self.storing.run, self.now())
                 journals[pbx] = await self.storing.keep_asking(begin)
@@ -191,13 +199,16 @@ class Intake:
 
     def _with(self, left_open: Mapping[str, list[Begun]], journals: Mapping[str, list[list[Page]]]) -> Pipeline:
         config = self.config
-        link = recording_link(config.http.public_url, config.vtiger.secret)
-        pipeline = Pipeline(config.calls, config.vtiger, link, self.watching.recall)
+        pipeline = Pipeline(config.calls, config.crm, self._token, self.watching.recall)
         for pbx, begun in left_open.items():
             if not pipeline.restore(pbx, begun, [_Journal(pages) for pages in journals.get(pbx, [])]):
                 log.warning("daemon.journal_not_used", pbx=pbx, reason=JOURNAL_UNFIT)
         pipeline.observe = partial(_observe, self.watching)
         return pipeline
+
+    def _token(self, recording: RecordingKnown) -> str:
+        """No link without a public address."""
+        return recording_token(self.config.crm.secret, recording) if self.config.http.public_url else ""
 
     async def _prune_journal(self, pipeline: Pipeline) -> None:
         """What is needed of the journals is what was heard since the oldest call that goes on began."""
@@ -210,7 +221,7 @@ class Intake:
                 try:
                     await self.storing.outbox.journal.prune(server.name, self.storing.run, before, now)
                 except OutboxError as why:
-                    self.storing.fails(why)
+                    self.storing.health.fails(why)
 
     async def _tick(self, listener: _Listener, nursery: trio.Nursery) -> None:
         """Do what is due by the clock, and tell systemd that events are being digested."""
@@ -240,19 +251,12 @@ class _Journal:
         return (read_line(line) for page in self.pages for line in page.lines)
 
 
-def _begun(one: OpenParticipation) -> Begun:
-    request = CallbackRequest(
-        key=one.key, call_id=one.call_id, extension=one.extension, step=one.step, form=one.form, at=one.at
-    )
-    return Begun(request, one.answered_at)
+def _observe(watching: Watching, fact: Fact, deliveries: Sequence[Delivery]) -> None:
+    log_fact(fact)
+    watching.observe(fact, deliveries)
 
 
-def _observe(watching: Watching, fact: Fact, requests: Sequence[CallbackRequest]) -> None:
-    log_fact(fact, requests)
-    watching.observe(fact, requests)
-
-
-def log_fact(fact: Fact, _requests: Sequence[CallbackRequest]) -> None:
+def log_fact(fact: Fact) -> None:
     """A line for each phone that rings, each part that ends and each call that is over."""
     match fact:
         case ParticipationBegan():

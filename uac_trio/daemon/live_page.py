@@ -14,11 +14,11 @@ from uac_trio.ami_client import AMIStatus
 from uac_trio.calls.adapters import AmiGeneration, generation_of
 from uac_trio.calls.call import Direction
 from uac_trio.calls.participation import Role
+from uac_trio.crm.reply import Ruling
 from uac_trio.daemon.standing import Standing
-from uac_trio.daemon.watching import Share, Told, WatchedCall, Watching
+from uac_trio.daemon.watching import Followed, Share, WatchedCall, Watching
 from uac_trio.logs import mask_number, mask_text, strip_bidi
-from uac_trio.outbox import ParkedRow
-from uac_trio.vtiger.reply import Ruling
+from uac_trio.store import ParkedRow
 
 SHOWN_CALLS = 100
 """Calls in progress on the page."""
@@ -85,9 +85,9 @@ def live_state(watching: Watching, around: Circumstances) -> dict[str, Any]:
         "parked": [
             {
                 "id": row.id,
-                "call_id": row.call_id,
-                "extension": row.extension,
-                "step": row.step.value,
+                "call_id": row.delivery.call_id,
+                "extension": row.delivery.extension,
+                "kind": row.delivery.kind.value,
                 "parked_at": row.parked_at,
                 "tries": row.attempt,
                 "reason": text(row.reason),
@@ -126,7 +126,7 @@ def _troubles(around: Circumstances) -> Iterator[str]:
         elif status.banner and generation_of(status.banner) is AmiGeneration.UNKNOWN:
             yield f"PBX {name} greets with {status.banner[:60]!r}, which is no Asterisk: its calls may not be followed."
     if standing.store_trouble:
-        held = f"{standing.in_memory} requests are held in memory"
+        held = f"{standing.in_memory} deliveries are held in memory"
         yield f"The store takes nothing: {standing.store_trouble}. {held}."
     if standing.sender.trouble:
         yield f"The CRM gets nothing: {standing.sender.trouble}"
@@ -172,8 +172,8 @@ def _call(
         "notes": [text(note) for note in call.notes],
         "merged_into": call.merged_into,
         "parts": [_share(share) for share in call.shares],
-        "told": [_told(told, call, around) for told in call.told.values()],
-        "untold": "" if call.told else _why_nothing(call, around),
+        "deliveries": [_delivery(each, call, around) for each in call.deliveries.values()],
+        "why_nothing": "" if call.deliveries else _why_nothing(call, around),
         "not_employees": [text(because) for because in call.not_employees],
     }
 
@@ -190,45 +190,45 @@ def _share(share: Share) -> dict[str, Any]:
     }
 
 
-def _told(told: Told, call: WatchedCall, around: Circumstances) -> dict[str, Any]:
-    words, colour = _what_became(told, call, around)
-    after = None if told.sent_at is None else max(0.0, told.sent_at - told.made_at)
+def _delivery(each: Followed, call: WatchedCall, around: Circumstances) -> dict[str, Any]:
+    words, colour = _state(each, call, around)
+    after = None if each.sent_at is None else max(0.0, each.sent_at - each.made_at)
     return {
-        "step": told.step.value,
-        "extension": told.extension,
-        "at": told.made_at,
+        "kind": each.kind.value,
+        "extension": each.extension,
+        "at": each.made_at,
         "state": words,
         "colour": colour,
         "after_secs": round(after, 3) if after is not None else None,
-        "tries": told.tries,
-        "words": told.words,
+        "tries": each.tries,
+        "words": each.words,
     }
 
 
-def _what_became(told: Told, call: WatchedCall, around: Circumstances) -> tuple[str, str]:
-    if told.ruling is not None:
-        if told.moot_after in call.told and not told.is_settled:
-            return "set aside: the call had moved on", "idle"
-        return WORDS[told.ruling]
-    if told.awaits_file:
+def _state(each: Followed, call: WatchedCall, around: Circumstances) -> tuple[str, str]:
+    if each.ruling is not None:
+        if each.superseded_by in call.deliveries and not each.is_settled:
+            return "superseded: the call had moved on", "idle"
+        return WORDS[each.ruling]
+    if each.awaits_file:
         return "waits until its file is complete", "wait"
-    if told.moot_after in call.told:
-        return "set aside: the call had moved on", "idle"
+    if each.superseded_by in call.deliveries:
+        return "superseded: the call had moved on", "idle"
     standing, rows = around.standing, around.standing.outbox
     nothing_waits = rows is not None and not rows.waiting + rows.sending + standing.in_memory
-    if nothing_waits and standing.now - told.made_at > SETTLES_WITHIN:
-        return "told by an earlier run, or by another connector", "idle"
+    if nothing_waits and standing.now - each.made_at > SETTLES_WITHIN:
+        return "delivered by an earlier run, or by another connector", "idle"
     return "not sent yet", "wait"
 
 
 def _why_nothing(call: WatchedCall, around: Circumstances) -> str:
-    """Why the CRM was told nothing of a call; "" while that may still come."""
+    """Why nothing of a call is delivered; "" while that may still come."""
     if call.direction is Direction.INTERNAL and around.internal == "ignore":
-        return 'Between employees: not told ([calls] internal = "ignore").'
+        return 'Between employees: not delivered ([calls] internal = "ignore").'
     if call.not_employees and not call.shares:
         return NO_EMPLOYEE
     if call.ended_at is None:
         return ""
     if not call.shares:
         return "No employee's phone rang, so nobody can have a popup; [calls] unreached may name who owns such calls."
-    return "Nothing is told of it to this kind of CRM."
+    return "Nothing of it is for this kind of CRM."

@@ -6,8 +6,8 @@
     CRM --HTTP--> /recording --> the file; the CRM is told of a recording when its file is complete
 
 The nurseries in ``_Daemon.run`` are nested in the order of a shutdown: the web stops accepting, the AMI intake stops,
-what it has handed over is committed to the outbox, the sender ends its requests, open replies of the web get their
-grace. A PBX, the CRM or the store being away stops none of the others.
+what it has handed over is committed to the outbox, the sender ends its requests, what they led to is committed, open
+replies of the web get their grace. A PBX, the CRM or the store being away stops none of the others.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ from uac_trio.ami import LocalProtocolError, Originate
 from uac_trio.ami_client import AMIClient
 from uac_trio.calls import ClickOrder
 from uac_trio.config import Config
+from uac_trio.crm.click import FREEPBX_SKIPS_VOICEMAIL, Dial, Originated, skipping_voicemail
 from uac_trio.daemon.figures import CONTENT_TYPE, Figures
 from uac_trio.daemon.intake import Intake
 from uac_trio.daemon.live_page import Circumstances, live_state
 from uac_trio.daemon.standing import Standing
 from uac_trio.daemon.store_file import StoreFile, file_of
-from uac_trio.daemon.storing import Storing
+from uac_trio.daemon.storing import StoreHealth, Storing
 from uac_trio.daemon.systemd import tell_systemd
 from uac_trio.daemon.watching import Watching
-from uac_trio.outbox import Outbox, OutboxError, ParkedRow, open_outbox
-from uac_trio.outbox.inspecting import count_recordings
 from uac_trio.recordings import Archive, AwaitedRecordings, open_archive
 from uac_trio.sender import Lookup, Sender, open_lookup, run_sender
-from uac_trio.vtiger.account import Flavour
-from uac_trio.vtiger.click2call import FREEPBX_SKIPS_VOICEMAIL, Dial, Originated, skipping_voicemail
+from uac_trio.store import Outbox, OutboxError, ParkedRow, open_outbox
+from uac_trio.store.inspecting import count_recordings
+from uac_trio.store.writer import StoreWriter
 from uac_trio.web import (
     Click2Call,
     Health,
@@ -62,10 +62,10 @@ log = structlog.get_logger()
 CONTEXT_LOOKUP_TIMEOUT = 1.0
 """Seconds for which a click waits to know whether its PBX is a FreePBX; the user's CRM tab is blocked meanwhile."""
 COMMIT_WITHIN = 5.0
-"""What the outbox is given for the last requests at a shutdown. Then the sender ends, which takes ``shutdown_grace``,
+"""What the outbox is given for the last deliveries at a shutdown. Then the sender ends, which takes ``shutdown_grace``,
 10 seconds at most."""
 PARKED_SHOWN = 20
-"""Of the requests that the CRM refused, on the live page."""
+"""Of the dead letters, on the live page."""
 END_WITHIN = 18.0
 """After that a shutdown is cut short, whatever is still open: the process ends within 20 s of SIGTERM. Below
 TimeoutStopSec of the systemd unit."""
@@ -112,6 +112,7 @@ class _Daemon:
     awaited: AwaitedRecordings = attrs.field(init=False)
     lookup: Lookup | None = attrs.field(init=False)
     sender: Sender = attrs.field(init=False)
+    store_health: StoreHealth = attrs.field(factory=StoreHealth, init=False)
     storing: Storing = attrs.field(init=False)
     intake: Intake = attrs.field(init=False)
     wrong_secrets: WrongSecrets = attrs.field(init=False)
@@ -129,8 +130,9 @@ class _Daemon:
             await self.run(task_status)
         if self.hull.cancelled_caught:
             log.error("daemon.shutdown_cut_short", seconds=END_WITHIN)
-        if self.storing.in_memory:
-            log.error("daemon.requests_lost", requests=self.storing.in_memory, reason=self.storing.trouble)
+        if self.store_health.in_memory:
+            lost = self.store_health.in_memory
+            log.error("daemon.deliveries_lost", deliveries=lost, reason=self.store_health.trouble)
 
     async def run(self, task_status: trio.TaskStatus[Any]) -> None:
         config = self.config
@@ -148,51 +150,65 @@ class _Daemon:
         ):
             path = file_of(config.store)
             self.store_file = StoreFile(path) if path else None
-            async with trio.open_nursery() as sending:
-                sending.start_soon(self._end_in_time, sending.cancel_scope)
-                self.sender = await sending.start(
-                    partial(
-                        run_sender, self.outbox, config.vtiger, config.sender, now=self.now, watch=self.watching.sent
+            writer = StoreWriter(outbox=self.outbox, now=self.now, health=self.store_health)
+            self.storing = Storing(
+                writer=writer,
+                health=self.store_health,
+                roots=self.archive.roots,
+                now=self.now,
+                recordings_stored=lambda: self.awaited.wake_nowait(),
+                statistics=await self.outbox.statistics(),
+            )
+            writer.source = self.storing
+            self.wrong_secrets = WrongSecrets(config.http.wrong_secrets_per_minute)
+            self.intake = Intake(config=config, storing=self.storing, now=self.now, watching=self.watching)
+            async with trio.open_nursery() as writing:
+                writing.start_soon(writer.run)
+                async with trio.open_nursery() as sending:
+                    sending.start_soon(self._end_in_time, sending.cancel_scope)
+                    self.sender = await sending.start(
+                        partial(
+                            run_sender,
+                            writer,
+                            config.crm,
+                            config.sender,
+                            now=self.now,
+                            watch=self.watching.sent,
+                            may_be_lost=self.watching.may_be_lost,
+                        )
                     )
-                )
-                self.storing = Storing(
-                    outbox=self.outbox,
-                    roots=self.archive.roots,
-                    now=self.now,
-                    requests_stored=self.sender.wake_nowait,
-                    recordings_stored=lambda: self.awaited.wake_nowait(),
-                    statistics=await self.outbox.statistics(),
-                )
-                self.wrong_secrets = WrongSecrets(config.http.wrong_secrets_per_minute)
-                self.intake = Intake(config=config, storing=self.storing, now=self.now, watching=self.watching)
-                addresses = await web.start(partial(serve_web, self._app(), config.http, shutdown=web_stop))
-                if self.lookup is not None and config.responsible.bind:
-                    serve = partial(serve_agi, self.lookup.ask, config.responsible, shutdown=web_stop)
-                    log.info("route.ready", agi=await web.start(serve))
-                self.awaited = AwaitedRecordings(
-                    self.archive, self.outbox.recordings, self.now, self.sender.wake_nowait
-                )
-                async with trio.open_nursery() as storing:
-                    storing.start_soon(self.storing.store)
-                    async with trio.open_nursery() as intake:
-                        intake.start_soon(self.intake.run)
-                        intake.start_soon(self.storing.look_after_store)
-                        intake.start_soon(self.awaited.run)
-                        intake.start_soon(self.wrong_secrets.run)
-                        if self.store_file is not None:
-                            intake.start_soon(self.store_file.watch)
-                        log.info("daemon.ready", http=addresses, pbx=[server.name for server in config.pbx])
-                        tell_systemd("READY=1")
-                        task_status.started(addresses)
-                        await self.stop.wait()
-                        log.info("daemon.stopping")
-                        tell_systemd("STOPPING=1")
-                        web_stop.set()
-                        intake.cancel_scope.cancel()
-                    self.storing.end_nowait()
-                    storing.cancel_scope.deadline = trio.current_time() + COMMIT_WITHIN
-                sending.cancel_scope.cancel()  # it gives what is on the wire its own shutdown_grace
+                    addresses = await web.start(partial(serve_web, self._app(), config.http, shutdown=web_stop))
+                    if self.lookup is not None and config.responsible.bind:
+                        serve = partial(serve_agi, self.lookup.ask, config.responsible, shutdown=web_stop)
+                        log.info("route.ready", agi=await web.start(serve))
+                    self.awaited = AwaitedRecordings(
+                        self.archive, self.outbox.recordings, self.now, self.sender.wake_nowait
+                    )
+                    await self._take_in(addresses, web_stop, task_status)
+                    with trio.move_on_after(COMMIT_WITHIN):
+                        await self.storing.all_committed()
+                    sending.cancel_scope.cancel()  # it gives what is on the wire its own shutdown_grace
+                writer.end_nowait()
+                writing.cancel_scope.deadline = trio.current_time() + COMMIT_WITHIN
         log.info("daemon.stopped")
+
+    async def _take_in(self, addresses: list[str], web_stop: trio.Event, task_status: trio.TaskStatus[Any]) -> None:
+        """Follow the PBXes until the stop."""
+        async with trio.open_nursery() as intake:
+            intake.start_soon(self.intake.run)
+            intake.start_soon(self.storing.look_after_store)
+            intake.start_soon(self.awaited.run)
+            intake.start_soon(self.wrong_secrets.run)
+            if self.store_file is not None:
+                intake.start_soon(self.store_file.watch)
+            log.info("daemon.ready", http=addresses, pbx=[server.name for server in self.config.pbx])
+            tell_systemd("READY=1")
+            task_status.started(addresses)
+            await self.stop.wait()
+            log.info("daemon.stopping")
+            tell_systemd("STOPPING=1")
+            web_stop.set()
+            intake.cancel_scope.cancel()
 
     # -- from the CRM to the PBXes ------------------------------------------------------------------------------------
 
@@ -246,7 +262,7 @@ class _Daemon:
         config = self.config
         click2call = Click2Call(
             originate=partial(self.watching.around, self._originate),
-            secret=config.vtiger.secret,
+            crm=config.crm,
             rules=config.click2call,
             routes=config.routes,
             is_extension=config.calls.is_extension,
@@ -257,8 +273,8 @@ class _Daemon:
         )
         self.playback = Playback(
             archive=self.archive,
-            secret=config.vtiger.secret,
-            needs_secret=config.vtiger.flavour is Flavour.SALESPLATFORM,
+            secret=config.crm.secret,
+            needs_secret=config.crm.player_sends_secret,
             wrong_secrets=self.wrong_secrets,
         )
         routing = None
@@ -300,8 +316,8 @@ class _Daemon:
             pbxes={name: client.status for name, client in self.intake.clients.items()},
             live_calls=self.intake.live_calls,
             starts_over=self.intake.starts_over,
-            in_memory=self.storing.in_memory,
-            store_trouble=self.storing.trouble or (self.store_file.trouble if self.store_file else ""),
+            in_memory=self.store_health.in_memory,
+            store_trouble=self.store_health.trouble or (self.store_file.trouble if self.store_file else ""),
             outbox=self.storing.statistics,
             sender=self.sender.status(),
             log_lines_dropped=self.log_lines_dropped(),
@@ -328,8 +344,8 @@ class _Daemon:
         connected = [name for name, status in now.pbxes.items() if status.state == "connected"]
         return Health(works=not now.store_trouble, ready=len(connected) == len(self.config.pbx), details=details)
 
-    def _has_recordings(self, call_id: str) -> bool:
-        return any(roots and call_id.startswith(f"{pbx}-") for pbx, roots in self.archive.roots.items())
+    def _has_recordings(self, pbx: str) -> bool:
+        return bool(self.archive.roots.get(pbx))
 
     async def _live(self) -> dict[str, Any]:
         config = self.config
@@ -342,7 +358,7 @@ class _Daemon:
             started_at=self.started_at,
             configured=[server.name for server in config.pbx],
             parked=parked,
-            crm=config.vtiger.host,
+            crm=config.crm.host,
             internal=config.calls.internal,
             mask=config.log.mask,
         )
@@ -375,6 +391,4 @@ def open_questions(
     """Who is responsible for a caller, asked of the CRM; None where ``[route]`` is off."""
     if not config.responsible.is_on:
         return nullcontext()
-    return open_lookup(
-        config.vtiger, config.responsible, config.sender, is_extension=config.calls.is_extension, now=now
-    )
+    return open_lookup(config.crm, config.responsible, config.sender, now=now)

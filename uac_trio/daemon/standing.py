@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import attrs
 
 from uac_trio.ami_client import AMIStatus
-from uac_trio.outbox import OutboxStatistics
 from uac_trio.sender import SenderStatus
+from uac_trio.store import OutboxStatistics
 
 
 @attrs.frozen(kw_only=True)
@@ -22,7 +22,7 @@ class Standing:
     live_calls: int
     starts_over: int
     in_memory: int
-    """Requests that are not in the outbox yet."""
+    """Deliveries that are not in the outbox yet."""
     store_trouble: str
     """Why the store takes nothing; "" = it works."""
     outbox: OutboxStatistics | None

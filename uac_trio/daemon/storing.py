@@ -1,9 +1,9 @@
-"""From the pipeline to the outbox: a hand-over that never waits, and a store that may be away."""
+"""From the pipeline to the store's writer: a hand-over that never waits, and a store that may be away."""
 
 from __future__ import annotations
 
-import math
 import secrets
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -11,35 +11,34 @@ import attrs
 import structlog
 import trio
 
+from uac_trio.crm.delivery import Delivery
 from uac_trio.journal import Heard, write_line
-from uac_trio.outbox import Outbox, OutboxError, OutboxStatistics, Page, new_page
-from uac_trio.recordings import split_told
-from uac_trio.vtiger.request import CallbackRequest
+from uac_trio.recordings import split_recordings
+from uac_trio.store import Outbox, OutboxError, OutboxStatistics, Page, new_page
+from uac_trio.store import writer as store_writer
+from uac_trio.store.writer import Puts, StoreWriter
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
 
 MAX_WAITING = 20_000
-"""Requests held in memory while the store takes none: 30 MB, half an hour of a PBX with two calls a second."""
+"""Deliveries held in memory while the store takes none: 30 MB, half an hour of a PBX with two calls a second."""
 MAX_JOURNAL = 32 * 1024 * 1024
-"""Characters of the journal held in memory while the store takes none; of more, only the requests are."""
+"""Characters of the journal held in memory while the store takes none; of more, only the deliveries are."""
 BATCH = 500
-"""Things told that are put into the outbox in one transaction."""
+"""Hand-overs that are put into the outbox in one transaction."""
 JOURNAL_WITHIN = 0.2
-"""Seconds that events of which no request follows may wait to be written down together."""
-STORE_PAUSE = 1.0
-STORE_SLOW = 5.0
-"""Seconds without an answer after which the store is said to hang; it is waited for all the same."""
+"""Seconds that events of which no delivery follows may wait to be written down together."""
 STATISTICS_EVERY = 10.0
 PURGE_EVERY = 3600.0
 
 
 @attrs.frozen
-class _Told:
-    """What the pipeline was told once, and what followed."""
+class _HandOver:
+    """What the pipeline was given once, and what followed."""
 
-    requests: Sequence[CallbackRequest]
+    deliveries: Sequence[Delivery]
     pbx: str = ""
     at: float = 0.0
     line: str = ""
@@ -49,93 +48,106 @@ class _Told:
 
 
 @attrs.define(eq=False, kw_only=True)
-class Storing:
-    """What is on its way into the outbox, and how the store is."""
+class StoreHealth:
+    """Whether the store works, for the log and for /healthz."""
 
-    outbox: Outbox
+    trouble: str = ""
+    """Why the store takes nothing now; "" = it works."""
+    in_memory: int = 0
+    """Deliveries that would be lost with this process."""
+
+    def fails(self, why: OutboxError) -> None:
+        """Work with the store failed."""
+        if str(why) != self.trouble:
+            log.error("outbox.fails", reason=str(why), in_memory=self.in_memory)
+        self.trouble = str(why)
+
+    def works(self) -> None:
+        """Work with the store was done."""
+        if self.trouble:
+            log.info("outbox.works_again")
+        self.trouble = ""
+
+
+@attrs.define(eq=False, kw_only=True)
+class Storing:
+    """What is on its way into the outbox. The ``Source`` of the store's writer."""
+
+    writer: StoreWriter
+    health: StoreHealth
     roots: Mapping[str, Sequence[str]]
     """Directories of each PBX's recordings, by its name."""
     now: Callable[[], float]
-    requests_stored: Callable[[], None]
-    """Called when there are new requests to be sent."""
     recordings_stored: Callable[[], None]
     """Called when there are new recordings to be waited for."""
     statistics: OutboxStatistics | None = None
-    trouble: str = ""
-    """Why the store takes nothing now; "" = it works."""
     run: str = ""
     """Names our journals; another for each pipeline."""
-    in_memory: int = 0
-    """Requests that would be lost with this process."""
     _journal: int = 0
     """Characters of the journal in memory."""
-    _asked_at: float = math.inf
-    """Since when an answer of the store is awaited, by trio's clock; infinite: none is."""
     _torn: set[str] = attrs.field(factory=set)
     """PBXes of whose journal the last line was left out."""
-    _send: trio.MemorySendChannel[_Told] = attrs.field(init=False)
-    _receive: trio.MemoryReceiveChannel[_Told] = attrs.field(init=False)
+    _waiting: deque[_HandOver] = attrs.field(factory=deque, init=False)
+    _taken: list[_HandOver] = attrs.field(factory=list, init=False)
+    _committed: trio.Event = attrs.field(factory=trio.Event, init=False)
+    """Set, and another one, whenever something is stored."""
 
-    def __attrs_post_init__(self) -> None:
-        self._send, self._receive = trio.open_memory_channel[_Told](math.inf)  # what is in it is counted here
+    @property
+    def outbox(self) -> Outbox:
+        return self.writer.outbox
 
     def begin_run(self) -> None:
         """Another pipeline begins: its journals have another name."""
         self.run = secrets.token_hex(8)
         self._torn.clear()
 
-    def hand_over_nowait(self, requests: Sequence[CallbackRequest], pbx: str = "", heard: Heard | None = None) -> int:
-        """Take ``requests`` and, for the journal of ``pbx``, what they follow from.
+    def hand_over_nowait(self, deliveries: Sequence[Delivery], pbx: str = "", heard: Heard | None = None) -> int:
+        """Take ``deliveries`` and, for the journal of ``pbx``, what they follow from.
 
-        How many requests there was no room for (all of them, or none): their calls are no longer told rightly.
+        How many deliveries there was no room for (all of them, or none): their calls are no longer delivered rightly.
         """
-        if self.in_memory and self.in_memory + len(requests) > MAX_WAITING:
-            return len(requests)
+        in_memory = self.health.in_memory
+        if in_memory and in_memory + len(deliveries) > MAX_WAITING:
+            return len(deliveries)
         line = write_line(heard) if heard is not None else ""
         if self._journal + len(line) > MAX_JOURNAL:
             self._torn.add(pbx)
             line = ""
-        told = _Told(requests, pbx, heard.at if heard is not None else 0.0, line, bool(line) and pbx in self._torn)
-        if told.is_first:
+        at = heard.at if heard is not None else 0.0
+        new = _HandOver(deliveries, pbx, at, line, bool(line) and pbx in self._torn)
+        if new.is_first:
             self._torn.discard(pbx)
-        if requests or line:
-            self.in_memory += len(requests)
+        if deliveries or line:
+            self.health.in_memory += len(deliveries)
             self._journal += len(line)
-            self._send.send_nowait(told)
+            self._waiting.append(new)
+            self.writer.wake_nowait(0.0 if deliveries else JOURNAL_WITHIN)
         return 0
 
-    def end_nowait(self) -> None:
-        """Nothing more will be handed over: ``store`` ends when the rest is committed."""
-        self._send.close()
+    def take(self) -> Puts | None:
+        self._taken = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+        if self._waiting:
+            self.writer.wake_nowait()
+        if not self._taken:
+            return None
+        new = [delivery for each in self._taken for delivery in each.deliveries]
+        deliveries, recordings = split_recordings(new, self.roots)
+        return Puts(deliveries=deliveries, recordings=recordings, pages=self._pages(self._taken))
 
-    async def store(self) -> None:
-        """Put into the outbox whatever is handed over; hold it while the store is away."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._say_when_it_hangs)
-            async for first in self._receive:
-                batch = [first]
-                await self._gather(batch)
-                while not await self._put(batch):  # noqa: ASYNC110 - this is the retry, not a poll
-                    await trio.sleep(STORE_PAUSE)
-                self.in_memory -= sum(len(told.requests) for told in batch)
-                self._journal -= sum(len(told.line) for told in batch)
-            nursery.cancel_scope.cancel()
-
-    async def _gather(self, batch: list[_Told]) -> None:
-        """Add what is there; if there are only lines of the journal, wait a moment for more."""
-        try:
-            with trio.move_on_after(JOURNAL_WITHIN):
-                while not batch[-1].requests and len(batch) < BATCH:
-                    batch.append(await self._receive.receive())
-            while len(batch) < BATCH:
-                batch.append(self._receive.receive_nowait())
-        except (trio.WouldBlock, trio.EndOfChannel):
-            pass
+    def stored(self, puts: Puts, new: int) -> None:
+        self.health.in_memory -= sum(len(each.deliveries) for each in self._taken)
+        self._journal -= sum(len(each.line) for each in self._taken)
+        self._taken = []
+        self._committed.set()
+        self._committed = trio.Event()
+        log.debug("outbox.put", deliveries=len(puts.deliveries), new=new)
+        if puts.recordings:
+            self.recordings_stored()
 
     async def all_committed(self) -> None:
         """Wait until nothing is held in memory."""
-        while self.in_memory or self._journal:  # noqa: ASYNC110 - two numbers, once a second
-            await trio.sleep(STORE_PAUSE)
+        while self._waiting or self._taken:
+            await self._committed.wait()
 
     async def keep_asking(self, question: Callable[[], Awaitable[T]]) -> T:
         """The store's answer, however long it is away."""
@@ -143,8 +155,8 @@ class Storing:
             try:
                 return await question()
             except OutboxError as why:
-                self.fails(why)
-            await trio.sleep(STORE_PAUSE)
+                self.health.fails(why)
+            await trio.sleep(store_writer.PAUSE)
 
     async def look_after_store(self) -> None:
         """Keep the figures for /healthz fresh and throw old rows away."""
@@ -152,73 +164,31 @@ class Storing:
         while True:
             try:
                 self.statistics = await self.outbox.statistics()
+                await self.outbox.mend_times(self.now())
                 if trio.current_time() >= purge_at:
                     purge_at = trio.current_time() + PURGE_EVERY
                     purged = await self.outbox.purge(self.now() - self.outbox.settings.keep_delivered)
                     log.debug("outbox.purged", rows=purged)
-                if not self.in_memory:
-                    self.works()
+                if not self.health.in_memory:
+                    self.health.works()
             except OutboxError as why:
-                self.fails(why)
+                self.health.fails(why)
             await trio.sleep(STATISTICS_EVERY)
 
-    def fails(self, why: OutboxError) -> None:
-        """Somebody's work with the store failed."""
-        if str(why) != self.trouble:
-            log.error("outbox.fails", reason=str(why), in_memory=self.in_memory)
-        self.trouble = str(why)
-
-    def works(self) -> None:
-        """Somebody's work with the store was done."""
-        if self.trouble:
-            log.info("outbox.works_again")
-        self.trouble = ""
-
-    async def _put(self, batch: Sequence[_Told]) -> bool:
-        told = [request for one in batch for request in one.requests]
-        requests, recordings = split_told(told, self.roots)
-        pages = self._pages(batch)
-        try:
-            self._asked_at = trio.current_time()
-            new = await self.outbox.put(requests, self.now(), recordings, pages)
-        except OutboxError as why:
-            self.fails(why)
-            return False
-        finally:
-            self._asked_at = math.inf
-        self.works()
-        log.debug("outbox.put", requests=len(told), new=new)
-        if requests:
-            self.requests_stored()
-        if recordings:
-            self.recordings_stored()
-        return True
-
-    async def _say_when_it_hangs(self) -> None:
-        """No answer is no error either, and somebody has to say it."""
-        while True:
-            await trio.sleep(STORE_PAUSE)
-            if trio.current_time() - self._asked_at > STORE_SLOW:
-                self.fails(
-                    OutboxError(
-                        f"{self.outbox.where} has given no answer for {STORE_SLOW:g} s: does its host or its disk hang?"
-                    )
-                )
-
-    def _pages(self, batch: Sequence[_Told]) -> list[Page]:
-        by_pbx: dict[str, list[_Told]] = {}
-        for told in batch:
-            if told.is_first:
-                by_pbx[told.pbx] = [told]  # what is before the gap is of no use
-            elif told.line:
-                by_pbx.setdefault(told.pbx, []).append(told)
+    def _pages(self, batch: Sequence[_HandOver]) -> list[Page]:
+        by_pbx: dict[str, list[_HandOver]] = {}
+        for each in batch:
+            if each.is_first:
+                by_pbx[each.pbx] = [each]  # what is before the gap is of no use
+            elif each.line:
+                by_pbx.setdefault(each.pbx, []).append(each)
         return [
             new_page(
                 pbx,
                 self.run,
-                [told.line for told in lines],
+                [each.line for each in lines],
                 at=lines[0].at,
-                until=max(told.at for told in lines),
+                until=max(each.at for each in lines),
                 is_first=lines[0].is_first,
             )
             for pbx, lines in by_pbx.items()

@@ -1,4 +1,4 @@
-"""What goes on, for people and for figures: calls in progress, calls that ended, what became of each request.
+"""What goes on, for people and for figures: calls in progress, calls that ended, how each delivery stands.
 
 Facts come from the pipeline (``observe``), answers of the CRM from the sender (``sent``), clicks from the web
 (``around``). Everything is bounded and in memory: the outbox, not this, is the truth. ``daemon/live_page.py`` makes the
@@ -31,11 +31,12 @@ from uac_trio.calls.fact import (
 )
 from uac_trio.calls.outcome import Outcome
 from uac_trio.calls.participation import Role
+from uac_trio.crm.click import Dial, Originated
+from uac_trio.crm.delivery import Delivery, Kind
+from uac_trio.crm.protocol import CRMRequest
+from uac_trio.crm.reply import Ruling, Verdict
 from uac_trio.daemon.figures import Figures
-from uac_trio.outbox import OutboxRow
-from uac_trio.vtiger.click2call import Dial, Originated
-from uac_trio.vtiger.reply import Ruling, Verdict
-from uac_trio.vtiger.request import CallbackRequest, Step
+from uac_trio.store import LeasedRow
 
 log = structlog.get_logger()
 
@@ -43,23 +44,23 @@ MAX_LIVE = 1000
 MAX_ENDED = 100
 MAX_PARTS = 60
 """Of one call: an hour in a queue rings the same phones over and over. The last ones are kept."""
-MAX_TOLD = 120
+MAX_DELIVERIES = 120
 MAX_CLICKS = 50
 MAX_ODD = 50
 FORGOTTEN_AFTER = 600.0
 """Seconds without a fact after which a call in which nobody rings or talks is not shown any more: of calls that turn
-out to be part of another one (a pickup, a parked call that is taken back) no end is told."""
+out to be part of another one (a pickup, a parked call that is taken back) no end is followed."""
 
 
 @attrs.define(eq=False)
-class Told:
-    """One request to the CRM. Times are ours, in seconds since the epoch."""
+class Followed:
+    """One delivery. Times are ours, in seconds since the epoch."""
 
     key: str
-    step: Step
+    kind: Kind
     extension: str
     made_at: float
-    moot_after: str | None
+    superseded_by: str | None
     awaits_file: bool
     """A recording's: it goes out when the file is complete."""
     ruling: Ruling | None = None
@@ -105,7 +106,7 @@ class WatchedCall:
     did: str = ""
     queue: str = ""
     shares: deque[Share] = attrs.field(factory=lambda: deque(maxlen=MAX_PARTS))
-    told: OrderedDict[str, Told] = attrs.field(factory=OrderedDict)
+    deliveries: OrderedDict[str, Followed] = attrs.field(factory=OrderedDict)
     """By key, in the order in which they were made."""
     notes: deque[str] = attrs.field(factory=lambda: deque(maxlen=10))
     not_employees: deque[str] = attrs.field(factory=lambda: deque(maxlen=10))
@@ -171,35 +172,35 @@ class Watching:
     now: Callable[[], float]
     figures: Figures
     is_awaited: Callable[[str], bool] = lambda _: False
-    """Are the recordings of the call with this id waited for?"""
+    """Are the recordings of this PBX waited for?"""
     live: OrderedDict[str, WatchedCall] = attrs.field(factory=OrderedDict, init=False)
     ended: OrderedDict[str, WatchedCall] = attrs.field(factory=OrderedDict, init=False)
     """The latest last."""
     clicks: deque[Click] = attrs.field(factory=lambda: deque(maxlen=MAX_CLICKS), init=False)
     odd: deque[Odd] = attrs.field(factory=lambda: deque(maxlen=MAX_ODD), init=False)
     last_delivered_at: float | None = attrs.field(default=None, init=False)
-    _by_key: dict[str, Told] = attrs.field(factory=dict, init=False)
+    _by_key: dict[str, Followed] = attrs.field(factory=dict, init=False)
 
     # -- from the pipeline --------------------------------------------------------------------------------------------
 
-    def observe(self, fact: Fact, requests: Sequence[CallbackRequest]) -> None:
+    def observe(self, fact: Fact, deliveries: Sequence[Delivery]) -> None:
         """The pipeline's callback. Raises nothing."""
         with _harmless():
             self.figures.count_fact(fact)
-            self._observe(fact, requests, self.now())
+            self._observe(fact, deliveries, self.now())
 
-    def recall(self, fact: Fact, requests: Sequence[CallbackRequest]) -> None:
+    def recall(self, fact: Fact, deliveries: Sequence[Delivery]) -> None:
         """The same for what an earlier run observed and counted."""
         with _harmless():
-            self._observe(fact, requests, fact.at)
+            self._observe(fact, deliveries, fact.at)
 
-    def _observe(self, fact: Fact, requests: Sequence[CallbackRequest], at: float) -> None:
+    def _observe(self, fact: Fact, deliveries: Sequence[Delivery], at: float) -> None:
         if isinstance(fact, Oddity):
             self.odd.append(Odd(at, fact.call_id, fact.because))
         else:
             self._note(fact, self._call(fact, at))
-        for request in requests:
-            self._tell(request, at)
+        for delivery in deliveries:
+            self._await(delivery, at)
         if isinstance(fact, CallEnded):
             self._end(fact, at)
 
@@ -258,21 +259,21 @@ class Watching:
             case _:
                 pass
 
-    def _tell(self, request: CallbackRequest, at: float) -> None:
-        call = self.live.get(request.call_id) or self.ended.get(request.call_id)
-        if call is None or request.key in self._by_key:
+    def _await(self, delivery: Delivery, at: float) -> None:
+        call = self.live.get(delivery.call_id) or self.ended.get(delivery.call_id)
+        if call is None or delivery.key in self._by_key:
             return
-        told = Told(
-            key=request.key,
-            step=request.step,
-            extension=request.extension,
+        followed = Followed(
+            key=delivery.key,
+            kind=delivery.kind,
+            extension=delivery.extension,
             made_at=at,
-            moot_after=request.moot_after,
-            awaits_file=bool(request.recording) and self.is_awaited(request.call_id),
+            superseded_by=delivery.superseded_by,
+            awaits_file=delivery.kind is Kind.RECORDING and self.is_awaited(delivery.pbx),
         )
-        call.told[request.key] = self._by_key[request.key] = told
-        if len(call.told) > MAX_TOLD:
-            del self._by_key[call.told.popitem(last=False)[0]]
+        call.deliveries[delivery.key] = self._by_key[delivery.key] = followed
+        if len(call.deliveries) > MAX_DELIVERIES:
+            del self._by_key[call.deliveries.popitem(last=False)[0]]
 
     def _end(self, fact: CallEnded, at: float) -> None:
         call = self.live.pop(fact.call_id, None) or self.ended[fact.call_id]
@@ -292,30 +293,38 @@ class Watching:
             self._forget(self.ended.popitem(last=False)[1])
 
     def _forget(self, call: WatchedCall) -> None:
-        for key in call.told:
+        for key in call.deliveries:
             del self._by_key[key]
 
     # -- from the sender ----------------------------------------------------------------------------------------------
 
-    def sent(self, row: OutboxRow, verdict: Verdict, took: float) -> None:
+    def sent(self, row: LeasedRow, request: CRMRequest, verdict: Verdict, took: float) -> None:
         """The sender's callback: a request was sent, and answered or not, after ``took`` seconds. Raises nothing."""
         with _harmless():
-            self._sent(row, verdict, took, self.now())
+            self._sent(row, request, verdict, took, self.now())
 
-    def _sent(self, row: OutboxRow, verdict: Verdict, took: float, at: float) -> None:
-        self.figures.count_sent(row.step, verdict.ruling, took)
-        told = self._by_key.get(row.key)
+    def _sent(self, row: LeasedRow, request: CRMRequest, verdict: Verdict, took: float, at: float) -> None:
+        self.figures.count_sent(request.name, verdict.ruling, took)
+        followed = self._by_key.get(row.delivery.key)
         is_delivered = verdict.ruling in (Ruling.DELIVERED, Ruling.PROBABLY)
         if is_delivered:
             self.last_delivered_at = at
-        if told is None:
+        if followed is None:
             return  # of an earlier run, or of long ago
-        if not told.awaits_file:
-            if told.tries == 0:
-                self.figures.stored_after(max(0.0, row.created_at - told.made_at))
-            if is_delivered and not told.is_settled:
-                self.figures.delivered_after(row.step, max(0.0, at - told.made_at))
-        told.ruling, told.words, told.sent_at, told.tries = verdict.ruling, verdict.words, at, told.tries + 1
+        if not followed.awaits_file:
+            if followed.tries == 0:
+                self.figures.stored_after(max(0.0, row.created_at - followed.made_at))
+            if is_delivered and not followed.is_settled:
+                self.figures.delivered_after(row.delivery.kind, max(0.0, at - followed.made_at))
+        followed.ruling, followed.words, followed.sent_at = verdict.ruling, verdict.words, at
+        followed.tries += 1
+
+    def may_be_lost(self, row: LeasedRow, why: str) -> None:
+        """The sender's callback: a delivery was given up after a sending without an answer. Raises nothing."""
+        with _harmless():
+            self.figures.count_may_be_lost()
+            if (followed := self._by_key.get(row.delivery.key)) is not None:
+                followed.ruling, followed.words = Ruling.UNKNOWN, why
 
     # -- from the web -------------------------------------------------------------------------------------------------
 

@@ -23,9 +23,9 @@ from xml.sax.saxutils import escape
 
 import attrs
 
+from uac_trio.crm.vtiger.account import Flavour
 from uac_trio.demo import crm_columns as columns
 from uac_trio.demo.crm_tables import OPEN_STATES, CallRow, CRMContact, CRMTables, CRMUser
-from uac_trio.vtiger.account import Flavour
 
 __all__ = ["NO_ANSWER", "CRMContact", "CRMReply", "CRMUser", "CallRow", "Popup", "StandInCRM"]
 

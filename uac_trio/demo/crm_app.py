@@ -12,10 +12,10 @@ import trio
 from quart import Response, jsonify, request
 from quart_trio import QuartTrio
 
+from uac_trio.crm.vtiger.account import Flavour
 from uac_trio.demo.crm import CallRow, CRMReply, StandInCRM
 from uac_trio.demo.crm_tables import OPEN_STATES
 from uac_trio.demo.listen import listen
-from uac_trio.vtiger.account import Flavour
 from uac_trio.web.server import WebSettings, serve_web
 
 CALLBACK_PATH = "/modules/PBXManager/callbacks/PBXManager.php"

@@ -17,17 +17,15 @@ import trio
 
 from uac_trio.agi import set_variable
 from uac_trio.config import Config
+from uac_trio.crm.responsible import ResponsibleRules
+from uac_trio.http_client import HTTPReply, NoReplyError, NotSentError, open_http_client
 from uac_trio.live_check.finding import Findings
 from uac_trio.logs import mask_text
-from uac_trio.outbox import OutboxError, OutboxSettings
-from uac_trio.outbox.inspecting import StoreLook, inspect_store
 from uac_trio.recordings import HostSettings, RecordingsBusyError, open_host
 from uac_trio.recordings.converting import find_tool, try_tool
-from uac_trio.sender import SenderSettings, ask_once
 from uac_trio.socket_errors import socket_reason
-from uac_trio.vtiger.account import VtigerAccount
-from uac_trio.vtiger.reply import Reply
-from uac_trio.vtiger.responsible import ResponsibleRules
+from uac_trio.store import OutboxError, OutboxSettings
+from uac_trio.store.inspecting import StoreLook, inspect_store
 from uac_trio.web import WebSettings, parse_bind
 
 LITTLE, ALMOST_NONE = 1 << 30, 100 << 20
@@ -36,6 +34,8 @@ OLD = 300.0
 """Seconds after which a request that waits is worth a word."""
 HEALTH_WITHIN = 3.0
 """Seconds that whoever has our address is given to say who he is."""
+MAX_HEALTH = 64 * 1024
+"""Bytes of its answer that are read."""
 CONVERTS_WITHIN = 5.0
 """Seconds that the converter is given for a second of silence."""
 SAMPLE = 200
@@ -67,7 +67,7 @@ def _rows(look: StoreLook, now: float, findings: Findings) -> None:
     if counts is None:
         return
     waits = 0.0 if counts.oldest_waiting_at is None else max(0.0, now - counts.oldest_waiting_at)
-    told = f"{counts.waiting} requests wait, {counts.delivered} are delivered and still kept"
+    told = f"{counts.waiting} deliveries wait, {counts.delivered} are delivered and still kept"
     if waits > OLD:
         findings.warn(
             f"{told}; the oldest waits for {waits / 60:.0f} minutes: does the daemon run, and is the CRM there?"
@@ -77,7 +77,7 @@ def _rows(look: StoreLook, now: float, findings: Findings) -> None:
     if counts.parked:
         reasons = dict.fromkeys(mask_text(row.reason) for row in look.parked)
         findings.warn(
-            f"{counts.parked} requests failed for good (uac-trio outbox list shows them, outbox retry sends them "
+            f"{counts.parked} dead letters (uac-trio outbox list shows them, outbox retry sends them "
             f"again): {'; '.join(reasons)}"
         )
 
@@ -236,17 +236,24 @@ async def _taken(
         return
     reached = _reached(host)
     url = f"http://{f'[{reached}]' if ':' in reached else reached}:{port}/healthz"
-    nobody = VtigerAccount(url=url, secret="-")  # noqa: S106  a GET tells no secret
-    reply = await ask_once(
-        nobody, SenderSettings(connect_timeout=HEALTH_WITHIN, reply_timeout=HEALTH_WITHIN), None, now()
-    )
-    if isinstance(reply, Reply) and '"live_calls"' in reply.text:
+    reply = await _health(url)
+    if reply is not None and b'"live_calls"' in reply.body:
         if reply.status == 200:
             findings.ok(f"{settings.bind} is in use by a daemon of ours, which is well")
         else:
             findings.problem(f"{settings.bind} is in use by a daemon of ours, which is not well: see {url}")
     else:
         findings.problem(_in_use("[http] bind", settings.bind))
+
+
+async def _health(url: str) -> HTTPReply | None:
+    """What a server of ours, or another one, answers at ``url``; None if there is no answer in time."""
+    client = open_http_client(connect_timeout=HEALTH_WITHIN, reply_timeout=HEALTH_WITHIN, connections=1, ca_file=None)
+    async with client as http:
+        try:
+            return await http.get(url, most=MAX_HEALTH, within=2 * HEALTH_WITHIN)
+        except (NotSentError, NoReplyError):
+            return None
 
 
 def _causes(error: BaseException) -> Iterator[OSError]:

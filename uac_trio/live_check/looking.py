@@ -30,7 +30,7 @@ async def look(config: Config, *, now: Callable[[], float], within: float = WITH
         for server, route in zip(config.pbx, config.routes, strict=True)
     ]
     parts += [
-        (Findings("CRM"), partial(check_crm, config.vtiger, config.sender, now)),
+        (Findings("CRM"), partial(check_crm, config.crm, config.sender, now)),
         (Findings("store"), partial(check_store, config.store, now)),
         (Findings("recordings"), partial(check_recordings, config, now)),
         (Findings("HTTP"), partial(check_http, config.http, now)),

@@ -35,9 +35,9 @@ from uac_trio.ami import (
     md5_key,
 )
 from uac_trio.ami_client import NO_EXTENSION, AMIServer, open_stream
+from uac_trio.crm.click import FREEPBX_SKIPS_VOICEMAIL, Route, skipping_voicemail
 from uac_trio.live_check.finding import Findings
 from uac_trio.socket_errors import socket_reason
-from uac_trio.vtiger.click2call import FREEPBX_SKIPS_VOICEMAIL, Route, skipping_voicemail
 
 CONNECTS_WITHIN = 5.0
 ANSWERS_WITHIN = 4.0

@@ -1,6 +1,6 @@
 """Recordings of calls: finding their files, waiting until they are complete, turning them into what browsers play."""
 
-from uac_trio.recordings.archive import Archive, Playable, open_archive, split_told
+from uac_trio.recordings.archive import Archive, Playable, open_archive, split_recordings
 from uac_trio.recordings.awaiting import AwaitedRecordings
 from uac_trio.recordings.directories import Directories
 from uac_trio.recordings.finding import RecordingKeptError, RecordingMissingError
@@ -22,5 +22,5 @@ __all__ = [
     "RecordingsSettings",
     "open_archive",
     "open_host",
-    "split_told",
+    "split_recordings",
 ]

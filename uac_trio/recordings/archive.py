@@ -1,4 +1,4 @@
-"""The recordings as the other rooms use them: what a Record request tells, which file a token means, in what form."""
+"""The recordings as the other rooms use them: which are awaited, which file a token means, in what form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import attrs
 import structlog
 import trio
 
-from uac_trio.outbox import NewRecording, RecordingRow
+from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.recordings.cache import Cache
 from uac_trio.recordings.converting import Converter, find_tool
 from uac_trio.recordings.directories import Directories
@@ -21,8 +21,7 @@ from uac_trio.recordings.host import HostSettings, RecordingsHost, open_host
 from uac_trio.recordings.place import Look, Place, RecordingFile, RecordingsBusyError, Wanted
 from uac_trio.recordings.settings import RecordingsSettings
 from uac_trio.recordings.sound import sound_of
-from uac_trio.vtiger.recording import token_of
-from uac_trio.vtiger.request import CallbackRequest
+from uac_trio.store import NewRecording, RecordingRow
 
 log = structlog.get_logger()
 
@@ -38,38 +37,24 @@ class Playable:
     etag: str
 
 
-def split_told(
-    requests: Sequence[CallbackRequest], roots: Mapping[str, Sequence[str]]
-) -> tuple[list[CallbackRequest], list[NewRecording]]:
-    """What goes into the outbox now, and what is known of recordings from the Record requests among ``requests``.
+def split_recordings(
+    deliveries: Sequence[Delivery], roots: Mapping[str, Sequence[str]]
+) -> tuple[list[Delivery], list[NewRecording]]:
+    """What goes into the outbox now, and the recordings among ``deliveries``.
 
-    ``roots``: where each PBX's files are, by its name, which begins the identities of its calls. Where there is nothing
-    the files are out of reach and the CRM is told at once.
+    ``roots``: where each PBX's files are, by its name. Where there is nothing the files are out of reach, and the
+    recording is delivered at once.
     """
-    now: list[CallbackRequest] = []
+    now: list[Delivery] = []
     recordings: list[NewRecording] = []
-    for request in requests:
-        told = request.recording and _told(request, roots)
-        if told:
-            recordings.append(told)
-        if not told or not told.is_awaited:
-            now.append(request)
+    for delivery in deliveries:
+        if delivery.kind is Kind.RECORDING:
+            new = NewRecording(delivery=delivery, is_awaited=bool(roots.get(delivery.pbx)))
+            recordings.append(new)
+            if new.is_awaited:
+                continue
+        now.append(delivery)
     return now, recordings
-
-
-def _told(request: CallbackRequest, roots: Mapping[str, Sequence[str]]) -> NewRecording | None:
-    token = token_of(request.form.get("recordinglink", ""))
-    pbx = next((name for name in roots if request.call_id.startswith(f"{name}-")), "")
-    if not token:
-        return None
-    return NewRecording(
-        token=token,
-        pbx=pbx,
-        path=request.recording,
-        extension=request.form.get("callerNumber", request.extension),
-        request=request,
-        is_awaited=bool(roots.get(pbx)),
-    )
 
 
 @attrs.define(eq=False, kw_only=True)

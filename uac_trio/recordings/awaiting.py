@@ -1,7 +1,7 @@
-"""Ready means ready: a Record request leaves when its file is there, whole, and no longer grows.
+"""Ready means ready: a recording is delivered when its file is there, whole, and no longer grows.
 
 Rows of the outbox's database are the memory, so a restart forgets nothing; here is only what was seen last. Each PBX
-has a task of its own. Requests of a call whose recording is awaited are not held up: this is told after them.
+has a task of its own. Other deliveries of a call whose recording is awaited are not held up.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import attrs
 import structlog
 import trio
 
-from uac_trio.outbox import OutboxError, RecordingRow, RecordingRows
 from uac_trio.recordings.archive import DAY, Archive
 from uac_trio.recordings.finding import RecordingKeptError
 from uac_trio.recordings.place import Look, RecordingsBusyError
 from uac_trio.recordings.sound import WITHOUT_LENGTH
+from uac_trio.store import OutboxError, RecordingRow, RecordingRows
 
 log = structlog.get_logger()
 
@@ -64,13 +64,13 @@ class _Watch:
 
 @attrs.define(eq=False)
 class AwaitedRecordings:
-    """Puts the requests of recordings into the outbox when their files are complete."""
+    """Puts the deliveries of recordings into the outbox when their files are complete."""
 
     archive: Archive
     rows: RecordingRows
     now: Callable[[], float]
     released: Callable[[], None]
-    """Called when a request went into the outbox."""
+    """Called when a delivery went into the outbox."""
     _woken: dict[str, trio.Event] = attrs.field(factory=dict, init=False)
 
     def wake_nowait(self) -> None:

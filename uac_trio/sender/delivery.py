@@ -1,6 +1,7 @@
-"""From the outbox to vTiger: one request of a call after another, a few calls at a time, each answer judged.
+"""From the outbox to the CRM: one delivery of a call after another, a few calls at a time, each answer judged.
 
-What an answer means is decided in vtiger/reply.py, what is sent next in the outbox, when and how much in gate.py.
+What is sent and what an answer means is the CRM's own; what is sent next is decided in the store, when and how much in
+breaker.py. Leases and what they led to go through the store's writer, many in one transaction.
 """
 
 from __future__ import annotations
@@ -9,31 +10,31 @@ import os
 import platform
 import random
 import secrets
+from collections import deque
 from collections.abc import Callable
-from http import HTTPStatus
 from typing import assert_never
 
 import attrs
 import structlog
 import trio
 
-from uac_trio.outbox import (
-    PROBABLY_DELIVERED,
+from uac_trio.crm.protocol import CRM, CRMRequest, Judge, Sent
+from uac_trio.crm.reply import Ruling, Verdict
+from uac_trio.sender.breaker import BreakerState, CircuitBreaker, ConcurrencyLimit, SenderSettings, backoff
+from uac_trio.sender.client import CRMClient, open_client
+from uac_trio.store import (
     Delivered,
-    Outbox,
+    Exchanged,
+    LeasedRow,
+    LeaseRequest,
     OutboxError,
-    OutboxRow,
-    Outcome,
     Parked,
+    Released,
     Retry,
+    Settlement,
     Unknown,
 )
-from uac_trio.sender.client import CRMClient, open_client
-from uac_trio.sender.gate import Gate, SenderSettings, backoff
-from uac_trio.vtiger.account import VtigerAccount
-from uac_trio.vtiger.reply import Reply, Ruling, Verdict, judge, repeatable
-from uac_trio.vtiger.request import Step
-from uac_trio.vtiger.server_errors import ServerErrors
+from uac_trio.store.writer import GATHER, StoreWriter
 
 log = structlog.get_logger()
 
@@ -41,8 +42,10 @@ _IDLE_POLL = 5.0  # seconds; another connector may have put or left something
 _LEAST_PAUSE = 0.02
 _MOST_BEGUN = 32  # popups of new calls go before them, so they may pile up
 
-# No secret is this one, so vTiger answers Authentication Failure and does nothing.
-_PROBE = {"vtigersignature": "uac-trio-is-anybody-there"}
+MOST_AHEAD = 24
+"""Rows leased beyond what is on the wire."""
+AHEAD_SECONDS = 0.05
+"""For how long the CRM may be busy with them: what is leased ahead does not know of what is put meanwhile."""
 
 
 @attrs.frozen(kw_only=True)
@@ -52,213 +55,319 @@ class SenderStatus:
     """Why nothing is being delivered, in words; empty: all is well."""
     trouble_since: float | None
     at_once: float = 0.0
-    """How many requests the CRM is asked at once at most, at its present pace."""
+    """How many requests the CRM is sent at once at most, as quick as it is now."""
     usual_seconds: float = 0.0
     """What the CRM takes for an answer when nothing hinders it; 0: not known yet."""
 
 
-Watch = Callable[[OutboxRow, Verdict, float], None]
+Watch = Callable[[LeasedRow, CRMRequest, Verdict, float], None]
 """Is shown each request that was sent, what its answer means, and the seconds it took."""
 
+MayBeLost = Callable[[LeasedRow, str], None]
+"""Is shown each delivery that is given up though it may not have been carried out, and why."""
 
-def _nobody(_row: OutboxRow, _verdict: Verdict, _took: float) -> None:
-    """Nobody watches."""
+
+def _no_watch(_row: LeasedRow, _request: CRMRequest, _verdict: Verdict, _took: float) -> None:
+    """Nothing watches."""
+
+
+def _no_loss(_row: LeasedRow, _why: str) -> None:
+    """Nothing counts."""
 
 
 async def run_sender(
-    outbox: Outbox,
-    account: VtigerAccount,
+    writer: StoreWriter,
+    crm: CRM,
     settings: SenderSettings,
     *,
     now: Callable[[], float],
-    watch: Watch = _nobody,
+    watch: Watch = _no_watch,
+    may_be_lost: MayBeLost = _no_loss,
     random: Callable[[], float] = random.random,
     task_status: trio.TaskStatus[Sender] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Deliver what is in the outbox, for ever. ``now`` tells seconds since the epoch; reports a ``Sender``.
+    """Deliver what is in the outbox, for ever. ``now``: seconds since the epoch; reports a ``Sender``.
 
-    Cancellation: nothing new is begun; what is in flight has ``shutdown_grace`` seconds to be answered and settled.
-    What has not been by then keeps its lease and is taken up when that runs out.
+    ``writer`` has to run until this has ended. Cancellation: nothing new is begun; what is in flight has
+    ``shutdown_grace`` seconds to be answered. What has not been by then keeps its lease and is taken up when that runs
+    out.
 
-    Errors: whatever the CRM, the network or the outbox do is waited out, and logged once per change.
+    Errors: whatever the CRM or the network do is waited out, and logged once per change.
     """
-    sender = Sender(outbox=outbox, account=account, settings=settings, now=now, watch=watch, random=random)
-    await sender.run(task_status=task_status)
+    async with open_client(crm, settings, now=now) as client, trio.open_nursery() as nursery:
+        sender = Sender(
+            writer=writer,
+            crm=crm,
+            client=client,
+            nursery=nursery,
+            settings=settings,
+            now=now,
+            watch=watch,
+            may_be_lost=may_be_lost,
+            random=random,
+        )
+        await sender.recall()
+        writer.lessee = sender
+        sender.wake_nowait()
+        task_status.started(sender)
+        try:
+            await trio.sleep_forever()
+        finally:
+            sender.stop_nowait()
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, kw_only=True)
 class Sender:
-    """Reported by ``run_sender``."""
+    """Reported by ``run_sender``. The ``Lessee`` of the store's writer."""
 
-    outbox: Outbox
-    account: VtigerAccount
+    writer: StoreWriter
+    crm: CRM
+    client: CRMClient
+    nursery: trio.Nursery
     settings: SenderSettings
     now: Callable[[], float]
     watch: Watch
+    may_be_lost: MayBeLost
     random: Callable[[], float]
     _owner: str = attrs.field(factory=lambda: f"{platform.node()}/{os.getpid()}/{secrets.token_hex(4)}", init=False)
-    _gate: Gate = attrs.field(default=attrs.Factory(lambda self: Gate(self.settings), takes_self=True), init=False)
-    _scopes: dict[str, trio.CancelScope] = attrs.field(factory=dict, init=False)  # by call_id: one request each
-    _begun: dict[str, None] = attrs.field(factory=dict, init=False)
-    """Calls that were just told something and may have more to tell, the latest last; they keep their turn."""
-    _woken: trio.Event = attrs.field(factory=trio.Event, init=False)
-    _errors: ServerErrors = attrs.field(
-        default=attrs.Factory(lambda self: ServerErrors(self.account.flavour), takes_self=True), init=False
+    _breaker: CircuitBreaker = attrs.field(
+        default=attrs.Factory(lambda self: CircuitBreaker(self.settings), takes_self=True), init=False
     )
-    _has_history: bool = attrs.field(default=False, init=False)
-    _outbox_fails: int = attrs.field(default=0, init=False)
+    _limit: ConcurrencyLimit = attrs.field(
+        default=attrs.Factory(lambda self: ConcurrencyLimit(self.settings.in_flight), takes_self=True), init=False
+    )
+    _judge: Judge = attrs.field(default=attrs.Factory(lambda self: self.crm.new_judge(), takes_self=True), init=False)
+    _ready: deque[LeasedRow] = attrs.field(factory=deque, init=False)
+    """Leased, and not sent yet."""
+    _scopes: dict[str, trio.CancelScope] = attrs.field(factory=dict, init=False)  # by call id: one delivery each
+    _begun: dict[str, None] = attrs.field(factory=dict, init=False)
+    """Calls to which something was just delivered and that may have more, the latest last; they keep their turn."""
+    _is_stopping: bool = attrs.field(default=False, init=False)
 
     def wake_nowait(self) -> None:
-        """Something was put into the outbox: look at once."""
-        self._woken.set()
+        """Something new is in the outbox."""
+        self.writer.wake_nowait()
+
+    def stop_nowait(self) -> None:
+        """Begin nothing new; what is in flight has ``shutdown_grace``."""
+        self._is_stopping = True
+        self._release()
+        for scope in self._scopes.values():
+            scope.deadline = trio.current_time() + self.settings.shutdown_grace
 
     def status(self) -> SenderStatus:
-        trouble = self._gate.trouble
+        trouble = self._breaker.trouble
         return SenderStatus(
             in_flight=len(self._scopes),
             trouble=trouble.words if trouble else "",
-            trouble_since=self._gate.since,
-            at_once=self._gate.pace.at_once,
-            usual_seconds=self._gate.pace.usual,
+            trouble_since=self._breaker.since,
+            at_once=self._limit.at_once,
+            usual_seconds=self._limit.usual,
         )
 
-    async def run(self, *, task_status: trio.TaskStatus[Sender] = trio.TASK_STATUS_IGNORED) -> None:
-        async with open_client(self.account, self.settings, now=self.now) as client, trio.open_nursery() as deliveries:
-            task_status.started(self)
-            try:
-                while True:
-                    self._woken = trio.Event()  # before we look: what is put while we look wakes us again
-                    pause = await self._begin_deliveries(client, deliveries)
-                    with trio.move_on_after(max(pause, _LEAST_PAUSE)):
-                        await self._woken.wait()
-            finally:
-                for scope in self._scopes.values():
-                    scope.deadline = trio.current_time() + self.settings.shutdown_grace
-
-    async def _begin_deliveries(self, client: CRMClient, deliveries: trio.Nursery) -> float:
-        """Lease what may be sent now and start sending it; seconds until it makes sense to look again."""
-        now = self.now()
-        free = self._gate.slots(now) - len(self._scopes)
-        if free <= 0:
-            closed = self._gate.trouble is not None and not self._scopes
-            return self._gate.until - now if closed else _IDLE_POLL
-        try:
-            await self._read_history()
-            rows = await self.outbox.lease(now, free, self._owner, self.settings.lease_seconds, tuple(self._begun))
-        except OutboxError as error:
-            return self._outbox_failed(error)
-        for row in rows:  # before the next checkpoint: a stop in between would leave them leased to nobody
-            if row.call_id in self._scopes:
-                # Our own lease seems to have run out: the clock was set forward. The new one will run out as well.
-                log.warning("sender.clock_jumped", call=row.call_id)
-                continue
-            scope = self._scopes[row.call_id] = trio.CancelScope(shield=True)
-            deliveries.start_soon(self._deliver, client, row, scope)
-        try:
-            wake = await self.outbox.next_wake(now) if len(rows) < free else None
-        except OutboxError as error:
-            return self._outbox_failed(error)
-        self._outbox_works()
-        return _IDLE_POLL if wake is None else min(wake - now, _IDLE_POLL)
-
-    async def _read_history(self) -> None:
+    async def recall(self) -> None:
         """What the CRM answered to earlier runs, and to other connectors on this store: an outage may be under way."""
-        if not self._has_history:
-            for extension, believed in await self.outbox.begins_delivered():
-                self._errors.settled("", Step.DIAL_BEGIN, extension, believed=believed)
-            self._has_history = True
+        while True:
+            try:
+                self._judge.recall(await self.writer.outbox.past_begins())
+            except OutboxError as why:
+                self.writer.health.fails(why)
+                await trio.sleep(_IDLE_POLL)
+            else:
+                return
 
-    async def _deliver(self, client: CRMClient, row: OutboxRow, scope: trio.CancelScope) -> None:
+    # -- what is sent next --------------------------------------------------------------------------------------------
+
+    def lease_request(self) -> LeaseRequest | None:
+        if self._is_stopping:
+            return None
+        if self._breaker.state(self.now()) is BreakerState.OPEN:
+            self.writer.wake_nowait(max(_LEAST_PAUSE, self._breaker.until - self.now()))
+            return None
+        limit = self._slots() + self._ahead() - len(self._scopes) - len(self._ready)
+        if limit <= 0:
+            return None
+        return LeaseRequest(
+            owner=self._owner, limit=limit, seconds=self.settings.lease_seconds, begun=tuple(self._begun)
+        )
+
+    def exchanged(self, exchanged: Exchanged) -> None:
+        for row in exchanged.lost:
+            log.warning("sender.lease_lost", call=row.delivery.call_id, kind=row.delivery.kind.value)
+        news = [row for row in exchanged.leased if row.is_news]
+        self._ready.extendleft(reversed(news))
+        self._ready.extend(row for row in exchanged.leased if not row.is_news)
+        if self._is_stopping:
+            self._release()
+            return
+        self._begin()
+        if exchanged.next_wake is None:
+            self.writer.wake_nowait(_IDLE_POLL)
+        else:
+            pause = exchanged.next_wake - self.now()
+            self.writer.wake_nowait(max(_LEAST_PAUSE, min(pause, _IDLE_POLL)))
+
+    def _slots(self) -> int:
+        """How many requests may be in flight."""
+        match self._breaker.state(self.now()):
+            case BreakerState.CLOSED:
+                return int(self._limit.at_once)
+            case BreakerState.HALF_OPEN:
+                return 1
+            case BreakerState.OPEN:
+                return 0
+
+    def _ahead(self) -> int:
+        """How many rows to lease beyond those."""
+        usual = self._limit.usual
+        if self._breaker.trouble is not None or not usual:
+            return 0
+        return min(MOST_AHEAD, int(self._limit.at_once * AHEAD_SECONDS / usual))
+
+    def _begin(self) -> None:
+        """Send what is ready, as far as there is room."""
+        while self._ready and len(self._scopes) < self._slots():
+            row = self._ready.popleft()
+            call_id = row.delivery.call_id
+            if call_id in self._scopes:
+                # Our own lease seems to have run out: the clock was set forward. The new one will run out as well.
+                log.warning("sender.clock_jumped", call=call_id)
+                continue
+            scope = self._scopes[call_id] = trio.CancelScope(shield=True)
+            self.nursery.start_soon(self._deliver, row, scope)
+        if self._breaker.trouble is not None:
+            self._release()
+
+    def _release(self) -> None:
+        """Give back what is ready: nothing may be sent now."""
+        while self._ready:
+            self.writer.settle_nowait(self._ready.popleft(), Released())
+
+    async def _deliver(self, row: LeasedRow, scope: trio.CancelScope) -> None:
+        call_id, kind = row.delivery.call_id, row.delivery.kind.value
         try:
             with scope:
-                if self.now() + self.settings.answer_within > row.leased_until:
-                    # This process, or its host, slept since: another connector may be about to take the call over.
-                    log.warning("sender.lease_too_old", call=row.call_id, step=row.step.value)
-                    return
-                began = trio.current_time()
-                verdict = await self._send(client, row)
-                took = trio.current_time() - began
-                outcome = self._outcome(row, verdict, took)
-                self.watch(row, verdict, took)
-                await self._settle(row, outcome)
+                settlement = await self._send(row)
+                self.writer.settle_nowait(row, settlement, GATHER if self._ready else 0.0)
             if scope.cancelled_caught:
-                log.warning("sender.cut_off", call=row.call_id, step=row.step.value)
+                log.warning("sender.cut_off", call=call_id, kind=kind)
         finally:
-            del self._scopes[row.call_id]
-            self._begun[row.call_id] = None
+            del self._scopes[call_id]
+            self._begun.pop(call_id, None)
+            self._begun[call_id] = None
             if len(self._begun) > _MOST_BEGUN:
                 del self._begun[next(iter(self._begun))]
-            self.wake_nowait()
+            self._go_on()
 
-    async def _send(self, client: CRMClient, row: OutboxRow) -> Verdict:
-        trouble = self._gate.trouble
-        if trouble is not None and trouble.ruling is Ruling.AWAY and not repeatable(row.step):
-            # This one has only one chance: see whether anybody is there by a request that changes nothing.
-            there = await self._probe(client)
+    def _go_on(self) -> None:
+        if self._is_stopping:
+            return
+        self._begin()
+        if not self._ready:
+            self.writer.wake_nowait()
+
+    # -- one delivery -------------------------------------------------------------------------------------------------
+
+    async def _send(self, row: LeasedRow) -> Settlement:
+        """Its requests, each after the answer to the one before, less those that were accepted earlier."""
+        requests = self.crm.requests(row.delivery)
+        accepted, attempt, last = row.accepted, row.attempt, Delivered()
+        for request in requests[row.accepted :]:
+            if self.now() + self.settings.answer_within > row.leased_until:
+                return self._too_late(row, accepted)
+            if row.in_doubt and accepted == row.accepted and not request.is_repeatable:
+                return self._given_up(row)
+            sent = Sent(delivery=row.delivery, request=request, attempt=attempt)
+            began = trio.current_time()
+            verdict = await self._ask(sent)
+            took = trio.current_time() - began
+            self._note(verdict, took)
+            self.watch(row, request, verdict, took)
+            settlement = self._settlement(row, sent, verdict, accepted)
+            self._judge.settled(sent, verdict)
+            if not isinstance(settlement, Delivered):
+                return settlement
+            last = Delivered(
+                reason=settlement.reason or last.reason, is_probable=settlement.is_probable or last.is_probable
+            )
+            accepted, attempt = accepted + 1, 1
+        return last
+
+    def _too_late(self, row: LeasedRow, accepted: int) -> Settlement:
+        """This process, or its host, slept since the lease: another connector may be about to take the call over.
+
+        If it has done so by now, the store keeps what is there.
+        """
+        log.warning("sender.lease_too_old", call=row.delivery.call_id, kind=row.delivery.kind.value)
+        if accepted == row.accepted:
+            return Released()
+        return Retry(at=self.now(), reason="the connector was asleep", accepted=accepted, attempt=0)
+
+    def _given_up(self, row: LeasedRow) -> Settlement:
+        why = "not repeated, since the CRM would add a second row: its last sending had no answer"
+        log.warning("sender.may_be_lost", call=row.delivery.call_id, kind=row.delivery.kind.value, reason=why)
+        self.may_be_lost(row, why)
+        return Delivered(reason=why, is_probable=True)
+
+    async def _ask(self, sent: Sent) -> Verdict:
+        trouble = self._breaker.trouble
+        if trouble is not None and trouble.ruling is Ruling.AWAY and not sent.request.is_repeatable:
+            # This one has only one chance: see whether the CRM works by a request that changes nothing.
+            there = self.crm.judge_probe(await self.client.post(self.crm.probe))
             if there.ruling is not Ruling.DELIVERED:
                 return there
-        answer = await client.post({**row.form, "vtigersignature": self.account.secret})
-        evidence = self._errors.evidence(row.key, row.extension)
-        verdict = judge(row.step, answer, attempt=row.attempt, evidence=evidence)
-        if isinstance(answer, Reply) and answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-            self._errors.failed(row.key)
-            if verdict.ruling is Ruling.AWAY and not repeatable(row.step):
-                # Its row may be there, unless the CRM fails at what touches no row as well.
-                there = await self._probe(client)
-                if there.ruling is Ruling.DELIVERED:
-                    words = f"not repeated, since vTiger may add a second row: {verdict.words}"
-                    return attrs.evolve(verdict, ruling=Ruling.PARKED, words=words)
-        return verdict
+        verdict = self._judge.judge(sent, await self.client.post(sent.request))
+        doubt = self._judge.doubt(sent, verdict)
+        return verdict if doubt is None else doubt.decide(await self.client.post(doubt.request))
 
-    async def _probe(self, client: CRMClient) -> Verdict:
-        """DELIVERED: the CRM answers a request that changes nothing. AWAY: it does not."""
-        there = judge(Step.HANGUP, await client.post(_PROBE), attempt=1)
-        answers = there.ruling in (Ruling.AUTH_FAILED, Ruling.DELIVERED)
-        return attrs.evolve(there, ruling=Ruling.DELIVERED if answers else Ruling.AWAY)
-
-    def _outcome(self, row: OutboxRow, verdict: Verdict, took: float) -> Outcome:
-        """What the verdict, after ``took`` seconds, means for the row; what it means for all is told to the gate and
-        to the log."""
+    def _note(self, verdict: Verdict, took: float) -> None:
+        """What an answer, after ``took`` seconds, means for all others."""
         now = self.now()
-        trouble = self._gate.trouble
-        troubled_for = now - (self._gate.since or now)
-        if self._gate.note(verdict, now, self.random(), began=now - took):
-            self._tell(verdict if self._gate.trouble is None else self._gate.trouble, trouble, troubled_for)
-        about = {"call": row.call_id, "extension": row.extension, "step": row.step.value, "attempt": row.attempt}
-        pause = backoff(row.attempt, self.settings.retry_min, self.settings.retry_max, self.random())
-        words = verdict.words
+        trouble, since = self._breaker.trouble, self._breaker.since
+        self._limit.note(verdict.ruling, now - took, now)
+        if self._breaker.note(verdict, now, self.random()):
+            current = self._breaker.trouble
+            self._report(verdict if current is None else current, trouble, now - (since or now))
+
+    def _settlement(self, row: LeasedRow, sent: Sent, verdict: Verdict, accepted: int) -> Settlement:
+        """What the verdict means for the row."""
+        now, words = self.now(), verdict.words
+        about = {
+            "call": row.delivery.call_id,
+            "extension": row.delivery.extension,
+            "request": sent.request.name,
+            "attempt": sent.attempt,
+        }
+        pause = backoff(sent.attempt, self.settings.retry_min, self.settings.retry_max, self.random())
         match verdict.ruling:
             case Ruling.DELIVERED:
-                self._errors.settled(row.key, row.step, row.extension, believed=False)
                 log.debug("sender.delivered", **about)
                 return Delivered(reason=words)
             case Ruling.PROBABLY:
-                if not self._errors.are_usual:
+                if not self._judge.is_usual:
                     log.warning("sender.probably_delivered", reason=words, **about)
-                self._errors.settled(row.key, row.step, row.extension, believed=True)
-                return Delivered(reason=f"{PROBABLY_DELIVERED}{words}")
+                return Delivered(reason=words, is_probable=True)
             case Ruling.AGAIN:
                 log.info("sender.retry", reason=words, seconds=round(pause, 1), **about)
-                return Retry(at=now + pause, reason=words)
+                return Retry(at=now + pause, reason=words, accepted=accepted, attempt=sent.attempt)
             case Ruling.UNKNOWN:
                 pause = max(pause, self.settings.unknown_pause)
                 log.info("sender.retry", reason=words, seconds=round(pause, 1), **about)
-                return Unknown(until=now + pause, reason=words)
+                return Unknown(until=now + pause, reason=words, accepted=accepted)
             case Ruling.PARKED:
-                self._errors.given_up(row.key)
                 log.warning("sender.parked", reason=words, row=row.id, **about)
-                return Parked(reason=words)
+                return Parked(reason=words, accepted=accepted)
             case Ruling.AWAY | Ruling.AUTH_FAILED | Ruling.MISCONFIGURED:
                 log.debug("sender.held_back", reason=words, **about)
-                at = max(now, self._gate.until)
-                if self._errors.has_failed(row.key):  # perhaps at this request alone: another goes first
+                at = max(now, self._breaker.until)
+                if verdict.is_own:  # perhaps at this request alone: another goes first
                     at += self.settings.retry_min
-                return Retry(at=at, reason=words, counted=False)
+                return Retry(at=at, reason=words, accepted=accepted, attempt=sent.attempt - 1)
             case _:
                 assert_never(verdict.ruling)
 
-    def _tell(self, verdict: Verdict, before: Verdict | None, seconds: float) -> None:
-        host = self.account.host
+    def _report(self, verdict: Verdict, before: Verdict | None, seconds: float) -> None:
+        host = self.crm.host
         match verdict.ruling:
             case Ruling.AWAY:
                 log.warning("sender.crm_away", host=host, reason=verdict.words)
@@ -269,30 +378,3 @@ class Sender:
             case _:
                 was = before.ruling.value if before else ""
                 log.info("sender.crm_back", host=host, was=was, seconds=round(seconds))
-
-    async def _settle(self, row: OutboxRow, outcome: Outcome) -> None:
-        """Until it is written down: a delivered request that is not would be sent twice."""
-        while True:
-            try:
-                if not await self.outbox.settle(row, outcome, self.now()):
-                    log.warning("sender.lease_lost", call=row.call_id, step=row.step.value)
-            except OutboxError as error:
-                pause = self._outbox_failed(error)
-                if self.now() + pause < row.leased_until:
-                    await trio.sleep(pause)
-                    continue
-            else:
-                self._outbox_works()
-            return
-
-    def _outbox_failed(self, error: OutboxError) -> float:
-        """Seconds to wait before it is tried again."""
-        if not self._outbox_fails:
-            log.error("sender.outbox_failed", reason=str(error))
-        self._outbox_fails += 1
-        return backoff(self._outbox_fails, 0.5, _IDLE_POLL, self.random())
-
-    def _outbox_works(self) -> None:
-        if self._outbox_fails:
-            log.info("sender.outbox_works_again")
-        self._outbox_fails = 0

@@ -13,10 +13,10 @@ import attrs
 import structlog
 import trio
 
+from uac_trio.crm.protocol import CRM, CRMRequest
+from uac_trio.crm.responsible import Finding, Responsible, ResponsibleRules
+from uac_trio.sender.breaker import SenderSettings
 from uac_trio.sender.client import CRMClient, open_client
-from uac_trio.sender.gate import SenderSettings
-from uac_trio.vtiger.account import VtigerAccount
-from uac_trio.vtiger.responsible import Finding, Responsible, ResponsibleRules, number_to_ask, question, read_answer
 
 log = structlog.get_logger()
 
@@ -48,10 +48,8 @@ class Lookup:
     """Made by ``open_lookup``."""
 
     _client: CRMClient
-    _secret: str
-    _host: str
+    _crm: CRM
     _rules: ResponsibleRules
-    _is_extension: Callable[[str], bool]
     _flying: trio.Nursery
     _flights: dict[str, _Flight] = attrs.field(factory=dict, init=False)
     _turns: trio.CapacityLimiter = attrs.field(factory=lambda: trio.CapacityLimiter(AT_ONCE), init=False)
@@ -67,12 +65,13 @@ class Lookup:
     async def ask(self, told: str, within: float) -> Responsible:
         """Who is responsible for the number as the PBX told it; after ``within`` seconds at the latest (less than none:
         at once)."""
-        number = number_to_ask(told, self._is_extension)
-        if isinstance(number, Responsible):
-            return number
-        return self._recalled(number) or await self._asked(number, within)
+        question = self._crm.owner_question(told)
+        if isinstance(question, Responsible):
+            return question
+        number = question.key
+        return self._recalled(number) or await self._asked(number, question, within)
 
-    async def _asked(self, number: str, within: float) -> Responsible:
+    async def _asked(self, number: str, question: CRMRequest, within: float) -> Responsible:
         if self._is_shut():
             return Responsible(finding=Finding.AWAY, reason=f"the CRM is left alone for a while: {self._trouble}")
         flight = self._flights.get(number)
@@ -80,7 +79,7 @@ class Lookup:
             if len(self._flights) >= MOST_WAITING:
                 return Responsible(finding=Finding.FAILED, reason="too many questions wait for the CRM's answer")
             flight = self._flights[number] = _Flight()
-            self._flying.start_soon(self._fly, number, flight)
+            self._flying.start_soon(self._fly, number, question, flight)
         flight.askers += 1
         try:
             with trio.move_on_after(max(0.0, within)):
@@ -96,13 +95,12 @@ class Lookup:
             self._shut(reason)
         return Responsible(finding=Finding.FAILED, reason=reason)
 
-    async def _fly(self, number: str, flight: _Flight) -> None:
+    async def _fly(self, number: str, question: CRMRequest, flight: _Flight) -> None:
         try:
             async with self._turns:
                 if flight.askers:
                     flight.is_sent, began = True, trio.current_time()
-                    reply = await self._client.post(question(number, self._secret))
-                    flight.answer = read_answer(reply, self._is_extension)
+                    flight.answer = self._crm.read_owner(await self._client.post(question))
                     self._note(number, flight.answer, trio.current_time() - began)
         finally:
             del self._flights[number]
@@ -112,7 +110,7 @@ class Lookup:
         if answer.finding is Finding.AWAY:
             self._shut(answer.reason)
         elif took < self._rules.deadline_seconds and self._trouble:
-            log.info("route.crm_back", host=self._host)
+            log.info("route.crm_back", host=self._crm.host)
             self._trouble = ""
         if answer.finding in (Finding.OWNED, Finding.NOBODY):
             self._keep(number, answer)
@@ -125,7 +123,7 @@ class Lookup:
 
     def _shut(self, reason: str) -> None:
         if not self._trouble:
-            log.warning("route.crm_away", host=self._host, reason=reason, seconds=LEFT_ALONE)
+            log.warning("route.crm_away", host=self._crm.host, reason=reason, seconds=LEFT_ALONE)
         self._trouble = reason
         self._shut_until = trio.current_time() + LEFT_ALONE
 
@@ -144,19 +142,14 @@ class Lookup:
 
 @asynccontextmanager
 async def open_lookup(
-    account: VtigerAccount,
-    rules: ResponsibleRules,
-    settings: SenderSettings,
-    *,
-    is_extension: Callable[[str], bool],
-    now: Callable[[], float],
+    crm: CRM, rules: ResponsibleRules, settings: SenderSettings, *, now: Callable[[], float]
 ) -> AsyncIterator[Lookup]:
-    """Questions to the account's CRM, while the block lasts. ``now`` tells seconds since the epoch.
+    """Questions to the CRM, while the block lasts. ``now`` tells seconds since the epoch.
 
     Questions that are on the wire when it is left are given up, and whoever still waits for them is told at once.
     """
     patience = attrs.evolve(settings, in_flight=AT_ONCE, connect_timeout=LATE / 2, reply_timeout=LATE / 2)
-    async with open_client(account, patience, now=now, url=rules.address(account.url)) as client:
+    async with open_client(crm, patience, now=now) as client:
         async with trio.open_nursery() as flying:
-            yield Lookup(client, account.secret, account.host, rules, is_extension, flying)
+            yield Lookup(client, crm, rules, flying)
             flying.cancel_scope.cancel()

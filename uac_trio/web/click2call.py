@@ -1,4 +1,5 @@
-"""``/makecall``: vTiger's click2call request over HTTP. What it means is decided in ``uac_trio.vtiger.click2call``."""
+"""``/makecall``: the CRM's click on a number over HTTP. What it asks for the CRM's room reads; what is dialled for it
+``uac_trio.crm.click`` decides."""
 
 from __future__ import annotations
 
@@ -11,18 +12,19 @@ import trio
 from quart import Response, request
 from quart_trio import QuartTrio
 
-from uac_trio.vtiger.click2call import (
-    Answer,
+from uac_trio.crm.click import (
     Click2CallRules,
+    ClickAnswer,
     ClickGuard,
     Dial,
     Originated,
     Refusal,
     Route,
     Verdict,
-    is_allowed_address,
-    read_click,
+    plan_click,
 )
+from uac_trio.crm.protocol import CRM
+from uac_trio.networks import is_allowed_address
 from uac_trio.web.wrong_secrets import WrongSecrets
 
 log = structlog.get_logger()
@@ -36,7 +38,7 @@ class Click2Call:
     """All that ``/makecall`` needs to know."""
 
     originate: Originate
-    secret: str
+    crm: CRM
     rules: Click2CallRules
     routes: Sequence[Route]
     is_extension: Callable[[str], bool]
@@ -55,40 +57,37 @@ def add_click2call(app: QuartTrio, click2call: Click2Call) -> None:
         guard_seconds=rules.guard_seconds, per_minute=rules.per_minute, total_per_minute=rules.total_per_minute
     )
 
+    def reply(answer: ClickAnswer) -> Response:
+        status, body = click2call.crm.click_reply(answer)
+        return Response(
+            body, status=status, content_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"}
+        )
+
     async def makecall() -> Response:
         # werkzeug lets HEAD in where GET is allowed; asking for the headers of a call must not make one.
         if request.method == "HEAD":
-            return _reply(Answer.ERROR)
+            return reply(ClickAnswer.ERROR)
         if not is_allowed_address(request.remote_addr, rules.networks):
             log.warning("click2call.refused", client=request.remote_addr, reason="not in [click2call] networks")
-            return _reply(Answer.ERROR)
+            return reply(ClickAnswer.ERROR)
         if click2call.wrong_secrets.refuses(request.remote_addr):
-            return _reply(Answer.AUTHENTICATION_FAILURE)
+            return reply(ClickAnswer.AUTHENTICATION_FAILURE)
         pairs = [*request.args.items(multi=True), *(await request.form).items(multi=True)]
-        click = read_click(
-            pairs,
-            secret=click2call.secret,
-            rules=rules,
-            routes=click2call.routes,
-            is_extension=click2call.is_extension,
-            region=click2call.region,
-            token=f"{int(click2call.now())}-{secrets.token_hex(4)}",
-            is_connected=click2call.is_connected,
-        )
+        click = _read(click2call, pairs)
         if isinstance(click, Refusal):
-            is_wrong = click.answer is Answer.AUTHENTICATION_FAILURE
+            is_wrong = click.answer is ClickAnswer.AUTHENTICATION_FAILURE
             if not is_wrong or click2call.wrong_secrets.count(request.remote_addr):
                 log.warning("click2call.refused", client=request.remote_addr, reason=click.reason)
-            return _reply(click.answer)
+            return reply(click.answer)
         click2call.wrong_secrets.accept(request.remote_addr)
-        return _reply(await _place(click, click2call, guard))
+        return reply(await _place(click, click2call, guard))
 
     app.add_url_rule("/makecall", "makecall", makecall, methods=["GET", "POST"])
     # A gateway address that was saved with a slash at its end.
     app.add_url_rule("//makecall", "makecall", makecall, methods=["GET", "POST"])
 
 
-async def _place(dial: Dial, click2call: Click2Call, guard: ClickGuard) -> Answer:
+async def _place(dial: Dial, click2call: Click2Call, guard: ClickGuard) -> ClickAnswer:
     said = log.bind(pbx=dial.pbx, extension=dial.extension, to=dial.number)
     match guard.admit(dial, trio.current_time()):
         case Verdict.DOUBLE:
@@ -96,10 +95,10 @@ async def _place(dial: Dial, click2call: Click2Call, guard: ClickGuard) -> Answe
             return guard.answer_to_double(dial)
         case Verdict.TOO_MANY:
             said.warning("click2call.too_many", per_minute=click2call.rules.per_minute)
-            return Answer.ERROR
+            return ClickAnswer.ERROR
         case Verdict.TOO_MANY_IN_ALL:
             said.warning("click2call.too_many_in_all", total_per_minute=click2call.rules.total_per_minute)
-            return Answer.ERROR
+            return ClickAnswer.ERROR
         case Verdict.NEW:
             pass
     outcome = Originated.UNKNOWN
@@ -110,5 +109,16 @@ async def _place(dial: Dial, click2call: Click2Call, guard: ClickGuard) -> Answe
     return guard.settle(dial, outcome)
 
 
-def _reply(answer: Answer) -> Response:
-    return Response(answer.value, content_type="text/plain; charset=utf-8", headers={"Cache-Control": "no-store"})
+def _read(click2call: Click2Call, pairs: Sequence[tuple[str, str]]) -> Dial | Refusal:
+    click = click2call.crm.read_click(pairs)
+    if isinstance(click, Refusal):
+        return click
+    return plan_click(
+        click,
+        rules=click2call.rules,
+        routes=click2call.routes,
+        is_extension=click2call.is_extension,
+        region=click2call.region,
+        token=f"{int(click2call.now())}-{secrets.token_hex(4)}",
+        is_connected=click2call.is_connected,
+    )

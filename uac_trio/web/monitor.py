@@ -20,7 +20,7 @@ import trio
 from quart import Response, jsonify, request
 from quart_trio import QuartTrio
 
-from uac_trio.vtiger.click2call import Network, is_allowed_address
+from uac_trio.networks import Network, is_allowed_address
 from uac_trio.web.own_hosts import is_own_host
 
 log = structlog.get_logger()

@@ -26,7 +26,7 @@ from quart import Response, request
 from quart.wrappers.response import ResponseBody
 from quart_trio import QuartTrio
 
-from uac_trio.outbox import OutboxError, RecordingRow
+from uac_trio.crm.recording import TOKEN
 from uac_trio.recordings import (
     Archive,
     Playable,
@@ -35,7 +35,7 @@ from uac_trio.recordings import (
     RecordingsBusyError,
     RecordingsSettings,
 )
-from uac_trio.vtiger.recording import TOKEN
+from uac_trio.store import OutboxError, RecordingRow
 from uac_trio.web.partial import Selection, Version, select
 from uac_trio.web.wrong_secrets import WrongSecrets
 
@@ -92,9 +92,9 @@ class Playback:
 
     archive: Archive
     secret: str
-    """``[vtiger] secret``."""
+    """The one shared with the CRM."""
     needs_secret: bool
-    """The CRM's proxy appends the secret (SalesPlatform); otherwise the token is enough."""
+    """The CRM's player gives the secret; otherwise the token is enough."""
     downloads: Downloads = attrs.field(
         default=attrs.Factory(lambda self: Downloads.limited_by(self.archive.settings), takes_self=True), init=False
     )

@@ -16,8 +16,8 @@ import structlog
 from quart import Response, request
 from quart_trio import QuartTrio
 
+from uac_trio.networks import Network, is_allowed_address
 from uac_trio.recordings import Directories, RecordingKeptError, RecordingMissingError, RecordingsBusyError, wire
-from uac_trio.vtiger.click2call import Network, is_allowed_address
 
 log = structlog.get_logger()
 

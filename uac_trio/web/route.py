@@ -16,8 +16,8 @@ import trio
 from quart import Response, request
 from quart_trio import QuartTrio
 
-from uac_trio.vtiger.click2call import is_allowed_address
-from uac_trio.vtiger.responsible import ASKING, Ask, Responsible, ResponsibleRules
+from uac_trio.crm.responsible import ASKING, Ask, Responsible, ResponsibleRules
+from uac_trio.networks import is_allowed_address
 
 log = structlog.get_logger()
 

@@ -28,7 +28,7 @@ from hypercorn.utils import wrap_app
 from quart_trio import QuartTrio
 
 from uac_trio.logs import LogLimit
-from uac_trio.vtiger.click2call import PRIVATE_NETWORKS, Network
+from uac_trio.networks import PRIVATE_NETWORKS, Network
 
 log = structlog.get_logger()
 

@@ -1,0 +1,205 @@
+"""Answers in the light of what was answered before, and the questions that decide."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+import pytest
+
+from uac_trio.calls import Direction, Role
+from uac_trio.crm.delivery import Delivery, Kind
+from uac_trio.crm.protocol import CRM, PastBegin, Sent, Surroundings
+from uac_trio.crm.reply import Failure, NoReply, Reply, Ruling
+from uac_trio.crm.vtiger import Flavour, VtigerSettings
+from uac_trio.crm.vtiger.judging import DATABASE_AWAY, PROBE, SAME_TEXT, UNSIGNED_PROBE, VtigerJudge, judge_probe
+
+FAILURE = Reply(status=200, text="<Response><Authentication>Failure</Authentication></Response>")
+EMPTY = Reply(status=200)
+TEXT = Reply(status=200, text="Error: cannot connect to the database")
+E500 = Reply(status=500)
+REFUSED = NoReply(failure=Failure.NOT_SENT, detail="refused")
+SILENCE = NoReply(failure=Failure.UNKNOWN, detail="no reply in 15 s")
+
+
+def crm(flavour: Flavour = Flavour.SALESPLATFORM) -> CRM:
+    return VtigerSettings(url="http://crm.invalid/c.php", secret="s", flavour=flavour).crm(Surroundings())
+
+
+@pytest.fixture
+def judge() -> VtigerJudge:
+    made = crm().new_judge()
+    assert isinstance(made, VtigerJudge)
+    return made
+
+
+def sent(call: str = "1", attempt: int = 1, flavour: Flavour = Flavour.SALESPLATFORM, extension: str = "101") -> Sent:
+    begin = Delivery(
+        kind=Kind.BEGIN,
+        pbx="main",
+        call_id=f"main-{call}",
+        subject=extension,
+        occurrence="1",
+        extension=extension,
+        role=Role.CALLEE,
+        direction=Direction.INBOUND,
+        customer="79161234567",
+        at=0.0,
+        began_at=0.0,
+    )
+    (request,) = crm(flavour).requests(begin)
+    return Sent(delivery=begin, request=request, attempt=attempt)
+
+
+# -- The probe ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "works"),
+    [
+        (FAILURE, True),
+        (EMPTY, True),
+        (TEXT, False),
+        (E500, False),
+        (Reply(status=503), False),
+        (Reply(status=404), False),
+        (REFUSED, False),
+        (SILENCE, False),
+    ],
+)
+def test_probe(answer: Reply | NoReply, works: bool) -> None:
+    """vTiger refuses a secret that nobody has before it looks at anything else."""
+    assert judge_probe(answer).ruling is (Ruling.DELIVERED if works else Ruling.AWAY)
+    assert "after the row was written" not in judge_probe(answer).words, "the probe writes none"
+    assert dict(parse_qsl(crm().probe.body.decode())) == PROBE
+
+
+# -- Authentication Failure -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("unsigned", "ruling"),
+    [
+        (EMPTY, Ruling.AWAY),
+        (FAILURE, Ruling.AUTH_FAILED),
+        (TEXT, Ruling.AUTH_FAILED),
+        (REFUSED, Ruling.AUTH_FAILED),
+        (SILENCE, Ruling.AUTH_FAILED),
+    ],
+)
+def test_authentication_failure(judge: VtigerJudge, unsigned: Reply | NoReply, ruling: Ruling) -> None:
+    """A vTiger that takes a request without a secret has none to compare with: its database is away."""
+    verdict = judge.judge(sent(), FAILURE)
+    doubt = judge.doubt(sent(), verdict)
+    assert doubt is not None
+    assert dict(parse_qsl(doubt.request.body.decode())) == UNSIGNED_PROBE
+    assert doubt.request.is_repeatable
+    decided = doubt.decide(unsigned)
+    assert decided.ruling is ruling
+    assert (decided.words == DATABASE_AWAY) is (ruling is Ruling.AWAY)
+    assert not decided.is_own, "it is the same for every request"
+
+
+# -- An unknown text ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("probe", "rulings"),
+    [
+        (FAILURE, [Ruling.AGAIN] * 4 + [Ruling.PARKED]),
+        (TEXT, [Ruling.AWAY] * 5),
+        (E500, [Ruling.AWAY] * 5),
+        (SILENCE, [Ruling.AWAY] * 5),
+    ],
+)
+def test_unknown_text_to_one_call(judge: VtigerJudge, probe: Reply | NoReply, rulings: list[Ruling]) -> None:
+    """While the probe is answered it is this call's own; while it is not, it is an outage."""
+    decided = []
+    for attempt in range(1, 6):
+        doubt = judge.doubt(sent(attempt=attempt), judge.judge(sent(attempt=attempt), TEXT))
+        assert doubt is not None
+        decided.append(doubt.decide(probe).ruling)
+    assert decided == rulings
+
+
+def test_unknown_text_to_several_calls(judge: VtigerJudge) -> None:
+    """The same text to a second call is an outage, from then on for the first as well, until anything else is said."""
+    assert judge.judge(sent("1"), TEXT).ruling is Ruling.AGAIN
+    for call in ("2", "1", "1", "3", "2"):
+        verdict = judge.judge(sent(call, attempt=5), TEXT)
+        assert (verdict.ruling, verdict.is_own) == (Ruling.AWAY, True)
+        assert verdict.words.startswith(SAME_TEXT)
+        assert "cannot connect" in verdict.words
+        assert judge.doubt(sent(call), verdict) is None
+    assert judge.judge(sent("4"), EMPTY).ruling is Ruling.DELIVERED
+    assert judge.judge(sent("1"), TEXT).ruling is Ruling.AGAIN
+
+
+def test_two_texts_to_two_calls(judge: VtigerJudge) -> None:
+    """Each is its call's own; also one of tags alone, of which nothing can be shown."""
+    assert judge.judge(sent("1"), TEXT).ruling is Ruling.AGAIN
+    assert judge.judge(sent("2"), Reply(status=200, text="<b></b>")).ruling is Ruling.AGAIN
+    assert judge.judge(sent("1"), TEXT).ruling is Ruling.AGAIN
+
+
+def test_the_first_text_of_tags_alone(judge: VtigerJudge) -> None:
+    """It is no repetition of a text that never was."""
+    assert judge.judge(sent("1"), Reply(status=200, text="<b></b>")).ruling is Ruling.AGAIN
+
+
+def test_silence_between_two_texts(judge: VtigerJudge) -> None:
+    """Says nothing against an outage."""
+    judge.judge(sent("1"), TEXT)
+    judge.judge(sent("3"), SILENCE)
+    assert judge.judge(sent("2"), TEXT).ruling is Ruling.AWAY
+
+
+# -- HTTP 500 -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("probe", "ruling"), [(FAILURE, Ruling.PARKED), (E500, Ruling.AWAY), (SILENCE, Ruling.AWAY)])
+def test_500_to_what_may_not_be_repeated(probe: Reply | NoReply, ruling: Ruling) -> None:
+    """A StartApp is sent again only if the CRM fails at what touches no row as well."""
+    judge = crm(Flavour.STOCK).new_judge()
+    once = sent(flavour=Flavour.STOCK)
+    doubt = judge.doubt(once, judge.judge(once, E500))
+    assert doubt is not None
+    decided = doubt.decide(probe)
+    assert decided.ruling is ruling
+    assert decided.words.startswith("not repeated, since vTiger may add a second row: ") is (ruling is Ruling.PARKED)
+
+
+def test_500_to_what_may_be_repeated(judge: VtigerJudge) -> None:
+    """Needs no question."""
+    judge.recall([PastBegin(extension="101", is_probable=False)])
+    verdict = judge.judge(sent(), E500)
+    assert (verdict.ruling, verdict.is_own) == (Ruling.AWAY, True)
+    assert judge.doubt(sent(), verdict) is None
+
+
+def test_what_was_answered_to_earlier_runs(judge: VtigerJudge) -> None:
+    """An installation that answers 500 to all that it writes is known from the store, and no news."""
+    judge.recall([PastBegin(extension="101", is_probable=True), PastBegin(extension="105", is_probable=False)])
+    assert judge.is_usual
+    assert judge.judge(sent(), E500).ruling is Ruling.PROBABLY
+    judge.recall([PastBegin(extension="101", is_probable=False)])
+    assert not judge.is_usual
+    assert judge.judge(sent("2"), E500).ruling is Ruling.AWAY
+
+
+def test_a_start_app_that_may_be_lost_is_no_sign_of_usual_500s() -> None:
+    """It is kept as probably delivered; what a stock vTiger says stays news."""
+    judge = crm(Flavour.STOCK).new_judge()
+    judge.recall([PastBegin(extension="101", is_probable=True)])
+    assert not judge.is_usual
+
+
+def test_what_is_settled(judge: VtigerJudge) -> None:
+    """A 200 to a BEGIN makes a later 500 an outage; a request that is parked has no past."""
+    first = sent()
+    judge.settled(first, judge.judge(first, EMPTY))
+    other = sent("2", extension="102")
+    assert judge.judge(other, E500).ruling is Ruling.AWAY
+    judge.settled(sent("3"), judge.judge(sent("3"), EMPTY))
+    assert judge.judge(other, E500).ruling is Ruling.AGAIN, "others go through: it is its own affair"
+    judge.settled(other, judge.judge(sent("2", 5, extension="102"), Reply(status=400)))
+    assert judge.judge(other, E500).ruling is Ruling.AWAY

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from uac_trio.store import OutboxSettings, open_outbox
+from uac_trio.store.inspecting import count_recordings, inspect_store
+
+
+async def test_look_beside_a_daemon(store_url: str) -> None:
+    """On either kind of store a look tells the schema and the rows, and disturbs nobody who has it open."""
+    settings = OutboxSettings(url=store_url)
+    before = await inspect_store(settings)
+    assert (before.schema, before.statistics) == ("", None)
+    async with open_outbox(settings) as outbox:
+        look = await inspect_store(settings)
+        assert look.schema == look.newest
+        assert look.statistics == await outbox.statistics()
+        assert await count_recordings(outbox) == {}

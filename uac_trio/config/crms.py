@@ -1,0 +1,82 @@
+"""Which CRM a configuration names: the table that is called as an entry point ``uac_trio.crm``."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import cast
+
+import attrs
+
+from uac_trio.config.reader import Key, Keys, Reader
+from uac_trio.config.values import Read, WrongValueError, flag, member, text
+from uac_trio.crm.protocol import CRMSettings
+
+GROUP = "uac_trio.crm"
+
+
+def crm_names() -> list[str]:
+    """The tables that describe a CRM, in the order of the alphabet."""
+    return sorted({entry.name for entry in entry_points(group=GROUP)})
+
+
+def chosen_crm(reader: Reader) -> str:
+    """The one such table of the file; "" after a problem, which the reader has."""
+    known = crm_names()
+    given = [name for name in known if name in reader.data]
+    if len(given) == 1:
+        return given[0]
+    which = " or ".join(f"[{name}]" for name in known)
+    if given:
+        reader.wrong(given[1], "", f"expected one CRM to deliver to, but [{given[0]}] is there as well; leave one out")
+    else:
+        reader.wrong(known[0] if known else "crm", "", f"expected one table {which}, the CRM to deliver to")
+    return ""
+
+
+def load_settings(reader: Reader, name: str) -> type[CRMSettings] | None:
+    """The settings class of the CRM ``name``; None after a problem, which the reader has."""
+    (entry, *_) = entry_points(group=GROUP, name=name)
+    try:
+        return cast("type[CRMSettings]", entry.load())
+    except (ImportError, AttributeError) as why:
+        reader.wrong(name, "", f"{entry.value} cannot be loaded: {why}; install its package again")
+        return None
+
+
+def keys_of(settings: type[CRMSettings]) -> Keys:
+    """The table's keys, less the secret: the attributes of the class, read by their types."""
+    attributes = attrs.fields(attrs.resolve_types(cast("type[attrs.AttrsInstance]", settings)))
+    return {
+        field.name: Key(read=_reader_of(field.type), required=field.default is attrs.NOTHING)
+        for field in attributes
+        if field.name != "secret"
+    }
+
+
+def _reader_of(kind: object) -> Read:
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return member(kind)
+    return _READERS[kind]
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise WrongValueError("a number")
+    return float(value)
+
+
+def _table(value: object) -> Mapping[str, str]:
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        raise WrongValueError("a table of texts")
+    return value
+
+
+_READERS: Mapping[object, Read] = {
+    str: text,
+    bool: flag,
+    float: _number,
+    Mapping[str, str]: _table,
+}
+"""By the type of the attribute. What a text has to be its class says."""

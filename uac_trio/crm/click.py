@@ -1,0 +1,375 @@
+"""A click on a number in the CRM: what is dialled for it, and whether at all.
+
+A call costs money, and the request comes over the network: everything of it that gets near the PBX passes a list of
+allowed characters here, and technology, context and caller id come from the configuration.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+import unicodedata
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+import attrs
+import phonenumbers
+
+from uac_trio.calls.click import CHANNEL_ID_PREFIX
+from uac_trio.networks import PRIVATE_NETWORKS, Network
+
+MAX_PARAMETER = 256
+"""Characters: the longest thing a CRM sends is a displayed number with a note; a secret is 32 characters or less."""
+
+_EXTENSION = re.compile(r"[0-9A-Za-z_.-]{1,32}")
+_URI = re.compile(r"(?:tel|sips?|callto):", re.IGNORECASE)
+_FORMATTING = re.compile(r"[\s().\-\u2010-\u2015]+")
+_NOTE = re.compile(
+    r"[\s,;]*\b(?:доб|добав|добавочный|вн|внутр|внутренний|ext|extension|x)[.:\s]*\d{1,6}\s*$", re.IGNORECASE
+)
+_DIALLABLE = re.compile(r"\+?[0-9]{2,20}")
+
+
+class ClickAnswer(enum.Enum):
+    """What the CRM is answered; each CRM has its own words for it."""
+
+    SUCCESS = "success"
+    """The PBX has taken the order."""
+    ERROR = "error"
+    AUTHENTICATION_FAILURE = "authentication failure"
+
+
+class Originated(enum.Enum):
+    """What became of an order given to a PBX."""
+
+    QUEUED = "queued"
+    """The PBX has taken it; what follows is told by the call itself."""
+    REFUSED = "refused"
+    """The PBX said no, or is not connected: nothing was dialled, the user may click again at once."""
+    UNKNOWN = "unknown"
+    """Sent, or perhaps sent, and no answer came. It is never sent again: two calls are worse than none."""
+
+
+@attrs.frozen(kw_only=True)
+class Click2CallRules:
+    """``[click2call]`` of the configuration."""
+
+    enabled: bool = True
+    networks: tuple[Network, ...] = PRIVATE_NETWORKS
+    """Where ``/makecall`` is listened to: the addresses of the CRM's server. Default: private networks."""
+    allow: tuple[re.Pattern[str], ...] = ()
+    """What may be dialled: one of these is found in the number as typed, less its formatting, or in its international
+    form, ``+79161234567``. Empty: everything."""
+    deny: tuple[re.Pattern[str], ...] = ()
+    """What may not be dialled, even if allowed: one of these is found in any spelling of the number (``spellings``)."""
+    dial_prefix: str = ""
+    """Put before numbers that are no extensions (``9`` for an outside line)."""
+    strip_plus: bool = False
+    """Dial ``79161234567`` for ``+79161234567``."""
+    caller_id: str = "{number} <{number}>"
+    """What the employee's phone shows while it rings: ``{number}`` is the customer's, ``{extension}`` his own."""
+    ring_seconds: int = 30
+    """How long the employee's phone rings before the order lapses."""
+    answer_seconds: float = 3.0
+    """How long the PBX may take to accept the order. The user's CRM tab is blocked meanwhile."""
+    guard_seconds: float = 5.0
+    """The same click again within this time makes no second call."""
+    per_minute: int = 10
+    """Calls one employee may start in a minute."""
+    total_per_minute: int = 120
+    """Calls all employees together may start in a minute."""
+
+
+@attrs.frozen(kw_only=True)
+class Route:
+    """How one PBX is told to call an employee: ``originate_*`` of ``[[pbx]]``."""
+
+    pbx: str
+    extensions: re.Pattern[str] | frozenset[str] | None = None
+    """Whose phones are on this PBX: a pattern the whole extension must match, or a list. None: everybody's."""
+    channel: str = "PJSIP/{extension}"
+    context: str = "from-internal"
+    contexts: frozenset[str] = frozenset()
+    """Contexts a request may ask for. Any other, which a CRM sends from its own settings, is passed over."""
+    caller_id: str = "{extension}"
+    """Who calls, to the dialplan that then calls the customer. With ``{extension}`` that sees the call as if the
+    employee had dialled himself, and sets the company's number as it does then."""
+    variables: Mapping[str, str] = attrs.field(factory=dict)
+    """Variables and functions to set on the employee's channel before it rings, such as a header for auto answer."""
+
+    def has(self, extension: str) -> bool:
+        match self.extensions:
+            case None:
+                return True
+            case re.Pattern() as pattern:
+                return pattern.fullmatch(extension) is not None
+            case listed:
+                return extension in listed
+
+
+@attrs.frozen(kw_only=True)
+class Dial:
+    """An order for a PBX: ring ``channel``; when it answers, send it to ``exten`` in ``context``, priority 1."""
+
+    pbx: str
+    channel: str
+    context: str
+    exten: str
+    shown: str
+    """What the employee's phone shows: the customer."""
+    caller_id: str
+    """Who calls, to the dialplan."""
+    channel_id: str
+    """Becomes Uniqueid and Linkedid of the employee's channel, and so part of the call's identity."""
+    ring_seconds: int
+    extension: str
+    number: str
+    """The customer's number less its formatting, as it was typed otherwise."""
+    variables: tuple[tuple[str, str], ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class ClickRequest:
+    """What a CRM asked for, as it was sent."""
+
+    extension: str
+    """Whose phone is to ring first."""
+    number: str
+    """The number to call, as it stands in the CRM."""
+    context: str = ""
+    """The dialplan context that the CRM names; "" = none."""
+
+
+@attrs.frozen(kw_only=True)
+class Refusal:
+    """Why nothing is dialled. ``reason`` is for the log, in words, and holds nothing of the request."""
+
+    answer: ClickAnswer
+    reason: str
+
+
+def plan_click(
+    click: ClickRequest,
+    *,
+    rules: Click2CallRules,
+    routes: Sequence[Route],
+    is_extension: Callable[[str], bool],
+    region: str,
+    token: str,
+    is_connected: Callable[[str], bool] = lambda _: True,
+) -> Dial | Refusal:
+    """What is dialled for a click, or why nothing is.
+
+    ``token`` makes the channel's id unique: letters, digits, dots and dashes. ``is_connected`` tells by a PBX's name
+    whether orders reach it now.
+    """
+    if not rules.enabled:
+        return refused("click2call is turned off: [click2call] enabled = false")
+    extension = click.extension.strip()
+    if not _EXTENSION.fullmatch(extension) or not is_extension(extension):
+        return refused(
+            "the employee of this click is no extension by [calls] extensions; it comes from the CRM user's settings"
+        )
+    route = _route(routes, extension, is_connected)
+    if route is None:
+        return refused("no [[pbx]] has this extension: originate_extensions of each names others")
+    try:
+        number = normalise(click.number, is_extension=is_extension, region=region)
+    except ValueError as why:
+        return refused(str(why))
+    if number == extension:
+        return refused("an employee cannot call himself")
+    outside = not is_extension(number)
+    if rules.allow and not _is_found(rules.allow, {number, _international(number, region)} if outside else {number}):
+        return refused("no pattern of [click2call] allow permits this number")
+    if _is_found(rules.deny, spellings(number, region) if outside else {number}):
+        return refused("a pattern of [click2call] deny forbids this number")
+    return _dial(extension, number, click.context, rules, route, is_extension, token)
+
+
+def _is_found(patterns: Iterable[re.Pattern[str]], texts: Collection[str]) -> bool:
+    return any(pattern.search(text) for pattern in patterns for text in texts)
+
+
+def normalise(shown: str, *, is_extension: Callable[[str], bool], region: str) -> str:
+    """The number to dial for one as it is shown in the CRM: digits, with ``+`` where it had one.
+
+    ``+7 (916) 123-45-67``, ``8 916 123-45-67``, ``tel:+7-916-123-45-67``, ``sip:79161234567@host`` and a note at the
+    end (``доб. 12``, ``ext 12``) are understood; the note is dropped. A national prefix stays as it was typed: the
+    dialplan knows it. Raises ValueError with the reason when no telephone number is left, or one that cannot exist in
+    ``region``.
+    """
+    text = unicodedata.normalize("NFKC", shown).strip()
+    if scheme := _URI.match(text):
+        text = text[scheme.end() :].partition(";")[0].partition("@")[0]
+    text = _FORMATTING.sub("", _NOTE.sub("", text))
+    if not text:
+        raise ValueError("the number to call is empty")
+    if not _DIALLABLE.fullmatch(text):
+        raise ValueError("the number to call is no telephone number: something else than digits and + is in it")
+    if not is_extension(text):
+        _check_possible(text, region)
+    return text
+
+
+def _check_possible(number: str, region: str) -> None:
+    """Length and prefix only: numbering plans change faster than libraries, so a number may be too new to be valid."""
+    try:
+        parsed = phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException as why:
+        raise ValueError(f"the number to call is no telephone number in [calls] region {region}") from why
+    verdict = phonenumbers.is_possible_number_with_reason(parsed)
+    if verdict not in (phonenumbers.ValidationResult.IS_POSSIBLE, phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY):
+        raise ValueError(f"the number to call is too short or too long for one of [calls] region {region}")
+
+
+def spellings(number: str, region: str) -> frozenset[str]:
+    """``number`` in all ways in which it may be typed in ``region``, and those of all that a PBX may take it for.
+
+    Of ``0044 20 7946 0000``, less its formatting, in RU among others ``+442079460000`` and ``810442079460000``. Whoever
+    edits a contact chooses the spelling, so what forbids a number must not depend on it. The plus may be taken off
+    before dialling, and providers take ``00`` and a bare country code for ``+`` in every country.
+    """
+    digits = number.removeprefix("+")
+    found = {number, digits, _international(number, region)}
+    readings = [_parsed(number, region), _parsed(digits, region), _parsed(_international(number, region), region)]
+    # 8 800 123-45-67 is no number of Bangladesh, +880: a country code only where the region has no such number.
+    if not any(reading and phonenumbers.is_valid_number(reading) for reading in readings):
+        readings.append(_parsed(f"+{digits}", region))
+    home = phonenumbers.country_code_for_region(region)
+    for reading in filter(None, readings):
+        found.add(phonenumbers.format_number(reading, phonenumbers.PhoneNumberFormat.E164))
+        if reading.country_code == home:
+            shown = phonenumbers.format_number(reading, phonenumbers.PhoneNumberFormat.NATIONAL)
+        else:
+            shown = phonenumbers.format_out_of_country_calling_number(reading, region)
+        found.add(re.sub(r"[^0-9+]", "", shown))
+    return frozenset(found)
+
+
+def _international(number: str, region: str) -> str:
+    """E.164. ``00`` is never the beginning of a number of the region itself, though phonenumbers may think so."""
+    reading = _parsed(f"+{number[2:]}" if number.startswith("00") else number, region)
+    return phonenumbers.format_number(reading, phonenumbers.PhoneNumberFormat.E164) if reading else number
+
+
+def _parsed(number: str, region: str) -> phonenumbers.PhoneNumber | None:
+    try:
+        return phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def _route(routes: Sequence[Route], extension: str, is_connected: Callable[[str], bool]) -> Route | None:
+    """The first PBX that has this extension, one that is connected before one that is not."""
+    having = [route for route in routes if route.has(extension)]
+    return next((route for route in having if is_connected(route.pbx)), having[0] if having else None)
+
+
+def _dial(
+    extension: str,
+    number: str,
+    context: str,
+    rules: Click2CallRules,
+    route: Route,
+    is_extension: Callable[[str], bool],
+    token: str,
+) -> Dial:
+    exten = number
+    if not is_extension(number):
+        exten = rules.dial_prefix + (number.removeprefix("+") if rules.strip_plus else number)
+    return Dial(
+        pbx=route.pbx,
+        channel=route.channel.format(extension=extension),
+        context=context if context in route.contexts else route.context,
+        exten=exten,
+        shown=rules.caller_id.format(number=number, extension=extension),
+        caller_id=route.caller_id.format(extension=extension),
+        channel_id=CHANNEL_ID_PREFIX + token,
+        ring_seconds=rules.ring_seconds,
+        extension=extension,
+        number=number,
+        variables=tuple((name, value.format(extension=extension)) for name, value in route.variables.items()),
+    )
+
+
+FREEPBX_SKIPS_VOICEMAIL = "originate-skipvm"
+"""FreePBX's context for calls that are placed for an employee: as from-internal, but no mailbox answers."""
+
+_FREEPBX_EMPLOYEE = re.compile(r"(Local/[^@]*@)from-internal(?=/|$)", re.IGNORECASE)
+
+
+def skipping_voicemail(channel: str) -> str:
+    """The Local ``channel`` into from-internal as one into FreePBX's context without voicemail; "" for any other.
+
+    VoiceMail() answers at once (app_voicemail.c), and pbx.c sends the answered channel into the dialplan: when the
+    answer is told, the customer is being called already. So a mailbox must not come to answer.
+    """
+    skipping, found = _FREEPBX_EMPLOYEE.subn(rf"\g<1>{FREEPBX_SKIPS_VOICEMAIL}", channel)
+    return skipping if found else ""
+
+
+class Verdict(enum.Enum):
+    """What the guard says to a click."""
+
+    NEW = "new"
+    DOUBLE = "double"
+    TOO_MANY = "too many"
+    """Of this employee."""
+    TOO_MANY_IN_ALL = "too many in all"
+
+
+@attrs.define
+class ClickGuard:
+    """Remembers the clicks of the last minute. Times are seconds of any clock that does not go back."""
+
+    guard_seconds: float
+    per_minute: int
+    total_per_minute: int
+    _recent: dict[tuple[str, str], tuple[float, ClickAnswer]] = attrs.field(factory=dict, init=False)
+    _starts: dict[str, deque[float]] = attrs.field(factory=dict, init=False)
+
+    def admit(self, dial: Dial, at: float) -> Verdict:
+        """Whether this click is to make a call. Of clicks that are NEW it keeps the time."""
+        self._forget(at)
+        if (dial.extension, dial.number) in self._recent:
+            return Verdict.DOUBLE
+        starts = self._starts.setdefault(dial.extension, deque())
+        if len(starts) >= self.per_minute:
+            return Verdict.TOO_MANY
+        if sum(map(len, self._starts.values())) >= self.total_per_minute:
+            return Verdict.TOO_MANY_IN_ALL
+        starts.append(at)
+        # Until the PBX has answered, the double of a click is told what is likely.
+        self._recent[dial.extension, dial.number] = (at, ClickAnswer.SUCCESS)
+        return Verdict.NEW
+
+    def settle(self, dial: Dial, outcome: Originated) -> ClickAnswer:
+        """The answer for a click with this outcome, which its doubles get as well.
+
+        After REFUSED nothing rings, so the next click is a new one.
+        """
+        key = (dial.extension, dial.number)
+        answer = ClickAnswer.SUCCESS if outcome is Originated.QUEUED else ClickAnswer.ERROR
+        if outcome is Originated.REFUSED:
+            self._recent.pop(key, None)
+        elif key in self._recent:
+            self._recent[key] = (self._recent[key][0], answer)
+        return answer
+
+    def answer_to_double(self, dial: Dial) -> ClickAnswer:
+        """What the click that this one doubles was, or would be, told."""
+        return self._recent[dial.extension, dial.number][1]
+
+    def _forget(self, at: float) -> None:
+        self._recent = {key: kept for key, kept in self._recent.items() if at - kept[0] < self.guard_seconds}
+        for extension, starts in list(self._starts.items()):
+            while starts and at - starts[0] >= 60:
+                starts.popleft()
+            if not starts:
+                del self._starts[extension]
+
+
+def refused(reason: str) -> Refusal:
+    """Nothing is dialled, for this ``reason``."""
+    return Refusal(answer=ClickAnswer.ERROR, reason=reason)

@@ -1,0 +1,62 @@
+"""Who in the CRM is responsible for a caller, in neutral terms."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable
+
+import attrs
+
+from uac_trio.networks import PRIVATE_NETWORKS, Network
+
+ASKING = 0.9
+"""Share of a deadline that the CRM has; the rest is for the answer to Asterisk."""
+
+
+@attrs.frozen(kw_only=True)
+class ResponsibleRules:
+    """``[route]`` of the configuration."""
+
+    bind: str = ""
+    """Address and port for FastAGI, ``0.0.0.0:4574``; "": none."""
+    secret: str = attrs.field(default="", repr=False)
+    """What ``GET /route`` must be asked with; "": there is none. Not the CRM's, for it stands in the dialplan."""
+    networks: tuple[Network, ...] = PRIVATE_NETWORKS
+    """Where questions are listened to, by FastAGI and by HTTP: the addresses of the PBXes."""
+    variable: str = "UAC_RESPONSIBLE"
+    """The channel variable that FastAGI sets."""
+    deadline_seconds: float = 1.0
+    """The whole of an answer, from the connection on. The caller hears nothing meanwhile."""
+    cache_seconds: float = 60.0
+    """How long an answer of the CRM is taken for true; 0: not at all."""
+    url: str = ""
+    """Where the CRM answers the question; "": where it usually does."""
+
+    @property
+    def is_on(self) -> bool:
+        return bool(self.bind or self.secret)
+
+
+class Finding(enum.Enum):
+    """What a question led to."""
+
+    OWNED = "owned"
+    NOBODY = "nobody"
+    """There is no employee to send the caller to, and asking again soon would bring nothing."""
+    FAILED = "failed"
+    """It is not known, for this number."""
+    AWAY = "away"
+    """It is not known, nor would it be for any other number: no answer, or we are refused as such."""
+
+
+@attrs.frozen(kw_only=True)
+class Responsible:
+    """The answer: ``extension`` if ``finding`` is OWNED, else "" and ``reason`` in words for an administrator."""
+
+    finding: Finding
+    extension: str = ""
+    reason: str = ""
+
+
+Ask = Callable[[str, float], Awaitable[Responsible]]
+"""Who is responsible for this caller's number, to be answered within so many seconds. Raises nothing."""

@@ -1,0 +1,139 @@
+"""What vTiger's answers mean, in the light of what it answered before.
+
+One answer is not believed by itself where it may be an outage that looks like something else:
+
+- a 500 to what may not be repeated: the row may be there, unless the CRM fails at what touches no row as well;
+- ``Authentication Failure``: SalesPlatform's answers so while its database is away, since the secret is there;
+- an unknown text: perhaps a database error that PHP prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+
+import attrs
+
+from uac_trio.crm.protocol import Doubt, PastBegin, Sent
+from uac_trio.crm.reply import NoReply, Reply, Ruling, Verdict, excerpt
+from uac_trio.crm.vtiger.account import VtigerAccount
+from uac_trio.crm.vtiger.reply import UNKNOWN_TEXT, is_unknown_text, judge
+from uac_trio.crm.vtiger.request import Step, posted
+from uac_trio.crm.vtiger.server_errors import Evidence, ServerErrors
+
+PROBE = {"vtigersignature": "uac-trio-is-anybody-there"}
+"""No secret is this one, so vTiger answers Authentication Failure and does nothing."""
+
+UNSIGNED_PROBE = {"callstatus": "uac-trio-is-anybody-there"}
+"""Without a secret: a vTiger that knows its own answers Authentication Failure; one that cannot read it, since its
+database is away, compares nothing with nothing, and passes over the unknown step (200, empty)."""
+
+DATABASE_AWAY = (
+    "vTiger answers Authentication Failure to our secret and takes a request without one: its database is away, or no "
+    "secret key is set in its PBXManager settings (requests wait, none is lost)"
+)
+SAME_TEXT = "vTiger answers the same unknown text to every call: it fails as a whole (requests wait, none is lost)"
+
+
+def judge_harmless(answer: Reply | NoReply) -> Verdict:
+    """What an answer means to a request that touches no row: a 500 is never one to what was written."""
+    return judge(Step.HANGUP, answer, attempt=1, evidence=Evidence.OUTAGE)
+
+
+def judge_probe(answer: Reply | NoReply) -> Verdict:
+    """What the answer to ``PROBE`` says of the CRM: DELIVERED or AWAY."""
+    there = judge_harmless(answer)
+    answers = there.ruling in (Ruling.AUTH_FAILED, Ruling.DELIVERED)
+    return attrs.evolve(there, ruling=Ruling.DELIVERED if answers else Ruling.AWAY)
+
+
+def knows_no_secret(answer: Reply | NoReply) -> bool:
+    """By the answer to ``UNSIGNED_PROBE``: this vTiger cannot read its secret, or has none."""
+    return judge_harmless(answer).ruling is Ruling.DELIVERED
+
+
+class VtigerJudge:
+    """Remembers which 500s this CRM answers to what it has written (``ServerErrors``), and unknown texts."""
+
+    def __init__(self, account: VtigerAccount, writes_in_spite_of_500: bool) -> None:
+        self._account = account
+        self._errors = ServerErrors(writes_in_spite_of_500)
+        self._unknown_text: str | None = None
+        """The last unknown text; None since anything else was answered."""
+        self._unknown_to: str | None = None
+        """The call it was answered to; None: several."""
+
+    @property
+    def is_usual(self) -> bool:
+        """This CRM answers 500 to what it has written."""
+        return self._errors.are_usual
+
+    def recall(self, begins: Iterable[PastBegin]) -> None:
+        for begin in begins:
+            self._errors.settled("", Step.DIAL_BEGIN, begin.extension, believed=begin.is_probable)
+
+    def judge(self, sent: Sent, answer: Reply | NoReply) -> Verdict:
+        step, key = Step(sent.request.name), sent.request.key
+        evidence = self._errors.evidence(key, sent.delivery.extension)
+        verdict = judge(step, answer, attempt=sent.attempt, evidence=evidence)
+        if isinstance(answer, NoReply):
+            return attrs.evolve(verdict, is_own=self._errors.has_failed(key))
+        if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._errors.failed(key)
+            return attrs.evolve(verdict, is_own=True)
+        if is_unknown_text(answer):
+            return self._judge_text(excerpt(answer.text), sent.delivery.call_id, verdict)
+        self._unknown_text = None
+        return attrs.evolve(verdict, is_own=self._errors.has_failed(key))
+
+    def doubt(self, sent: Sent, verdict: Verdict) -> Doubt | None:
+        if verdict.ruling is Ruling.AUTH_FAILED:
+            return Doubt(
+                request=posted(self._account.url, "probe", UNSIGNED_PROBE),
+                decide=lambda answer: _auth_failed(verdict, answer),
+            )
+        if verdict.words.startswith(UNKNOWN_TEXT):
+            return Doubt(
+                request=posted(self._account.url, "probe", PROBE), decide=lambda answer: _unknown(verdict, answer)
+            )
+        if verdict.ruling is Ruling.AWAY and verdict.is_own and not sent.request.is_repeatable:
+            return Doubt(
+                request=posted(self._account.url, "probe", PROBE), decide=lambda answer: _not_repeated(verdict, answer)
+            )
+        return None
+
+    def settled(self, sent: Sent, verdict: Verdict) -> None:
+        key = sent.request.key
+        match verdict.ruling:
+            case Ruling.DELIVERED | Ruling.PROBABLY:
+                believed = verdict.ruling is Ruling.PROBABLY
+                self._errors.settled(key, Step(sent.request.name), sent.delivery.extension, believed=believed)
+            case Ruling.PARKED:
+                self._errors.given_up(key)
+            case _:
+                pass
+
+    def _judge_text(self, text: str, call_id: str, verdict: Verdict) -> Verdict:
+        """The same unknown text to several calls, with nothing else between them, is an outage."""
+        if text != self._unknown_text:
+            self._unknown_text, self._unknown_to = text, call_id
+        elif call_id != self._unknown_to:
+            self._unknown_to = None
+        if self._unknown_to is None:
+            return Verdict(ruling=Ruling.AWAY, words=f"{SAME_TEXT} [{text!r}]", is_own=True)
+        return verdict
+
+
+def _auth_failed(verdict: Verdict, answer: Reply | NoReply) -> Verdict:
+    return Verdict(ruling=Ruling.AWAY, words=DATABASE_AWAY) if knows_no_secret(answer) else verdict
+
+
+def _unknown(verdict: Verdict, answer: Reply | NoReply) -> Verdict:
+    return verdict if judge_probe(answer).ruling is Ruling.DELIVERED else attrs.evolve(verdict, ruling=Ruling.AWAY)
+
+
+def _not_repeated(verdict: Verdict, answer: Reply | NoReply) -> Verdict:
+    if judge_probe(answer).ruling is not Ruling.DELIVERED:
+        return verdict
+    words = f"not repeated, since vTiger may add a second row: {verdict.words}"
+    return attrs.evolve(verdict, ruling=Ruling.PARKED, words=words)

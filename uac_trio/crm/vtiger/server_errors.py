@@ -1,0 +1,88 @@
+"""What HTTP 500 of this CRM means, by what it has answered before.
+
+A fresh web installation of SalesPlatform 7.2 answers an empty 500 to every request that touches a row, from the first
+on, and the row is written (seen; models/Record.php calls a class that is not there). Any other CRM answers 500 when it
+is broken: its database is away, full or read-only, a PHP file is half copied. Then nothing is written.
+
+The two differ in their past alone. 200 is evidence only from an extension's own DialBegin: vTiger answers it as well to
+what it ignores, such as an extension that no user has.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+from uac_trio.crm.vtiger.request import Step
+
+_BEGINS = (Step.DIAL_BEGIN, Step.START_APP)
+_MOST_FAILED = 1000
+"""Requests remembered that wait after a 500; a CRM that is away is asked one at a time."""
+
+
+class Evidence(enum.Enum):
+    """What is known when a request is answered with 500."""
+
+    NONE = "no call of any extension was begun in this CRM before"
+    USUAL = "it answers 500 to all that it has written"
+    OUTAGE = "it has answered 200 before"
+    OWN = "it has begun other calls since this request's last 500"
+    DOUBT = "so it has, but none of this extension, ever"
+
+
+@attrs.define
+class ServerErrors:
+    """Remembers the answers that tell one from the other."""
+
+    may_be_usual: bool
+    """An installation of this dialect may answer 500 to what it has written."""
+    _works: set[str] = attrs.field(factory=set, init=False)
+    """Extensions whose DialBegin was answered with 200."""
+    _usual: set[str] = attrs.field(factory=set, init=False)
+    """Extensions whose 500 was taken for written."""
+    _begun: int = attrs.field(default=0, init=False)
+    """Calls begun with 200."""
+    _failed: dict[str, int] = attrs.field(factory=dict, init=False)
+    """``_begun`` at the last 500 to the request with this key; the oldest first."""
+
+    @property
+    def are_usual(self) -> bool:
+        """This CRM answers 500 to what it has written."""
+        return self.may_be_usual and bool(self._usual)
+
+    def evidence(self, key: str, extension: str) -> Evidence:
+        """For a 500 to the request ``key`` of ``extension``."""
+        is_own = self._begun > self._failed.get(key, self._begun)
+        if not self.may_be_usual or extension in self._works:
+            return Evidence.OWN if is_own else Evidence.OUTAGE
+        if self._usual:
+            return Evidence.USUAL
+        if not self._works:
+            return Evidence.NONE
+        return Evidence.DOUBT if is_own else Evidence.OUTAGE
+
+    def failed(self, key: str) -> None:
+        """The request was answered with 500 and waits."""
+        self._failed.pop(key, None)
+        self._failed[key] = self._begun
+        if len(self._failed) > _MOST_FAILED:
+            del self._failed[next(iter(self._failed))]
+
+    def has_failed(self, key: str) -> bool:
+        return key in self._failed
+
+    def settled(self, key: str, step: Step, extension: str, *, believed: bool) -> None:
+        """The request was delivered: answered with 200, or ``believed`` to be written in spite of an error."""
+        self._failed.pop(key, None)
+        if believed:
+            self._usual.add(extension)
+        elif step in _BEGINS:
+            self._begun += 1
+            self._works.add(extension)
+            if extension in self._usual:  # repaired
+                self._usual.clear()
+
+    def given_up(self, key: str) -> None:
+        """The request is parked."""
+        self._failed.pop(key, None)

@@ -1,1 +1,0 @@
-"""Alembic's scripts, run by uac_trio.outbox.opening when the outbox is opened."""

@@ -1,0 +1,140 @@
+"""A look at the store that neither makes nor changes anything: for ``check --live``, beside a running daemon or before
+its first start."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+import attrs
+import sqlalchemy as sa
+import trio
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from uac_trio.store.opening import (
+    BEFORE_THE_FIRST_RELEASE,
+    INSTALL_DRIVER,
+    SQLITE,
+    OutboxError,
+    OutboxSettings,
+    in_words,
+    is_there,
+    parse_url,
+    shown,
+)
+from uac_trio.store.outbox import Outbox
+from uac_trio.store.rows import OutboxStatistics, ParkedRow
+from uac_trio.store.tables import VERSION_TABLE, delivery, recording
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+@attrs.frozen(kw_only=True)
+class StoreLook:
+    """What was found. Where the schema is older than ours, the rows are not looked at."""
+
+    where: str
+    """The database's address without its password."""
+    file: Path | None
+    """SQLite's file, there or not."""
+    exists: bool
+    schema: str = ""
+    """Its revision; "" = it is empty, or there is none yet."""
+    newest: str = ""
+    """The revision that this version makes of it."""
+    statistics: OutboxStatistics | None = None
+    parked: tuple[ParkedRow, ...] = ()
+    """The first few."""
+
+
+async def inspect_store(settings: OutboxSettings, first: int = 3) -> StoreLook:
+    """With the ``first`` parked rows.
+
+    Raises OutboxError, for a store that cannot be read or written, or is another program's or a newer version's.
+    """
+    look, engine = await trio.to_thread.run_sync(_looked_at, settings, abandon_on_cancel=True)
+    if engine is None or look.schema != look.newest:
+        return look
+    outbox = Outbox(engine, settings)
+    return attrs.evolve(look, statistics=await outbox.statistics(), parked=tuple(await outbox.parked(first)))
+
+
+def _looked_at(settings: OutboxSettings) -> tuple[StoreLook, sa.Engine | None]:
+    """The engine keeps no connection open."""
+    url = parse_url(settings.url)
+    file = Path(str(url.database)).absolute() if url.drivername == SQLITE else None
+    newest = str(ScriptDirectory(str(_MIGRATIONS)).get_current_head())
+    look = StoreLook(where=shown(url), file=file, exists=True, newest=newest)
+    if file is not None and not is_there(url):
+        if not os.access(file.parent, os.W_OK | os.X_OK):
+            there = "cannot be written by this user" if file.parent.exists() else "does not exist"
+            raise OutboxError(f"outbox {shown(url)}: its directory {file.parent} {there}")
+        return attrs.evolve(look, exists=False), None
+    engine = _engine(url, file, settings)
+    return attrs.evolve(look, schema=_schema(engine)), engine
+
+
+def _engine(url: sa.URL, file: Path | None, settings: OutboxSettings) -> sa.Engine:
+    if file is None:
+        try:
+            return sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": 5})
+        except ModuleNotFoundError as error:
+            raise OutboxError(f"[store] url {shown(url)}: {INSTALL_DRIVER}") from error
+
+    def connect() -> sqlite3.Connection:
+        path = f"file:{quote(str(file))}?mode=rw"  # never made here
+        return sqlite3.connect(
+            path, uri=True, timeout=settings.busy_timeout, isolation_level=None, check_same_thread=False
+        )
+
+    return sa.create_engine(url, creator=connect, poolclass=sa.NullPool)
+
+
+def _schema(engine: sa.Engine) -> str:
+    """Its revision, once it is sure that it can be written."""
+    with in_words(engine), engine.connect() as connection:
+        tables = set(sa.inspect(connection).get_table_names())
+        _try_to_write(connection, has_rows=delivery.name in tables)
+        found = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_heads()
+    if not found and tables and engine.dialect.name == "sqlite":
+        raise OutboxError(
+            f"{shown(engine.url)} belongs to another program (table {min(tables)}): name another one in [store] url"
+        )
+    if set(found) & BEFORE_THE_FIRST_RELEASE:
+        raise OutboxError(
+            f"{shown(engine.url)} was written by a version from before the first release: move it away or name another "
+            "database in [store] url"
+        )
+    known = {script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()}
+    if newer := set(found) - known:
+        raise OutboxError(
+            f"{shown(engine.url)} was written by a newer uac-trio (schema {', '.join(sorted(newer))}): install that "
+            "version again, or name another database in [store] url"
+        )
+    return next(iter(found), "")
+
+
+def _try_to_write(connection: sa.Connection, *, has_rows: bool) -> None:
+    """Take the right to write, and give it back."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql("ROLLBACK")
+        return
+    if connection.scalar(sa.text("SELECT pg_is_in_recovery()")):
+        raise OutboxError(f"{shown(connection.engine.url)} is a standby, which takes no rows: name the primary")
+    may = sa.text("SELECT has_table_privilege(:table, 'SELECT, INSERT, UPDATE, DELETE')")
+    if has_rows and not connection.scalar(may, {"table": delivery.name}):
+        raise OutboxError(f"{shown(connection.engine.url)}: the user may not change table {delivery.name}: GRANT it")
+
+
+async def count_recordings(outbox: Outbox) -> dict[str, int]:
+    """How many recordings are in each ``RecordingState``, by its value. Raises OutboxError."""
+    return await outbox._read(_recordings_by_state)  # noqa: SLF001 - of this room
+
+
+def _recordings_by_state(connection: sa.Connection) -> dict[str, int]:
+    rows = connection.execute(sa.select(recording.c.state, sa.func.count()).group_by(recording.c.state))
+    return {str(state): count for state, count in rows}

@@ -1,0 +1,286 @@
+"""Opening the outbox's database: its file or server, its schema, and what goes wrong there, in words.
+
+Nothing here deletes or empties anything: a file that is broken, foreign or newer is left as it is and refused.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sqlite3
+import stat
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from uac_trio.store.tables import VERSION_TABLE, delivery
+
+SQLITE = "sqlite"
+POSTGRESQL = "postgresql+psycopg"
+
+SYNCHRONOUS = "FULL"
+"""SQLite: a commit is on the disk before the call that made it returns, so a power cut loses nothing."""
+
+_MIGRATION_LOCK = 0x0AC_0001  # PostgreSQL advisory lock: connectors that start together migrate one after another
+_alembic_is_global = threading.Lock()  # its ``context`` is one per process
+
+
+INSTALL_DRIVER = f"run: {sys.executable} -m pip install 'psycopg[binary]'"
+
+
+BEFORE_THE_FIRST_RELEASE = frozenset({"0001", "0002", "0003"})
+"""Revisions of schemas that stored the CRM's requests."""
+
+
+class OutboxError(Exception):
+    """The outbox's database cannot be used (now). The text says which, why and what to do; it holds no password.
+
+    A delivery whose ``put`` failed so is not in the outbox: the caller keeps it and tries again.
+    """
+
+
+@attrs.frozen(kw_only=True)
+class OutboxSettings:
+    url: str = attrs.field(default="sqlite:////var/lib/uac-trio/connector.db")
+    """``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql+psycopg://user:password@host/database``."""
+    busy_timeout: float = attrs.field(default=5.0, validator=attrs.validators.gt(0))
+    """Seconds to wait for a database file that another program has locked."""
+    keep_delivered: float = attrs.field(default=7 * 86400.0, validator=attrs.validators.ge(3600))
+    """Seconds for which delivered rows are kept: they drop doubles after a restart, and hold personal data."""
+    pool_size: int = attrs.field(default=4, validator=attrs.validators.ge(1))
+    """Connections to PostgreSQL."""
+
+
+def shown(url: sa.URL) -> str:
+    return url.render_as_string(hide_password=True)
+
+
+def parse_url(text: str) -> sa.URL:
+    expected = "expected sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+    try:
+        url = sa.make_url(text)
+    except (sa.exc.ArgumentError, ValueError) as error:
+        raise OutboxError(f"[store] url is no database address; {expected}") from error
+    if url.drivername not in (SQLITE, POSTGRESQL):
+        raise OutboxError(f"[store] url {shown(url)}: {url.drivername} is not supported; {expected}")
+    if url.drivername == SQLITE and (not url.database or url.database.startswith((":memory:", "file:"))):
+        raise OutboxError("[store] url must name a file, since the outbox has to outlive us: sqlite:///connector.db")
+    if url.drivername == SQLITE and url.host:
+        raise OutboxError(f"[store] url {shown(url)}: a file has three slashes before its path, sqlite:///connector.db")
+    return url
+
+
+def beside(text: str, directory: Path) -> str:
+    """The address ``text``, a relative file of SQLite as one of ``directory``. Raises OutboxError."""
+    url = parse_url(text)
+    if url.drivername != SQLITE:
+        return text
+    return str(url.set(database=str(directory / str(url.database))))
+
+
+def open_engine(settings: OutboxSettings, *, create: bool = True) -> sa.Engine:
+    """Blocking. The schema is there and current when this returns. Raises OutboxError.
+
+    Without ``create`` a file that is not there is not made.
+    """
+    url = parse_url(settings.url)
+    if not create and url.drivername == SQLITE and not is_there(url):
+        raise OutboxError(
+            f"outbox {shown(url)}: no such file; it is made by the first uac-trio run of this [store] url"
+        )
+    engine = _sqlite_engine(url, settings) if url.drivername == SQLITE else _postgresql_engine(url, settings)
+    try:
+        make_ready(engine, settings)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def is_there(url: sa.URL) -> bool:
+    """Whether SQLite's file is. Raises OutboxError if that may not be seen."""
+    try:
+        return Path(str(url.database)).exists()
+    except OSError as error:
+        raise OutboxError(explain(url, error)) from error
+
+
+def make_ready(engine: sa.Engine, settings: OutboxSettings) -> None:
+    """Blocking. Make the file if there is none, bring its schema up to date. Raises OutboxError."""
+    with in_words(engine):
+        if engine.url.drivername == SQLITE:
+            _create_file(Path(str(engine.url.database)))
+        with engine.begin() as connection:
+            _bring_up_to_date(connection)
+        if engine.url.drivername == SQLITE:  # not before: it would change a file that is not ours
+            _switch_to_wal(engine, settings.busy_timeout)
+
+
+def _sqlite_engine(url: sa.URL, settings: OutboxSettings) -> sa.Engine:
+    engine = sa.create_engine(url, connect_args={"timeout": settings.busy_timeout, "isolation_level": None})
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _: object) -> None:
+        connection.execute(f"PRAGMA synchronous = {SYNCHRONOUS}")
+        # What the purge deletes is personal data: overwrite it.
+        connection.execute("PRAGMA secure_delete = ON")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # IMMEDIATE: a transaction that reads first and writes then must not find out late that it may not.
+        reading = connection.get_execution_options().get("reading", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql_engine(url: sa.URL, settings: OutboxSettings) -> sa.Engine:
+    # A server that vanished without a word must not hold a worker thread for the two hours TCP would allow.
+    arguments: dict[str, Any] = {
+        "application_name": "uac-trio",
+        "connect_timeout": 5,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "tcp_user_timeout": 15_000,
+    }
+    try:
+        engine = sa.create_engine(
+            url, connect_args=arguments, pool_size=settings.pool_size, max_overflow=0, pool_pre_ping=True
+        )
+    except ModuleNotFoundError as error:
+        raise OutboxError(
+            f"[store] url {shown(url)}: the PostgreSQL driver is not installed; {INSTALL_DRIVER}"
+        ) from error
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: object) -> None:  # noqa: ANN401  psycopg is optional
+        connection.execute("SET statement_timeout = '30s'")
+        connection.execute("SET lock_timeout = '15s'")
+        connection.execute("SET jit = off")  # compiling a lease takes longer than the lease
+        connection.commit()
+
+    return engine
+
+
+def _create_file(path: Path) -> None:
+    """For us alone: it will hold telephone numbers. SQLite gives its -wal and -shm files the same mode."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, stat.S_IRUSR | stat.S_IWUSR))
+
+
+def _switch_to_wal(engine: sa.Engine, patience: float) -> None:
+    """SQLite does not always use its busy time-out for this pragma, so two programs starting at once may collide."""
+    give_up_at = time.monotonic() + patience
+    connection = engine.raw_connection()
+    try:
+        while True:
+            try:
+                connection.cursor().execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > give_up_at:
+                    raise
+                time.sleep(0.02)
+            else:
+                return
+    finally:
+        connection.close()
+
+
+def _bring_up_to_date(connection: sa.Connection) -> None:
+    where = shown(connection.engine.url)
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    scripts = ScriptDirectory.from_config(config)
+    known = {script.revision for script in scripts.walk_revisions()}
+    found = set(MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_heads())
+    tables = set(sa.inspect(connection).get_table_names())
+    if found & BEFORE_THE_FIRST_RELEASE:
+        raise OutboxError(
+            f"{where} was written by a version from before the first release, whose rows cannot be read any more: move "
+            "it away (keep it if requests in it still wait) or name another database in [store] url"
+        )
+    if newer := found - known:
+        raise OutboxError(
+            f"{where} was written by a newer uac-trio (schema {', '.join(sorted(newer))}; this one knows up to "
+            f"{scripts.get_current_head()}): install that version again, or name another database in [store] url"
+        )
+    foreign = tables if connection.dialect.name == "sqlite" else tables & {delivery.name}
+    if not found and foreign:
+        raise OutboxError(
+            f"{where} belongs to another program (table {min(foreign)}): name another database in [store] url; "
+            "nothing was changed"
+        )
+    if found != {scripts.get_current_head()}:
+        with _alembic_is_global:
+            command.upgrade(config, "head")
+    there = {column["name"] for column in sa.inspect(connection).get_columns(delivery.name)}
+    if missing := {column.name for column in delivery.columns} - there:
+        raise OutboxError(
+            f"{where} lacks columns of this version's schema ({', '.join(sorted(missing))}): it was changed by hand; "
+            "restore it from a backup or name another database in [store] url"
+        )
+
+
+# Searched in what the driver says; the first that fits is shown.
+_SQLITE_WORDS: tuple[tuple[str, str], ...] = (
+    (
+        r"unable to open database file",
+        "the file cannot be opened or created: does its directory exist, and may this user write there?",
+    ),
+    (r"database (table )?is locked", "another program keeps the file locked; end it (a backup, a database browser?)"),
+    (
+        r"not a database|malformed|file is encrypted",
+        "the file is damaged or no SQLite database; move it away (keep it) or restore it, then start again",
+    ),
+    (r"readonly database", "the file or its directory cannot be written: check owner, mode and mount options"),
+    (r"disk is full", "the disk is full: make room"),
+    (r"disk I/O error", "the disk fails or is full; see the kernel's log"),
+    (r"no such (table|column)", "the file lost its tables or was replaced while in use: restore it, then restart"),
+)
+
+
+@contextlib.contextmanager
+def in_words(engine: sa.Engine) -> Iterator[None]:
+    """Turns what SQLAlchemy, a driver or the file system raise into OutboxError."""
+    try:
+        yield
+    except (sa.exc.SQLAlchemyError, sqlite3.Error, OSError) as error:
+        raise OutboxError(explain(engine.url, error)) from error
+
+
+def explain(url: sa.URL, error: Exception) -> str:
+    """One line for an administrator. Never the statement's parameters, which are personal data."""
+    cause = error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig is not None else error
+    said = str(cause).partition("(Background on this error")[0].strip().partition("\n")[0]
+    if url.password:
+        said = said.replace(str(url.password), "***")
+    if isinstance(cause, FileNotFoundError):
+        said, advice = "no such directory", "create it, or name another file in [store] url"
+    elif isinstance(cause, PermissionError):
+        said, advice = "permission denied", "run this as root, or let this user write the file and its directory"
+    elif isinstance(cause, OSError) and cause.strerror:
+        said, advice = cause.strerror, "name another file in [store] url"
+    elif url.drivername == SQLITE:
+        advice = next((words for pattern, words in _SQLITE_WORDS if re.search(pattern, said)), "")
+    elif isinstance(cause, sa.exc.TimeoutError):
+        advice = "all connections are in use: the server is slow, or raise the pool's size"
+    elif getattr(cause, "sqlstate", None) is None:
+        advice = "is the server running and reachable, and are user, password and database in [store] url right?"
+    else:
+        advice = f"PostgreSQL error {getattr(cause, 'sqlstate', '')}"
+    return f"outbox {shown(url)}: {said}" + (f" - {advice}" if advice else "")
