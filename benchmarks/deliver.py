@@ -25,18 +25,19 @@ import trio
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.postgres import temporary_postgresql  # noqa: E402
-from uac_trio.calls.call import Direction  # noqa: E402
-from uac_trio.calls.outcome import Outcome  # noqa: E402
-from uac_trio.calls.participation import Role  # noqa: E402
-from uac_trio.crm.delivery import Delivery, Kind  # noqa: E402
-from uac_trio.crm.protocol import CRM, Surroundings  # noqa: E402
-from uac_trio.crm.vtiger import VtigerSettings  # noqa: E402
-from uac_trio.http_client import open_http_client  # noqa: E402
-from uac_trio.logs import LogSettings, configure_logging  # noqa: E402
-from uac_trio.sender import SenderSettings, run_sender  # noqa: E402
-from uac_trio.store import OutboxError, OutboxSettings, open_outbox  # noqa: E402
-from uac_trio.store.writer import StoreWriter  # noqa: E402
+from tests.postgres import temporary_postgresql
+from uac_trio.calls.call import Direction
+from uac_trio.calls.outcome import Outcome
+from uac_trio.calls.participation import Role
+from uac_trio.crm.delivery import Delivery, Kind
+from uac_trio.crm.protocol import CRM, Surroundings
+from uac_trio.crm.vtiger import VtigerSettings
+from uac_trio.daemon import now as clock
+from uac_trio.http_client import open_http_client
+from uac_trio.logs import LogSettings, configure_logging
+from uac_trio.sender import SenderSettings, run_sender
+from uac_trio.store import OutboxError, OutboxSettings, open_outbox
+from uac_trio.store.writer import StoreWriter
 
 SETTINGS = SenderSettings()
 REQUESTS_A_CALL = 4
@@ -61,7 +62,7 @@ def instant_crm() -> Iterator[str]:
 
 
 def crm_at(url: str) -> CRM:
-    return VtigerSettings(url=url, secret="benchmark").crm(Surroundings())  # noqa: S106
+    return VtigerSettings(url=url, secret="benchmark").crm(Surroundings())
 
 
 def call(number: int, now: float) -> list[Delivery]:
@@ -87,7 +88,7 @@ class Health:
 
 async def bare(url: str, calls: int) -> Figure:
     """The HTTP client alone, as many requests at once."""
-    crm, now = crm_at(url), time.time()
+    crm, now = crm_at(url), clock()
     requests = [request for number in range(calls) for each in call(number, now) for request in crm.requests(each)]
     send, receive = trio.open_memory_channel[bytes](len(requests))
     for request in requests:
@@ -110,14 +111,14 @@ async def bare(url: str, calls: int) -> Figure:
 async def through_outbox(store: str, url: str, calls: int, backlog: int = 0) -> Figure:
     """Put ``calls``, and deliver as many, the newest first; ``backlog`` older ones wait beside them."""
     async with open_outbox(OutboxSettings(url=store)) as outbox, trio.open_nursery() as nursery:
-        now = time.time()
+        now = clock()
         for first in range(0, backlog, 5000):
             numbers = range(first, min(backlog, first + 5000))
             await outbox.put([each for number in numbers for each in call(number, now - 86400)], now - 3600)
         new = [each for number in range(calls) for each in call(number, now)]
         # Without an answer: in a backlog it is superseded, and is no request.
         await outbox.put([each for each in new if each.kind is not Kind.ANSWER], now - 3600 * (not backlog))
-        writer = StoreWriter(outbox=outbox, now=time.time, health=Health())
+        writer = StoreWriter(outbox=outbox, now=clock, health=Health())
         nursery.start_soon(writer.run)
         wanted, sent = calls * (REQUESTS_A_CALL - 1), 0
         done = trio.Event()
@@ -129,7 +130,7 @@ async def through_outbox(store: str, url: str, calls: int, backlog: int = 0) -> 
                 done.set()
 
         cpu, began = time.process_time(), time.monotonic()
-        await nursery.start(partial(run_sender, writer, crm_at(url), SETTINGS, now=time.time, watch=watch))
+        await nursery.start(partial(run_sender, writer, crm_at(url), SETTINGS, now=clock, watch=watch))
         await done.wait()
         figure = Figure(sent, time.monotonic() - began, time.process_time() - cpu)
         nursery.cancel_scope.cancel()
@@ -162,21 +163,21 @@ def main() -> None:
         try:
             server = stack.enter_context(temporary_postgresql())
         except FileNotFoundError:
-            print("PostgreSQL is not installed: not measured")  # noqa: T201
+            print("PostgreSQL is not installed: not measured")
         else:
             variants["PostgreSQL"] = lambda: through_outbox(postgresql(server, next(names)), url, calls)
         found: dict[str, list[Figure]] = {name: [] for name in variants}
         for _ in range(arguments.rounds):
             for name in random.sample(list(variants), len(variants)):
                 found[name].append(trio.run(_run, variants[name]))
-    print("| variant | requests/s, median | ms CPU each, median | share of the bare client's pace |")  # noqa: T201
-    print("|---|---|---|---|")  # noqa: T201
+    print("| variant | requests/s, median | ms CPU each, median | share of the bare client's pace |")
+    print("|---|---|---|---|")
     bare_pace = [figure.requests / figure.seconds for figure in found["the HTTP client alone"]]
     for name, figures in found.items():
         pace = [figure.requests / figure.seconds for figure in figures]
         ratio = statistics.median(ours / theirs for ours, theirs in zip(pace, bare_pace, strict=True))
         cpu = statistics.median(1000 * figure.cpu / figure.requests for figure in figures)
-        print(f"| {name} | {statistics.median(pace):.0f} | {cpu:.2f} | {ratio:.2f} |")  # noqa: T201
+        print(f"| {name} | {statistics.median(pace):.0f} | {cpu:.2f} | {ratio:.2f} |")
 
 
 async def _run(variant: Callable[[], Awaitable[Figure]]) -> Figure:

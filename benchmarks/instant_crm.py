@@ -42,7 +42,7 @@ class InstantCRM(asyncio.Protocol):
 
 async def serve(port: int) -> None:
     server = await asyncio.get_running_loop().create_server(InstantCRM, "127.0.0.1", port)
-    print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201
+    print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 

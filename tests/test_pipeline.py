@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from tests.calls.crm_office import Office, crm_of, steps, token
+from tests.calls.crm_office import Office, crm_of, left_open, steps, token
 from tests.calls.panel import Panel
-from tests.calls.scenes import event as ami_event
 from tests.calls.simulator import Asterisk, Line
+from tests.calls.stored_logs import StoredLogs
 from tests.calls.streams import recorded
 from uac_trio.ami.message import Event, Response
 from uac_trio.calls import TrackerRules
 from uac_trio.calls.fact import CallBegan, CallEnded, Fact
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.crm.vtiger.account import Flavour
-from uac_trio.journal import Heard
 from uac_trio.pipeline import Pipeline
 
 RULES = TrackerRules()
 
 
-def pipeline(rules: TrackerRules = RULES, flavour: Flavour = Flavour.SALESPLATFORM) -> Pipeline:
-    return Pipeline(rules, crm_of(flavour), token)
+def pipeline(rules: TrackerRules = RULES, flavour: Flavour = Flavour.SALESPLATFORM, run: str = "") -> Pipeline:
+    return Pipeline(rules, crm_of(flavour), token, run=run)
 
 
 def play(made: Pipeline, pbx: Asterisk, name: str = "main", since: int = 0) -> list[Delivery]:
@@ -270,19 +269,22 @@ def test_who_rings_again_after_a_restart_takes_part_anew() -> None:
     assert sum(each.kind is Kind.BEGIN for each in office.sent) == 2
 
 
-def test_half_a_call_of_an_old_server_is_not_taken_up() -> None:
-    """A journal of AMI 1.x that begins in mid-call: what names channels of which it has no beginning is passed over."""
-    bridge = ami_event(
-        "Bridge", Bridgestate="Link", Channel1="SIP/trunk-00000001", Channel2="SIP/101-00000002", Uniqueid1="17.1",
-        Uniqueid2="17.2", CallerID1="+79161234567", CallerID2="101",
-    )  # fmt: skip
-    heard = Heard("received", 20.0, (bridge,), banner="Asterisk Call Manager/1.3")
-    made = pipeline()
-    assert made.restore("main", [], [[heard]])
-    assert made.known_calls("main") == set()
-    made.connected("main", 21.0, "Asterisk Call Manager/1.3")
-    made.received("main", [bridge], 40.0)
-    assert made.known_calls("main") != set()
+def test_the_log_of_an_old_server() -> None:
+    """Its banner goes with each log: what the entries mean depends on it."""
+    banner = "Asterisk Call Manager/1.1"
+    name, begun = "asterisk1.8/inbound_answered_agent_hangs_up", pipeline(run="1")
+    begun.connected("main", recorded(name)[0][0], banner)
+    events = recorded(name)
+    half = len(events) // 2
+    before = [each for at, event in events[:half] for each in begun.received("main", [event], at)]
+    logs = StoredLogs()
+    logs.write(begun.take_log_changes())
+    after = pipeline(run="2")
+    assert after.restore("main", left_open(before), logs.read()) == []
+    for made in (begun, after):
+        made.connected("main", events[half][0], banner)
+    ends = [[steps(made.received("main", [event], at)) for at, event in events[half:]] for made in (begun, after)]
+    assert ends[0] == ends[1]
 
 
 @pytest.mark.parametrize("flavour", list(Flavour))

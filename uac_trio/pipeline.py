@@ -5,20 +5,20 @@ The daemon and ``replay`` both run this, so they cannot differ. Several PBXes go
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
 
 from uac_trio.ami.message import Event, Message
+from uac_trio.calls.adapters import AmiGeneration, generation_of
 from uac_trio.calls.call import ClickOrder, Direction, Remembered
 from uac_trio.calls.fact import Fact, OfParticipation, RecordingKnown
 from uac_trio.calls.participation import Role
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.calls.tracker import CallTracker
-from uac_trio.crm.delivery import Delivery, DeliveryMaker, Kind, closing
+from uac_trio.crm.delivery import Delivery, DeliveryMaker, closing
 from uac_trio.crm.protocol import CRM
-from uac_trio.journal import Heard
+from uac_trio.event_log import EventLogs, LogChanges, LogPart, Replayed, to_replay
 
 MAX_SKEW = 5.0
 """Seconds the PBX's clock may seem to differ from what we think of it before we think again: under load an event is
@@ -26,9 +26,6 @@ that late at most."""
 
 LATEST = 4e9
 """A Timestamp beyond the year 2096 is none."""
-
-_NAMES_CHANNEL = re.compile(r"(?!.*bridge).*uniqueid[12]?", re.IGNORECASE)
-"""Headers with the Uniqueid of a channel: ``Uniqueid``, ``DestUniqueid``; in AMI 1.x ``UniqueID`` and ``Uniqueid1``."""
 
 
 def _ignore(_: Fact, __: Sequence[Delivery]) -> None:
@@ -49,11 +46,14 @@ class _Exchange:
 
     tracker: CallTracker
     maker: DeliveryMaker
+    logs: EventLogs | None
     ahead: float = 0.0
     """Seconds by which its clock is ahead of ours; 0 while its events carry no Timestamp."""
     last_at: float = 0.0
     left_open: dict[tuple[str, str], Begun] = attrs.field(factory=dict)
     """By call id and subject."""
+    not_seen: set[tuple[str, str]] = attrs.field(factory=set)
+    """Of these: parts that another connector saw, in calls whose logs do not show them (yet)."""
 
 
 @attrs.define
@@ -67,8 +67,9 @@ class Pipeline:
     """What the link to a recording ends with; "" = there are no links."""
     observe: Callable[[Fact, Sequence[Delivery]], None] = _ignore
     """Is shown every fact with the deliveries that follow from it: for logs, timelines, metrics."""
+    run: str = ""
+    """Names the event logs; "" = none are kept."""
     _exchanges: dict[str, _Exchange] = attrs.field(factory=dict, init=False)
-    _elders: list[_Elder] = attrs.field(factory=list, init=False)
     _closed: set[tuple[str, str, str]] = attrs.field(factory=set, init=False)
     """Call id, extension and occurrence of what an earlier run left open and no snapshot showed."""
 
@@ -77,7 +78,11 @@ class Pipeline:
         that is asked for arrives through ``received`` like everything."""
         exchange = self._exchange(pbx)
         exchange.tracker.connected(max(at + exchange.ahead, exchange.last_at), banner)
-        return self._of_elders(pbx, lambda elder: elder.connected(pbx, at, banner))
+        if exchange.logs is not None:
+            if banner:
+                exchange.logs.banner = banner if generation_of(banner) is AmiGeneration.AMI_1 else ""
+            exchange.logs.note_connection("connected", at, banner, exchange.tracker.calls.values())
+        return []
 
     def received(self, pbx: str, messages: Sequence[Message], at: float) -> list[Delivery]:
         """What the PBX said, in the order of the wire."""
@@ -88,47 +93,52 @@ class Pipeline:
                 continue
             event_at = self._time_of(exchange, message, at)
             deliveries += self._due(exchange, event_at)
-            deliveries += self._tell(exchange, exchange.tracker.process(message, event_at), event_at)
-        return deliveries + self._of_elders(pbx, lambda elder: elder.received(pbx, messages, at))
+            deliveries += self._conclude(exchange, exchange.tracker.process(message, event_at), event_at, message, at)
+        return deliveries
 
     def ordered(self, pbx: str, order: ClickOrder, at: float) -> list[Delivery]:
         """We ask the PBX for a click. Nothing follows from that alone: what comes of it, its events show."""
         exchange = self._exchange(pbx)
         exchange.tracker.ordered(order, max(at + exchange.ahead, exchange.last_at))
+        if exchange.logs is not None:
+            exchange.logs.note_order(order, at)
         return []
 
     def order_refused(self, pbx: str, channel_id: str) -> None:
         """The PBX did not take it."""
-        self._exchange(pbx).tracker.order_refused(channel_id)
+        exchange = self._exchange(pbx)
+        exchange.tracker.order_refused(channel_id)
+        if exchange.logs is not None:
+            exchange.logs.drop(f"{pbx}-{channel_id}")
 
     def lost(self, pbx: str, at: float) -> list[Delivery]:
         """The connection is gone; its calls go on until a snapshot tells what became of them."""
         exchange = self._exchange(pbx)
         exchange.tracker.lost(max(at + exchange.ahead, exchange.last_at))
-        return self._of_elders(pbx, lambda elder: elder.lost(pbx, at))
+        if exchange.logs is not None:
+            exchange.logs.note_connection("lost", at, "", exchange.tracker.calls.values())
+        return []
 
     def tick(self, at: float) -> list[Delivery]:
         """Do what is due by the clock."""
         deliveries: list[Delivery] = []
         for exchange in self._exchanges.values():
             deliveries += self._due(exchange, at + exchange.ahead)
-        return deliveries + self._of_elders(None, lambda elder: elder.tick(at))
+        return deliveries
 
     def finish(self, at: float) -> list[Delivery]:
         """The end of a replay: nothing more will come."""
         deliveries: list[Delivery] = []
         for exchange in self._exchanges.values():
             end = max(at + exchange.ahead, exchange.last_at)
-            deliveries += self._tell(exchange, exchange.tracker.finish(end), end)
+            deliveries += self._conclude(exchange, exchange.tracker.finish(end), end)
         return deliveries
 
     @property
     def next_deadline(self) -> float | None:
         """When ``tick`` has something to do, by our clock."""
         deadlines = ((exchange.tracker.next_deadline, exchange.ahead) for exchange in self._exchanges.values())
-        due = [deadline - ahead for deadline, ahead in deadlines if deadline is not None]
-        due += [deadline for elder in self._elders if (deadline := elder.pipeline.next_deadline) is not None]
-        return min(due, default=None)
+        return min((deadline - ahead for deadline, ahead in deadlines if deadline is not None), default=None)
 
     def listings_wanted(self, at: float) -> list[str]:
         """The PBXes to ask for a list of their channels now: a call there may have ended unseen. Rarely any."""
@@ -142,125 +152,112 @@ class Pipeline:
     def live_calls(self) -> int:
         return sum(len(exchange.tracker.live_calls()) for exchange in self._exchanges.values())
 
-    def known_calls(self, pbx: str) -> set[str]:
-        """The ids of its calls that are not told to their ends."""
-        return set(self._exchange(pbx).tracker.calls)
+    @property
+    def has_log_changes(self) -> bool:
+        return any(exchange.logs is not None and exchange.logs.has_changes for exchange in self._exchanges.values())
 
-    def unfinished_since(self, pbx: str) -> float | None:
-        """When its oldest call that is not over began, by our clock; None if all are over."""
-        exchange = self._exchange(pbx)
-        since = exchange.tracker.unfinished_since
-        return None if since is None else since - exchange.ahead
+    def take_log_changes(self) -> list[LogChanges]:
+        """What the stored event logs lack, to be written with the deliveries that followed from it."""
+        logs = [exchange.logs for exchange in self._exchanges.values() if exchange.logs is not None]
+        return [changes for each in logs if (changes := each.take())]
 
-    def restore(self, pbx: str, left_open: Iterable[Begun], journals: Sequence[Iterable[Heard]] = ()) -> bool:
-        """Go on where an earlier run was. False: the first of ``journals`` and ``left_open`` do not fit.
+    # -- after a restart ----------------------------------------------------------------------------------------------
 
-        A journal is what a run was told of the calls in progress, in order. The first that fits is told again; the
-        requests that follow from it are in the outbox (``observe`` is shown them). The others are of connectors that
-        may be dead and saw what that one did not: they are carried on beside it, each to the ends of its calls.
-        ``left_open`` is what was begun on this PBX and not ended, of calls too that are older than the journal: with
-        the first snapshot those still in progress are carried on, the others ended at its time.
+    def restore(self, pbx: str, left_open: Iterable[Begun], logs: Sequence[LogPart] = ()) -> list[str]:
+        """Go on where earlier runs were. Returns the calls whose logs do not fit what was begun, and are not used.
+
+        The logs are replayed and logged anew; what follows was delivered then (``observe`` is shown it). ``left_open``:
+        what was begun on this PBX and not ended. With the first snapshot those still in progress go on, the others end
+        at its time.
         """
         begun = {(one.begin.call_id, one.begin.subject): one for one in left_open}
-        used = next((number for number, heard in enumerate(journals) if self._hear_all_again(pbx, begun, heard)), None)
-        for number, heard in enumerate(journals):
-            if number != used:
-                self._add_elder(pbx, begun, heard)
-        self._leave_open(pbx, {who: one for who, one in begun.items() if who[0] not in self._owned_by_elders})
-        return not journals or used == 0
-
-    def _leave_open(self, pbx: str, begun: Mapping[tuple[str, str], Begun]) -> None:
+        misfits: set[str] = set()
+        while True:
+            usable = [part for part in logs if part.call_id not in misfits]
+            found = self._replay(pbx, begun, usable)
+            if not found:
+                break
+            misfits |= found
+            del self._exchanges[pbx]
         exchange = self._exchange(pbx)
         taking_part, calls = exchange.tracker.taking_part(), exchange.tracker.calls
         exchange.left_open = {who: one for who, one in begun.items() if who not in taking_part}
+        exchange.not_seen = {
+            who
+            for who in exchange.left_open
+            if (call := calls.get(who[0])) is not None and all(part.extension != who[1] for part in call.participations)
+        }
         unknown = [one for (call_id, _), one in exchange.left_open.items() if call_id not in calls]
         exchange.tracker.remember(_remembered(one) for one in unknown)
+        return sorted(misfits)
 
-    def _hear_all_again(self, pbx: str, begun: Mapping[tuple[str, str], Begun], journal: Iterable[Heard]) -> bool:
-        """False: it does not fit what was begun, and is forgotten."""
+    def _replay(self, pbx: str, begun: Mapping[tuple[str, str], Begun], logs: Sequence[LogPart]) -> set[str]:
+        """The calls in which what was begun does not go on."""
         exchange = self._exchange(pbx)
-        known: set[str] = set()
-        last: Heard | None = None
-        for one in journal:
-            if last is None:
-                older = [each for each in begun.values() if each.begin.at < one.at]
-                exchange.tracker.remember(_remembered(each) for each in older)
-            last = one
-            self._hear_again(pbx, one, known)
-        if last is None:
-            return True
-        # The PBX's clock may have been set back since: no time is later than what was heard last.
-        exchange.last_at = min(exchange.last_at, last.at + exchange.ahead)
-        exchange.tracker.lost(exchange.last_at)
-        if all(self._is_taken_up(exchange, who, one) for who, one in begun.items()):
-            return True
-        self._forget(pbx)
-        return False
+        banner = next((part.banner for part in logs if part.banner), "")
+        if banner:
+            exchange.tracker.greeted(banner)
+            if exchange.logs is not None:
+                exchange.logs.banner = banner
+        listed, last_at = 0, 0.0
+        for replayed in to_replay(logs):
+            last_at = replayed.entry.at
+            listed = self._replay_entry(pbx, exchange, replayed, listed)
+        if not logs:
+            return set()
+        # The PBX's clock may have been set back since: no time is later than that of the last entry.
+        exchange.last_at = min(exchange.last_at, last_at + exchange.ahead)
+        self.lost(pbx, last_at)
+        logged = {part.call_id for part in logs}
+        return {who[0] for who, one in begun.items() if who[0] in logged and not self._is_taken_up(exchange, who, one)}
 
-    def _add_elder(self, pbx: str, begun: Mapping[tuple[str, str], Begun], journal: Iterable[Heard]) -> None:
-        elder = Pipeline(self.rules, self.crm, self.token)
-        elder.restore(pbx, [], [journal])
-        exchange, known = elder._exchange(pbx), self._exchange(pbx).tracker.calls
-        owns = {
-            call.id
-            for call in exchange.tracker.live_calls()
-            if not call.is_adopted and (call.id not in known or known[call.id].is_adopted)
-        }
-        owns -= {who[0] for who, one in begun.items() if not self._is_taken_up(exchange, who, one)}
-        owns -= self._owned_by_elders
-        elder._leave_open(pbx, {who: one for who, one in begun.items() if who[0] in owns})
-        elder.observe = lambda fact, following: self.observe(fact, following) if fact.call_id in owns else None
-        self._elders.append(_Elder(pbx, elder, elder.known_calls(pbx), owns))
-
-    @property
-    def _owned_by_elders(self) -> set[str]:
-        return set[str]().union(*(elder.owns for elder in self._elders))
-
-    def _of_elders(self, pbx: str | None, told: Callable[[Pipeline], list[Delivery]]) -> list[Delivery]:
-        """Tell them as well (None: all), and take what follows of their own calls."""
-        deliveries: list[Delivery] = []
-        for elder in self._elders:
-            if pbx in (None, elder.pbx):
-                deliveries += [one for one in told(elder.pipeline) if elder.speaks_of(one)]
-        self._elders = [elder for elder in self._elders if elder.calls & elder.pipeline.known_calls(elder.pbx)]
-        return deliveries
+    def _replay_entry(self, pbx: str, exchange: _Exchange, replayed: Replayed, listed: int) -> int:
+        """``listed``: how many items of a list of channels were replayed; returns that for the next entry. The list is
+        what the logs have of it, and about their calls alone."""
+        entry = replayed.entry
+        match entry.kind:
+            case "connected":
+                self.connected(pbx, entry.at, entry.banner)
+                return 0
+            case "lost":
+                self.lost(pbx, entry.at)
+            case "ordered" if entry.order is not None:
+                self.ordered(pbx, entry.order, entry.at)
+            case "event" if entry.event is not None:
+                event = entry.event
+                if event.name == "CoreShowChannel":
+                    listed += 1
+                elif event.name == "CoreShowChannelsComplete":
+                    exchange.tracker.listed_calls = replayed.calls
+                    event = Event((("Event", event.name), ("ListItems", str(listed))))
+                    listed = 0
+                self.received(pbx, [event], entry.at)
+            case _:
+                pass
+        return listed
 
     def _is_taken_up(self, exchange: _Exchange, who: tuple[str, str], begun: Begun) -> bool:
-        """Either the call is not known, or the very part that was begun goes on in it, and will be told to its end.
+        """Either the call is not known, or the very part that was begun goes on in it, and its end will be delivered.
 
-        It may be otherwise where the journal does not reach back to the call's beginning, or ends before the outbox.
+        It may be otherwise where the log ends before the outbox.
         """
         call = exchange.tracker.calls.get(who[0])
         if call is None or not begun.begin.subject:
             return True
         part = call.participations.current(who[1])
         if part is None:
-            return False
-        is_told = call.direction is not Direction.INTERNAL or self.rules.internal != "ignore"
-        return is_told and part.is_announced and part.occurrence == begun.begin.occurrence
+            return True  # another connector saw more
+        is_delivered = call.direction is not Direction.INTERNAL or self.rules.internal != "ignore"
+        return is_delivered and part.is_announced and part.occurrence == begun.begin.occurrence
 
-    def _forget(self, pbx: str) -> None:
-        del self._exchanges[pbx]
-
-    def _hear_again(self, pbx: str, heard: Heard, known: set[str]) -> None:
-        if heard.banner:
-            self._exchange(pbx).tracker.greeted(heard.banner)
-        match heard.kind:
-            case "connected":
-                self.connected(pbx, heard.at)
-            case "received":
-                self.received(pbx, [event for event in heard.events if _is_of_known(event, known)], heard.at)
-            case "lost":
-                self.lost(pbx, heard.at)
-            case "ordered":
-                if heard.order is not None:
-                    self.ordered(pbx, heard.order, heard.at)
+    # -- one PBX ------------------------------------------------------------------------------------------------------
 
     def _exchange(self, pbx: str) -> _Exchange:
         exchange = self._exchanges.get(pbx)
         if exchange is None:
             maker = DeliveryMaker(pbx, self.crm.scope, self.crm.wants, self.token)
-            exchange = self._exchanges[pbx] = _Exchange(CallTracker(pbx, self.rules), maker)
+            logs = EventLogs(pbx, self.run) if self.run else None
+            exchange = self._exchanges[pbx] = _Exchange(CallTracker(pbx, self.rules), maker, logs)
         return exchange
 
     def _time_of(self, exchange: _Exchange, event: Event, at: float) -> float:
@@ -276,25 +273,39 @@ class Pipeline:
     def _due(self, exchange: _Exchange, at: float) -> list[Delivery]:
         deliveries: list[Delivery] = []
         while (deadline := exchange.tracker.next_deadline) is not None and deadline <= at:
-            deliveries += self._tell(exchange, exchange.tracker.tick(deadline), deadline)
+            deliveries += self._conclude(exchange, exchange.tracker.tick(deadline), deadline)
         return deliveries
 
-    def _tell(self, exchange: _Exchange, facts: Iterable[Fact], at: float) -> list[Delivery]:
+    def _conclude(
+        self, exchange: _Exchange, facts: Iterable[Fact], at: float, event: Event | None = None, heard_at: float = 0.0
+    ) -> list[Delivery]:
+        """The deliveries that follow from what the tracker concluded, of ``event`` or of the clock."""
         following = self._deliveries(exchange, facts)
         if exchange.left_open and exchange.tracker.is_synced:
             known = {delivery.key for delivery in following}
             following += [one for one in self._close_left_open(exchange, at) if one.key not in known]
+        tracker, logs = exchange.tracker, exchange.logs
+        merged, dropped = tracker.take_changes()
+        if logs is not None:
+            for absorbed, survivor in merged:
+                logs.move(absorbed, survivor)
+            if event is not None:
+                logs.note_event(event, heard_at, tracker.call_of, tracker.calls.values())
+            for call_id in dropped:
+                logs.drop(call_id)
         return following
 
     def _close_left_open(self, exchange: _Exchange, at: float) -> list[Delivery]:
-        """What the snapshot does not show is over. Of the rest the tracker tells the end, but for a whole call (stock)
-        of which no employee's part is left: that ends with the call."""
+        """What the snapshot does not show is over. Of the rest the tracker concludes the end, but for a whole call
+        (stock) of which no employee's part is left, and for what is not seen yet: that ends with the call."""
         tracker = exchange.tracker
         taking_part = tracker.taking_part()
         going_on = {
             who
             for who, begun in exchange.left_open.items()
-            if not begun.begin.subject and begun.begin.call_id in tracker.calls
+            if (not begun.begin.subject or who in exchange.not_seen)
+            and begun.begin.call_id in tracker.calls
+            and who not in taking_part
         }
         ends: list[Delivery] = []
         for who, begun in exchange.left_open.items():
@@ -310,9 +321,8 @@ class Pipeline:
 
     def _deliveries(self, exchange: _Exchange, facts: Iterable[Fact]) -> list[Delivery]:
         deliveries: list[Delivery] = []
-        owned = self._owned_by_elders
         for fact in facts:
-            if fact.call_id in owned or self._is_closed(fact):
+            if self._is_closed(fact):
                 continue
             is_internal = isinstance(fact, OfParticipation) and fact.direction is Direction.INTERNAL
             is_wanted = not (is_internal and self.rules.internal == "ignore")
@@ -320,38 +330,6 @@ class Pipeline:
             self.observe(fact, following)
             deliveries += following
         return deliveries
-
-
-@attrs.frozen
-class _Elder:
-    """A connector that may be dead, carried on to the ends of the calls it knew, since the journal that was told again
-    may lack their beginnings."""
-
-    pbx: str
-    pipeline: Pipeline
-    calls: set[str]
-    """In progress when its journal ended, by id: where their recordings are is believed."""
-    owns: set[str]
-    """Of these it alone saw the beginning: all it says of them is believed, and nothing that others say."""
-
-    def speaks_of(self, delivery: Delivery) -> bool:
-        is_recording = delivery.kind is Kind.RECORDING
-        return delivery.call_id in self.owns or (is_recording and delivery.call_id in self.calls)
-
-
-def _is_of_known(event: Event, known: set[str]) -> bool:
-    """Does the journal know the call from its beginning, or from a list of channels? ``known``: Uniqueids.
-
-    Half a call would be taken for another.
-    """
-    uniqueid, linkedid = event.get("Uniqueid"), event.get("Linkedid")
-    if event.name == "CoreShowChannel" or (
-        event.name == "Newchannel" and (linkedid in ("", uniqueid) or linkedid in known)
-    ):
-        known.add(uniqueid)
-        return True
-    named = [value for name, value in event.headers if _NAMES_CHANNEL.fullmatch(name)]
-    return all(value in known for value in named if value)
 
 
 def _seconds_of(stamp: str) -> float | None:

@@ -15,12 +15,12 @@ from tests.calls.crm_office import Office, crm_of, token
 from tests.calls.deeds import Deed, deeds
 from tests.calls.invariants import broken, ended_parts, left_over, with_customers
 from tests.calls.simulator import Asterisk
+from tests.calls.stored_logs import StoredLogs
 from tests.calls.streams import due
 from uac_trio.ami.message import Event
 from uac_trio.calls import CallTracker, TrackerRules
 from uac_trio.calls.fact import CallEnded, Fact, ParticipationBegan, ParticipationEnded
 from uac_trio.crm.delivery import Delivery, Kind
-from uac_trio.journal import Heard, read_line, write_line
 from uac_trio.pipeline import Begun, Pipeline
 
 LIKELY = {
@@ -59,39 +59,39 @@ class Witness:
 
 
 @attrs.define
-class Journaled:
-    """A connector that writes down what it hears, and no more than it needs."""
+class Logged:
+    """A connector that keeps event logs."""
 
-    pipeline: Pipeline = attrs.field(factory=lambda: Pipeline(CONNECTOR_RULES, crm_of(), token))
-    journal: list[tuple[float, str]] = attrs.field(factory=list)
-    """The lines, and the time of each, for to read them all after every event takes most of the test."""
+    pipeline: Pipeline = attrs.field(factory=lambda: Pipeline(CONNECTOR_RULES, crm_of(), token, run="0"))
+    logs: StoredLogs = attrs.field(factory=StoredLogs)
 
     def connected(self, pbx: str, at: float) -> list[Delivery]:
-        return self._noted(Heard("connected", at), self.pipeline.connected(pbx, at))
+        return self._stored(self.pipeline.connected(pbx, at))
 
     def lost(self, pbx: str, at: float) -> list[Delivery]:
-        return self._noted(Heard("lost", at), self.pipeline.lost(pbx, at))
+        return self._stored(self.pipeline.lost(pbx, at))
 
     def received(self, pbx: str, events: Sequence[Event], at: float) -> list[Delivery]:
-        return self._noted(Heard("received", at, tuple(events)), self.pipeline.received(pbx, events, at))
+        return self._stored(self.pipeline.received(pbx, events, at))
 
     def tick(self, at: float) -> list[Delivery]:
-        return self.pipeline.tick(at)
+        return self._stored(self.pipeline.tick(at))
 
     def restart(self, left_open: Sequence[Begun]) -> None:
-        self.pipeline = Pipeline(CONNECTOR_RULES, crm_of(), token)
-        self.pipeline.restore("main", left_open, [[read_line(line) for _, line in self.journal]])
+        run = str(int(self.pipeline.run) + 1)
+        self.pipeline = Pipeline(CONNECTOR_RULES, crm_of(), token, run=run)
+        assert self.pipeline.restore("main", left_open, self.logs.read()) == []
+        self._stored([])
+        self.logs.forget_all_but(run)
 
-    def _noted(self, heard: Heard, deliveries: list[Delivery]) -> list[Delivery]:
-        since = self.pipeline.unfinished_since("main")
-        self.journal = [(at, line) for at, line in self.journal if since is not None and at >= since]
-        self.journal.append((heard.at, write_line(heard)))
+    def _stored(self, deliveries: list[Delivery]) -> list[Delivery]:
+        self.logs.write(self.pipeline.take_log_changes())
         return deliveries
 
 
 class Calls(RuleBasedStateMachine):
     """Five observers of one PBX: one sees all; one also doubles and snapshots; one misses events, and whole stretches;
-    two are connectors that get restarted, one of them with a journal."""
+    two are connectors that get restarted, one of them with event logs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,9 +100,9 @@ class Calls(RuleBasedStateMachine):
         self.delivered = 0
         self.cut_off_at: int | None = None
         self.plain, self.doubled, self.lossy = Witness(), Witness(), Witness()
-        self.office, self.uncut_office, self.journaled_office = Office(), Office(), Office()
+        self.office, self.uncut_office, self.logged_office = Office(), Office(), Office()
         self.connector = Pipeline(CONNECTOR_RULES, crm_of(), token)
-        self.journaled = Journaled()
+        self.logged = Logged()
         self.uncut_connector = Pipeline(CONNECTOR_RULES, crm_of(), token)
         self.whole: list[Fact] = []
 
@@ -114,11 +114,11 @@ class Calls(RuleBasedStateMachine):
             pipeline.received("main", self.pbx.listing(), self.pbx.now)
         self.restarts = 0
 
-    def connectors(self) -> list[tuple[Office, Pipeline | Journaled]]:
+    def connectors(self) -> list[tuple[Office, Pipeline | Logged]]:
         return [
             (self.office, self.connector),
             (self.uncut_office, self.uncut_connector),
-            (self.journaled_office, self.journaled),
+            (self.logged_office, self.logged),
         ]
 
     # -- what happens --------------------------------------------------------------------------------------------------
@@ -157,8 +157,8 @@ class Calls(RuleBasedStateMachine):
             office.put(pipeline.tick(now))
         self.connector = Pipeline(CONNECTOR_RULES, crm_of(), token)
         self.connector.restore("main", self.office.left_open("main"))
-        self.journaled.restart(self.journaled_office.left_open("main"))
-        for office, pipeline in ((self.office, self.connector), (self.journaled_office, self.journaled)):
+        self.logged.restart(self.logged_office.left_open("main"))
+        for office, pipeline in ((self.office, self.connector), (self.logged_office, self.logged)):
             office.put(pipeline.connected("main", now))
             office.put(pipeline.received("main", self.pbx.listing(), now))
         self.restarts += 1
@@ -242,7 +242,7 @@ class Calls(RuleBasedStateMachine):
             office.put(pipeline.tick(self.pbx.now + 120.0))
             assert not office.crm.stuck()
             assert not office.crm.doubles()
-        assert self.journaled_office.rows() == self.uncut_office.rows()
+        assert self.logged_office.rows() == self.uncut_office.rows()
         rows, uncut = self.office.rows(), self.uncut_office.rows()
         assert rows.keys() == uncut.keys()
         begun = Counter((each.call_id, each.extension) for each in self.office.sent if each.kind is Kind.BEGIN)

@@ -36,6 +36,14 @@ class OtherSettings:
         return VtigerSettings(url=f"http://{self.tenant}/", secret=self.secret).crm(surroundings)
 
 
+@attrs.frozen(kw_only=True)
+class StrangeSettings:
+    """Of a package that was made for another version."""
+
+    secret: str
+    moment: complex = 0j
+
+
 OTHER = '\n[other]\nsecret = "other-s3cret"\ntenant = "acme"\n'
 
 
@@ -45,6 +53,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {
         "vtiger": "uac_trio.crm.vtiger:VtigerSettings",
         "other": f"{__name__}:OtherSettings",
+        "strange": f"{__name__}:StrangeSettings",
         "broken": "no_such_package.at_all:Settings",
     }
     group = "uac_trio.crm"
@@ -66,12 +75,19 @@ def test_the_table_that_is_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (PBX, "c.toml: [broken]: expected one table [broken] or [other] or [vtiger], the CRM to deliver to"),
+        (
+            PBX,
+            "c.toml: [broken]: expected one table [broken] or [other] or [strange] or [vtiger], the CRM to deliver to",
+        ),
         (
             FULL + OTHER,
             "c.toml:7: [vtiger]: expected one CRM to deliver to, but [other] is there as well; leave one out",
         ),
         (PBX + "[broken]\n", "c.toml:6: [broken]: no_such_package.at_all:Settings cannot be loaded: No module named"),
+        (
+            PBX + '[strange]\nsecret = "s"\n',
+            "c.toml:6: [strange]: its package does not fit this version: StrangeSettings.moment: a configuration has no",
+        ),
         (PBX + OTHER + "speed = 1", "c.toml:10: [other] speed: is not known; known are patience, secret, secret_file,"),
         (PBX + OTHER + 'verbose = "yes"', "c.toml:10: [other] verbose: expected true or false, without quotes, found"),
         (PBX + OTHER + "patience = true", "c.toml:10: [other] patience: expected a number, found true"),
@@ -92,3 +108,11 @@ def test_misspelt(tmp_path: Path) -> None:
     assert len(told) == 2
     assert "[vtigre]: is not known (did you mean vtiger?)" in told[0]
     assert "expected one table" in told[1]
+
+
+def test_all_mistakes_of_the_crm_at_once(tmp_path: Path) -> None:
+    """What its settings class refuses is reported with everything else, not one after another."""
+    wrong = '[vtiger]\nurl = "vtiger"\ntimezone = "Moscow"\nsecret = "s"\n'
+    found = "\n".join(problems(tmp_path, PBX + wrong))
+    assert "[vtiger] url: 'vtiger' is not the address" in found
+    assert "[vtiger] timezone: there is no time zone 'Moscow'" in found

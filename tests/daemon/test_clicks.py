@@ -63,7 +63,7 @@ async def test_order_that_the_pbx_refuses(world: World) -> None:
 
 async def test_order_over_a_restart(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next run knows what this one ordered, when the phone rings later."""
-    monkeypatch.setattr("uac_trio.daemon.storing.JOURNAL_WITHIN", 0.02)
+    monkeypatch.setattr("uac_trio.daemon.storing.LOGGED_WITHIN", 0.02)
     async with running(world.config()) as address:
         session = await world.session()
         channel_id = await click(world, address)

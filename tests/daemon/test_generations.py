@@ -58,7 +58,7 @@ async def test_call_on_asterisk_11(old_world: World) -> None:
 
 async def test_restart_in_mid_call_on_asterisk_11(old_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next run reads the journal as what it is, before it has connected to the server again."""
-    monkeypatch.setattr("uac_trio.daemon.storing.JOURNAL_WITHIN", 0.02)
+    monkeypatch.setattr("uac_trio.daemon.storing.LOGGED_WITHIN", 0.02)
     told = events(INBOUND)
     rings = next(number for number, one in enumerate(told) if b"ChannelState: 5" in one) + 1
     async with running(old_world.config()):

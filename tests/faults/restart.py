@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import attrs
 
 from tests.calls.crm_office import crm_of, left_open, token
+from tests.calls.stored_logs import StoredLogs
 from tests.soak.calls import Row, new_crm, rows_of
 from uac_trio.ami.message import Event
 from uac_trio.calls import WANTED_EVENTS
@@ -14,7 +15,6 @@ from uac_trio.calls.rules import TrackerRules
 from uac_trio.crm.delivery import Delivery
 from uac_trio.demo.recorded_pbx import RecordedPBX
 from uac_trio.demo.recording import Recording, TimedEvent
-from uac_trio.journal import Heard, read_line, write_line
 from uac_trio.pipeline import Pipeline
 
 EPOCH = 1_795_000_000.0
@@ -34,37 +34,36 @@ class Host:
     )
     pipeline: Pipeline = attrs.field(init=False)
     rules: TrackerRules = attrs.field(factory=TrackerRules)
-    keeps_journal: bool = True
-    journal: list[tuple[float, str]] = attrs.field(factory=list)
-    """Its lines, and the time of each: to read them all after every event would take most of the time."""
+    keeps_logs: bool = True
+    logs: StoredLogs = attrs.field(factory=StoredLogs)
+    is_shared: bool = False
+    """Another connector has the same store."""
+    _runs: int = 0
 
     def __attrs_post_init__(self) -> None:
         self.start(0.0)
 
-    def start(self, at: float, *others: Sequence[tuple[float, str]]) -> bool:
-        """Begin anew with what is in the outbox, in the journal and in those of ``others``, and log in.
-
-        False: the outbox and the journal did not fit.
-        """
-        self.pipeline = Pipeline(self.rules, CRM, token)
-        journals = [[read_line(line) for _, line in journal] for journal in (self.journal, *others) if journal]
-        fits = self.pipeline.restore("main", left_open(self.outbox.values()), journals)
-        if self.journal:
-            self._note(Heard("lost", self.journal[-1][0]))
+    def start(self, at: float) -> list[str]:
+        """Begin anew with what is in the outbox and in the event logs, and log in. Returns the calls whose logs did not
+        fit the outbox."""
+        self._runs += 1
+        run = f"{id(self)}.{self._runs}" if self.keeps_logs else ""
+        self.pipeline = Pipeline(self.rules, CRM, token, run=run)
+        misfits = self.pipeline.restore("main", left_open(self.outbox.values()), self.logs.read())
+        self._put([])
+        if not self.is_shared:
+            self.logs.forget_all_but(run)
         self.connect(at)
-        return fits
+        return misfits
 
     def connect(self, at: float) -> None:
         """Log in, and take the snapshot in."""
-        self._note(Heard("connected", EPOCH + at))
         self._put(self.pipeline.connected("main", EPOCH + at))
         shown = [Event((("Event", "CoreShowChannel"), *one.items())) for one in self.pbx.channels()]
         end = Event((("Event", "CoreShowChannelsComplete"), ("ListItems", str(len(shown)))))
-        self._note(Heard("received", EPOCH + at, (*shown, end)))
         self._put(self.pipeline.received("main", [*shown, end], EPOCH + at))
 
     def lose(self, at: float) -> None:
-        self._note(Heard("lost", EPOCH + at))
         self._put(self.pipeline.lost("main", EPOCH + at))
 
     def hear(self, timed: TimedEvent, *, listening: bool = True) -> None:
@@ -74,7 +73,6 @@ class Host:
         if listening:
             self._put(self.pipeline.tick(EPOCH + timed.at))
             if timed.event.name in WANTED_EVENTS:
-                self._note(Heard("received", EPOCH + timed.at, (timed.event,)))
                 self._put(self.pipeline.received("main", [timed.event], EPOCH + timed.at))
 
     def finish(self, at: float) -> None:
@@ -90,16 +88,11 @@ class Host:
         assert crm.hazards == []
         return {of_call[0].sourceuuid: rows_of(of_call) for of_call in crm.tables.calls()}
 
-    def _note(self, heard: Heard) -> None:
-        """Into the journal, of which no more is kept than the calls in progress need."""
-        if self.keeps_journal:
-            since = self.pipeline.unfinished_since("main")
-            self.journal = [(at, line) for at, line in self.journal if since is not None and at >= since]
-            self.journal.append((heard.at, write_line(heard)))
-
     def _put(self, deliveries: Sequence[Delivery]) -> None:
+        """One transaction of the store."""
         for delivery in deliveries:
             self.outbox.setdefault(delivery.key, delivery)
+        self.logs.write(self.pipeline.take_log_changes())
 
 
 def undisturbed(recording: Recording, rules: TrackerRules = RULES) -> dict[str, tuple[Row, ...]]:
@@ -115,21 +108,21 @@ def restarted(
     number: int,
     *,
     rules: TrackerRules = RULES,
-    keeps_journal: bool = True,
+    keeps_logs: bool = True,
     missed: int = 0,
     cut: slice = slice(None),
 ) -> tuple[set[tuple[str, str]], dict[str, tuple[Row, ...]]]:
-    """With a restart right before event ``number``, that one and ``missed`` - 1 more being missed; of the journal only
-    the lines of ``cut`` are left.
+    """With a restart right before event ``number``, that one and ``missed`` - 1 more being missed; of each part of a
+    log only the entries of ``cut`` are left.
 
     The calls and employees of which the CRM had been told by then; and the rows in the end.
     """
-    host, begun = Host(rules=rules, keeps_journal=keeps_journal), set[tuple[str, str]]()
+    host, begun = Host(rules=rules, keeps_logs=keeps_logs), set[tuple[str, str]]()
     for position, timed in enumerate(recording.events):
         if position == number:
             begun = {(each.call_id, each.extension) for each in host.outbox.values()}
         if position == number + missed:
-            host.journal = host.journal[cut]
+            host.logs.cut(cut)
             host.start(host.at if missed else timed.at)
         host.hear(timed, listening=not number <= position < number + missed)
     host.finish(recording.events[-1].at)
@@ -155,15 +148,15 @@ def joined(
     recording: Recording, number: int, *, killed: int, rules: TrackerRules = RULES
 ) -> dict[str, tuple[Row, ...]]:
     """Of two connectors one is there from the beginning, the other from event ``number`` on. Right before event
-    ``killed`` both die, and one is started, with the journal of the one that knows less, for it was the last to write.
+    ``killed`` both die, and one is started.
     """
-    first = Host(rules=rules)
-    second = Host(rules=rules, outbox=first.outbox)
+    first = Host(rules=rules, is_shared=True)
+    second = Host(rules=rules, outbox=first.outbox, logs=first.logs, is_shared=True)
     for position, timed in enumerate(recording.events):
         if position == number:
             second.connect(timed.at)
         if position == killed:
-            second.start(timed.at, first.journal)
+            second.start(timed.at)
         first.hear(timed, listening=position < killed)
         second.hear(timed, listening=position >= number)
     second.finish(recording.events[-1].at)

@@ -62,7 +62,7 @@ def disk(folder: Path, cut_after: int) -> Iterator[Disk]:
 @pytest.mark.parametrize("cut_after", range(8, 72, 12))
 async def test_power_cut(world: World, cut_after: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whichever transaction was the last one, the rows of the call are as if nothing had been."""
-    monkeypatch.setattr("uac_trio.daemon.storing.JOURNAL_WITHIN", 0.0)
+    monkeypatch.setattr("uac_trio.daemon.storing.LOGGED_WITHIN", 0.0)
     call = world.call()
     with disk(world.folder, cut_after) as kept:
         with trio.CancelScope() as power:

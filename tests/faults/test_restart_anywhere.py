@@ -25,9 +25,9 @@ CHOSEN = [
     and not is_ami_1(name)  # RecordedPBX lists channels as AMI 2 does
 ][::ALIKE]
 
-NOT_MERGED = ("agents_log_off_with_a_customer",)
-"""An agent on the line, whose channel is in two journals under two calls: after the death of both connectors that wrote
-them the talk has a second row. One log to a call will end that."""
+LATE = ("agents_log_off_with_a_customer",)
+"""The connector that comes late finds an agent on the line with a customer, and takes the agent's channel, which is
+older, for the beginning of the call: the row that it makes is not that of the other connector."""
 
 Rows = dict[str, tuple[Row, ...]]
 
@@ -48,7 +48,7 @@ def test_connection_lost(name: str) -> None:
 
 @pytest.mark.parametrize("name", CHOSEN)
 def test_restart(name: str) -> None:
-    """With the journal nothing is different either."""
+    """With the event logs nothing is different either."""
     for number in moments(name):
         assert restarted(recording(name), number, rules=rules_of(name))[1] == truth(name), f"before event {number}"
 
@@ -72,34 +72,36 @@ def test_seen_from_the_middle(name: str) -> None:
         assert_all_ended(set(), reconnected(recording(name), 0, rules=rules_of(name), missed=number), number)
 
 
-@pytest.mark.parametrize("name", [name for name in CHOSEN if not name.endswith(NOT_MERGED)])
+@pytest.mark.parametrize("name", [name for name in CHOSEN if not name.endswith(LATE)])
 def test_what_a_dead_connector_knew(name: str) -> None:
-    """The journal that is told again lacks the beginning of the call: nothing is different for it, since the journal
-    of the one that saw the beginning is carried on as well."""
+    """The connector that lives longer lacks the beginning of the call: nothing is different for it, since the log of
+    the one that saw the beginning is replayed, and the other's from there on."""
     wanted = moments(name)
     for number, killed in zip(wanted[1::3], wanted[2::3], strict=False):
         rows = joined(recording(name), number, killed=killed, rules=rules_of(name))
         assert rows == truth(name), f"the other from {number} on, both killed before {killed}"
 
 
-def test_journal_that_does_not_fit() -> None:
-    """It ends before what the outbox tells was begun: that is said, and the phone rings on by the outbox alone."""
+def test_log_that_does_not_fit() -> None:
+    """The phone rings there as another part of the call than the outbox has: that call's log is not used, and the phone
+    rings on by the outbox alone."""
     host = Host()
     for timed in recording("asterisk22/inbound_answered").events:
         host.hear(timed)
         if host.outbox:
             break
-    whole = list(host.journal)
-    assert host.start(host.at)
-    host.journal = whole[:3]
-    assert not host.start(host.at)
+    assert host.start(host.at) == []
+    (begin,) = host.outbox.values()
+    other = attrs.evolve(begin, occurrence="other")
+    host.outbox = {other.key: other}
+    assert host.start(host.at) == [begin.call_id]
     host.finish(host.at)
     assert not any(row.ended for rows in host.rows().values() for row in rows)
 
 
 @pytest.mark.parametrize("cut", [slice(6, None), slice(25, None), slice(-4, None), slice(-6), slice(-20)], ids=str)
 @pytest.mark.parametrize("name", CHOSEN[::3])
-def test_journal_that_lacks_something(name: str, cut: slice) -> None:
+def test_log_that_lacks_something(name: str, cut: slice) -> None:
     """Its beginning, beside a call of days, or its end, after an overflow: what was begun is there, and it ends."""
     for number in moments(name)[::2]:
         begun, rows = restarted(recording(name), number, rules=rules_of(name), cut=cut)
@@ -114,7 +116,7 @@ def assert_all_ended(begun: set[tuple[str, str]], rows: Rows, number: int) -> No
         assert row.status not in ("ringing", "in-progress"), f"before event {number}"
 
 
-# -- Without the journal, of which there is none after an upgrade, and none that reaches back for days
+# -- Without event logs, of which there is none of a call of many thousand events
 
 Restarts = list[tuple[set[tuple[str, str]], Rows]]
 
@@ -122,7 +124,7 @@ Restarts = list[tuple[set[tuple[str, str]], Rows]]
 @cache
 def after_restarts(name: str) -> Restarts:
     rules = rules_of(name)
-    return [restarted(recording(name), number, rules=rules, keeps_journal=False) for number in moments(name)]
+    return [restarted(recording(name), number, rules=rules, keeps_logs=False) for number in moments(name)]
 
 
 @pytest.mark.parametrize("name", CHOSEN)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from uac_trio.ami.message import Event
 from uac_trio.calls.call import Direction
 from uac_trio.calls.outcome import Outcome
 from uac_trio.calls.participation import Role
 from uac_trio.crm.delivery import Delivery, Kind
+from uac_trio.event_log import Entry, LogPart
 from uac_trio.store import Delivered, LeasedRow, LeaseRequest, NewRecording, Outbox
 
 NOW = 1_790_000_000.0
@@ -41,6 +43,14 @@ def delivery(kind: Kind, call: str = "main-1", extension: str = "101", **more: A
 
 def a_call(call: str = "main-1", kinds: Sequence[Kind] = WHOLE, extension: str = "101", **more: Any) -> list[Delivery]:
     return [delivery(kind, call, extension, **more) for kind in kinds]
+
+
+def log_of(
+    call: str, *numbers: int, run: str = "one", at: float = NOW, text: str = "Newchannel", **more: Any
+) -> LogPart:
+    """Some of a call's event log; ``more``: what is otherwise."""
+    entries = [Entry(number, "event", at, Event((("Event", text),))) for number in numbers]
+    return LogPart(**{"pbx": "main", "banner": "", "is_whole": True, **more}, call_id=call, run=run, entries=entries)
 
 
 def recording_of(call: str, customer: str = NUMBER, *, is_awaited: bool = False, **more: Any) -> NewRecording:

@@ -11,12 +11,13 @@ import attrs
 import pytest
 import trio
 
-from tests.store.calls import LEASE, NOW, NUMBER, WHOLE, a_call, deliver, delivery, lease, recording_of, what
+from tests.store.calls import LEASE, NOW, NUMBER, WHOLE, a_call, deliver, delivery, lease, log_of, recording_of, what
 from uac_trio.calls.call import Direction
 from uac_trio.calls.outcome import Outcome
 from uac_trio.calls.participation import Role
 from uac_trio.crm.delivery import Kind
 from uac_trio.crm.protocol import PastBegin
+from uac_trio.event_log import LogChanges
 from uac_trio.store import (
     Delivered,
     Exchange,
@@ -33,7 +34,6 @@ from uac_trio.store import (
     Retry,
     Settlement,
     Unknown,
-    new_page,
     open_outbox,
 )
 
@@ -118,7 +118,7 @@ async def test_all_in_one_transaction(store_url: str) -> None:
             Exchange(
                 put=a_call("main-2", [Kind.BEGIN]),
                 recordings=[recording_of("main-1", is_awaited=True)],
-                pages=[new_page("main", "one", ["line"], at=NOW, until=NOW)],
+                logs=[LogChanges(run="one", added=[log_of("main-1", 1)])],
                 settle=[(first.leased[0], Delivered())],
                 lease=wanted,
             ),
@@ -127,7 +127,7 @@ async def test_all_in_one_transaction(store_url: str) -> None:
         assert (second.new, [what(row) for row in second.leased]) == (1, ["main-2 begin", "main-1 end"])
         assert second.next_wake is None  # as many as were asked for: ask again
         assert len(await outbox.recordings.awaited("main")) == 1
-        assert [len(pages) for pages in await outbox.journal.begin("main", "two", NOW)] == [1]
+        assert [part.call_id for part in await outbox.event_logs.of_pbx("main")] == ["main-1"]
         assert await outbox.exchange(Exchange(), NOW) == Exchanged()
 
 
@@ -407,13 +407,13 @@ async def test_a_clock_that_was_set_back(store_url: str) -> None:
         await outbox.put([delivery(Kind.END, "main-3")], NOW)
         await outbox.settle(await only(outbox), Retry(at=NOW + DAY, reason="500", attempt=1), NOW)
         assert await lease(outbox) == []
-        await outbox.mend_times(NOW)
+        await outbox.mend_times(NOW, 2 * DAY)
         assert await outbox.next_wake(NOW) == NOW
         rows = await lease(outbox)
         assert {(what(row), row.in_doubt) for row in rows} == {("main-1 end", True), ("main-2 end", False)}
         assert not await outbox.settle(leased, Delivered(), NOW)
         assert await outbox.next_wake(NOW) == NOW + LEASE
-        await outbox.mend_times(NOW)
+        await outbox.mend_times(NOW, 2 * DAY)
         assert await lease(outbox) == []
 
 

@@ -16,8 +16,9 @@ import sqlalchemy as sa
 import trio
 import trio.testing
 
-from tests.store.calls import LEASE, NOW, a_call, delivery, lease, recording_of, what
+from tests.store.calls import LEASE, NOW, a_call, delivery, lease, log_of, recording_of, what
 from uac_trio.crm.delivery import Delivery, Kind
+from uac_trio.event_log import LogChanges
 from uac_trio.store import (
     Delivered,
     Exchanged,
@@ -28,7 +29,6 @@ from uac_trio.store import (
     OutboxSettings,
     Parked,
     deliveries,
-    new_page,
     open_outbox,
 )
 from uac_trio.store import writer as written
@@ -181,9 +181,9 @@ async def test_all_goes_into_one_transaction(tmp_path: Path) -> None:
         assert [what(row) for row in here.office.leased] == ["main-1 begin"]
         assert len(here.transactions) == 1
         here.writer.settle_nowait(here.office.leased[0], Delivered())
-        page = new_page("main", "one", ["line"], at=NOW, until=NOW)
+        logs = [LogChanges(run="one", added=[log_of("main-1", 1)])]
         new = Puts(
-            deliveries=a_call("main-2", BEGIN_END), recordings=[recording_of("main-1", is_awaited=True)], pages=[page]
+            deliveries=a_call("main-2", BEGIN_END), recordings=[recording_of("main-1", is_awaited=True)], logs=logs
         )
         here.office.new.append(new)
         await here.office.until(lambda: len(here.office.leased) == 3)
@@ -192,7 +192,7 @@ async def test_all_goes_into_one_transaction(tmp_path: Path) -> None:
         assert here.office.stored_[1] == (new, 2)
         assert (here.office.works_, here.office.troubles) == (2, [])
         assert len(await here.outbox.recordings.awaited("main")) == 1
-        assert len(await here.outbox.journal.begin("main", "two", NOW)) == 1
+        assert len(await here.outbox.event_logs.of_pbx("main")) == 1
 
 
 async def test_nothing_to_do_is_no_transaction(tmp_path: Path) -> None:

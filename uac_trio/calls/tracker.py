@@ -97,6 +97,10 @@ class CallTracker:
     _connected_at: float = attrs.field(default=0.0, init=False)
     _lost_at: float | None = attrs.field(default=None, init=False)
     """When the last connection was lost."""
+    listed_calls: frozenset[str] | None = attrs.field(default=None, init=False)
+    """The calls that the next list of channels is about, where an event log is replayed; None: all."""
+    _merged: list[tuple[str, str]] = attrs.field(factory=list, init=False)
+    _dropped: list[str] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.graph = CallGraph(self.pbx, self.rules)
@@ -212,6 +216,17 @@ class CallTracker:
         """Unfinished calls by id."""
         return self.graph.calls
 
+    def call_of(self, uniqueid: str) -> Call | None:
+        """The call that a channel is in, also when it hung up; of an Originate without a channel that of its name."""
+        channel = self.graph.channels.get(uniqueid)
+        return channel.call if channel is not None else self.graph.calls.get(f"{self.pbx}-{uniqueid}")
+
+    def take_changes(self) -> tuple[list[tuple[str, str]], list[str]]:
+        """Since the last time: (absorbed, survivor) of calls that were merged, and calls that were dropped."""
+        merged, dropped = self._merged, self._dropped
+        self._merged, self._dropped = [], []
+        return merged, dropped
+
     def live_calls(self) -> list[Call]:
         return [call for call in self.graph.calls.values() if call.end is None and not call.channels.are_idle]
 
@@ -325,6 +340,7 @@ class CallTracker:
         absorbed.conversation.end(now.at)
         absorbed.participations.undecided.clear()
         absorbed.end = CallEnd(now.at, merged_into=merge.survivor.id)
+        self._merged.append((absorbed.id, merge.survivor.id))
         if absorbed.legs:
             yield CallMerged(call_id=absorbed.id, at=now.at, because=now.because, into=merge.survivor.id)
         self._ending[absorbed.id] = absorbed, now.at + self.rules.linger
@@ -412,6 +428,7 @@ class CallTracker:
             yield CallEnded(call_id=call.id, at=at, because=now.because, ended_at=ended_at, summary=summary)
         self._stuck.forget(call)
         self.graph.forget(call)
+        self._dropped.append(call.id)
 
     def _is_reported(self, call: Call) -> bool:
         """Whether people made this call. What never was one of its own: a pickup, the retrieval of a parked call, the
@@ -475,7 +492,12 @@ class CallTracker:
         for item in items:
             graph.recognise(item.view, at)
         known = {item.view.uniqueid for item in items}
-        unlisted = [channel for channel in graph.live_channels if channel.uniqueid not in known]
+        about, self.listed_calls = self.listed_calls, None
+        unlisted = [
+            channel
+            for channel in graph.live_channels
+            if channel.uniqueid not in known and (about is None or channel.call.id in about)
+        ]
         gone = [channel for channel in unlisted if channel.seen_at < self._connected_at]
         facts += self._vanish(gone, at, "gone when the connection was back")
         for channel in unlisted:

@@ -128,7 +128,12 @@ def _read_crm(reader: Reader) -> tuple[str, CRMSettings | None]:
     settings = load_settings(reader, name) if name else None
     if settings is None:
         return name, None
-    return name, _read(reader, name, settings, {name: {**keys_of(settings), **SECRET}})
+    try:
+        keys = keys_of(settings)
+    except TypeError as why:
+        reader.wrong(name, "", f"its package does not fit this version: {why}")
+        return name, None
+    return name, _read(reader, name, settings, {name: {**keys, **SECRET}})
 
 
 def load_rules(path: Path) -> TrackerRules:
@@ -258,16 +263,21 @@ def _build(reader: Reader, table: str, index: int, settings: type[T], values: di
     missing = [name for name, key in keys.items() if key.required and (key.attribute or name) not in values]
     if missing:
         return None  # reported already
+    refused = _refused(settings, values, keys)
+    for key, why in refused.items():
+        reader.wrong(table, key, why, index)
+    if refused:
+        return None
     try:
         return settings(**values)
     except ValueError as why:
-        key = _refused_key(settings, values, keys)
-        reader.wrong(table, key, str(why), index)
+        reader.wrong(table, "", str(why), index)
         return None
 
 
-def _refused_key(settings: type[Any], values: Mapping[str, Any], keys: Keys) -> str:
-    """The key whose value the room's own validator refuses, "" when that cannot be told."""
+def _refused(settings: type[Any], values: Mapping[str, Any], keys: Keys) -> dict[str, str]:
+    """Why the room's own validators refuse values, by key."""
+    refused: dict[str, str] = {}
     fields = attrs.fields_dict(settings)
     for name, key in {**keys, **SECRET}.items():
         field = fields.get(key.attribute or name)
@@ -275,9 +285,9 @@ def _refused_key(settings: type[Any], values: Mapping[str, Any], keys: Keys) -> 
             continue
         try:
             field.validator(None, field, values[field.name])
-        except ValueError:
-            return name
-    return ""
+        except ValueError as why:
+            refused[name] = str(why)
+    return refused
 
 
 def _check_name(reader: Reader, index: int, name: str, others: Iterable[str]) -> None:

@@ -46,18 +46,21 @@ def load_settings(reader: Reader, name: str) -> type[CRMSettings] | None:
 
 
 def keys_of(settings: type[CRMSettings]) -> Keys:
-    """The table's keys, less the secret: the attributes of the class, read by their types."""
+    """The table's keys, less the secret: the attributes of the class, read by their types. Raises TypeError."""
     attributes = attrs.fields(attrs.resolve_types(cast("type[attrs.AttrsInstance]", settings)))
     return {
-        field.name: Key(read=_reader_of(field.type), required=field.default is attrs.NOTHING)
+        field.name: Key(read=_reader_of(settings, field), required=field.default is attrs.NOTHING)
         for field in attributes
         if field.name != "secret"
     }
 
 
-def _reader_of(kind: object) -> Read:
+def _reader_of(settings: type[CRMSettings], field: attrs.Attribute[object]) -> Read:
+    kind = field.type
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         return member(kind)
+    if kind not in _READERS:
+        raise TypeError(f"{settings.__qualname__}.{field.name}: a configuration has no values of type {kind}")
     return _READERS[kind]
 
 

@@ -113,6 +113,10 @@ class CRM(Protocol):
         """What it keeps a row of."""
 
     @property
+    def repeats_begins(self) -> bool:
+        """May a BEGIN be sent again after a sending without an answer?"""
+
+    @property
     def player_sends_secret(self) -> bool:
         """Whoever asks for a recording has to give the secret; otherwise the link is enough."""
 

@@ -150,6 +150,10 @@ class Webhook:
         return Scope.EMPLOYEE
 
     @property
+    def repeats_begins(self) -> bool:
+        return True
+
+    @property
     def player_sends_secret(self) -> bool:
         return False
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import attrs
@@ -31,17 +32,12 @@ from uac_trio.daemon.clicks import log_click
 from uac_trio.daemon.storing import Storing
 from uac_trio.daemon.systemd import tell_systemd, watchdog_seconds
 from uac_trio.daemon.watching import Watching
-from uac_trio.journal import Heard, read_line, received
+from uac_trio.event_log import LogPart
 from uac_trio.pipeline import Begun, Pipeline
-from uac_trio.store import OutboxError, Page
 
 log = structlog.get_logger()
 
 START_OVER_PAUSE = 5.0
-PRUNE_EVERY = 10.0
-JOURNAL_UNFIT = "the freshest does not fit the outbox; calls in progress go on from another, or from the outbox"
-JOURNAL_SLACK = 10.0
-"""Seconds by which the clocks of a PBX and of ours may be thought to differ too little."""
 AMI_1_HINT = (
     "queues show whom they ring with eventwhencalled = yes in queues.conf, hold shows with callevents = yes in sip.conf"
 )
@@ -66,44 +62,39 @@ class _Listener:
     """It is the pipeline that is at fault."""
     dropped: int = 0
     """Deliveries dropped: the memory for them is full."""
-    old_banners: dict[str, str] = attrs.field(factory=dict)
-    """By PBX: the first line of one that speaks AMI 1.x, for the journal."""
     sleeps_until: float = math.inf
     woken: trio.Event = attrs.field(factory=trio.Event)
 
     def connected(self, pbx: str, banner: str, at: float) -> None:
         _log_generation(pbx, banner)
-        self.old_banners[pbx] = banner if generation_of(banner) is AmiGeneration.AMI_1 else ""
-        self._digest(partial(self.pipeline.connected, pbx, at, banner), pbx, Heard("connected", at))
+        self._digest(partial(self.pipeline.connected, pbx, at, banner), pbx)
 
     def received(self, pbx: str, messages: Sequence[Message], at: float) -> None:
-        self._digest(partial(self.pipeline.received, pbx, messages, at), pbx, received(messages, at))
+        self._digest(partial(self.pipeline.received, pbx, messages, at), pbx)
 
     def lost(self, pbx: str, reason: str, at: float) -> None:
-        self._digest(partial(self.pipeline.lost, pbx, at), pbx, Heard("lost", at))
+        self._digest(partial(self.pipeline.lost, pbx, at), pbx)
 
     def ordered(self, pbx: str, order: ClickOrder) -> None:
         at = self.now()
-        self._digest(partial(self.pipeline.ordered, pbx, order, at), pbx, Heard("ordered", at, order=order))
+        self._digest(partial(self.pipeline.ordered, pbx, order, at), pbx)
 
     def tick(self) -> None:
         self._digest(partial(self.pipeline.tick, self.now()))
 
-    def _digest(self, step: Callable[[], list[Delivery]], pbx: str = "", heard: Heard | None = None) -> None:
+    def _digest(self, step: Callable[[], list[Delivery]], pbx: str = "") -> None:
         if self.useless.is_set():
             return
         try:
             deliveries = step()
         except Exception:
             # A fault of ours over one event must not end everybody's calls. What the pipeline knows is not to be
-            # trusted any more, nor the journal that led to it; the outbox and a snapshot of the PBX are.
+            # trusted any more, nor the event logs that led to it; the outbox and a snapshot of the PBX are.
             log.exception("daemon.digest_failed", pbx=pbx)
             self.failed = True
             self.useless.set()
             return
-        if heard is not None and (banner := self.old_banners.get(pbx)):
-            heard = attrs.evolve(heard, banner=banner)
-        self.dropped = self.storing.hand_over_nowait(deliveries, pbx, heard)
+        self.dropped = self.storing.hand_over_nowait(deliveries)
         if self.dropped:
             self.useless.set()
             return
@@ -153,75 +144,70 @@ class Intake:
 
     async def run(self) -> None:
         """Follow all PBXes; start over, as after a restart, when the pipeline can no longer be trusted."""
-        with_journal = True
+        with_logs = True
         while True:
-            listener = _Listener(await self._restored_pipeline(with_journal), self.storing, self.now)
+            listener = _Listener(await self._restored_pipeline(with_logs), self.storing, self.now)
             self._listener = listener
             async with trio.open_nursery() as nursery:
                 for server in self.config.pbx:
                     run = partial(run_ami_client, server, listener, now=self.now, wanted=WANTED_EVENTS.__contains__)
                     self.clients[server.name] = await nursery.start(run)
                 nursery.start_soon(self._tick, listener, nursery)
-                nursery.start_soon(self._prune_journal, listener.pipeline)
                 await listener.useless.wait()
                 self.starts_over += 1
                 log.error("daemon.starting_over", dropped=listener.dropped, times=self.starts_over)
                 await self.storing.all_committed()
                 await trio.sleep(START_OVER_PAUSE)
                 nursery.cancel_scope.cancel()
-            with_journal = not listener.failed
+            with_logs = not listener.failed
 
-    async def _restored_pipeline(self, with_journal: bool) -> Pipeline:
-        self.storing.begin_run()
+    async def _restored_pipeline(self, with_logs: bool) -> Pipeline:
         outbox = self.storing.outbox
         left_open: dict[str, list[Begun]] = {}
-        journals: dict[str, list[list[Page]]] = {}
+        logs: dict[str, list[LogPart]] = {}
         for pbx in [server.name for server in self.config.pbx]:
             begun = await self.storing.keep_asking(partial(outbox.open_participations, pbx))
             left_open[pbx] = [Begun(one.begin, one.answered_at) for one in begun]
-            if with_journal:
-                begin = partial(outbox.journal.begin, pbx, self.storing.run, self.now())
-                journals[pbx] = await self.storing.keep_asking(begin)
-            pages = journals[pbx][0] if journals.get(pbx) else []
-            if begun or pages:
-                log.info("daemon.calls_restored", pbx=pbx, participations=len(begun), pages=len(pages))
-            if pages:
-                self.storing.hand_over_nowait([], pbx, Heard("lost", pages[-1].until))
+            if with_logs:
+                logs[pbx] = await self._logs(pbx)
+            calls = {part.call_id for part in logs.get(pbx, ())}
+            if begun or calls:
+                log.info("daemon.calls_restored", pbx=pbx, participations=len(begun), event_logs=len(calls))
         self.watching.start_over()
         try:
-            return self._with(left_open, journals)
+            pipeline = self._with(left_open, logs)
         except Exception:
             # As in _digest; and the same would lead to the same again. Or it is damaged.
-            log.exception("daemon.restore_failed", hint="the journal is cleared; no call is lost by that")
-            for pbx in journals:
-                await self.storing.keep_asking(partial(outbox.journal.clear, pbx, self.storing.run))
-            return self._with(left_open, {})
+            log.exception("daemon.restore_failed", hint="the event logs are not used; no call is lost by that")
+            pipeline = self._with(left_open, {})
+        self.storing.pipeline = pipeline
+        self.storing.hand_over_nowait([])
+        await self.storing.all_committed()
+        for pbx in left_open:
+            await self.storing.keep_asking(partial(outbox.event_logs.forget, pbx, pipeline.run, self.now()))
+        return pipeline
 
-    def _with(self, left_open: Mapping[str, list[Begun]], journals: Mapping[str, list[list[Page]]]) -> Pipeline:
+    async def _logs(self, pbx: str) -> list[LogPart]:
+        """A damaged one is reported, and done without: the outbox and the list of channels tell most."""
+        try:
+            return await self.storing.keep_asking(partial(self.storing.outbox.event_logs.of_pbx, pbx))
+        except ValueError as why:
+            log.error("daemon.event_log_damaged", pbx=pbx, reason=str(why))
+            return []
+
+    def _with(self, left_open: Mapping[str, list[Begun]], logs: Mapping[str, list[LogPart]]) -> Pipeline:
         config = self.config
-        pipeline = Pipeline(config.calls, config.crm, self._token, self.watching.recall)
+        run = secrets.token_hex(8)
+        pipeline = Pipeline(config.calls, config.crm, self._token, self.watching.recall, run)
         for pbx, begun in left_open.items():
-            if not pipeline.restore(pbx, begun, [_Journal(pages) for pages in journals.get(pbx, [])]):
-                log.warning("daemon.journal_not_used", pbx=pbx, reason=JOURNAL_UNFIT)
+            for call_id in pipeline.restore(pbx, begun, logs.get(pbx, [])):
+                log.warning("daemon.event_log_not_used", pbx=pbx, call=call_id, reason="it does not fit the outbox")
         pipeline.observe = partial(_observe, self.watching)
         return pipeline
 
     def _token(self, recording: RecordingKnown) -> str:
         """No link without a public address."""
         return recording_token(self.config.crm.secret, recording) if self.config.http.public_url else ""
-
-    async def _prune_journal(self, pipeline: Pipeline) -> None:
-        """What is needed of the journals is what was heard since the oldest call that goes on began."""
-        while True:
-            await trio.sleep(PRUNE_EVERY)
-            for server in self.config.pbx:
-                since = pipeline.unfinished_since(server.name)
-                now = self.now()
-                before = min(now, now if since is None else since) - JOURNAL_SLACK
-                try:
-                    await self.storing.outbox.journal.prune(server.name, self.storing.run, before, now)
-                except OutboxError as why:
-                    self.storing.health.fails(why)
 
     async def _tick(self, listener: _Listener, nursery: trio.Nursery) -> None:
         """Do what is due by the clock, and tell systemd that events are being digested."""
@@ -239,16 +225,6 @@ class Intake:
                 nursery.start_soon(self.clients[pbx].list_channels)
             if feeding < math.inf:
                 tell_systemd("WATCHDOG=1")
-
-
-@attrs.frozen
-class _Journal:
-    """Of one run. Read page by page: all of them at once would be too much for a small machine's memory."""
-
-    pages: Sequence[Page]
-
-    def __iter__(self) -> Iterator[Heard]:
-        return (read_line(line) for page in self.pages for line in page.lines)
 
 
 def _observe(watching: Watching, fact: Fact, deliveries: Sequence[Delivery]) -> None:

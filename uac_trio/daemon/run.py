@@ -156,6 +156,7 @@ class _Daemon:
                 health=self.store_health,
                 roots=self.archive.roots,
                 now=self.now,
+                longest_pause=config.sender.longest_pause,
                 recordings_stored=lambda: self.awaited.wake_nowait(),
                 statistics=await self.outbox.statistics(),
             )

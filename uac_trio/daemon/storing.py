@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -12,9 +10,9 @@ import structlog
 import trio
 
 from uac_trio.crm.delivery import Delivery
-from uac_trio.journal import Heard, write_line
+from uac_trio.pipeline import Pipeline
 from uac_trio.recordings import split_recordings
-from uac_trio.store import Outbox, OutboxError, OutboxStatistics, Page, new_page
+from uac_trio.store import Outbox, OutboxError, OutboxStatistics
 from uac_trio.store import writer as store_writer
 from uac_trio.store.writer import Puts, StoreWriter
 
@@ -24,27 +22,10 @@ T = TypeVar("T")
 
 MAX_WAITING = 20_000
 """Deliveries held in memory while the store takes none: 30 MB, half an hour of a PBX with two calls a second."""
-MAX_JOURNAL = 32 * 1024 * 1024
-"""Characters of the journal held in memory while the store takes none; of more, only the deliveries are."""
-BATCH = 500
-"""Hand-overs that are put into the outbox in one transaction."""
-JOURNAL_WITHIN = 0.2
-"""Seconds that events of which no delivery follows may wait to be written down together."""
+LOGGED_WITHIN = 0.2
+"""Seconds that events of which no delivery follows may wait to be logged together."""
 STATISTICS_EVERY = 10.0
 PURGE_EVERY = 3600.0
-
-
-@attrs.frozen
-class _HandOver:
-    """What the pipeline was given once, and what followed."""
-
-    deliveries: Sequence[Delivery]
-    pbx: str = ""
-    at: float = 0.0
-    line: str = ""
-    """Of the journal; "" = there is none."""
-    is_first: bool = False
-    """Lines before it were left out."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -78,17 +59,16 @@ class Storing:
     roots: Mapping[str, Sequence[str]]
     """Directories of each PBX's recordings, by its name."""
     now: Callable[[], float]
+    longest_pause: float
+    """Seconds for which a sender lets a delivery wait at most."""
     recordings_stored: Callable[[], None]
     """Called when there are new recordings to be waited for."""
     statistics: OutboxStatistics | None = None
-    run: str = ""
-    """Names our journals; another for each pipeline."""
-    _journal: int = 0
-    """Characters of the journal in memory."""
-    _torn: set[str] = attrs.field(factory=set)
-    """PBXes of whose journal the last line was left out."""
-    _waiting: deque[_HandOver] = attrs.field(factory=deque, init=False)
-    _taken: list[_HandOver] = attrs.field(factory=list, init=False)
+    pipeline: Pipeline | None = None
+    """Whose event logs are written with the deliveries."""
+    _waiting: list[Delivery] = attrs.field(factory=list, init=False)
+    _taken: int | None = attrs.field(default=None, init=False)
+    """Deliveries that are being written, perhaps none but logs; None: nothing is."""
     _committed: trio.Event = attrs.field(factory=trio.Event, init=False)
     """Set, and another one, whenever something is stored."""
 
@@ -96,48 +76,33 @@ class Storing:
     def outbox(self) -> Outbox:
         return self.writer.outbox
 
-    def begin_run(self) -> None:
-        """Another pipeline begins: its journals have another name."""
-        self.run = secrets.token_hex(8)
-        self._torn.clear()
-
-    def hand_over_nowait(self, deliveries: Sequence[Delivery], pbx: str = "", heard: Heard | None = None) -> int:
-        """Take ``deliveries`` and, for the journal of ``pbx``, what they follow from.
+    def hand_over_nowait(self, deliveries: Sequence[Delivery]) -> int:
+        """Take ``deliveries``, and look at the event logs soon.
 
         How many deliveries there was no room for (all of them, or none): their calls are no longer delivered rightly.
         """
         in_memory = self.health.in_memory
         if in_memory and in_memory + len(deliveries) > MAX_WAITING:
             return len(deliveries)
-        line = write_line(heard) if heard is not None else ""
-        if self._journal + len(line) > MAX_JOURNAL:
-            self._torn.add(pbx)
-            line = ""
-        at = heard.at if heard is not None else 0.0
-        new = _HandOver(deliveries, pbx, at, line, bool(line) and pbx in self._torn)
-        if new.is_first:
-            self._torn.discard(pbx)
-        if deliveries or line:
-            self.health.in_memory += len(deliveries)
-            self._journal += len(line)
-            self._waiting.append(new)
-            self.writer.wake_nowait(0.0 if deliveries else JOURNAL_WITHIN)
+        self.health.in_memory += len(deliveries)
+        self._waiting += deliveries
+        if deliveries or self._has_log_changes:
+            self.writer.wake_nowait(0.0 if deliveries else LOGGED_WITHIN)
         return 0
 
     def take(self) -> Puts | None:
-        self._taken = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-        if self._waiting:
-            self.writer.wake_nowait()
-        if not self._taken:
+        """All deliveries, and all changes of the logs: what is in one transaction belongs together."""
+        logs = self.pipeline.take_log_changes() if self.pipeline is not None else []
+        new, self._waiting = self._waiting, []
+        if not new and not logs:
             return None
-        new = [delivery for each in self._taken for delivery in each.deliveries]
+        self._taken = len(new)
         deliveries, recordings = split_recordings(new, self.roots)
-        return Puts(deliveries=deliveries, recordings=recordings, pages=self._pages(self._taken))
+        return Puts(deliveries=deliveries, recordings=recordings, logs=logs)
 
     def stored(self, puts: Puts, new: int) -> None:
-        self.health.in_memory -= sum(len(each.deliveries) for each in self._taken)
-        self._journal -= sum(len(each.line) for each in self._taken)
-        self._taken = []
+        self.health.in_memory -= self._taken or 0
+        self._taken = None
         self._committed.set()
         self._committed = trio.Event()
         log.debug("outbox.put", deliveries=len(puts.deliveries), new=new)
@@ -146,8 +111,13 @@ class Storing:
 
     async def all_committed(self) -> None:
         """Wait until nothing is held in memory."""
-        while self._waiting or self._taken:
+        while self._waiting or self._taken is not None or self._has_log_changes:
+            self.writer.wake_nowait()
             await self._committed.wait()
+
+    @property
+    def _has_log_changes(self) -> bool:
+        return self.pipeline is not None and self.pipeline.has_log_changes
 
     async def keep_asking(self, question: Callable[[], Awaitable[T]]) -> T:
         """The store's answer, however long it is away."""
@@ -164,7 +134,7 @@ class Storing:
         while True:
             try:
                 self.statistics = await self.outbox.statistics()
-                await self.outbox.mend_times(self.now())
+                await self.outbox.mend_times(self.now(), self.longest_pause)
                 if trio.current_time() >= purge_at:
                     purge_at = trio.current_time() + PURGE_EVERY
                     purged = await self.outbox.purge(self.now() - self.outbox.settings.keep_delivered)
@@ -174,22 +144,3 @@ class Storing:
             except OutboxError as why:
                 self.health.fails(why)
             await trio.sleep(STATISTICS_EVERY)
-
-    def _pages(self, batch: Sequence[_HandOver]) -> list[Page]:
-        by_pbx: dict[str, list[_HandOver]] = {}
-        for each in batch:
-            if each.is_first:
-                by_pbx[each.pbx] = [each]  # what is before the gap is of no use
-            elif each.line:
-                by_pbx.setdefault(each.pbx, []).append(each)
-        return [
-            new_page(
-                pbx,
-                self.run,
-                [each.line for each in lines],
-                at=lines[0].at,
-                until=max(each.at for each in lines),
-                is_first=lines[0].is_first,
-            )
-            for pbx, lines in by_pbx.items()
-        ]

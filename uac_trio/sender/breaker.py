@@ -60,6 +60,11 @@ class SenderSettings:
         longest = 3 * self.answer_within
         return self.connect_timeout + max(longest, self.unknown_pause) + 5
 
+    @property
+    def longest_pause(self) -> float:
+        """Seconds: no retry, no lease and no open breaker lets a delivery wait longer."""
+        return max(self.lease_seconds, self.retry_max + self.away_max, self.unknown_pause) + self.retry_min
+
 
 def backoff(failures: int, least: float, most: float, jitter: float) -> float:
     """Seconds to pause after the ``failures``-th failure in a row, from 1. ``jitter``, in [0, 1), spreads by 1/4."""
@@ -118,7 +123,7 @@ class CircuitBreaker:
 
     def _was_set_back(self, now: float) -> bool:
         """The clock: no pause is that long."""
-        return self.until - now > self.settings.retry_max + self.settings.away_max
+        return self.until - now > self.settings.longest_pause
 
     def note(self, verdict: Verdict, now: float, jitter: float) -> bool:
         """Take in an answer. True: the trouble has begun, changed, ended, or is to be reported again."""

@@ -218,9 +218,9 @@ class Sender:
                 return 0
 
     def _ahead(self) -> int:
-        """How many rows to lease beyond those."""
+        """How many rows to lease beyond those. A kill leaves them in doubt, so none of what may not be repeated."""
         usual = self._limit.usual
-        if self._breaker.trouble is not None or not usual:
+        if self._breaker.trouble is not None or not usual or not self.crm.repeats_begins:
             return 0
         return min(MOST_AHEAD, int(self._limit.at_once * AHEAD_SECONDS / usual))
 

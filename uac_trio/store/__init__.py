@@ -4,8 +4,8 @@ The same tables in SQLite (one file, no set-up) and in PostgreSQL (several conne
 leases keep the order within a call, states and times in the row survive whatever happens to us.
 """
 
+from uac_trio.store.event_logs import EventLogRows
 from uac_trio.store.forgetting import Forgotten
-from uac_trio.store.journal import JournalRows, Page, new_page
 from uac_trio.store.opening import OutboxError, OutboxSettings
 from uac_trio.store.outbox import Exchange, Outbox, open_outbox
 from uac_trio.store.recordings import NewRecording, RecordingRow, RecordingRows, RecordingState
@@ -26,10 +26,10 @@ from uac_trio.store.rows import (
 
 __all__ = [
     "Delivered",
+    "EventLogRows",
     "Exchange",
     "Exchanged",
     "Forgotten",
-    "JournalRows",
     "LeaseRequest",
     "LeasedRow",
     "NewRecording",
@@ -38,7 +38,6 @@ __all__ = [
     "OutboxError",
     "OutboxSettings",
     "OutboxStatistics",
-    "Page",
     "Parked",
     "ParkedRow",
     "RecordingRow",
@@ -48,6 +47,5 @@ __all__ = [
     "Retry",
     "Settlement",
     "Unknown",
-    "new_page",
     "open_outbox",
 ]

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from uac_trio.store.deliveries import significant, unended
 from uac_trio.store.dialect import CHUNK
 from uac_trio.store.recordings import RecordingRow, RecordingState, as_value
-from uac_trio.store.tables import UNSETTLED, delivery, journal, recording
+from uac_trio.store.tables import UNSETTLED, delivery, event_log, recording
 
 
 @attrs.frozen(kw_only=True)
@@ -26,7 +26,7 @@ class Forgotten:
 def forget(connection: sa.Connection, number: str) -> Forgotten:
     """In the caller's transaction: delete all rows of the calls with ``number``, what the CRM was not told excepted.
 
-    The journal goes as a whole: calls that go on now are told all the same, only a restart would know less of them.
+    Calls that go on stay as they are, with their event logs.
     """
     wanted = significant(number)
     if not wanted:
@@ -40,9 +40,8 @@ def forget(connection: sa.Connection, number: str) -> Forgotten:
         rows = connection.execute(sa.select(recording).where(recording.c.call_id.in_(some)))
         recordings += [as_value(row) for row in rows]
         connection.execute(sa.delete(recording).where(recording.c.call_id.in_(some)))
+        connection.execute(sa.delete(event_log).where(event_log.c.call_id.in_(some)))
         deliveries += connection.execute(sa.delete(delivery).where(delivery.c.call_id.in_(some))).rowcount
-    if calls:
-        connection.execute(sa.delete(journal))
     return Forgotten(calls=len(gone), deliveries=deliveries, recordings=recordings, left=len(busy))
 
 

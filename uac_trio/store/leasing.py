@@ -20,9 +20,6 @@ LIVE = 60.0
 NEWEST = 200
 """Rows that may go before a backlog; more than these are one themselves."""
 
-LONGEST_PAUSE = 2 * 86400.0
-"""Seconds: what waits for longer than any pause or lease can be waits since the clock was set back."""
-
 _TOO_LATE = "too late: the call had moved on"
 _LOST = "its sender is gone or had no answer"
 
@@ -306,9 +303,9 @@ def next_wake(connection: sa.Connection, now: float) -> float | None:
     return min(times, default=None)
 
 
-def mend_times(connection: sa.Connection, now: float) -> None:
-    """After the clock was set back: nothing waits longer than any pause or lease can be."""
-    far = now + LONGEST_PAUSE
+def mend_times(connection: sa.Connection, now: float, longest: float) -> None:
+    """After the clock was set back: nothing waits longer than the ``longest`` pause or lease, in seconds."""
+    far = now + longest
     waits = sa.and_(_c.state == State.WAITING.value, _c.next_try_at > far)
     connection.execute(sa.update(delivery).where(waits).values(next_try_at=now))
     leased = sa.and_(_c.state == State.SENDING.value, _c.leased_until > far)

@@ -26,9 +26,10 @@ import trio
 
 from uac_trio.crm.delivery import Delivery
 from uac_trio.crm.protocol import PastBegin
+from uac_trio.event_log import LogChanges
 from uac_trio.store import dead_letters, deliveries, leasing
+from uac_trio.store.event_logs import EventLogRows
 from uac_trio.store.forgetting import Forgotten, forget
-from uac_trio.store.journal import JournalRows, Page
 from uac_trio.store.opening import OutboxError, OutboxSettings, in_words, make_ready, open_engine, shown
 from uac_trio.store.recordings import NewRecording, RecordingRows
 from uac_trio.store.rows import (
@@ -50,7 +51,7 @@ class Exchange:
 
     put: Sequence[Delivery] = ()
     recordings: Sequence[NewRecording] = ()
-    pages: Sequence[Page] = ()
+    logs: Sequence[LogChanges] = ()
     settle: Sequence[tuple[LeasedRow, Settlement]] = ()
     lease: LeaseRequest | None = None
 
@@ -91,7 +92,7 @@ class Outbox:
         self._give_up_at = math.inf
         self.settings = settings
         self.recordings = RecordingRows(self._read, self._write)
-        self.journal = JournalRows(self._write, shared=self._is_postgresql)
+        self.event_logs = EventLogRows(self._read, self._write, shared=self._is_postgresql)
 
     @property
     def where(self) -> str:
@@ -143,9 +144,9 @@ class Outbox:
     async def statistics(self) -> OutboxStatistics:
         return await self._read(deliveries.statistics)
 
-    async def mend_times(self, now: float) -> None:
-        """Make due what waits longer than any pause or lease can be: the clock was set back."""
-        await self._write(leasing.mend_times, now)
+    async def mend_times(self, now: float, longest: float) -> None:
+        """Make due what waits longer than the ``longest`` pause or lease, in seconds: the clock was set back."""
+        await self._write(leasing.mend_times, now, longest)
 
     async def purge(self, before: float) -> int:
         """Delete the rows of calls that were over and settled ``before`` then; how many.
@@ -210,7 +211,7 @@ class Outbox:
         new = deliveries.put(connection, asked.put, now)
         if asked.recordings:
             self.recordings.put(connection, asked.recordings, now)
-        self.journal.write(connection, asked.pages)
+        self.event_logs.write(connection, asked.logs)
         lost = leasing.settle(connection, asked.settle, now)
         if asked.lease is None:
             return Exchanged(new=new, lost=tuple(lost))

@@ -95,15 +95,17 @@ recording = sa.Table(
     sa.Index("recording_customer", "customer_digits"),
 )
 
-journal = sa.Table(
-    "journal",
+event_log = sa.Table(
+    "event_log",
     metadata,
     sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
     sa.Column("pbx", sa.Text, nullable=False),
     sa.Column("run", sa.Text, nullable=False),
-    sa.Column("at", sa.Double, nullable=False),
+    sa.Column("call_id", sa.Text, nullable=False),
+    sa.Column("banner", sa.Text, nullable=False),
+    sa.Column("is_whole", sa.Boolean, nullable=False),
     sa.Column("until", sa.Double, nullable=False),
-    sa.Column("size", sa.Integer, nullable=False),
-    sa.Column("data", sa.LargeBinary, nullable=False),  # zlib; events with telephone numbers, gone with their calls
-    sa.Index("journal_run", "pbx", "run", "id"),
+    sa.Column("entries", sa.Text, nullable=False),  # lines of ASCII; with telephone numbers, gone with their call
+    sa.Index("event_log_call", "call_id", "run"),
+    sa.Index("event_log_pbx", "pbx", "id"),
 )

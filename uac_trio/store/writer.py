@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from uac_trio.crm.delivery import Delivery
-from uac_trio.store.journal import Page
+from uac_trio.event_log import LogChanges
 from uac_trio.store.opening import OutboxError
 from uac_trio.store.outbox import Exchange, Outbox
 from uac_trio.store.recordings import NewRecording
@@ -31,7 +31,7 @@ class Puts:
 
     deliveries: Sequence[Delivery] = ()
     recordings: Sequence[NewRecording] = ()
-    pages: Sequence[Page] = ()
+    logs: Sequence[LogChanges] = ()
 
 
 class Source(Protocol):
@@ -126,9 +126,7 @@ class StoreWriter:
             if puts is None and not settled and wanted is None:
                 return True
             new = puts or Puts()
-            asked = Exchange(
-                put=new.deliveries, recordings=new.recordings, pages=new.pages, settle=settled, lease=wanted
-            )
+            asked = Exchange(put=new.deliveries, recordings=new.recordings, logs=new.logs, settle=settled, lease=wanted)
             try:
                 self._asked_at = trio.current_time()
                 exchanged = await self.outbox.exchange(asked, self.now())

@@ -30,7 +30,7 @@ from uac_trio.crm.vtiger.account import Flavour, VtigerAccount, without_login
 from uac_trio.crm.vtiger.click import REPLIES, read_click
 from uac_trio.crm.vtiger.examining import examine
 from uac_trio.crm.vtiger.judging import PROBE, VtigerJudge, judge_probe
-from uac_trio.crm.vtiger.request import Step, callback, posted, signed
+from uac_trio.crm.vtiger.request import Step, callback, posted, repeatable, signed
 from uac_trio.crm.vtiger.responsible import owner_url, question, read_answer
 
 HANGUPS: dict[Outcome, tuple[str, str]] = {
@@ -182,6 +182,10 @@ class SalesPlatform(Vtiger):
         return Scope.EMPLOYEE
 
     @property
+    def repeats_begins(self) -> bool:
+        return repeatable(Step.DIAL_BEGIN)
+
+    @property
     def player_sends_secret(self) -> bool:
         """ListenRecord.php fetches the file and appends the secret."""
         return True
@@ -221,6 +225,10 @@ class Stock(Vtiger):
     @property
     def scope(self) -> Scope:
         return Scope.CALL
+
+    @property
+    def repeats_begins(self) -> bool:
+        return repeatable(Step.START_APP)
 
     @property
     def player_sends_secret(self) -> bool:

@@ -76,13 +76,15 @@ def upgrade() -> None:
     op.create_index("recording_age", "recording", ["at"])
     op.create_index("recording_customer", "recording", ["customer_digits"])
     op.create_table(
-        "journal",
+        "event_log",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
         sa.Column("pbx", sa.Text, nullable=False),
         sa.Column("run", sa.Text, nullable=False),
-        sa.Column("at", sa.Double, nullable=False),
+        sa.Column("call_id", sa.Text, nullable=False),
+        sa.Column("banner", sa.Text, nullable=False),
+        sa.Column("is_whole", sa.Boolean, nullable=False),
         sa.Column("until", sa.Double, nullable=False),
-        sa.Column("size", sa.Integer, nullable=False),
-        sa.Column("data", sa.LargeBinary, nullable=False),
+        sa.Column("entries", sa.Text, nullable=False),
     )
-    op.create_index("journal_run", "journal", ["pbx", "run", "id"])
+    op.create_index("event_log_call", "event_log", ["call_id", "run"])
+    op.create_index("event_log_pbx", "event_log", ["pbx", "id"])

@@ -1,0 +1,174 @@
+"""The event log: which call an event belongs to, what is stored of it, and what is replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.calls.crm_office import crm_of, token
+from tests.calls.simulator import Asterisk, Line
+from tests.calls.stored_logs import StoredLogs
+from uac_trio.ami.message import Event
+from uac_trio.calls import ClickOrder, TrackerRules
+from uac_trio.event_log import (
+    MOST_ENTRIES,
+    Entry,
+    EventLogs,
+    LogPart,
+    names_channel,
+    read_entry,
+    to_replay,
+    write_entry,
+)
+from uac_trio.pipeline import Pipeline
+
+TEXT = st.text(st.characters(), max_size=20)  # halves of surrogates too: bytes that are no UTF-8
+EVENTS = st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=5).map(lambda headers: Event(tuple(headers)))
+TIMES = st.floats(0, 4e9)
+NUMBERS = st.integers(1, 10**9)
+
+ENTRIES = st.one_of(
+    st.builds(Entry, NUMBERS, st.just("event"), TIMES, EVENTS),
+    st.builds(Entry, NUMBERS, st.sampled_from(["connected", "lost"]), TIMES, banner=TEXT),
+    st.builds(Entry, NUMBERS, st.just("ordered"), TIMES, order=st.builds(ClickOrder, TEXT, TEXT, TEXT, TEXT)),
+)
+
+
+@given(ENTRIES)
+def test_a_line_is_read_as_it_was_written(entry: Entry) -> None:
+    """A line of ASCII with everything in it, repeated headers and their order included."""
+    line = write_entry(entry)
+    assert line.isascii()
+    assert "\n" not in line
+    assert read_entry(line) == entry
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['[1,"ordered",1.0,[]]', '[1,"lost",1.0,[],7]', '[1,"lost",1.0,7]', '["1","lost",1.0,""]', '[1,"said",1.0,""]',
+     '[1,"lost","1",""]', '[1,"event",1.0,[["x"]]]', "", "x", "[]", "{}", "7"],
+)  # fmt: skip
+def test_a_damaged_line_is_an_error(line: str) -> None:
+    """It is not guessed at."""
+    with pytest.raises(ValueError, match=r"."):
+        read_entry(line)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("Uniqueid", True), ("UniqueID", True), ("DestUniqueid", True), ("TransfererUniqueid", True),
+        ("Uniqueid1", True), ("Uniqueid2", True), ("BridgeUniqueid", False), ("DestBridgeUniqueid", False),
+        ("Linkedid", False), ("Channel", False),
+    ],
+)  # fmt: skip
+def test_headers_that_name_a_channel(header: str, expected: bool) -> None:
+    assert names_channel(header) is expected
+
+
+@attrs.define
+class Connector:
+    """A pipeline whose event logs are stored after each event."""
+
+    pipeline: Pipeline = attrs.field(factory=lambda: Pipeline(TrackerRules(), crm_of(), token, run="one"))
+    logs: StoredLogs = attrs.field(factory=StoredLogs)
+
+    def hear(self, pbx: Asterisk, since: int = 0) -> None:
+        for at, event in pbx.events[since:]:
+            self.pipeline.tick(at)
+            self.pipeline.received("main", [event], at)
+            self.store()
+
+    def store(self) -> None:
+        self.logs.write(self.pipeline.take_log_changes())
+
+    @property
+    def calls(self) -> set[str]:
+        return {part.call_id for part in self.logs.parts}
+
+
+def ringing(pbx: Asterisk, customer: str = "+79161234567", extension: str = "101") -> Line:
+    (leg,) = pbx.dial(pbx.calls_in(customer, "4951000101"), [extension]).legs
+    pbx.now += 1.0
+    pbx.rings(leg)
+    return leg
+
+
+def test_a_log_goes_with_its_call() -> None:
+    """Two calls have two logs; the one whose call is over, and had the time of its Cdr, is gone."""
+    pbx, connector = Asterisk(lambda _: 0), Connector()
+    first, second = ringing(pbx), ringing(pbx, "+79260000002", "102")
+    pbx.answers(first)
+    connector.hear(pbx)
+    assert len(connector.calls) == 2
+    seen = len(pbx.events)
+    pbx.now += 5.0
+    pbx.hangs_up_talk(first)
+    connector.hear(pbx, seen)
+    connector.pipeline.tick(pbx.now + 60.0)
+    connector.store()
+    assert connector.calls == {f"main-{second.linkedid}"}
+
+
+def test_events_of_no_call_are_not_kept() -> None:
+    """Neither what names no channel nor what names one that is not known."""
+    connector = Connector()
+    for event in (("FullyBooted",), ("Newstate", "9.9")):
+        headers = [("Event", event[0]), *(("Uniqueid", uniqueid) for uniqueid in event[1:])]
+        connector.pipeline.received("main", [Event(tuple(headers))], 5.0)
+    connector.store()
+    assert connector.logs.parts == []
+
+
+def test_an_order_is_in_the_log_before_its_channel_is() -> None:
+    """A process that is killed between the order and the first event still knows who clicked."""
+    connector = Connector()
+    order = ClickOrder("uac-1", "101", "+79161234567", "PJSIP/101")
+    connector.pipeline.ordered("main", order, 5.0)
+    connector.store()
+    assert [entry.order for part in connector.logs.parts for entry in part.entries] == [order]
+    connector.pipeline.order_refused("main", "uac-1")
+    connector.store()
+    assert connector.logs.parts == []
+
+
+def test_a_log_of_too_many_events_is_given_up() -> None:
+    """A call of days goes on from the outbox and the list of channels; the others keep their logs."""
+    logs = EventLogs("main", "one")
+    for _ in range(MOST_ENTRIES + 5):
+        logs.note_order(ClickOrder("uac-1", "101", "102", "x"), 1.0)
+    logs.note_order(ClickOrder("uac-2", "101", "102", "x"), 1.0)
+    assert [part.call_id for part in logs.take().added] == ["main-uac-2"]
+
+
+def part(run: str, entries: Sequence[tuple[int, float]], call: str = "c", *, is_whole: bool = True) -> LogPart:
+    made = [Entry(number, "lost", at) for number, at in entries]
+    return LogPart(pbx="main", call_id=call, run=run, banner="", is_whole=is_whole, entries=made)
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        # One run, two calls, one event in both logs: it is replayed once.
+        ([part("a", [(1, 1.0), (3, 3.0)], "c"), part("a", [(2, 2.0), (3, 3.0)], "d")], [1, 2, 3]),
+        # The clock was set back meanwhile: the order of the run counts.
+        ([part("a", [(1, 9.0), (2, 1.0)])], [1, 2]),
+        # Two runs: the one that saw the beginning, and what the other saw later.
+        ([part("b", [(1, 2.5), (2, 4.0)], is_whole=False), part("a", [(7, 1.0), (8, 3.0)])], [7, 8, 2]),
+        # Neither saw the beginning: the one that came first.
+        ([part("b", [(1, 2.0)], is_whole=False), part("a", [(5, 1.0)], is_whole=False)], [5, 1]),
+        ([], []),
+    ],
+)  # fmt: skip
+def test_what_is_replayed(parts: Sequence[LogPart], expected: list[int]) -> None:
+    assert [replayed.entry.number for replayed in to_replay(parts)] == expected
+
+
+def test_an_entry_knows_its_calls() -> None:
+    """A list of channels is about the calls alone whose logs have it."""
+    (only,) = to_replay([part("a", [(3, 3.0)], "c"), part("a", [(3, 3.0)], "d")])
+    assert only.calls == {"c", "d"}
