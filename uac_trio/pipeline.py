@@ -299,13 +299,13 @@ class Pipeline:
         """What the snapshot does not show is over. Of the rest the tracker concludes the end, but for a whole call
         (stock) of which no employee's part is left, and for what is not seen yet: that ends with the call."""
         tracker = exchange.tracker
-        taking_part = tracker.taking_part()
+        taking_part, announced = tracker.taking_part(), tracker.taking_part(is_announced=True)
         going_on = {
             who
             for who, begun in exchange.left_open.items()
             if (not begun.begin.subject or who in exchange.not_seen)
             and begun.begin.call_id in tracker.calls
-            and who not in taking_part
+            and who not in announced
         }
         ends: list[Delivery] = []
         for who, begun in exchange.left_open.items():

@@ -20,11 +20,10 @@ from uac_trio.crm.click import (
     Refusal,
     Route,
     Verdict,
-    normalise,
     plan_click,
     skipping_voicemail,
-    spellings,
 )
+from uac_trio.crm.number import normalise, spellings
 
 ROUTE = Route(pbx="main", contexts=frozenset({"from-crm"}))
 

@@ -236,9 +236,14 @@ class CallTracker:
         calls = self.graph.calls.values()
         return min((channel.created_at for call in calls for channel in call.channels), default=None)
 
-    def taking_part(self) -> set[tuple[str, str]]:
-        """(call id, extension) of all who ring or talk."""
-        return {(call.id, part.extension) for call in self.live_calls() for part in call.participations.unfinished}
+    def taking_part(self, *, is_announced: bool = False) -> set[tuple[str, str]]:
+        """(call id, extension) of all who ring or talk; of whom ParticipationBegan was emitted if ``is_announced``."""
+        return {
+            (call.id, part.extension)
+            for call in self.live_calls()
+            for part in call.participations.unfinished
+            if part.is_announced or not is_announced
+        }
 
     # -- conclusions -------------------------------------------------------------------------------------------------
 

@@ -316,7 +316,7 @@ def _check_route(reader: Reader, index: int, route: Route) -> None:
             key = "originate_context" if context == route.context else "originate_contexts"
             reader.wrong("pbx", key, f"{why}, found {context!r}", index)
     for name, value in route.variables.items():
-        told = ((name, value.format(extension="101")),)
+        told = ((name, value.format(extension="101", number="+79161234567")),)
         try:
             Originate(channel="PJSIP/101", context="default", exten="101", channel_id="uac-1", variables=told)
         except LocalProtocolError as why:

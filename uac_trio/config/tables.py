@@ -19,6 +19,7 @@ from uac_trio.config.values import (
     flag,
     host,
     hosts,
+    member,
     networks,
     one_of,
     or_none,
@@ -38,6 +39,7 @@ from uac_trio.config.values import (
     word,
     words,
 )
+from uac_trio.crm.number import DialForm
 from uac_trio.logs import LEVELS
 from uac_trio.recordings.sound import TARGETS
 
@@ -74,7 +76,7 @@ ROUTE: Keys = {
     "originate_context": Key(read=filled, attribute="context"),
     "originate_contexts": Key(read=text_set, attribute="contexts"),
     "originate_caller_id": Key(read=template("extension"), attribute="caller_id"),
-    "originate_variables": Key(read=templates("extension"), attribute="variables"),
+    "originate_variables": Key(read=templates("extension", "number"), attribute="variables"),
 }
 """``[[pbx]]``: how it is told to call an employee."""
 
@@ -113,6 +115,7 @@ CLICK2CALL: Keys = {
     "allow": Key(read=patterns),
     "deny": Key(read=patterns),
     "dial_prefix": Key(read=prefix),
+    "dial_form": Key(read=member(DialForm)),
     "strip_plus": Key(read=flag),
     "caller_id": Key(read=template("number", "extension")),
     "ring_seconds": Key(read=whole(5, 300)),

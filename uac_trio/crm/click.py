@@ -8,26 +8,19 @@ from __future__ import annotations
 
 import enum
 import re
-import unicodedata
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import attrs
-import phonenumbers
 
 from uac_trio.calls.click import CHANNEL_ID_PREFIX
+from uac_trio.crm.number import DialForm, in_form, international, normalise, spellings
 from uac_trio.networks import PRIVATE_NETWORKS, Network
 
 MAX_PARAMETER = 256
 """Characters: the longest thing a CRM sends is a displayed number with a note; a secret is 32 characters or less."""
 
 _EXTENSION = re.compile(r"[0-9A-Za-z_.-]{1,32}")
-_URI = re.compile(r"(?:tel|sips?|callto):", re.IGNORECASE)
-_FORMATTING = re.compile(r"[\s().\-\u2010-\u2015]+")
-_NOTE = re.compile(
-    r"[\s,;]*\b(?:доб|добав|добавочный|вн|внутр|внутренний|ext|extension|x)[.:\s]*\d{1,6}\s*$", re.IGNORECASE
-)
-_DIALLABLE = re.compile(r"\+?[0-9]{2,20}")
 
 
 class ClickAnswer(enum.Enum):
@@ -64,6 +57,8 @@ class Click2CallRules:
     """What may not be dialled, even if allowed: one of these is found in any spelling of the number (``spellings``)."""
     dial_prefix: str = ""
     """Put before numbers that are no extensions (``9`` for an outside line)."""
+    dial_form: DialForm = DialForm.AS_TYPED
+    """How numbers of ``[calls] region`` are dialled, before the next two."""
     strip_plus: bool = False
     """Dial ``79161234567`` for ``+79161234567``."""
     caller_id: str = "{number} <{number}>"
@@ -95,7 +90,8 @@ class Route:
     """Who calls, to the dialplan that then calls the customer. With ``{extension}`` that sees the call as if the
     employee had dialled himself, and sets the company's number as it does then."""
     variables: Mapping[str, str] = attrs.field(factory=dict)
-    """Variables and functions to set on the employee's channel before it rings, such as a header for auto answer."""
+    """Variables and functions to set on the employee's channel before it rings, such as a header for auto answer;
+    ``{extension}``, and ``{number}`` as it is dialled, may be in a value."""
 
     def has(self, extension: str) -> bool:
         match self.extensions:
@@ -180,84 +176,15 @@ def plan_click(
     if number == extension:
         return refused("an employee cannot call himself")
     outside = not is_extension(number)
-    if rules.allow and not _is_found(rules.allow, {number, _international(number, region)} if outside else {number}):
+    if rules.allow and not _is_found(rules.allow, {number, international(number, region)} if outside else {number}):
         return refused("no pattern of [click2call] allow permits this number")
     if _is_found(rules.deny, spellings(number, region) if outside else {number}):
         return refused("a pattern of [click2call] deny forbids this number")
-    return _dial(extension, number, click.context, rules, route, is_extension, token)
+    return _dial(extension, number, click.context, rules, route, is_extension, region, token)
 
 
 def _is_found(patterns: Iterable[re.Pattern[str]], texts: Collection[str]) -> bool:
     return any(pattern.search(text) for pattern in patterns for text in texts)
-
-
-def normalise(shown: str, *, is_extension: Callable[[str], bool], region: str) -> str:
-    """The number to dial for one as it is shown in the CRM: digits, with ``+`` where it had one.
-
-    ``+7 (916) 123-45-67``, ``8 916 123-45-67``, ``tel:+7-916-123-45-67``, ``sip:79161234567@host`` and a note at the
-    end (``доб. 12``, ``ext 12``) are understood; the note is dropped. A national prefix stays as it was typed: the
-    dialplan knows it. Raises ValueError with the reason when no telephone number is left, or one that cannot exist in
-    ``region``.
-    """
-    text = unicodedata.normalize("NFKC", shown).strip()
-    if scheme := _URI.match(text):
-        text = text[scheme.end() :].partition(";")[0].partition("@")[0]
-    text = _FORMATTING.sub("", _NOTE.sub("", text))
-    if not text:
-        raise ValueError("the number to call is empty")
-    if not _DIALLABLE.fullmatch(text):
-        raise ValueError("the number to call is no telephone number: something else than digits and + is in it")
-    if not is_extension(text):
-        _check_possible(text, region)
-    return text
-
-
-def _check_possible(number: str, region: str) -> None:
-    """Length and prefix only: numbering plans change faster than libraries, so a number may be too new to be valid."""
-    try:
-        parsed = phonenumbers.parse(number, region)
-    except phonenumbers.NumberParseException as why:
-        raise ValueError(f"the number to call is no telephone number in [calls] region {region}") from why
-    verdict = phonenumbers.is_possible_number_with_reason(parsed)
-    if verdict not in (phonenumbers.ValidationResult.IS_POSSIBLE, phonenumbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY):
-        raise ValueError(f"the number to call is too short or too long for one of [calls] region {region}")
-
-
-def spellings(number: str, region: str) -> frozenset[str]:
-    """``number`` in all ways in which it may be typed in ``region``, and those of all that a PBX may take it for.
-
-    Of ``0044 20 7946 0000``, less its formatting, in RU among others ``+442079460000`` and ``810442079460000``. Whoever
-    edits a contact chooses the spelling, so what forbids a number must not depend on it. The plus may be taken off
-    before dialling, and providers take ``00`` and a bare country code for ``+`` in every country.
-    """
-    digits = number.removeprefix("+")
-    found = {number, digits, _international(number, region)}
-    readings = [_parsed(number, region), _parsed(digits, region), _parsed(_international(number, region), region)]
-    # 8 800 123-45-67 is no number of Bangladesh, +880: a country code only where the region has no such number.
-    if not any(reading and phonenumbers.is_valid_number(reading) for reading in readings):
-        readings.append(_parsed(f"+{digits}", region))
-    home = phonenumbers.country_code_for_region(region)
-    for reading in filter(None, readings):
-        found.add(phonenumbers.format_number(reading, phonenumbers.PhoneNumberFormat.E164))
-        if reading.country_code == home:
-            shown = phonenumbers.format_number(reading, phonenumbers.PhoneNumberFormat.NATIONAL)
-        else:
-            shown = phonenumbers.format_out_of_country_calling_number(reading, region)
-        found.add(re.sub(r"[^0-9+]", "", shown))
-    return frozenset(found)
-
-
-def _international(number: str, region: str) -> str:
-    """E.164. ``00`` is never the beginning of a number of the region itself, though phonenumbers may think so."""
-    reading = _parsed(f"+{number[2:]}" if number.startswith("00") else number, region)
-    return phonenumbers.format_number(reading, phonenumbers.PhoneNumberFormat.E164) if reading else number
-
-
-def _parsed(number: str, region: str) -> phonenumbers.PhoneNumber | None:
-    try:
-        return phonenumbers.parse(number, region)
-    except phonenumbers.NumberParseException:
-        return None
 
 
 def _route(routes: Sequence[Route], extension: str, is_connected: Callable[[str], bool]) -> Route | None:
@@ -273,11 +200,13 @@ def _dial(
     rules: Click2CallRules,
     route: Route,
     is_extension: Callable[[str], bool],
+    region: str,
     token: str,
 ) -> Dial:
     exten = number
     if not is_extension(number):
-        exten = rules.dial_prefix + (number.removeprefix("+") if rules.strip_plus else number)
+        exten = in_form(number, rules.dial_form, region)
+        exten = rules.dial_prefix + (exten.removeprefix("+") if rules.strip_plus else exten)
     return Dial(
         pbx=route.pbx,
         channel=route.channel.format(extension=extension),
@@ -289,7 +218,9 @@ def _dial(
         ring_seconds=rules.ring_seconds,
         extension=extension,
         number=number,
-        variables=tuple((name, value.format(extension=extension)) for name, value in route.variables.items()),
+        variables=tuple(
+            (name, value.format(extension=extension, number=exten)) for name, value in route.variables.items()
+        ),
     )
 
 

@@ -58,7 +58,7 @@ class Delivery:
     occurrence: str
     """Which of an employee's parts in this call."""
     extension: str
-    """The employee; "" at the end of a whole call."""
+    """The employee. At the end of a whole call: the only one who took part, else ""."""
     role: Role
     direction: Direction
     customer: str
@@ -67,6 +67,8 @@ class Delivery:
     """When it happened."""
     began_at: float
     """END: of the first of this employee's parts in the call."""
+    first_began_at: float | None = None
+    """BEGIN of another part of an employee: when the first one began."""
     customer_name: str = ""
     line: str = ""
     """BEGIN: where the customer came in, the queue or the number dialled."""
@@ -103,11 +105,33 @@ def closing(begun: Delivery, answered_at: float | None, ended_at: float) -> Deli
     return attrs.evolve(
         begun,
         kind=Kind.END,
+        extension=begun.extension if begun.subject else "",  # others may have taken part
         at=ended_at,
         ended_at=ended_at,
         outcome=Outcome.NO_ANSWER if answered_at is None else Outcome.COMPLETED,
         talk_secs=0.0 if answered_at is None else max(0.0, ended_at - answered_at),
     )
+
+
+def failed_click(pbx: str, channel_id: str, extension: str, number: str, scope: Scope, at: float) -> list[Delivery]:
+    """A click that the PBX did not take: of the call that there is not, a row that failed.
+
+    ``channel_id``: the one that was asked for, ``number``: the customer's, ``at``: seconds since the epoch.
+    """
+    begin = Delivery(
+        kind=Kind.BEGIN,
+        pbx=pbx,
+        call_id=f"{pbx}-{channel_id}",
+        subject=extension if scope is Scope.EMPLOYEE else "",
+        occurrence=channel_id if scope is Scope.EMPLOYEE else WHOLE_CALL,
+        extension=extension,
+        role=Role.CALLER,
+        direction=Direction.OUTBOUND,
+        customer=number,
+        at=at,
+        began_at=at,
+    )
+    return [begin, attrs.evolve(begin, kind=Kind.END, ended_at=at, outcome=Outcome.FAILED)]
 
 
 @attrs.define
@@ -156,12 +180,13 @@ class DeliveryMaker:
 
     def _of_employee(self, fact: OfParticipation) -> Iterator[Delivery]:
         rows = self._rows.setdefault(fact.call_id, {})
-        row = rows.get(fact.extension)
+        row = known = rows.get(fact.extension)
         if row is None:
             row = rows[fact.extension] = _Row(fact.role, fact.direction, fact.customer, fact.began_at)
         match fact:
             case ParticipationBegan():
-                yield self._begin(fact, fact.extension, fact.occurrence)
+                begin = self._begin(fact, fact.extension, fact.occurrence)
+                yield begin if known is None else attrs.evolve(begin, first_began_at=known.began_at)
             case ParticipationAnswered():
                 yield self._delivery(fact, Kind.ANSWER, fact.extension, fact.occurrence)
             case ParticipationEnded():
@@ -189,13 +214,14 @@ class DeliveryMaker:
     def _end_of_call(self, fact: CallEnded, row: _Row | None) -> Iterator[Delivery]:
         if row is None:
             return
+        took_part = {each.extension for each in fact.summary.participations}
         yield Delivery(
             kind=Kind.END,
             pbx=self.pbx,
             call_id=fact.call_id,
             subject="",
             occurrence=WHOLE_CALL,
-            extension="",
+            extension=took_part.pop() if len(took_part) == 1 else "",
             role=row.role,
             direction=row.direction,
             customer=row.customer,

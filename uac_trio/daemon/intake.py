@@ -26,7 +26,7 @@ from uac_trio.calls.fact import (
     RecordingKnown,
 )
 from uac_trio.config import Config
-from uac_trio.crm.delivery import Delivery
+from uac_trio.crm.delivery import Delivery, failed_click
 from uac_trio.crm.recording import recording_token
 from uac_trio.daemon.clicks import log_click
 from uac_trio.daemon.storing import Storing
@@ -137,10 +137,13 @@ class Intake:
         if self._listener is not None:
             self._listener.ordered(pbx, order)
 
-    def order_refused(self, pbx: str, channel_id: str) -> None:
-        """The PBX did not take it, or it was never sent."""
+    def order_refused(self, pbx: str, channel_id: str, extension: str, number: str) -> None:
+        """The PBX did not take it, or it was never sent. The CRM's page says "Success" in any case, so there is a row
+        that failed."""
         if self._listener is not None:
             self._listener.pipeline.order_refused(pbx, channel_id)
+        scope = self.config.crm.scope
+        self.storing.hand_over_nowait(failed_click(pbx, channel_id, extension, number, scope, self.now()))
 
     async def run(self) -> None:
         """Follow all PBXes; start over, as after a restart, when the pipeline can no longer be trusted."""

@@ -216,7 +216,7 @@ class _Daemon:
     async def _originate(self, dial: Dial) -> Originated:
         client = self.intake.clients.get(dial.pbx)
         if client is None:
-            return Originated.REFUSED  # not started yet
+            return Originated.REFUSED  # not started yet: the store does not answer, and takes no row
         channel = await self._without_voicemail(client, dial)
         try:
             action = Originate(
@@ -236,7 +236,7 @@ class _Daemon:
         response = await client.originate(action)
         outcome = Originated(response.outcome.value)
         if outcome is Originated.REFUSED:
-            self.intake.order_refused(dial.pbx, dial.channel_id)
+            self.intake.order_refused(dial.pbx, dial.channel_id, dial.extension, dial.number)
         if response.reason:
             log.warning("click2call.not_queued", pbx=dial.pbx, reason=response.reason)
         return outcome

@@ -17,7 +17,7 @@ import attrs
 
 from uac_trio.calls.call import Direction
 from uac_trio.calls.fact import OfParticipation
-from uac_trio.calls.outcome import Outcome
+from uac_trio.calls.outcome import TALKED, Outcome
 from uac_trio.calls.participation import Role
 from uac_trio.crm.click import ClickAnswer, ClickRequest, Refusal
 from uac_trio.crm.delivery import Delivery, Kind, Scope
@@ -46,6 +46,11 @@ HANGUPS: dict[Outcome, tuple[str, str]] = {
 }
 """Outcome to (causetxt, HangupCause) of the Hangup callback. vTiger shows: Normal Clearing -> completed, with exactly
 ``NO ANSWER`` -> no-answer; User busy, Call Rejected -> busy; any other causetxt as it is written."""
+
+
+RINGS_AT_MOST = 300.0
+"""Seconds after its ``starttime`` at which the CRM's poll takes a ringing row's popup away and ends the row
+(modules/PBXManager/actions/IncomingCallPoll.php); a repeated DialBegin does not move that time."""
 
 
 @attrs.frozen
@@ -197,6 +202,8 @@ class SalesPlatform(Vtiger):
         caller, called = self._ends(delivery)
         match delivery.kind:
             case Kind.BEGIN:
+                if delivery.first_began_at is not None and delivery.began_at - delivery.first_began_at > RINGS_AT_MOST:
+                    yield self._begin_again(delivery)
                 yield callback(
                     self.account,
                     delivery,
@@ -214,6 +221,21 @@ class SalesPlatform(Vtiger):
                 yield self._end_call(delivery)
             case Kind.RECORDING:
                 yield from self._record(delivery)
+
+    def _begin_again(self, delivery: Delivery) -> CRMRequest:
+        """EndCall moves the times of a row without ending it (tried with 7.2: the popup of the DialBegin that follows
+        comes)."""
+        began = self._clock(delivery.began_at)
+        return callback(
+            self.account,
+            delivery,
+            Step.END_CALL,
+            callerNumber=delivery.subject,
+            starttime=began,
+            endtime=began,
+            duration="0",
+            billableseconds="0",
+        )
 
 
 @attrs.frozen
@@ -243,15 +265,21 @@ class Stock(Vtiger):
             case Kind.BEGIN:
                 yield self._start_app(delivery)
             case Kind.ANSWER:
-                caller, called = field.number(delivery.customer), delivery.extension
-                if delivery.direction is not Direction.INBOUND:  # then vTiger looks for the user in callerid1
-                    caller, called = called, caller
-                yield callback(self.account, delivery, Step.DIAL_ANSWER, callerid1=caller, callerid2=called)
+                yield self._dial_answer(delivery)
             case Kind.END:
+                if delivery.extension and delivery.direction is Direction.INBOUND and delivery.outcome not in TALKED:
+                    # Without it a missed call belongs to no user; what follows makes it missed (tried with 8.2).
+                    yield self._dial_answer(delivery)
                 yield self._end_call(delivery)
                 yield self._hangup(delivery)
             case Kind.RECORDING:
                 yield from self._record(delivery)
+
+    def _dial_answer(self, delivery: Delivery) -> CRMRequest:
+        caller, called = field.number(delivery.customer), delivery.extension
+        if delivery.direction is not Direction.INBOUND:  # then vTiger looks for the user in callerid1
+            caller, called = called, caller
+        return callback(self.account, delivery, Step.DIAL_ANSWER, callerid1=caller, callerid2=called)
 
     def _start_app(self, delivery: Delivery) -> CRMRequest:
         caller, called = self._ends(delivery)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import attrs
 
-from uac_trio.crm.delivery import Delivery
+from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.crm.protocol import CRMRequest
 from uac_trio.crm.vtiger import field
 from uac_trio.crm.vtiger.account import VtigerAccount
@@ -51,11 +51,12 @@ def posted(url: str, name: str, form: Mapping[str, str]) -> CRMRequest:
 
 
 def callback(account: VtigerAccount, delivery: Delivery, step: Step, /, **form: str) -> CRMRequest:
-    """One callback that follows from ``delivery``."""
+    """One callback that follows from ``delivery``; an END has an EndCall as well, under another key."""
+    also = "/again" if delivery.kind is Kind.BEGIN and step is Step.END_CALL else ""
     about = {"callstatus": step.value, "callUUID": field.call_uuid(delivery.call_id), **form}
     return attrs.evolve(
         signed(account, step.value, about),
         about=about,
-        key=f"{delivery.call_id}/{delivery.subject}/{step.value}/{delivery.occurrence}",
+        key=f"{delivery.call_id}/{delivery.subject}/{step.value}/{delivery.occurrence}{also}",
         is_repeatable=repeatable(step),
     )

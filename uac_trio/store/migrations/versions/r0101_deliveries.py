@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("key", sa.Text, nullable=False, unique=True),
         sa.Column("kind", sa.Text, nullable=False),
         *_of_a_participation(),
+        sa.Column("first_began_at", sa.Double),
         sa.Column("customer_name", sa.Text, nullable=False),
         sa.Column("line", sa.Text, nullable=False),
         sa.Column("ended_at", sa.Double),

@@ -1,0 +1,74 @@
+"""Numbers as people write them into cards, and how they are dialled."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from uac_trio.crm.number import DialForm, in_form, normalise
+
+
+def is_extension(number: str) -> bool:
+    return re.fullmatch(r"\d{2,5}", number) is not None
+
+
+@pytest.mark.parametrize(
+    ("shown", "number"),
+    [
+        ("\u202a+7 916 123-45-67\u202c", "+79161234567"),
+        ("\u200b8\u00ad9161234567\ufeff", "89161234567"),
+        ("+7 (495) 123-45-67 (доб. 12)", "+74951234567"),
+        ("84951234567,101", "84951234567"),
+        ("84951234567,,101#", "84951234567"),
+        ("+74951234567*227", "+74951234567"),
+        ("+7 495 123-45-67 # 12", "+74951234567"),
+        ("84951234567;ext=101", "84951234567"),
+        ("(моб.) 8 916 123-45-67", "89161234567"),
+        ("тел. 8 916 123-45-67", "89161234567"),
+        ("Phone: +44 20 7946 0000", "+442079460000"),
+        ("8%20916%20123-45-67", "89161234567"),
+        ("%2B7 916 123-45-67", "+79161234567"),
+        ("++79161234567", "+79161234567"),
+        ("8/916/123-45-67", "89161234567"),
+        ("+44 (0)20 7946 0000", "+442079460000"),
+        ("+7(0)916 123-45-67", "+79161234567"),
+        ("101", "101"),
+    ],
+)
+def test_what_can_mean_one_number_only(shown: str, number: str) -> None:
+    """Marks nobody sees, notes, names of numbers, separators: none of them makes a number another."""
+    assert normalise(shown, is_extension=is_extension, region="RU") == number
+
+
+@pytest.mark.parametrize(
+    "shown", ["89161234567, 89261234567", "89161234567;89261234567", "8 495 123-45-67 или 8 495 765-43-21"]
+)
+def test_two_numbers_are_refused_as_such(shown: str) -> None:
+    """Which of them the user means is not to be guessed."""
+    with pytest.raises(ValueError, match="two numbers"):
+        normalise(shown, is_extension=is_extension, region="RU")
+
+
+@pytest.mark.parametrize("shown", ["*43", "#31#", "0", "+", "abc", "телефон", "8 916 12", "1" * 30])
+def test_what_is_no_number(shown: str) -> None:
+    with pytest.raises(ValueError, match="the number to call"):
+        normalise(shown, is_extension=is_extension, region="RU")
+
+
+@pytest.mark.parametrize(
+    ("number", "national", "international"),
+    [
+        ("+79161234567", "89161234567", "+79161234567"),
+        ("89161234567", "89161234567", "+79161234567"),
+        ("9161234567", "89161234567", "+79161234567"),
+        ("79161234567", "89161234567", "+79161234567"),
+        ("4951234567", "84951234567", "+74951234567"),
+        ("+442079460000", "+442079460000", "+442079460000"),
+    ],
+)
+def test_one_form_for_national_numbers(number: str, national: str, international: str) -> None:
+    """However a national number stands in the card; others stay as they are."""
+    assert in_form(number, DialForm.NATIONAL, "RU") == national
+    assert in_form(number, DialForm.INTERNATIONAL, "RU") == international
+    assert in_form(number, DialForm.AS_TYPED, "RU") == number
