@@ -5,6 +5,7 @@ What it is asked and when, per call, is the truth the tests of the sender are he
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -75,9 +76,11 @@ class Seen:
     """One request that was read."""
 
     form: Mapping[str, str]
+    """Or the fields of a JSON object."""
     headers: Mapping[str, str]
     target: str
     began: float
+    body: bytes = b""
     ended: float | None = None
     """When its answer was complete or its connection broke; None: not yet."""
 
@@ -140,13 +143,14 @@ class FakeVtiger:
             else:  # the client has closed
                 return False
         assert request is not None
-        form = dict(parse_qsl(body.decode(), keep_blank_values=True))
+        is_json = body.startswith(b"{")
+        form = json.loads(body) if is_json else dict(parse_qsl(body.decode(), keep_blank_values=True))
         behaviour = self.script(form)
         if isinstance(behaviour, ResetUnread):
             reset(stream)
             return False
         headers = {name.decode(): value.decode() for name, value in request.headers}
-        seen = Seen(form, headers, request.target.decode(), trio.current_time())
+        seen = Seen(form, headers, request.target.decode(), trio.current_time(), body)
         self.seen.append(seen)
         if seen.call_id and any(other.call_id == seen.call_id for other in self._now.values()):
             self.overlaps.append(seen.call_id)

@@ -15,6 +15,7 @@ from tests.calls.stored_logs import StoredLogs
 from uac_trio.ami.message import Event
 from uac_trio.calls import ClickOrder, TrackerRules
 from uac_trio.event_log import (
+    LIST_END,
     MOST_ENTRIES,
     Entry,
     EventLogs,
@@ -168,7 +169,14 @@ def test_what_is_replayed(parts: Sequence[LogPart], expected: list[int]) -> None
     assert [replayed.entry.number for replayed in to_replay(parts)] == expected
 
 
-def test_an_entry_knows_its_calls() -> None:
-    """A list of channels is about the calls alone whose logs have it."""
-    (only,) = to_replay([part("a", [(3, 3.0)], "c"), part("a", [(3, 3.0)], "d")])
-    assert only.calls == {"c", "d"}
+def test_a_list_of_channels_is_about_those_of_its_logs() -> None:
+    """Others, which another run knew or which came later, are not missing in it."""
+
+    def log(call: str, *uniqueids: str) -> LogPart:
+        events = [Event((("Event", "Newchannel"), ("Uniqueid", uniqueid))) for uniqueid in uniqueids]
+        entries = [Entry(int(event.get("Uniqueid")), "event", 1.0, event) for event in events]
+        end = Entry(9, "event", 2.0, Event((("Event", LIST_END),)))
+        return attrs.evolve(part("a", [], call), entries=[*entries, end])
+
+    *_, end = to_replay([log("c", "1", "2"), log("d", "3")])
+    assert end.channels == {"1", "2", "3"}

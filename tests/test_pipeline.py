@@ -280,7 +280,7 @@ def test_the_log_of_an_old_server() -> None:
     logs = StoredLogs()
     logs.write(begun.take_log_changes())
     after = pipeline(run="2")
-    assert after.restore("main", left_open(before), logs.read()) == []
+    assert after.restore("main", left_open(before), logs.read()).misfits == ()
     for made in (begun, after):
         made.connected("main", events[half][0], banner)
     ends = [[steps(made.received("main", [event], at)) for at, event in events[half:]] for made in (begun, after)]

@@ -29,24 +29,24 @@ HEAD = """\
 # How every kind of call looks in the CRM
 
 vTiger (SalesPlatform's edition) keeps one row for each call and user. So what it shows is each employee's *part* in a
-call: from the first ring of his phone to the last word he said. A part ends in exactly one of these ways:
+call: from the first ring of their phone to the last word they said. A part ends in exactly one of these ways:
 
 | what happened to the employee's part | status in the CRM |
 |---|---|
-| he talked | `completed` |
-| he talked and handed the customer on | `completed` |
-| his phone rang until Asterisk gave up, the caller gave up, or voicemail took the call | `no-answer` |
-| he was busy, or pressed Decline | `busy` |
-| he could not be reached at all | `failed` |
+| they talked | `completed` |
+| they talked and handed the customer on | `completed` |
+| their phone rang until Asterisk gave up, the caller gave up, or voicemail took the call | `no-answer` |
+| they were busy, or pressed Decline | `busy` |
+| they could not be reached at all | `failed` |
 | a colleague took the call | `Answered elsewhere` |
 
 If a phone rings several times in one call (a queue tries again, a parked customer comes back), that is one row: having
-talked outweighs a later ring that nobody heard. Times of a row are those of the part: from its first ring to its end;
-the talk time is without hold, music and consultations. A stock vTiger keeps one row for a whole call; it belongs to
-whoever talked last.
+talked outweighs a later ring that was not answered. Times of a row are those of the part: from its first ring to its
+end; the talk time is without hold, music and consultations. A stock vTiger keeps one row for a whole call; it belongs
+to the employee who talked last.
 
 Below is one recorded call of each kind: what the CRM's list shows afterwards, and the timeline that `uac-trio replay
-FILE --timeline` prints, shortened: on the right what was told to the CRM. 101, 102 and 103 are employees.
+FILE --timeline` prints, shortened: on the right what the CRM was sent. 101, 102 and 103 are employees.
 """
 
 
@@ -77,10 +77,10 @@ SECTIONS: dict[str, tuple[Kind, ...]] = {
         Kind(
             "inbound_ringgroup_answered",
             "Three phones ring, one answers",
-            "Everybody gets a popup; with the answer the others' popups go, and their rows do not count as missed.",
+            "All get a popup; with the answer the others' popups go, and their rows do not count as missed.",
         ),
-        Kind("inbound_ringgroup_nobody", "Nobody answers", "A missed call of each of them."),
-        Kind("inbound_ringgroup_one_busy", "One is busy, one declines, one answers", "Each has his own end."),
+        Kind("inbound_ringgroup_nobody", "None of them answers", "A missed call of each of them."),
+        Kind("inbound_ringgroup_one_busy", "One is busy, one declines, one answers", "Each has an end of their own."),
         Kind(
             "inbound_ringgroup_local",
             "Through Local channels, as FreePBX makes them",
@@ -92,7 +92,7 @@ SECTIONS: dict[str, tuple[Kind, ...]] = {
         Kind(
             "queue_rrmemory_second_answers",
             "One agent after another",
-            "The first did not answer in time: a missed call of his. The second talked.",
+            "The first did not answer in time: a missed call of theirs. The second talked.",
         ),
         Kind("queue_abandoned", "The caller gives up", "A missed call of every agent whose phone rang."),
         Kind("queue_timeout", "The queue gives up", "The same rows; only who gave up differs."),
@@ -107,8 +107,8 @@ SECTIONS: dict[str, tuple[Kind, ...]] = {
         Kind("outbound_busy", "Busy", "The customer's line said busy."),
         Kind("outbound_no_answer", "Not answered", "It rang until Asterisk gave up."),
         Kind("outbound_not_found", "No such number", "Nothing rang at the other end."),
-        Kind("outbound_cancelled", "The employee hangs up first", "He gave up while it rang."),
-        Kind("outbound_prefix", "With a prefix", "He dialled 9 before the number; the row has the customer's own."),
+        Kind("outbound_cancelled", "The employee hangs up first", "They gave up while it rang."),
+        Kind("outbound_prefix", "With a prefix", "They dialled 9 before the number; the row has the customer's own."),
     ),
     "Clicks in the CRM": (
         Kind(
@@ -135,8 +135,8 @@ SECTIONS: dict[str, tuple[Kind, ...]] = {
         Kind(
             "attended_transfer_refer",
             "Attended, by the phone",
-            'The consultation is a call between employees (not told, unless `internal = "report"`); with the hand-over'
-            " it becomes part of the customer's call.",
+            'The consultation is a call between employees (not delivered, unless `internal = "report"`); with the'
+            " hand-over it becomes part of the customer's call.",
         ),
         Kind(
             "attended_transfer_refer_blond",
@@ -149,12 +149,14 @@ SECTIONS: dict[str, tuple[Kind, ...]] = {
             "101 has the customer again; 102 missed a ring.",
         ),
         Kind("blind_transfer_outbound_call", "Of an outgoing call", "102 gets an incoming row from the customer."),
-        Kind("redirect_ami", "Redirected by another program", "No transfer event exists for it; it is told the same."),
+        Kind(
+            "redirect_ami", "Redirected by another program", "No transfer event exists for it; the rows are the same."
+        ),
     ),
     "Pickup and parking": (
         Kind("pickup_group", "Picked up by a colleague", "It rang at 102's, and 103 took it."),
-        Kind("park_and_retrieve", "Parked and retrieved", "101 parks the customer, 102 takes him from there."),
-        Kind("park_timeout", "Parked and returned", "Nobody came; 101's phone rang again: still one row."),
+        Kind("park_and_retrieve", "Parked and retrieved", "101 parks the customer, 102 takes them from there."),
+        Kind("park_timeout", "Parked and returned", "No colleague took them; 101's phone rang again: still one row."),
     ),
     "Calls that no employee's phone rang for": (
         Kind(
@@ -168,7 +170,7 @@ SECTIONS: dict[str, tuple[Kind, ...]] = {
         Kind(
             "inbound_forward_mobile",
             "Forwarded to a mobile",
-            "Somebody answered, but no employee's phone took part. With `unreached` it is told as a completed call.",
+            "It was answered, but no employee's phone took part. With `unreached` it is delivered as a completed call.",
             unreached="103",
         ),
     ),
@@ -181,7 +183,7 @@ SECTIONS: dict[str, tuple[Kind, ...]] = {
         Kind(
             "proto_restart",
             "Asterisk restarts",
-            "No Hangup is ever sent for such calls; the server's uptime tells that they are gone. The end is inferred.",
+            "No Hangup is ever sent for such calls; the server's uptime shows that they are gone. The end is inferred.",
         ),
     ),
 }

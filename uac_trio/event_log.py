@@ -21,6 +21,9 @@ from uac_trio.calls.call import Call, ClickOrder
 
 Kind = Literal["event", "connected", "lost", "ordered"]
 
+LIST_END = "CoreShowChannelsComplete"
+"""The event that ends a list of channels; its items are CoreShowChannel (main/manager.c)."""
+
 MOST_ENTRIES = 20_000
 """Of one call: some 10 MB. A longer call goes on after a restart from its deliveries and the list of channels."""
 MOST_UNASSIGNED = 500
@@ -140,7 +143,7 @@ class EventLogs:
         entry = Entry(self._next(), "event", at, event)
         if event.name == "CoreShowChannel":
             self._listed.append(entry)
-        elif event.name == "CoreShowChannelsComplete":
+        elif event.name == LIST_END:
             for item in self._listed:
                 self._assign(item, call_of)
             self._listed.clear()
@@ -286,10 +289,11 @@ def _channels_named(entry: Entry) -> list[str]:
 
 @attrs.frozen
 class Replayed:
-    """An entry, and the calls whose logs have it."""
+    """An entry, and what the logs that have it are about."""
 
     entry: Entry
-    calls: frozenset[str]
+    channels: frozenset[str]
+    """Uniqueids; of the end of a list of channels alone."""
 
 
 def to_replay(parts: Sequence[LogPart]) -> Iterator[Replayed]:
@@ -299,14 +303,17 @@ def to_replay(parts: Sequence[LogPart]) -> Iterator[Replayed]:
         by_call.setdefault(part.call_id, {}).setdefault(part.run, []).append(part)
     by_run: dict[str, dict[int, tuple[Entry, set[str]]]] = {}
     seen_whole = _channels_in(part for part in parts if part.is_whole)
-    for call_id, runs in by_call.items():
+    for runs in by_call.values():
         of_call = [part for of_run in runs.values() for part in of_run]
-        if not any(part.is_whole for part in of_call) and seen_whole & _channels_in(of_call):
+        channels = _channels_in(of_call)
+        if not any(part.is_whole for part in of_call) and seen_whole & channels:
             continue  # another run, which came late, took a part of a call for one of its own
         for run, entry in _entries_of(runs):
-            by_run.setdefault(run, {}).setdefault(entry.number, (entry, set()))[1].add(call_id)
-    for replayed in merge(*(_in_time(entries) for entries in by_run.values()), key=lambda each: each[0]):
-        yield replayed[1]
+            known = by_run.setdefault(run, {}).setdefault(entry.number, (entry, set()))[1]
+            if entry.event is not None and entry.event.name == LIST_END:
+                known |= channels
+    for _, replayed in merge(*(_in_time(entries) for entries in by_run.values()), key=lambda each: each[0]):
+        yield replayed
 
 
 def _channels_in(parts: Iterable[LogPart]) -> set[str]:
@@ -327,6 +334,6 @@ def _entries_of(runs: Mapping[str, Sequence[LogPart]]) -> Iterator[tuple[str, En
 def _in_time(entries: Mapping[int, tuple[Entry, set[str]]]) -> Iterator[tuple[float, Replayed]]:
     """In the order of one run; its time never goes back, whatever was done to the clock."""
     at = float("-inf")
-    for _, (entry, calls) in sorted(entries.items()):
+    for _, (entry, channels) in sorted(entries.items()):
         at = max(at, entry.at)
-        yield at, Replayed(entry, frozenset(calls))
+        yield at, Replayed(entry, frozenset(channels))

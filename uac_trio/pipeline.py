@@ -18,7 +18,7 @@ from uac_trio.calls.rules import TrackerRules
 from uac_trio.calls.tracker import CallTracker
 from uac_trio.crm.delivery import Delivery, DeliveryMaker, closing
 from uac_trio.crm.protocol import CRM
-from uac_trio.event_log import EventLogs, LogChanges, LogPart, Replayed, to_replay
+from uac_trio.event_log import LIST_END, EventLogs, LogChanges, LogPart, Replayed, to_replay
 
 MAX_SKEW = 5.0
 """Seconds the PBX's clock may seem to differ from what we think of it before we think again: under load an event is
@@ -38,6 +38,16 @@ class Begun:
 
     begin: Delivery
     answered_at: float | None
+
+
+@attrs.frozen(kw_only=True)
+class Restored:
+    """What the event logs led to."""
+
+    misfits: Sequence[str]
+    """Calls whose logs do not fit what was begun, and were not used."""
+    deliveries: Sequence[Delivery]
+    """What followed; most of it is in the outbox, and is dropped there by its key."""
 
 
 @attrs.define
@@ -163,18 +173,19 @@ class Pipeline:
 
     # -- after a restart ----------------------------------------------------------------------------------------------
 
-    def restore(self, pbx: str, left_open: Iterable[Begun], logs: Sequence[LogPart] = ()) -> list[str]:
-        """Go on where earlier runs were. Returns the calls whose logs do not fit what was begun, and are not used.
+    def restore(self, pbx: str, left_open: Iterable[Begun], logs: Sequence[LogPart] = ()) -> Restored:
+        """Go on where earlier runs were.
 
-        The logs are replayed and logged anew; what follows was delivered then (``observe`` is shown it). ``left_open``:
-        what was begun on this PBX and not ended. With the first snapshot those still in progress go on, the others end
-        at its time.
+        The logs are replayed and logged anew. Most of what follows was put then (``observe`` is shown it), but not what
+        followed from the clock alone, such as the end of a call that is over: its log would be gone.
+        ``left_open``: what was begun on this PBX and not ended. With the first snapshot those still in progress go on,
+        the others end at its time.
         """
         begun = {(one.begin.call_id, one.begin.subject): one for one in left_open}
         misfits: set[str] = set()
         while True:
             usable = [part for part in logs if part.call_id not in misfits]
-            found = self._replay(pbx, begun, usable)
+            found, deliveries = self._replay(pbx, begun, usable)
             if not found:
                 break
             misfits |= found
@@ -189,31 +200,37 @@ class Pipeline:
         }
         unknown = [one for (call_id, _), one in exchange.left_open.items() if call_id not in calls]
         exchange.tracker.remember(_remembered(one) for one in unknown)
-        return sorted(misfits)
+        return Restored(misfits=tuple(sorted(misfits)), deliveries=tuple(deliveries))
 
-    def _replay(self, pbx: str, begun: Mapping[tuple[str, str], Begun], logs: Sequence[LogPart]) -> set[str]:
-        """The calls in which what was begun does not go on."""
+    def _replay(
+        self, pbx: str, begun: Mapping[tuple[str, str], Begun], logs: Sequence[LogPart]
+    ) -> tuple[set[str], list[Delivery]]:
+        """The calls in which what was begun does not go on, and what followed."""
         exchange = self._exchange(pbx)
         banner = next((part.banner for part in logs if part.banner), "")
         if banner:
             exchange.tracker.greeted(banner)
             if exchange.logs is not None:
                 exchange.logs.banner = banner
+        deliveries: list[Delivery] = []
         listed, last_at = 0, 0.0
         for replayed in to_replay(logs):
             last_at = replayed.entry.at
-            listed = self._replay_entry(pbx, exchange, replayed, listed)
+            listed = self._replay_entry(pbx, exchange, replayed, listed, deliveries)
         if not logs:
-            return set()
+            return set(), []
         # The PBX's clock may have been set back since: no time is later than that of the last entry.
         exchange.last_at = min(exchange.last_at, last_at + exchange.ahead)
         self.lost(pbx, last_at)
         logged = {part.call_id for part in logs}
-        return {who[0] for who, one in begun.items() if who[0] in logged and not self._is_taken_up(exchange, who, one)}
+        unfit = (who for who, one in begun.items() if not self._is_taken_up(exchange, who, one))
+        return {call_id for call_id, _ in unfit if call_id in logged}, deliveries
 
-    def _replay_entry(self, pbx: str, exchange: _Exchange, replayed: Replayed, listed: int) -> int:
-        """``listed``: how many items of a list of channels were replayed; returns that for the next entry. The list is
-        what the logs have of it, and about their calls alone."""
+    def _replay_entry(
+        self, pbx: str, exchange: _Exchange, replayed: Replayed, listed: int, deliveries: list[Delivery]
+    ) -> int:
+        """Add what follows to ``deliveries``. ``listed``: how many items of a list of channels were replayed; returns
+        that for the next entry. The list is what the logs have of it, and about their channels alone."""
         entry = replayed.entry
         match entry.kind:
             case "connected":
@@ -227,11 +244,12 @@ class Pipeline:
                 event = entry.event
                 if event.name == "CoreShowChannel":
                     listed += 1
-                elif event.name == "CoreShowChannelsComplete":
-                    exchange.tracker.listed_calls = replayed.calls
+                elif event.name == LIST_END:
+                    exchange.tracker.listed_channels = replayed.channels
                     event = Event((("Event", event.name), ("ListItems", str(listed))))
                     listed = 0
-                self.received(pbx, [event], entry.at)
+                deliveries += self.received(pbx, [event], entry.at)
+                exchange.tracker.listed_channels = None
             case _:
                 pass
         return listed

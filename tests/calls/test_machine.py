@@ -77,12 +77,14 @@ class Logged:
     def tick(self, at: float) -> list[Delivery]:
         return self._stored(self.pipeline.tick(at))
 
-    def restart(self, left_open: Sequence[Begun]) -> None:
+    def restart(self, left_open: Sequence[Begun]) -> list[Delivery]:
         run = str(int(self.pipeline.run) + 1)
         self.pipeline = Pipeline(CONNECTOR_RULES, crm_of(), token, run=run)
-        assert self.pipeline.restore("main", left_open, self.logs.read()) == []
+        restored = self.pipeline.restore("main", left_open, self.logs.read())
+        assert restored.misfits == ()
         self._stored([])
         self.logs.forget_all_but(run)
+        return list(restored.deliveries)
 
     def _stored(self, deliveries: list[Delivery]) -> list[Delivery]:
         self.logs.write(self.pipeline.take_log_changes())
@@ -157,7 +159,7 @@ class Calls(RuleBasedStateMachine):
             office.put(pipeline.tick(now))
         self.connector = Pipeline(CONNECTOR_RULES, crm_of(), token)
         self.connector.restore("main", self.office.left_open("main"))
-        self.logged.restart(self.logged_office.left_open("main"))
+        self.logged_office.put(self.logged.restart(self.logged_office.left_open("main")))
         for office, pipeline in ((self.office, self.connector), (self.logged_office, self.logged)):
             office.put(pipeline.connected("main", now))
             office.put(pipeline.received("main", self.pbx.listing(), now))

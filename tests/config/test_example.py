@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from tests.config.files import loaded, vtiger
+from tests.config.files import PBX, loaded, vtiger
 from uac_trio.ami_client import AMIServer
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.config import load_config
@@ -18,6 +18,7 @@ from uac_trio.config.tables import SERVER, TABLES
 from uac_trio.crm.click import Click2CallRules
 from uac_trio.crm.responsible import ResponsibleRules
 from uac_trio.crm.vtiger import VtigerSettings
+from uac_trio.crm.webhook import Webhook, WebhookSettings
 from uac_trio.logs import LogSettings
 from uac_trio.recordings import RecordingsSettings
 from uac_trio.sender import SenderSettings
@@ -62,6 +63,14 @@ def test_example_shows_the_real_defaults(tmp_path: Path) -> None:
     assert vtiger(shown) == vtiger(plain)
     # The CRM holds methods of the rest of the configuration, which are never equal.
     assert attrs.evolve(shown, path=EXAMPLE, warnings=(), crm=plain.crm) == attrs.evolve(plain, warnings=())
+
+
+def test_example_shows_the_webhook(tmp_path: Path) -> None:
+    """Its table stands there as a comment, with every key, and is a CRM as it stands."""
+    (_, _, rest) = EXAMPLE.read_text().partition("#     [webhook]\n")
+    table = "".join(line.removeprefix("#     ") for line in rest.partition("\n\n")[0].splitlines(keepends=True))
+    assert tomllib.loads(table).keys() == {*keys_of(WebhookSettings), "secret"}
+    assert isinstance(loaded(tmp_path, f"{PBX}[webhook]\n{table}").crm, Webhook)
 
 
 def test_every_setting_is_described() -> None:

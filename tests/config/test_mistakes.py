@@ -102,8 +102,8 @@ from uac_trio.config.reader import find_lines
         ),
         (PBX + 'originate_variables = "A=1"\n' + VTIGER, "[pbx] originate_variables: expected a table"),
         (
-            PBX + 'originate_variables = { A = "{number}" }\n' + VTIGER,
-            "[pbx] originate_variables: expected a text with {extension} in it",
+            PBX + 'originate_variables = { A = "{customer}" }\n' + VTIGER,
+            "[pbx] originate_variables: expected a text with {extension} and {number} in it",
         ),
         (
             PBX + 'originate_variables = { "SHELL(reboot)" = "1" }\n' + VTIGER,

@@ -91,13 +91,13 @@ def test_how_a_pbx_calls(tmp_path: Path) -> None:
         + """
 originate_extensions = '^1\\d\\d$'
 originate_caller_id = "Office <4951234567>"
-originate_variables = { "PJSIP_HEADER(add,Alert-Info)" = "<http://x>;info=answer", __WHO = "{extension}" }
+originate_variables = { "PJSIP_HEADER(add,Alert-Info)" = "<http://x>;info=answer", __WHO = "{extension}-{number}" }
 """
     )
     city, village = loaded(tmp_path, content + PBX.replace("main", "village") + VTIGER).routes
     assert (city.has("101"), city.has("201"), city.has("1011")) == (True, False, False)
     assert city.caller_id == "Office <4951234567>"
-    assert city.variables == {"PJSIP_HEADER(add,Alert-Info)": "<http://x>;info=answer", "__WHO": "{extension}"}
+    assert city.variables == {"PJSIP_HEADER(add,Alert-Info)": "<http://x>;info=answer", "__WHO": "{extension}-{number}"}
     assert (village.has("201"), village.caller_id, village.variables) == (True, "{extension}", {})
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 from tests.crm.facts import NOT_TAKEN, SECOND_PHONE, T0, answered, began, ended, over, recorded
 from uac_trio.calls import Direction, Role
 from uac_trio.calls.fact import CallTransferred, Fact, OfParticipation
 from uac_trio.calls.outcome import TALKED, Outcome
-from uac_trio.crm.delivery import WHOLE_CALL, Delivery, DeliveryMaker, Kind, Scope, closing
+from uac_trio.calls.summary import ParticipationSummary
+from uac_trio.crm.delivery import WHOLE_CALL, Delivery, DeliveryMaker, Kind, Scope, closing, failed_click
 
 BEGIN, ANSWER, END, RECORDING = Kind.BEGIN, Kind.ANSWER, Kind.END, Kind.RECORDING
 TOKEN = "0123456789abcdef" * 2
@@ -200,3 +202,33 @@ def test_rows_are_forgotten_with_their_call(scope: Scope) -> None:
     story = made(subject, began(T0 + 40, began_at=T0 + 40), later, over(Outcome.NO_ANSWER))
     assert kinds(story) == [BEGIN, END]
     assert (story[-1].outcome, story[-1].began_at) == (Outcome.NO_ANSWER, T0 + 40)
+
+
+def test_another_part_knows_when_the_first_began() -> None:
+    """The caller returns to an employee: a CRM that shows a row by its beginning can begin it again."""
+    story = made(maker(), began(), ended(), began(T0 + 400, occurrence="1.9", began_at=T0 + 400))
+    assert [each.first_began_at for each in story if each.kind is BEGIN] == [None, T0]
+
+
+@pytest.mark.parametrize(("took_part", "owner"), [(["101"], "101"), (["101", "102"], ""), ([], "")])
+def test_the_only_one_who_took_part_in_a_whole_call(took_part: list[str], owner: str) -> None:
+    """Whose call a missed one is, where that is beyond doubt."""
+    parts = tuple(
+        ParticipationSummary(extension=each, outcome=Outcome.NO_ANSWER, ring_secs=1.0, talk_secs=0.0)
+        for each in took_part
+    )
+    end = over(Outcome.NO_ANSWER)
+    end = attrs.evolve(end, summary=attrs.evolve(end.summary, participations=parts))
+    (*_, last) = made(maker(Scope.CALL), began(), end)
+    assert (last.kind, last.extension) == (END, owner)
+
+
+@pytest.mark.parametrize("scope", list(Scope))
+def test_a_click_that_was_refused(scope: Scope) -> None:
+    """An outgoing row that failed, under the identity that the call would have had."""
+    begin, end = failed_click("main", "uac-1", "101", "+79161234567", scope, T0)
+    assert (begin.call_id, begin.subject) == ("main-uac-1", "101" if scope is Scope.EMPLOYEE else "")
+    assert (end.outcome, end.ended_at, end.subject, end.occurrence) == (
+        Outcome.FAILED, T0, begin.subject, begin.occurrence
+    )  # fmt: skip
+    assert begin.role is Role.CALLER

@@ -51,14 +51,28 @@ async def test_what_we_ordered_is_whose_it_is(world: World) -> None:
     assert (begun["callerIdNumber"], begun["dialString"]) == ("2003", "+79161234567")
 
 
+async def test_click_that_the_pbx_refuses_has_a_row(world: World) -> None:
+    """The CRM's page says "Success" whatever is answered: a row that failed says the truth."""
+    world.pbx.reactions["Originate"] = lambda _, action: error(action, "Extension does not exist.")
+    async with running(world.config()) as address:
+        await world.session()
+        channel_id = await click(world, address)
+        call_id = f"main-{channel_id}"
+        await world.until(lambda: world.crm.steps(call_id) == ["DialBegin", "Hangup", "EndCall"])
+    forms = {seen.step: seen.form for seen in world.crm.seen if seen.call_id == call_id}
+    assert (forms["DialBegin"]["callerIdNumber"], forms["DialBegin"]["dialString"]) == ("2003", "+79161234567")
+    assert (forms["Hangup"]["causetxt"], forms["EndCall"]["billableseconds"]) == ("failed", "0")
+
+
 async def test_order_that_the_pbx_refuses(world: World) -> None:
-    """It is taken back: of a call that bears its name after all the events alone tell whose it is."""
+    """It is taken back: of a call that bears its name after all the events alone show whose it is, beside the row that
+    failed."""
     world.pbx.reactions["Originate"] = lambda _, action: error(action, "Extension does not exist.")
     async with running(world.config()) as address:
         session = await world.session()
         channel_id = await click(world, address)
         await session.say(b"".join(forwarded(channel_id)))
-        assert await hung_up(world, channel_id) == {"2004"}
+        assert await hung_up(world, channel_id) == {"2003", "2004"}
 
 
 async def test_order_over_a_restart(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

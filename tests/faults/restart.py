@@ -49,12 +49,12 @@ class Host:
         self._runs += 1
         run = f"{id(self)}.{self._runs}" if self.keeps_logs else ""
         self.pipeline = Pipeline(self.rules, CRM, token, run=run)
-        misfits = self.pipeline.restore("main", left_open(self.outbox.values()), self.logs.read())
-        self._put([])
+        restored = self.pipeline.restore("main", left_open(self.outbox.values()), self.logs.read())
+        self._put(restored.deliveries)
         if not self.is_shared:
             self.logs.forget_all_but(run)
         self.connect(at)
-        return misfits
+        return list(restored.misfits)
 
     def connect(self, at: float) -> None:
         """Log in, and take the snapshot in."""
@@ -110,10 +110,11 @@ def restarted(
     rules: TrackerRules = RULES,
     keeps_logs: bool = True,
     missed: int = 0,
+    again: int = -1,
     cut: slice = slice(None),
 ) -> tuple[set[tuple[str, str]], dict[str, tuple[Row, ...]]]:
     """With a restart right before event ``number``, that one and ``missed`` - 1 more being missed; of each part of a
-    log only the entries of ``cut`` are left.
+    log only the entries of ``cut`` are left. And with another one right before event ``again``.
 
     The calls and employees of which the CRM had been told by then; and the rows in the end.
     """
@@ -121,7 +122,7 @@ def restarted(
     for position, timed in enumerate(recording.events):
         if position == number:
             begun = {(each.call_id, each.extension) for each in host.outbox.values()}
-        if position == number + missed:
+        if position in (number + missed, again):
             host.logs.cut(cut)
             host.start(host.at if missed else timed.at)
         host.hear(timed, listening=not number <= position < number + missed)
@@ -130,14 +131,14 @@ def restarted(
 
 
 def reconnected(
-    recording: Recording, number: int, *, rules: TrackerRules = RULES, missed: int = 0
+    recording: Recording, number: int, *, rules: TrackerRules = RULES, missed: int = 0, again: int = -1
 ) -> dict[str, tuple[Row, ...]]:
     """With a broken connection right before event ``number``, that one and ``missed`` - 1 more being missed."""
     host = Host(rules=rules)
     for position, timed in enumerate(recording.events):
-        if position == number:
+        if position in (number, again):
             host.lose(host.at if missed else timed.at)
-        if position == number + missed:
+        if position in (number + missed, again):
             host.connect(host.at if missed else timed.at)
         host.hear(timed, listening=not number <= position < number + missed)
     host.finish(recording.events[-1].at)

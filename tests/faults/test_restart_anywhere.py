@@ -53,6 +53,19 @@ def test_restart(name: str) -> None:
         assert restarted(recording(name), number, rules=rules_of(name))[1] == truth(name), f"before event {number}"
 
 
+@pytest.mark.parametrize("missed", [0, 6, 20])
+@pytest.mark.parametrize("name", CHOSEN)
+def test_two_restarts(name: str, missed: int) -> None:
+    """The log of a run that began with a log: what its first list of channels showed is in it."""
+    rules = rules_of(name)
+    chosen = moments(name)[::2]
+    for first, second in zip(chosen, chosen[1:], strict=False):
+        if first + missed < second:
+            plan = {"rules": rules, "missed": missed, "again": second}
+            rows = restarted(recording(name), first, **plan)[1]
+            assert rows == reconnected(recording(name), first, **plan), f"before events {first} and {second}"
+
+
 @pytest.mark.parametrize("missed", [3, 25])
 @pytest.mark.parametrize("name", CHOSEN)
 def test_restart_takes_a_while(name: str, missed: int) -> None:

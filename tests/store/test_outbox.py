@@ -665,3 +665,30 @@ async def test_personal_data_is_for_us_alone(tmp_path: Path) -> None:
         modes = {name: os.stat(tmp_path / name).st_mode & 0o777 for name in os.listdir(tmp_path)}
 
     assert modes == {"c.db": 0o600, "c.db-wal": 0o600, "c.db-shm": 0o600}
+
+
+async def test_a_lease_of_whole_calls(store_url: str) -> None:
+    """With the first row of a call what waits behind it, in order: a call that is over is delivered in one go."""
+    wanted = LeaseRequest(owner="me", limit=2, seconds=LEASE, with_rest=True)
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        await outbox.put([*a_call("main-1"), *a_call("main-1", BEGIN_END, "102"), *a_call("main-2")], NOW)
+        await outbox.put(a_call("main-3"), NOW)
+        first, second = await outbox.lease(wanted, NOW)
+        assert [what(row) for row in (first, *first.then)] == ["main-1 begin", "main-1 end"] * 2
+        assert [each.delivery.extension for each in (first, *first.then)] == ["101", "101", "102", "102"]
+        assert [what(row) for row in (second, *second.then)] == ["main-2 begin", "main-2 end"]
+        assert (await outbox.statistics()).superseded == 2
+        assert [what(row) for row in await lease(outbox)] == ["main-3 begin"]
+        for row in (first, *first.then):
+            assert await outbox.settle(row, Delivered(), NOW)
+
+
+async def test_a_lease_of_a_whole_call_that_goes_on(store_url: str) -> None:
+    """An ANSWER whose END may come before its turn does stays behind, and all that follows it."""
+    wanted = LeaseRequest(owner="me", limit=1, seconds=LEASE, with_rest=True)
+    answered = [Kind.BEGIN, Kind.ANSWER]
+    rings, talks = delivery(Kind.BEGIN, extension="102"), a_call(kinds=answered)
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        await outbox.put([rings, *talks, *a_call(kinds=answered, extension="103")], NOW)
+        (row,) = await outbox.lease(wanted, NOW)
+        assert [each.delivery.extension for each in (row, *row.then)] == ["102", "101"]

@@ -97,8 +97,8 @@ class CallTracker:
     _connected_at: float = attrs.field(default=0.0, init=False)
     _lost_at: float | None = attrs.field(default=None, init=False)
     """When the last connection was lost."""
-    listed_calls: frozenset[str] | None = attrs.field(default=None, init=False)
-    """The calls that the next list of channels is about, where an event log is replayed; None: all."""
+    listed_channels: frozenset[str] | None = attrs.field(default=None, init=False)
+    """Uniqueids that the next list of channels is about, where event logs are replayed; None: all there are."""
     _merged: list[tuple[str, str]] = attrs.field(factory=list, init=False)
     _dropped: list[str] = attrs.field(factory=list, init=False)
 
@@ -497,11 +497,11 @@ class CallTracker:
         for item in items:
             graph.recognise(item.view, at)
         known = {item.view.uniqueid for item in items}
-        about, self.listed_calls = self.listed_calls, None
+        about, self.listed_channels = self.listed_channels, None
         unlisted = [
             channel
             for channel in graph.live_channels
-            if channel.uniqueid not in known and (about is None or channel.call.id in about)
+            if channel.uniqueid not in known and (about is None or channel.uniqueid in about)
         ]
         gone = [channel for channel in unlisted if channel.seen_at < self._connected_at]
         facts += self._vanish(gone, at, "gone when the connection was back")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -16,8 +17,8 @@ from urllib.parse import urlsplit
 import attrs
 
 from uac_trio.calls.fact import OfParticipation
-from uac_trio.crm.click import ClickAnswer, ClickRequest, Refusal, refused
-from uac_trio.crm.delivery import Delivery, Scope
+from uac_trio.crm.click import MAX_PARAMETER, ClickAnswer, ClickRequest, Refusal, refused
+from uac_trio.crm.delivery import Delivery, Kind, Scope
 from uac_trio.crm.protocol import CRMRequest, Doubt, Findings, PastBegin, Sent, Surroundings
 from uac_trio.crm.recording import recording_link
 from uac_trio.crm.reply import Failure, NoReply, Reply, Ruling, Verdict, shown
@@ -27,40 +28,40 @@ SCHEMA = 1
 TRIES = 10
 """Sendings after which a receiver that fails at one delivery and works otherwise gets it no more: a dead letter."""
 
+FAILS = "the receiver fails"
+REFUSED = "the receiver refuses the signature: its secret and [webhook] secret differ, or the clocks of both machines"
 STATUSES: Mapping[int, tuple[Ruling, str]] = {
-    400: (Ruling.PARKED, "the receiver does not accept this delivery"),
-    401: (Ruling.AUTH_FAILED, "the receiver refuses the signature: its secret and [webhook] secret differ"),
-    403: (Ruling.AUTH_FAILED, "the receiver refuses the signature: its secret and [webhook] secret differ"),
-    404: (Ruling.MISCONFIGURED, "there is nothing at [webhook] url"),
-    405: (Ruling.MISCONFIGURED, "no POST is allowed at [webhook] url"),
-    408: (Ruling.AWAY, "the receiver did not wait for the request"),
+    **dict.fromkeys(range(200, 300), (Ruling.DELIVERED, "")),
+    **dict.fromkeys((400, 413, 422), (Ruling.PARKED, "the receiver does not accept this delivery")),
+    **dict.fromkeys((401, 403), (Ruling.AUTH_FAILED, REFUSED)),
+    **dict.fromkeys((408, 425, 429, 503), (Ruling.AWAY, "the receiver asks to try again later")),
     409: (Ruling.DELIVERED, ""),
-    413: (Ruling.PARKED, "the delivery is too large for the receiver"),
-    422: (Ruling.PARKED, "the receiver does not accept this delivery"),
-    425: (Ruling.AWAY, "the receiver asks to try again later"),
-    429: (Ruling.AWAY, "the receiver limits the rate of requests"),
+    **dict.fromkeys({*range(500, 600)} - {502, 503, 504}, (Ruling.AGAIN, FAILS)),
     502: (Ruling.AWAY, "the proxy before the receiver gets no answer from it"),
-    503: (Ruling.AWAY, "the receiver is in maintenance or overloaded"),
     504: (Ruling.UNKNOWN, "the proxy before the receiver gave up waiting for it"),
 }
-"""What a status means; others by their hundreds (``_ruling``)."""
+OTHER = (Ruling.MISCONFIGURED, "no receiver answers so: check [webhook] url")
+"""What any other status means."""
 
-CLICK_REPLIES = {
-    ClickAnswer.SUCCESS: (200, "success"),
-    ClickAnswer.ERROR: (422, "error"),
-    ClickAnswer.AUTHENTICATION_FAILURE: (403, "authentication failure"),
-}
+CLICK_PARAMETERS = ("secret", "extension", "number")
+CLICK_STATUSES = {ClickAnswer.SUCCESS: 200, ClickAnswer.ERROR: 422, ClickAnswer.AUTHENTICATION_FAILURE: 403}
 
 
 def _is_web_address(_: object, __: object, url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or not url.isascii():
-        raise ValueError(f"{url!r} is no address to post to; expected something like https://crm.example/calls")
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.username
+        usable = usable and re.fullmatch(r"[!-~]+", url) is not None and parts.port != 0  # no number: ValueError
+    except ValueError:
+        usable = False
+    if not usable:
+        shown_url = re.sub(r"//.*@", "//***@", url)
+        raise ValueError(f"{shown_url!r} is no address to post to; expected something like https://crm.example/calls")
 
 
 def _is_long(_: object, __: object, secret: str) -> None:
     if len(secret) < 16:
-        raise ValueError("expected 16 characters or more: whoever guesses it can make calls")
+        raise ValueError("expected 16 characters or more: who guesses it can make calls")
 
 
 @attrs.frozen(kw_only=True)
@@ -71,71 +72,23 @@ class WebhookSettings:
     secret: str = attrs.field(validator=_is_long, repr=False)
     """Signs what is posted, and is what clicks have to give."""
 
-    @property
-    def longest_public_url(self) -> int:
-        return 2000
+    longest_public_url = 2000
 
     def crm(self, surroundings: Surroundings) -> Webhook:
         return Webhook(self, surroundings)
 
 
-class WebhookJudge:
-    """Keeps nothing: a receiver's status is its word."""
-
-    is_usual = False
-
-    def __init__(self, webhook: Webhook) -> None:
-        self._webhook = webhook
-
-    def recall(self, begins: Iterable[PastBegin]) -> None:
-        """Earlier answers say nothing of later ones."""
-
-    def judge(self, sent: Sent, answer: Reply | NoReply) -> Verdict:
-        verdict = _judge(answer)
-        gives_up = verdict.ruling is Ruling.AGAIN and sent.attempt >= TRIES
-        return attrs.evolve(verdict, ruling=Ruling.PARKED) if gives_up else verdict
-
-    def doubt(self, sent: Sent, verdict: Verdict) -> Doubt | None:
-        """A receiver that fails may fail at this delivery alone."""
-        if verdict.ruling not in (Ruling.AGAIN, Ruling.PARKED) or not verdict.words.startswith(_FAILS):
-            return None
-        away = attrs.evolve(verdict, ruling=Ruling.AWAY)
-        return Doubt(
-            request=self._webhook.probe,
-            decide=lambda answer: verdict if _judge(answer).ruling is Ruling.DELIVERED else away,
-        )
-
-    def settled(self, sent: Sent, verdict: Verdict) -> None:
-        """Nothing follows from it."""
-
-
-_FAILS = "the receiver fails"
-
-
-def _judge(answer: Reply | NoReply) -> Verdict:
-    if isinstance(answer, NoReply):
-        if answer.failure is Failure.NOT_SENT:
-            return Verdict(ruling=Ruling.AWAY, words=f"the receiver cannot be reached: {answer.detail}")
-        return Verdict(ruling=Ruling.UNKNOWN, words=f"it is not known whether the receiver has this: {answer.detail}")
-    ruling, words = _ruling(answer.status)
-    retry_after = answer.retry_after if ruling is Ruling.AWAY else 0.0
-    return Verdict(ruling=ruling, words=shown(words, answer), retry_after=retry_after)
-
-
-def _ruling(status: int) -> tuple[Ruling, str]:
-    if 200 <= status < 300:
-        return Ruling.DELIVERED, ""
-    if status >= 500 and status not in STATUSES:
-        return Ruling.AGAIN, _FAILS
-    return STATUSES.get(status, (Ruling.MISCONFIGURED, "no receiver answers so: check [webhook] url"))
-
-
 @attrs.frozen
 class Webhook:
-    """Satisfies ``CRM``."""
+    """Satisfies ``CRM``, and ``Judge``: a receiver's status is its word, so there is nothing to remember."""
 
     settings: WebhookSettings
     surroundings: Surroundings
+
+    scope = Scope.EMPLOYEE
+    repeats_begins = True
+    player_sends_secret = False
+    is_usual = False
 
     @property
     def host(self) -> str:
@@ -145,23 +98,12 @@ class Webhook:
     def secret(self) -> str:
         return self.settings.secret
 
-    @property
-    def scope(self) -> Scope:
-        return Scope.EMPLOYEE
-
-    @property
-    def repeats_begins(self) -> bool:
-        return True
-
-    @property
-    def player_sends_secret(self) -> bool:
-        return False
-
     def wants(self, fact: OfParticipation) -> bool:
         return True
 
     def requests(self, delivery: Delivery) -> Sequence[CRMRequest]:
         fields: dict[str, object] = {
+            "id": hashlib.sha256(delivery.key.encode(errors="replace")).hexdigest(),
             "pbx": delivery.pbx,
             "call": delivery.call_id,
             "occurrence": delivery.occurrence,
@@ -169,90 +111,117 @@ class Webhook:
             "role": delivery.role.value,
             "direction": delivery.direction.value,
             "customer": delivery.customer,
-            "customer_name": delivery.customer_name,
-            "line": delivery.line,
-            "at": _time(delivery.at),
             "began_at": _time(delivery.began_at),
+            "at": _time(delivery.at),
         }
+        if delivery.kind is Kind.BEGIN:
+            fields |= {"customer_name": delivery.customer_name, "line": delivery.line}
         if delivery.ended_at is not None and delivery.outcome is not None:
             fields |= {"ended_at": _time(delivery.ended_at), "outcome": delivery.outcome.value}
-            fields |= {"talk_secs": round(delivery.talk_secs, 3)}
+            fields["talk_secs"] = round(delivery.talk_secs, 3)
         if delivery.recording:
-            fields |= {"recording": recording_link(self.surroundings.public_url, delivery.recording)}
-        return [self._post(delivery.kind.value, delivery.key, fields)]
+            fields["recording"] = recording_link(self.surroundings.public_url, delivery.recording)
+        return [self._post(delivery.kind.value, fields, delivery.key)]
 
-    def new_judge(self) -> WebhookJudge:
-        return WebhookJudge(self)
+    # -- replies ------------------------------------------------------------------------------------------------------
+
+    def new_judge(self) -> Webhook:
+        return self
+
+    def recall(self, begins: Iterable[PastBegin]) -> None:
+        """Earlier answers say nothing of later ones."""
+
+    def judge(self, sent: Sent, answer: Reply | NoReply) -> Verdict:
+        verdict = _verdict(answer)
+        gives_up = verdict.ruling is Ruling.AGAIN and sent.attempt >= TRIES
+        return attrs.evolve(verdict, ruling=Ruling.PARKED) if gives_up else verdict
+
+    def doubt(self, sent: Sent, verdict: Verdict) -> Doubt | None:
+        """A receiver that fails may fail at this delivery alone."""
+        if not verdict.words.startswith(FAILS):
+            return None
+        away = attrs.evolve(verdict, ruling=Ruling.AWAY, is_own=True)
+        return Doubt(request=self.probe, decide=lambda answer: verdict if _works(answer) else away)
+
+    def settled(self, sent: Sent, verdict: Verdict) -> None:
+        """Nothing follows from it."""
 
     @property
     def probe(self) -> CRMRequest:
-        return self._post("ping", "ping", {})
+        return self._post("ping", {})
 
     def judge_probe(self, answer: Reply | NoReply) -> Verdict:
-        there = _judge(answer)
-        return there if there.ruling is Ruling.DELIVERED else attrs.evolve(there, ruling=Ruling.AWAY)
+        return attrs.evolve(_verdict(answer), ruling=Ruling.DELIVERED if _works(answer) else Ruling.AWAY)
+
+    # -- clicks and owners --------------------------------------------------------------------------------------------
 
     def read_click(self, parameters: Iterable[tuple[str, str]]) -> ClickRequest | Refusal:
-        """``secret``, ``extension`` and ``number``, each once."""
-        given = list(parameters)
+        given = [(name, value) for name, value in parameters if name in CLICK_PARAMETERS]
         click = dict(given)
-        if len(click) != len(given) or not {"secret", "extension", "number"} <= click.keys():
-            return refused("the parameters secret, extension and number are wanted, each once")
-        if not hmac.compare_digest(click["secret"].encode(errors="replace"), self.secret.encode()):
+        if not hmac.compare_digest(click.get("secret", "").encode(errors="replace"), self.secret.encode()):
             return Refusal(answer=ClickAnswer.AUTHENTICATION_FAILURE, reason="the secret is not that of [webhook]")
+        if len(given) != len(CLICK_PARAMETERS) or len(click) != len(given):
+            return refused("the parameters secret, extension and number are wanted, each once")
+        if len(click["number"]) > MAX_PARAMETER:
+            return refused(f"the parameter number is longer than {MAX_PARAMETER} characters")
         return ClickRequest(extension=click["extension"], number=click["number"])
 
     def click_reply(self, answer: ClickAnswer) -> tuple[int, str]:
-        return CLICK_REPLIES[answer]
+        return CLICK_STATUSES[answer], answer.value
 
     def owner_question(self, number: str) -> CRMRequest | Responsible:
         if not any(character.isdigit() for character in number) or self.surroundings.is_extension(number):
             return Responsible(finding=Finding.NOBODY, reason="the caller shows no number, or an employee's")
-        return attrs.evolve(self._post("owner", number, {"number": number}), key=number)
+        return attrs.evolve(self._post("owner", {"number": number}, number), url=self.owner_address)
 
     @property
     def owner_address(self) -> str:
-        return self.settings.url
+        return self.surroundings.owner_url or self.settings.url
 
     def read_owner(self, answer: Reply | NoReply) -> Responsible:
-        """``{"extension": "101"}``, or null for a caller who belongs to nobody."""
-        verdict = _judge(answer)
-        if isinstance(answer, NoReply) or verdict.ruling is not Ruling.DELIVERED:
-            return Responsible(finding=Finding.AWAY, reason=verdict.words)
+        """``{"extension": "101"}``, or null for a caller whom no employee owns."""
+        if isinstance(answer, NoReply) or not _works(answer):
+            return Responsible(finding=Finding.AWAY, reason=_verdict(answer).words)
         try:
             extension = json.loads(answer.text)["extension"]
         except (ValueError, TypeError, KeyError, RecursionError):
             return Responsible(finding=Finding.FAILED, reason='the receiver did not answer {"extension": ...}')
         if isinstance(extension, str) and self.surroundings.is_extension(extension):
             return Responsible(finding=Finding.OWNED, extension=extension)
-        return Responsible(finding=Finding.NOBODY, reason="the receiver names no employee")
+        return Responsible(finding=Finding.NOBODY, reason="the receiver names no extension, as text, of [calls]")
+
+    # -- for administrators -------------------------------------------------------------------------------------------
 
     def examine(self, now: Callable[[], float], findings: Findings) -> Generator[CRMRequest, Reply | NoReply, None]:
-        verdict = self.judge_probe((yield self.probe))
-        if verdict.ruling is Ruling.DELIVERED:
-            findings.ok(f"{self.settings.url} answers a signed ping")
-        else:
-            findings.problem(f"{self.settings.url}: {verdict.words}")
+        answer = yield self.probe
+        if not _works(answer):
+            findings.problem(f"{self.settings.url}: {_verdict(answer).words}")
+            return
+        findings.ok(f"{self.settings.url} answers a signed ping")
+        if _works((yield attrs.evolve(self.probe, stamp=None))):
+            findings.warn("it takes a ping without a signature: its receiver checks none, or something else is there")
 
     def describe(self, at: float) -> Iterator[str]:
         yield f"Webhook: signed JSON is posted to {self.settings.url}"
 
     def warnings(self, *, asks_for_owner: bool, route_secret: str) -> Iterator[str]:
-        if self.settings.url.startswith("http://"):
+        if urlsplit(self.settings.url).scheme == "http":
             yield "[webhook] url is not encrypted: telephone numbers can be read on the way"
         if route_secret == self.secret:
             yield "[route] secret is that of [webhook]; it stands in the dialplan, so it should be another one"
 
-    def _post(self, event: str, key: str, fields: Mapping[str, object]) -> CRMRequest:
-        """``id`` is the idempotency key. The time of sending is signed too: an old request proves nothing."""
-        identity = hashlib.sha256(key.encode(errors="replace")).hexdigest()
-        about = {"schema": SCHEMA, "id": identity, "event": event, **fields}
+    def _post(self, event: str, fields: Mapping[str, object], key: str = "") -> CRMRequest:
+        """The time of sending is signed too: an old request proves nothing."""
+        about = {"schema": SCHEMA, "event": event, **fields}
         body = json.dumps(about).encode()
+        headers = {"Content-Type": "application/json"}
+        if "id" in fields:  # a question has none: its answer is never that of an earlier one
+            headers["Idempotency-Key"] = str(fields["id"])
         return CRMRequest(
             name=event,
             url=self.settings.url,
             body=body,
-            headers={"Content-Type": "application/json", "Idempotency-Key": identity},
+            headers=headers,
             stamp=partial(signature, self.secret, body),
             about={name: str(value) for name, value in about.items()},
             key=key,
@@ -264,6 +233,20 @@ def signature(secret: str, body: bytes, now: float) -> Mapping[str, str]:
     stamp = str(int(now))
     digest = hmac.digest(secret.encode(), stamp.encode() + b"." + body, "sha256").hex()
     return {"X-Uac-Signature": f"t={stamp},v1={digest}"}
+
+
+def _verdict(answer: Reply | NoReply) -> Verdict:
+    if isinstance(answer, Reply):
+        ruling, words = STATUSES.get(answer.status, OTHER)
+        retry_after = answer.retry_after if ruling is Ruling.AWAY else 0.0
+        return Verdict(ruling=ruling, words=shown(words, answer), retry_after=retry_after)
+    if answer.failure is Failure.NOT_SENT:
+        return Verdict(ruling=Ruling.AWAY, words=f"the receiver cannot be reached: {answer.detail}")
+    return Verdict(ruling=Ruling.UNKNOWN, words=f"it is not known whether the receiver has this: {answer.detail}")
+
+
+def _works(answer: Reply | NoReply) -> bool:
+    return _verdict(answer).ruling is Ruling.DELIVERED
 
 
 def _time(at: float) -> str:

@@ -178,13 +178,13 @@ class Intake:
                 log.info("daemon.calls_restored", pbx=pbx, participations=len(begun), event_logs=len(calls))
         self.watching.start_over()
         try:
-            pipeline = self._with(left_open, logs)
+            pipeline, followed = self._with(left_open, logs)
         except Exception:
             # As in _digest; and the same would lead to the same again. Or it is damaged.
             log.exception("daemon.restore_failed", hint="the event logs are not used; no call is lost by that")
-            pipeline = self._with(left_open, {})
+            pipeline, followed = self._with(left_open, {})
         self.storing.pipeline = pipeline
-        self.storing.hand_over_nowait([])
+        self.storing.hand_over_nowait(followed)
         await self.storing.all_committed()
         for pbx in left_open:
             await self.storing.keep_asking(partial(outbox.event_logs.forget, pbx, pipeline.run, self.now()))
@@ -198,15 +198,21 @@ class Intake:
             log.error("daemon.event_log_damaged", pbx=pbx, reason=str(why))
             return []
 
-    def _with(self, left_open: Mapping[str, list[Begun]], logs: Mapping[str, list[LogPart]]) -> Pipeline:
+    def _with(
+        self, left_open: Mapping[str, list[Begun]], logs: Mapping[str, list[LogPart]]
+    ) -> tuple[Pipeline, list[Delivery]]:
+        """A pipeline that goes on from these, and what followed from them."""
         config = self.config
         run = secrets.token_hex(8)
         pipeline = Pipeline(config.calls, config.crm, self._token, self.watching.recall, run)
+        followed: list[Delivery] = []
         for pbx, begun in left_open.items():
-            for call_id in pipeline.restore(pbx, begun, logs.get(pbx, [])):
+            restored = pipeline.restore(pbx, begun, logs.get(pbx, []))
+            followed += restored.deliveries
+            for call_id in restored.misfits:
                 log.warning("daemon.event_log_not_used", pbx=pbx, call=call_id, reason="it does not fit the outbox")
         pipeline.observe = partial(_observe, self.watching)
-        return pipeline
+        return pipeline, followed
 
     def _token(self, recording: RecordingKnown) -> str:
         """No link without a public address."""

@@ -11,7 +11,7 @@ import platform
 import random
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import assert_never
 
 import attrs
@@ -43,7 +43,7 @@ _LEAST_PAUSE = 0.02
 _MOST_BEGUN = 32  # popups of new calls go before them, so they may pile up
 
 MOST_AHEAD = 24
-"""Rows leased beyond what is on the wire."""
+"""Calls leased beyond those that are on the wire."""
 AHEAD_SECONDS = 0.05
 """For how long the CRM may be busy with them: what is leased ahead does not know of what is put meanwhile."""
 
@@ -138,7 +138,7 @@ class Sender:
     )
     _judge: Judge = attrs.field(default=attrs.Factory(lambda self: self.crm.new_judge(), takes_self=True), init=False)
     _ready: deque[LeasedRow] = attrs.field(factory=deque, init=False)
-    """Leased, and not sent yet."""
+    """Leased, and not sent yet: one of a call, with what follows it."""
     _scopes: dict[str, trio.CancelScope] = attrs.field(factory=dict, init=False)  # by call id: one delivery each
     _begun: dict[str, None] = attrs.field(factory=dict, init=False)
     """Calls to which something was just delivered and that may have more, the latest last; they keep their turn."""
@@ -188,7 +188,11 @@ class Sender:
         if limit <= 0:
             return None
         return LeaseRequest(
-            owner=self._owner, limit=limit, seconds=self.settings.lease_seconds, begun=tuple(self._begun)
+            owner=self._owner,
+            limit=limit,
+            seconds=self.settings.lease_seconds,
+            with_rest=self._breaker.trouble is None,
+            begun=tuple(self._begun),
         )
 
     def exchanged(self, exchanged: Exchanged) -> None:
@@ -218,7 +222,7 @@ class Sender:
                 return 0
 
     def _ahead(self) -> int:
-        """How many rows to lease beyond those. A kill leaves them in doubt, so none of what may not be repeated."""
+        """How many calls to lease beyond those. A kill leaves them in doubt, so none of what may not be repeated."""
         usual = self._limit.usual
         if self._breaker.trouble is not None or not usual or not self.crm.repeats_begins:
             return 0
@@ -241,16 +245,29 @@ class Sender:
     def _release(self) -> None:
         """Give back what is ready: nothing may be sent now."""
         while self._ready:
-            self.writer.settle_nowait(self._ready.popleft(), Released())
+            row = self._ready.popleft()
+            self._give_back((row, *row.then))
+
+    def _give_back(self, rows: Iterable[LeasedRow]) -> None:
+        for row in rows:
+            self.writer.settle_nowait(row, Released())
 
     async def _deliver(self, row: LeasedRow, scope: trio.CancelScope) -> None:
-        call_id, kind = row.delivery.call_id, row.delivery.kind.value
+        """A row and what was leased with it, each after the one before; what is not sent is given back."""
+        call_id, kind = row.delivery.call_id, ""
+        rest = deque((row, *row.then))
         try:
             with scope:
-                settlement = await self._send(row)
-                self.writer.settle_nowait(row, settlement, GATHER if self._ready else 0.0)
+                while rest:
+                    kind = rest[0].delivery.kind.value
+                    settlement = await self._send(rest[0])
+                    self.writer.settle_nowait(rest.popleft(), settlement, GATHER if self._ready or rest else 0.0)
+                    if not isinstance(settlement, Delivered | Parked):
+                        break
             if scope.cancelled_caught:
                 log.warning("sender.cut_off", call=call_id, kind=kind)
+                rest.popleft()  # on the wire: it keeps its lease
+            self._give_back(rest)
         finally:
             del self._scopes[call_id]
             self._begun.pop(call_id, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, assert_never
 
 import sqlalchemy as sa
@@ -19,6 +19,9 @@ LIVE = 60.0
 
 NEWEST = 200
 """Rows that may go before a backlog; more than these are one themselves."""
+
+MOST_BEHIND = 50
+"""Rows of one call that are leased with its head."""
 
 _TOO_LATE = "too late: the call had moved on"
 _LOST = "its sender is gone or had no answer"
@@ -82,6 +85,13 @@ _ENDED = (
     .where(_other.c.state == State.SENDING.value, _other.c.leased_until <= sa.bindparam("now"))
     .with_for_update(skip_locked=True)
 )
+_head = delivery.alias("head")
+_BEHIND = (
+    sa.select(_c.id, _c.call_id, _c.kind, _SUPERSEDED)
+    .join(_head, sa.and_(_head.c.call_id == _c.call_id, _c.id > _head.c.id))
+    .where(_head.c.id.in_(sa.bindparam("heads", expanding=True)), _WAITS)
+    .order_by(_c.id)
+)
 _END_LEASES = (
     sa.update(delivery)
     .where(_c.id.in_(_ENDED), _c.state == State.SENDING.value)
@@ -122,7 +132,7 @@ _FREE = (
 
 
 def lease(connection: sa.Connection, wanted: LeaseRequest, now: float) -> list[LeasedRow]:
-    """At most ``limit`` rows to be sent now, at most one of a call, each the oldest unsettled one of its call.
+    """What is to be sent now of at most ``limit`` calls: the oldest unsettled row of each, and what waits behind it.
 
     In this order: the news, which are the popups of the last ``LIVE`` seconds whose phones still ring; what the calls
     in ``begun`` have next, so that a call that is over does not ring in the CRM until the calls beside it are
@@ -133,12 +143,15 @@ def lease(connection: sa.Connection, wanted: LeaseRequest, now: float) -> list[L
     chosen = _chosen(connection, wanted, now)
     if not chosen:
         return []
+    behind = _behind(connection, chosen, now) if wanted.with_rest else []
     until = now + wanted.seconds
-    values = {"ids": list(chosen), "owner": wanted.owner, "until": until}
+    values = {"ids": [*chosen, *behind], "owner": wanted.owner, "until": until}
     leased = {row.id: row for row in connection.execute(_LEASE, values)}
-    return [
-        LeasedRow(
-            id=row.id,
+
+    def made(row_id: int, *, is_news: bool = False, then: tuple[LeasedRow, ...] = ()) -> LeasedRow:
+        row = leased[row_id]
+        return LeasedRow(
+            id=row_id,
             delivery=as_delivery(row),
             attempt=row.attempt,
             leased_by=wanted.owner,
@@ -147,10 +160,37 @@ def lease(connection: sa.Connection, wanted: LeaseRequest, now: float) -> list[L
             accepted=row.accepted,
             in_doubt=row.in_doubt,
             is_news=is_news,
+            then=then,
         )
+
+    of_call: dict[str, list[LeasedRow]] = {}
+    for row_id in behind:
+        if row_id in leased:
+            of_call.setdefault(leased[row_id].call_id, []).append(made(row_id))
+    return [
+        made(row_id, is_news=is_news, then=tuple(of_call.get(leased[row_id].call_id, ())))
         for row_id, is_news in chosen.items()
-        if (row := leased.get(row_id)) is not None
+        if row_id in leased
     ]
+
+
+def _behind(connection: sa.Connection, heads: Iterable[int], now: float) -> list[int]:
+    """What waits of the calls of ``heads``, in order, as far as nothing that is put meanwhile can make it pointless."""
+    behind: dict[str, list[int]] = {}
+    superseded: list[int] = []
+    ended: set[str] = set()
+    for row in connection.execute(_BEHIND, {"heads": list(heads)}):
+        if row.is_superseded:
+            superseded.append(row.id)
+        elif row.kind == Kind.ANSWER.value:
+            ended.add(row.call_id)  # its END may come before its turn does
+        elif row.call_id not in ended and len(behind.setdefault(row.call_id, [])) < MOST_BEHIND:
+            behind[row.call_id].append(row.id)
+    if superseded and (late := _free(connection, superseded, now)):
+        connection.execute(_SUPERSEDE, {"ids": list(late), "now": now})
+    ids = [row_id for of_call in behind.values() for row_id in of_call]
+    free = _free(connection, ids, now)
+    return [row_id for row_id in ids if row_id in free]
 
 
 def _chosen(connection: sa.Connection, wanted: LeaseRequest, now: float) -> dict[int, bool]:

@@ -24,6 +24,8 @@ class LeasedRow:
     """The last sending may have been carried out: its sender died, or got no answer."""
     is_news: bool = False
     """A popup of the last ``LIVE`` seconds whose phone still rings."""
+    then: tuple[LeasedRow, ...] = ()
+    """What waits behind it in its call, leased with it and sent right after it."""
 
 
 @attrs.frozen(kw_only=True)
@@ -78,8 +80,12 @@ class LeaseRequest:
 
     owner: str
     limit: int
+    """Calls."""
     seconds: float
     """How long the leases last."""
+    with_rest: bool = False
+    """Also what waits behind the first row of each call, so that a call that is over does not ring in the CRM while
+    others are begun."""
     begun: tuple[str, ...] = ()
     """Ids of calls that keep their turn: they were just delivered something and may have more."""
 
@@ -94,7 +100,7 @@ class Exchanged:
     """Settled too late: the lease had run out and another sender has the row."""
     leased: tuple[LeasedRow, ...] = ()
     next_wake: float | None = None
-    """Only if fewer rows were leased than asked for: when a lease may find more, perhaps now; None: not before the
+    """Only if fewer calls were leased than asked for: when a lease may find more, perhaps now; None: not before the
     next put."""
 
 

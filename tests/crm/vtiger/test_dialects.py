@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
+import attrs
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -26,8 +27,9 @@ from tests.crm.facts import (
     recorded,
 )
 from uac_trio.calls import Direction, Role
-from uac_trio.calls.fact import Fact
+from uac_trio.calls.fact import CallEnded, Fact
 from uac_trio.calls.outcome import Outcome
+from uac_trio.calls.summary import ParticipationSummary
 from uac_trio.crm.delivery import Delivery, DeliveryMaker, Kind, Scope, closing
 from uac_trio.crm.protocol import CRM, CRMRequest, Surroundings
 from uac_trio.crm.vtiger import HANGUPS, Flavour, Step, VtigerSettings
@@ -138,6 +140,41 @@ def test_stock_call_nobody_took(status: Outcome) -> None:
     lost = ended(outcome=Outcome.ANSWERED_ELSEWHERE, **NOT_TAKEN)
     story = said(STOCK, began(), lost, over(status))
     assert (story[-1][1]["causetxt"], story[-1][1]["HangupCause"]) == HANGUPS[status]
+
+
+def single(status: Outcome) -> CallEnded:
+    """The end of a call in which 101 alone took part."""
+    only = ParticipationSummary(extension="101", outcome=status, ring_secs=5.0, talk_secs=0.0)
+    end = over(status)
+    return attrs.evolve(end, summary=attrs.evolve(end.summary, participations=(only,)))
+
+
+@pytest.mark.parametrize(
+    ("status", "is_missed"), [(Outcome.NO_ANSWER, True), (Outcome.BUSY, True), (Outcome.COMPLETED, False)]
+)
+def test_stock_missed_call_has_an_owner(status: Outcome, is_missed: bool) -> None:
+    """A DialAnswer before the end makes the row of a missed call the user's whose phone alone rang."""
+    story = said(STOCK, began(), single(status))
+    assert [step for step, _ in story[1:]] == [*[Step.DIAL_ANSWER] * is_missed, Step.END_CALL, Step.HANGUP]
+    if is_missed:
+        assert story[1][1] == {"callerid1": "+79161234567", "callerid2": "101"}
+
+
+@pytest.mark.parametrize(("later", "again"), [(299.0, False), (301.0, True)])
+def test_popup_after_minutes_in_a_queue(later: float, again: bool) -> None:
+    """SalesPlatform's poll ends rows that began over 300 s ago: EndCall moves the time before the phone rings again."""
+    second: dict[str, Any] = {"occurrence": "1.9", "began_at": T0 + later}
+    missed = ended(T0 + 10, outcome=Outcome.NO_ANSWER, **NOT_TAKEN)
+    story = said(SALESPLATFORM, began(), missed, began(T0 + later, **second))
+    assert [step for step, _ in story[3:]] == [*[Step.END_CALL] * again, Step.DIAL_BEGIN]
+    if again:
+        assert story[3][1] == {
+            "callerNumber": "101", "starttime": "2026-11-23 06:06:54", "endtime": "2026-11-23 06:06:54",
+            "duration": "0", "billableseconds": "0",
+        }  # fmt: skip
+    made = deliveries(SALESPLATFORM, began(), missed, began(T0 + later, **second), ended(**second))
+    keys = [request.key for delivery in made for request in SALESPLATFORM.requests(delivery)]
+    assert len(set(keys)) == len(keys)
 
 
 @pytest.mark.parametrize("outcome", Outcome)
