@@ -29,7 +29,7 @@ LATEST = 4e9
 
 
 def _ignore(_: Fact, __: Sequence[Delivery]) -> None:
-    """Nobody observes."""
+    """Nothing observes."""
 
 
 @attrs.frozen
@@ -122,7 +122,7 @@ class Pipeline:
             exchange.logs.drop(f"{pbx}-{channel_id}")
 
     def lost(self, pbx: str, at: float) -> list[Delivery]:
-        """The connection is gone; its calls go on until a snapshot tells what became of them."""
+        """The connection is gone; its calls go on until a snapshot shows their state."""
         exchange = self._exchange(pbx)
         exchange.tracker.lost(max(at + exchange.ahead, exchange.last_at))
         if exchange.logs is not None:

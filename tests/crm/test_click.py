@@ -142,8 +142,8 @@ def test_what_is_no_number_is_refused(shown: str) -> None:
         ({"extension": "SIP/101"}, "the employee of this click is no extension"),
         ({"extension": "+79161234567"}, "the employee of this click is no extension"),
         ({"number": ""}, "the number to call is empty"),
-        ({"number": "101"}, "himself"),
-        ({"number": " 101 "}, "himself"),
+        ({"number": "101"}, "their own phone"),
+        ({"number": " 101 "}, "their own phone"),
     ],
 )
 def test_click_that_makes_no_sense(changed: dict[str, str], part: str) -> None:

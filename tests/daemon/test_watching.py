@@ -201,7 +201,7 @@ def test_request_that_came_too_late() -> None:
     scene = Scene()
     scene.play("asterisk22/inbound_answered")
     told = {one["kind"]: one["state"] for one in scene.state()["ended"][0]["deliveries"]}
-    assert told["answer"] == "superseded: the call had moved on"
+    assert told["answer"] == "superseded: that part of the call is over"
     assert told["end"] == "not sent yet"
 
 
@@ -221,7 +221,7 @@ def test_recording_that_is_awaited() -> None:
     ("name", "why"),
     [
         ("asterisk22/internal_answered", 'Between employees: not delivered ([calls] internal = "ignore").'),
-        ("asterisk22/inbound_ivr_hangup", "No employee's phone rang, so nobody can have a popup; [calls] unreached"),
+        ("asterisk22/inbound_ivr_hangup", "No employee's phone rang, so there is no popup; [calls] unreached"),
     ],
 )
 def test_why_nothing_was_told(name: str, why: str) -> None:

@@ -109,8 +109,8 @@ class FaultyCRM:
         match fault:
             case Fault.SLOW:
                 return attrs.evolve(answer, delay=self.slow)
-            case Fault.EMPTY_500:
-                return Answer(status=500)
+            case Fault.EMPTY_500:  # to what touches a row; the secret is compared before
+                return answer if answer.body == FAILURE.body else Answer(status=500)
             case Fault.FATAL_200:
                 return Answer(body=FATAL)
             case Fault.WARNING_200:

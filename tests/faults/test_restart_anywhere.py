@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 
 import attrs
 import pytest
@@ -59,11 +60,11 @@ def test_two_restarts(name: str, missed: int) -> None:
     """The log of a run that began with a log: what its first list of channels showed is in it."""
     rules = rules_of(name)
     chosen = moments(name)[::2]
-    for first, second in zip(chosen, chosen[1:], strict=False):
+    for first, second in pairwise(chosen):
         if first + missed < second:
-            plan = {"rules": rules, "missed": missed, "again": second}
-            rows = restarted(recording(name), first, **plan)[1]
-            assert rows == reconnected(recording(name), first, **plan), f"before events {first} and {second}"
+            rows = restarted(recording(name), first, rules=rules, missed=missed, again=second)[1]
+            without = reconnected(recording(name), first, rules=rules, missed=missed, again=second)
+            assert rows == without, f"before events {first} and {second}"
 
 
 @pytest.mark.parametrize("missed", [3, 25])

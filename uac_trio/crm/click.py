@@ -36,7 +36,7 @@ class Originated(enum.Enum):
     """What became of an order given to a PBX."""
 
     QUEUED = "queued"
-    """The PBX has taken it; what follows is told by the call itself."""
+    """The PBX has taken it; its events show what follows."""
     REFUSED = "refused"
     """The PBX said no, or is not connected: nothing was dialled, the user may click again at once."""
     UNKNOWN = "unknown"
@@ -62,7 +62,7 @@ class Click2CallRules:
     strip_plus: bool = False
     """Dial ``79161234567`` for ``+79161234567``."""
     caller_id: str = "{number} <{number}>"
-    """What the employee's phone shows while it rings: ``{number}`` is the customer's, ``{extension}`` his own."""
+    """What the employee's phone shows while it rings: ``{number}`` is the customer's, ``{extension}`` their own."""
     ring_seconds: int = 30
     """How long the employee's phone rings before the order lapses."""
     answer_seconds: float = 3.0
@@ -77,7 +77,7 @@ class Click2CallRules:
 
 @attrs.frozen(kw_only=True)
 class Route:
-    """How one PBX is told to call an employee: ``originate_*`` of ``[[pbx]]``."""
+    """How one PBX is asked to call an employee: ``originate_*`` of ``[[pbx]]``."""
 
     pbx: str
     extensions: re.Pattern[str] | frozenset[str] | None = None
@@ -88,7 +88,7 @@ class Route:
     """Contexts a request may ask for. Any other, which a CRM sends from its own settings, is passed over."""
     caller_id: str = "{extension}"
     """Who calls, to the dialplan that then calls the customer. With ``{extension}`` that sees the call as if the
-    employee had dialled himself, and sets the company's number as it does then."""
+    employee had dialled, and sets the company's number as it does then."""
     variables: Mapping[str, str] = attrs.field(factory=dict)
     """Variables and functions to set on the employee's channel before it rings, such as a header for auto answer;
     ``{extension}``, and ``{number}`` as it is dialled, may be in a value."""
@@ -156,8 +156,8 @@ def plan_click(
 ) -> Dial | Refusal:
     """What is dialled for a click, or why nothing is.
 
-    ``token`` makes the channel's id unique: letters, digits, dots and dashes. ``is_connected`` tells by a PBX's name
-    whether orders reach it now.
+    ``token`` makes the channel's id unique: letters, digits, dots and dashes. ``is_connected``, by a PBX's name: do
+    orders reach it now?
     """
     if not rules.enabled:
         return refused("click2call is turned off: [click2call] enabled = false")
@@ -174,7 +174,7 @@ def plan_click(
     except ValueError as why:
         return refused(str(why))
     if number == extension:
-        return refused("an employee cannot call himself")
+        return refused("an employee cannot call their own phone")
     outside = not is_extension(number)
     if rules.allow and not _is_found(rules.allow, {number, international(number, region)} if outside else {number}):
         return refused("no pattern of [click2call] allow permits this number")
@@ -234,7 +234,7 @@ def skipping_voicemail(channel: str) -> str:
     """The Local ``channel`` into from-internal as one into FreePBX's context without voicemail; "" for any other.
 
     VoiceMail() answers at once (app_voicemail.c), and pbx.c sends the answered channel into the dialplan: when the
-    answer is told, the customer is being called already. So a mailbox must not come to answer.
+    answer is known, the customer is being called already. So a mailbox must not come to answer.
     """
     skipping, found = _FREEPBX_EMPLOYEE.subn(rf"\g<1>{FREEPBX_SKIPS_VOICEMAIL}", channel)
     return skipping if found else ""
@@ -271,7 +271,7 @@ class ClickGuard:
         if sum(map(len, self._starts.values())) >= self.total_per_minute:
             return Verdict.TOO_MANY_IN_ALL
         starts.append(at)
-        # Until the PBX has answered, the double of a click is told what is likely.
+        # Until the PBX has answered, the double of a click gets the likely answer.
         self._recent[dial.extension, dial.number] = (at, ClickAnswer.SUCCESS)
         return Verdict.NEW
 
@@ -289,7 +289,7 @@ class ClickGuard:
         return answer
 
     def answer_to_double(self, dial: Dial) -> ClickAnswer:
-        """What the click that this one doubles was, or would be, told."""
+        """The answer to the click that this one doubles, so far as it is known."""
         return self._recent[dial.extension, dial.number][1]
 
     def _forget(self, at: float) -> None:

@@ -1,5 +1,5 @@
-"""The link under which the CRM is told that a recording can be heard: one parameter, whose value nobody can guess and
-which is the same whenever the same file is meant."""
+"""The link at which a recording can be heard. Its one parameter cannot be guessed, and is always the same for the same
+file."""
 
 from __future__ import annotations
 

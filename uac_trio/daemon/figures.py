@@ -61,7 +61,7 @@ class Figures:
         self._participations = counter(
             "uac_participations_ended", "Employees' parts in calls that ended.", "direction", "outcome"
         )
-        self._oddities = counter("uac_oddities", "What the PBXes told and should not be.")
+        self._oddities = counter("uac_oddities", "What the PBXes reported and should not be.")
         self._not_employees = counter(
             "uac_not_an_employee", "Phones that rang and are no employee's by [calls]; the log has the reasons."
         )
@@ -150,7 +150,10 @@ def families(now: Standing, downloads: int, recordings: Mapping[str, int]) -> It
     yield _gauges("uac_build_info", "Its version.", "version", {now.version: 1.0})
     per_pbx: dict[str, tuple[str, Callable[[AMIStatus], float]]] = {
         "uac_pbx_messages": ("Events and responses read from the PBX.", lambda status: status.messages),
-        "uac_pbx_events_dropped": ("Events dropped unread, since nobody wants them.", lambda status: status.dropped),
+        "uac_pbx_events_dropped": (
+            "Events dropped unread, since the tracker reads none of them.",
+            lambda status: status.dropped,
+        ),
         "uac_pbx_sessions": ("Logins to the PBX: the first, and one a reconnect.", lambda status: status.sessions),
         "uac_pbx_protocol_errors": ("Times the PBX broke the protocol.", lambda status: status.protocol_errors),
     }

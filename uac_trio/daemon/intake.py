@@ -51,7 +51,7 @@ LONGEST_SLEEP = 10.0
 
 @attrs.define(eq=False)
 class _Listener:
-    """One pipeline and what it is told: the listener of the AMI clients. Nothing in here waits."""
+    """One pipeline and its input: the listener of the AMI clients. Nothing in here waits."""
 
     pipeline: Pipeline
     storing: Storing
@@ -142,6 +142,9 @@ class Intake:
         that failed."""
         if self._listener is not None:
             self._listener.pipeline.order_refused(pbx, channel_id)
+        rules = self.config.calls
+        if rules.is_extension(number) and rules.internal == "ignore":
+            return
         scope = self.config.crm.scope
         self.storing.hand_over_nowait(failed_click(pbx, channel_id, extension, number, scope, self.now()))
 
@@ -191,7 +194,7 @@ class Intake:
         return pipeline
 
     async def _logs(self, pbx: str) -> list[LogPart]:
-        """A damaged one is reported, and done without: the outbox and the list of channels tell most."""
+        """A damaged one is reported, and done without: the outbox and the list of channels have most of it."""
         try:
             return await self.storing.keep_asking(partial(self.storing.outbox.event_logs.of_pbx, pbx))
         except ValueError as why:

@@ -1,4 +1,4 @@
-"""What ``/live`` and ``/live.json`` tell: why did the popup not come? Numbers are masked as in the log.
+"""What ``/live`` and ``/live.json`` answer: why did the popup not come? Numbers are masked as in the log.
 
 Pure: values in, JSON out. How it looks is web/live.html's affair. Times are seconds since the epoch.
 """
@@ -119,7 +119,7 @@ def _troubles(around: Circumstances) -> Iterator[str]:
     for name in around.configured:
         status = standing.pbxes.get(name)
         if status is None:
-            yield f"PBX {name}: not begun with yet, since the store does not tell what it has of it."
+            yield f"PBX {name}: not begun with yet: the store does not answer what it has of it."
         elif status.state != "connected":
             why = f": {status.last_error}" if status.last_error else ""
             yield f"PBX {name} is not connected{why}. Its calls are not seen."
@@ -208,12 +208,12 @@ def _delivery(each: Followed, call: WatchedCall, around: Circumstances) -> dict[
 def _state(each: Followed, call: WatchedCall, around: Circumstances) -> tuple[str, str]:
     if each.ruling is not None:
         if each.superseded_by in call.deliveries and not each.is_settled:
-            return "superseded: the call had moved on", "idle"
+            return "superseded: that part of the call is over", "idle"
         return WORDS[each.ruling]
     if each.awaits_file:
         return "waits until its file is complete", "wait"
     if each.superseded_by in call.deliveries:
-        return "superseded: the call had moved on", "idle"
+        return "superseded: that part of the call is over", "idle"
     standing, rows = around.standing, around.standing.outbox
     nothing_waits = rows is not None and not rows.waiting + rows.sending + standing.in_memory
     if nothing_waits and standing.now - each.made_at > SETTLES_WITHIN:
@@ -230,5 +230,5 @@ def _why_nothing(call: WatchedCall, around: Circumstances) -> str:
     if call.ended_at is None:
         return ""
     if not call.shares:
-        return "No employee's phone rang, so nobody can have a popup; [calls] unreached may name who owns such calls."
+        return "No employee's phone rang, so there is no popup; [calls] unreached may name who owns such calls."
     return "Nothing of it is for this kind of CRM."

@@ -3,7 +3,7 @@
     PBX --AMI--> listener (digests at once, never waits) --> hand-over --> outbox --> sender --> CRM
     CRM --HTTP--> /makecall --> the PBX's client
     PBX --FastAGI or HTTP--> who is responsible? --> CRM
-    CRM --HTTP--> /recording --> the file; the CRM is told of a recording when its file is complete
+    CRM --HTTP--> /recording --> the file; a recording is delivered when its file is complete
 
 The nurseries in ``_Daemon.run`` are nested in the order of a shutdown: the web stops accepting, the AMI intake stops,
 what it has handed over is committed to the outbox, the sender ends its requests, what they led to is committed, open
@@ -92,7 +92,7 @@ async def run_daemon(
     daemon = _Daemon(config=config, now=now, stop=stop, log_lines_dropped=log_lines_dropped)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(daemon.run_shielded, task_status)
-        # The parts do not see the cancellation: they are told to stop, and end one after another.
+        # The parts do not see the cancellation: they get a stop event, and end one after another.
         try:
             await trio.sleep_forever()
         finally:
@@ -231,6 +231,7 @@ class _Daemon:
             )
         except LocalProtocolError as why:
             log.error("click2call.impossible", pbx=dial.pbx, reason=str(why))
+            self.intake.order_refused(dial.pbx, dial.channel_id, dial.extension, dial.number)
             return Originated.REFUSED
         self.intake.ordered(dial.pbx, ClickOrder(dial.channel_id, dial.extension, dial.number, channel))
         response = await client.originate(action)

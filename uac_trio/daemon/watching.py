@@ -205,7 +205,7 @@ class Watching:
             self._end(fact, at)
 
     def start_over(self) -> None:
-        """What the pipeline knew is dropped; a snapshot will tell of the calls that go on."""
+        """What the pipeline knew is dropped; a snapshot will show the calls that go on."""
         for call in self.live.values():
             self._forget(call)
         self.live.clear()

@@ -23,7 +23,7 @@ NEWEST = 200
 MOST_BEHIND = 50
 """Rows of one call that are leased with its head."""
 
-_TOO_LATE = "too late: the call had moved on"
+_TOO_LATE = "superseded: that part of the call was over before this could be sent"
 _LOST = "its sender is gone or had no answer"
 
 _c = delivery.c

@@ -176,6 +176,26 @@ def test_500_to_what_may_be_repeated(judge: VtigerJudge) -> None:
     assert judge.doubt(sent(), verdict) is None
 
 
+@pytest.mark.parametrize(
+    ("unsigned", "ruling"),
+    [
+        (FAILURE, Ruling.PROBABLY),
+        (EMPTY, Ruling.AWAY),
+        (E500, Ruling.AWAY),
+        (REFUSED, Ruling.AWAY),
+    ],
+    ids=["a fresh installation", "its database is away", "it fails at everything", "it is gone"],
+)
+def test_500_that_would_be_taken_for_written(judge: VtigerJudge, unsigned: Reply | NoReply, ruling: Ruling) -> None:
+    """The first one of a CRM is believed only if the CRM works: it refuses a request without a secret."""
+    second = sent("1", 2)
+    verdict = judge.judge(second, E500)
+    assert verdict.ruling is Ruling.PROBABLY
+    doubt = judge.doubt(second, verdict)
+    assert doubt is not None
+    assert doubt.decide(unsigned).ruling is ruling
+
+
 def test_what_was_answered_to_earlier_runs(judge: VtigerJudge) -> None:
     """An installation that answers 500 to all that it writes is known from the store, and no news."""
     judge.recall([PastBegin(extension="101", is_probable=True), PastBegin(extension="105", is_probable=False)])

@@ -4,7 +4,8 @@ One answer is not believed by itself where it may be an outage that looks like s
 
 - a 500 to what may not be repeated: the row may be there, unless the CRM fails at what touches no row as well;
 - ``Authentication Failure``: SalesPlatform's answers so while its database is away, since the secret is there;
-- an unknown text: perhaps a database error that PHP prints.
+- an unknown text: perhaps a database error that PHP prints;
+- the first 500 that would be taken for written: a CRM whose database works refuses a request without a secret.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ UNSIGNED_PROBE = {"callstatus": "uac-trio-is-anybody-there"}
 """Without a secret: a vTiger that knows its own answers Authentication Failure; one that cannot read it, since its
 database is away, compares nothing with nothing, and passes over the unknown step (200, empty)."""
 
+FAILS = "vTiger fails, also at a request that touches no row (requests wait, none is lost):"
 DATABASE_AWAY = (
     "vTiger answers Authentication Failure to our secret and takes a request without one: its database is away, or no "
     "secret key is set in its PBXManager settings (requests wait, none is lost)"
@@ -92,6 +94,11 @@ class VtigerJudge:
                 request=posted(self._account.url, "probe", UNSIGNED_PROBE),
                 decide=lambda answer: _auth_failed(verdict, answer),
             )
+        if verdict.ruling is Ruling.PROBABLY and not self.is_usual:
+            return Doubt(
+                request=posted(self._account.url, "probe", UNSIGNED_PROBE),
+                decide=lambda answer: _believed(verdict, answer),
+            )
         if verdict.words.startswith(UNKNOWN_TEXT):
             return Doubt(
                 request=posted(self._account.url, "probe", PROBE), decide=lambda answer: _unknown(verdict, answer)
@@ -126,6 +133,14 @@ class VtigerJudge:
 
 def _auth_failed(verdict: Verdict, answer: Reply | NoReply) -> Verdict:
     return Verdict(ruling=Ruling.AWAY, words=DATABASE_AWAY) if knows_no_secret(answer) else verdict
+
+
+def _believed(verdict: Verdict, answer: Reply | NoReply) -> Verdict:
+    probed = judge(Step.HANGUP, answer, attempt=1)
+    if probed.ruling is Ruling.AUTH_FAILED:
+        return verdict
+    words = DATABASE_AWAY if probed.ruling is Ruling.DELIVERED else f"{FAILS} {probed.words}"
+    return Verdict(ruling=Ruling.AWAY, words=words, is_own=True)
 
 
 def _unknown(verdict: Verdict, answer: Reply | NoReply) -> Verdict:
