@@ -100,7 +100,12 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     ):
         raise ConfigError(reader.problems)
     crm = crm_settings.crm(
-        Surroundings(public_url=http.public_url, is_extension=calls.is_extension, owner_url=responsible.url)
+        Surroundings(
+            public_url=http.public_url,
+            is_extension=calls.is_extension,
+            owner_url=responsible.url,
+            region=calls.region,
+        )
     )
     route_warnings = crm.warnings(asks_for_owner=responsible.is_on, route_secret=responsible.secret)
     return Config(

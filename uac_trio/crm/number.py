@@ -87,6 +87,16 @@ def in_form(number: str, form: DialForm, region: str) -> str:
     return re.sub(r"[^0-9+]", "", phonenumbers.format_number(reading, chosen))
 
 
+def national_digits(number: str, region: str) -> str:
+    """A valid number of ``region`` without country code and trunk prefix; any other as it is."""
+    reading = parsed(number, region)
+    if reading is None or not phonenumbers.is_valid_number_for_region(reading, region):
+        reading = parsed(f"+{number}", region)  # as many trunks show it: 79161234567
+    if reading is None or not phonenumbers.is_valid_number_for_region(reading, region):
+        return number
+    return phonenumbers.national_significant_number(reading)
+
+
 def spellings(number: str, region: str) -> frozenset[str]:
     """``number`` in all ways in which it may be typed in ``region``, and those of all that a PBX may take it for.
 

@@ -172,6 +172,8 @@ class Surroundings:
     """Is this an employee's number?"""
     owner_url: str = ""
     """``[route] url``: where to ask who is responsible for a caller; "" = where this CRM has it."""
+    region: str = ""
+    """``[calls] region``: the country, by its two letters, of numbers without a country code."""
 
 
 class CRMSettings(Protocol):

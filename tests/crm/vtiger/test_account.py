@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from uac_trio.crm.vtiger.account import Flavour, VtigerAccount
+from uac_trio.crm.vtiger.account import CustomerForm, Flavour, VtigerAccount
 
 URL = "http://crm.example/modules/PBXManager/callbacks/PBXManager.php"
 
@@ -54,3 +54,11 @@ def test_empty_secret() -> None:
     """A vTiger without a secret refuses every signature, so ours cannot be empty."""
     with pytest.raises(ValueError, match="secret is empty"):
         VtigerAccount(url=URL, secret="")
+
+
+def test_customer_form_is_for_stock() -> None:
+    """SalesPlatform's edition needs none; a key that does nothing is a mistake."""
+    with pytest.raises(ValueError, match=r'customer_form = "national" is for flavour = "stock"'):
+        VtigerAccount(url=URL, secret="x", customer_form=CustomerForm.NATIONAL)
+    account = VtigerAccount(url=URL, secret="x", customer_form=CustomerForm.NATIONAL, flavour=Flavour.STOCK)
+    assert account.customer_form is CustomerForm.NATIONAL

@@ -32,7 +32,7 @@ from uac_trio.calls.outcome import Outcome
 from uac_trio.calls.summary import ParticipationSummary
 from uac_trio.crm.delivery import Delivery, DeliveryMaker, Kind, Scope, closing
 from uac_trio.crm.protocol import CRM, CRMRequest, Surroundings
-from uac_trio.crm.vtiger import HANGUPS, Flavour, Step, VtigerSettings
+from uac_trio.crm.vtiger import HANGUPS, CustomerForm, Flavour, Step, VtigerSettings
 from uac_trio.crm.vtiger.responsible import question
 
 TOKEN = "0123456789abcdef" * 2
@@ -74,6 +74,30 @@ def said(crm: CRM, *facts: Fact) -> list[tuple[Step, Mapping[str, str]]]:
         )
         for request in requests
     ]
+
+
+@pytest.mark.parametrize(
+    ("shown", "sent"),
+    [
+        ("+79161234567", "9161234567"),
+        ("79161234567", "9161234567"),
+        ("89161234567", "9161234567"),
+        ("9161234567", "9161234567"),
+        ("+442079460000", "+442079460000"),
+        ("102", "+102"),
+        ("1234", "1234"),
+        ("", "anonymous"),
+        ("' or 1", "anonymous"),
+    ],
+)
+def test_stock_finds_the_customer_by_the_national_number(shown: str, sent: str) -> None:
+    """Stock compares the beginning or the end of a card's number; a number of another country goes as it is."""
+    account = VtigerSettings(
+        url="http://crm.invalid/c.php", secret="s", flavour=Flavour.STOCK, customer_form=CustomerForm.NATIONAL
+    )
+    crm = account.crm(Surroundings(is_extension=STAFF.__contains__, region="RU"))
+    ((_, start),) = said(crm, began(customer=shown))
+    assert (start["callerIdNumber"], start["callerId"]) == (sent, sent)
 
 
 @BOTH

@@ -8,12 +8,22 @@ import attrs
 
 from uac_trio.crm.protocol import CRM, Surroundings
 from uac_trio.crm.recording import ADDED
-from uac_trio.crm.vtiger.account import Flavour, VtigerAccount
+from uac_trio.crm.vtiger.account import CustomerForm, Flavour, VtigerAccount
 from uac_trio.crm.vtiger.dialects import HANGUPS, SalesPlatform, Stock
 from uac_trio.crm.vtiger.field import MAX_LINK
 from uac_trio.crm.vtiger.request import Step
 
-__all__ = ["DIALECTS", "HANGUPS", "Flavour", "SalesPlatform", "Step", "Stock", "VtigerAccount", "VtigerSettings"]
+__all__ = [
+    "DIALECTS",
+    "HANGUPS",
+    "CustomerForm",
+    "Flavour",
+    "SalesPlatform",
+    "Step",
+    "Stock",
+    "VtigerAccount",
+    "VtigerSettings",
+]
 
 DIALECTS: Mapping[Flavour, type[SalesPlatform | Stock]] = {
     Flavour.SALESPLATFORM: SalesPlatform,

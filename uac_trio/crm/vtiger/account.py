@@ -17,6 +17,16 @@ class Flavour(enum.Enum):
     STOCK = "stock"
 
 
+class CustomerForm(enum.Enum):
+    """How a stock vTiger gets numbers of ``[calls] region``, by which it looks for the customer."""
+
+    AS_SHOWN = "as shown"
+    """As the PBX shows them."""
+    NATIONAL = "national"
+    """Without country code and trunk prefix: ``9161234567``. Stock compares the beginning or the end of the numbers in
+    its cards (PBXManager_Record_Model::lookUpRelatedWithNumber), so this is found however the card has it."""
+
+
 def without_login(url: str) -> str:
     """An address less the user name and password in it: as it may be shown."""
     return re.sub(r"//[^/?#]*@", "//", url, count=1)
@@ -73,8 +83,17 @@ class VtigerAccount:
     secret: str = attrs.field(repr=False, validator=_is_not_empty)
     """Sent as ``vtigersignature`` with every request."""
     flavour: Flavour = Flavour.SALESPLATFORM
+    customer_form: CustomerForm = CustomerForm.AS_SHOWN
+    """Of ``Flavour.STOCK`` alone: SalesPlatform's edition compares the last ten digits."""
     timezone: str = attrs.field(default="Europe/Moscow", validator=_is_zone)
     """IANA name of the CRM's ``$default_timezone``: every time we send is read in it."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.customer_form is not CustomerForm.AS_SHOWN and self.flavour is not Flavour.STOCK:
+            raise ValueError(
+                f'customer_form = "{self.customer_form.value}" is for flavour = "stock"; SalesPlatform\'s edition '
+                "finds customers by the last ten digits: leave it out"
+            )
 
     @property
     def zone(self) -> ZoneInfo:

@@ -21,12 +21,13 @@ from uac_trio.calls.outcome import TALKED, Outcome
 from uac_trio.calls.participation import Role
 from uac_trio.crm.click import ClickAnswer, ClickRequest, Refusal
 from uac_trio.crm.delivery import Delivery, Kind, Scope
+from uac_trio.crm.number import national_digits
 from uac_trio.crm.protocol import CRMRequest, Findings, Surroundings
 from uac_trio.crm.recording import recording_link
 from uac_trio.crm.reply import NoReply, Reply, Verdict
 from uac_trio.crm.responsible import Responsible
 from uac_trio.crm.vtiger import field
-from uac_trio.crm.vtiger.account import Flavour, VtigerAccount, without_login
+from uac_trio.crm.vtiger.account import CustomerForm, Flavour, VtigerAccount, without_login
 from uac_trio.crm.vtiger.click import REPLIES, read_click
 from uac_trio.crm.vtiger.examining import examine
 from uac_trio.crm.vtiger.judging import PROBE, VtigerJudge, judge_probe
@@ -282,6 +283,9 @@ class Stock(Vtiger):
         return callback(self.account, delivery, Step.DIAL_ANSWER, callerid1=caller, callerid2=called)
 
     def _start_app(self, delivery: Delivery) -> CRMRequest:
+        if self.account.customer_form is CustomerForm.NATIONAL:
+            customer = national_digits(delivery.customer, self.surroundings.region)
+            delivery = attrs.evolve(delivery, customer=customer)
         caller, called = self._ends(delivery)
         outbound = delivery.role is Role.CALLER
         # Outbound, StartApp takes the number from callerIdName if callerIdNumber is the peer in ``channel``.
