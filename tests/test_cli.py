@@ -83,7 +83,7 @@ def test_check_in_words(config: Path) -> None:
         "uac-trio.toml is in order",
         "PBX main: crm at 127.0.0.1:1, not encrypted.",
         "A click calls PJSIP/{extension} and goes on in context from-internal.",
-        r"numbers that match ^\d{2,5}$. Calls between them are not told to the CRM.",
+        r"numbers that match ^\d{2,5}$. Calls between them are not delivered to the CRM.",
         "Its clock runs in Europe/Moscow",
         "Clicks come to http://127.0.0.1:0/makecall from 127.0.0.0/8",
         "connector.db",
@@ -103,7 +103,7 @@ def test_check_of_other_choices(config: Path) -> None:
     config.chmod(0o644)
     output = invoked("check", "--config", config).output
     assert "the numbers 100, 101, 102, 103, 104, 105, 106, 107, 108, 109 and 5 more" in output
-    assert "Calls between them are told to the CRM" in output
+    assert "Calls between them are delivered to the CRM" in output
     assert "Calls for which no phone rang belong to 100." in output
     assert "Clicks on numbers are turned off." in output
     assert "is answered at agi://127.0.0.1:4574/route, http://127.0.0.1:0/route; the CRM is asked at http://" in output

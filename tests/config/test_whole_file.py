@@ -108,7 +108,7 @@ def test_several_pbxes(tmp_path: Path) -> None:
     (twice,) = problems(tmp_path, PBX + PBX + VTIGER)
     assert twice.startswith("c.toml:7: [[pbx]] number 2 name: 'main' is the name of another [[pbx]]")
     (alike,) = problems(tmp_path, PBX + PBX.replace("main", "main-2") + VTIGER)
-    assert "'main-2' and 'main' cannot be told apart" in alike
+    assert "'main-2' and 'main' make the same identities" in alike
     (port,) = problems(tmp_path, PBX + other + "port = -1\n" + VTIGER)
     assert port.startswith("c.toml:11: [[pbx]] number 2 port: expected")
 

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from tests.daemon.world import World, running
-from uac_trio.daemon.systemd import tell_systemd, watchdog_seconds
+from uac_trio.daemon.systemd import notify_systemd, watchdog_seconds
 
 
 @pytest.fixture
@@ -45,16 +45,16 @@ def test_abstract_socket() -> None:
     """A NOTIFY_SOCKET that begins with @ is in the abstract namespace."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
         ours.bind("\0uac-trio-test-notify")
-        tell_systemd("READY=1", {"NOTIFY_SOCKET": "@uac-trio-test-notify"})
+        notify_systemd("READY=1", {"NOTIFY_SOCKET": "@uac-trio-test-notify"})
         assert ours.recv(100) == b"READY=1"
 
 
 def test_systemd_that_does_not_listen(tmp_path: Path) -> None:
     """A socket that is not there is logged, and nothing else happens."""
     with structlog.testing.capture_logs() as logs:
-        tell_systemd("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "nobody")})
-        tell_systemd("READY=1", {})
-    assert [line["event"] for line in logs] == ["daemon.systemd_not_told"]
+        notify_systemd("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "nobody")})
+        notify_systemd("READY=1", {})
+    assert [line["event"] for line in logs] == ["daemon.systemd_not_notified"]
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ FAULTS: dict[str, tuple[Any, Level, str]] = {
     "silence": (lambda _: Silence(), Level.PROBLEM, "gave no complete reply in time"),
     "reset": (lambda _: ResetRead(), Level.PROBLEM, "broke the connection"),
     "stock": (vtiger(NOT_FOUND), Level.PROBLEM, 'set [vtiger] flavour = "stock"'),
-    "no telling": (vtiger(Answer(status=403)), Level.WARNING, "its flavour cannot be told from outside"),
+    "no telling": (vtiger(Answer(status=403)), Level.WARNING, "its flavour cannot be seen from outside"),
 }
 
 

@@ -301,9 +301,7 @@ def _check_name(reader: Reader, index: int, name: str, others: Iterable[str]) ->
         if name == other:
             reader.wrong("pbx", "name", f"{name!r} is the name of another [[pbx]] as well", index)
         elif name.startswith(f"{other}-") or other.startswith(f"{name}-"):
-            what = (
-                f"{name!r} and {other!r} cannot be told apart in the identities of calls, such as {name}-1795414019.311"
-            )
+            what = f"{name!r} and {other!r} make the same identities of calls, such as {name}-1795414019.311"
             reader.wrong("pbx", "name", what, index)
 
 
@@ -321,9 +319,9 @@ def _check_route(reader: Reader, index: int, route: Route) -> None:
             key = "originate_context" if context == route.context else "originate_contexts"
             reader.wrong("pbx", key, f"{why}, found {context!r}", index)
     for name, value in route.variables.items():
-        told = ((name, value.format(extension="101", number="+79161234567")),)
+        variables = ((name, value.format(extension="101", number="+79161234567")),)
         try:
-            Originate(channel="PJSIP/101", context="default", exten="101", channel_id="uac-1", variables=told)
+            Originate(channel="PJSIP/101", context="default", exten="101", channel_id="uac-1", variables=variables)
         except LocalProtocolError as why:
             reader.wrong("pbx", "originate_variables", f"{why}, found {name} = {value!r}", index)
 

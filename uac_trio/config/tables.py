@@ -78,7 +78,7 @@ ROUTE: Keys = {
     "originate_caller_id": Key(read=template("extension"), attribute="caller_id"),
     "originate_variables": Key(read=templates("extension", "number"), attribute="variables"),
 }
-"""``[[pbx]]``: how it is told to call an employee."""
+"""``[[pbx]]``: how it calls an employee."""
 
 ROOTS: Keys = {"recordings": Key(read=absolute_paths)}
 """``[[pbx]]``: where its recordings are."""

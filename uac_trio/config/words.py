@@ -32,8 +32,8 @@ def describe(config: Config, at: float) -> Iterator[str]:
                 yield f"    Its recordings are asked for at {host.url}."
     rules = config.calls
     who = _numbers(rules.extensions)
-    told = "told" if rules.internal == "report" else "not told"
-    yield f"  Employees: {who}. Calls between them are {told} to the CRM."
+    delivered = "delivered" if rules.internal == "report" else "not delivered"
+    yield f"  Employees: {who}. Calls between them are {delivered} to the CRM."
     if rules.unreached:
         yield f"  Calls for which no phone rang belong to {rules.unreached}."
     for what, owner in rules.unreached_by.items():

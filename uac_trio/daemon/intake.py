@@ -30,7 +30,7 @@ from uac_trio.crm.delivery import Delivery, failed_click
 from uac_trio.crm.recording import recording_token
 from uac_trio.daemon.clicks import log_click
 from uac_trio.daemon.storing import Storing
-from uac_trio.daemon.systemd import tell_systemd, watchdog_seconds
+from uac_trio.daemon.systemd import notify_systemd, watchdog_seconds
 from uac_trio.daemon.watching import Watching
 from uac_trio.event_log import LogPart
 from uac_trio.pipeline import Begun, Pipeline
@@ -222,7 +222,7 @@ class Intake:
         return recording_token(self.config.crm.secret, recording) if self.config.http.public_url else ""
 
     async def _tick(self, listener: _Listener, nursery: trio.Nursery) -> None:
-        """Do what is due by the clock, and tell systemd that events are being digested."""
+        """Do what is due by the clock, and notify systemd that events are being processed."""
         feeding = watchdog_seconds(os.environ)
         longest = min(LONGEST_SLEEP, feeding / 3)
         while True:
@@ -236,7 +236,7 @@ class Intake:
                 log.info("calls.listing_asked_for", pbx=pbx, reason="a call there may have ended unseen")
                 nursery.start_soon(self.clients[pbx].list_channels)
             if feeding < math.inf:
-                tell_systemd("WATCHDOG=1")
+                notify_systemd("WATCHDOG=1")
 
 
 def _observe(watching: Watching, fact: Fact, deliveries: Sequence[Delivery]) -> None:

@@ -13,7 +13,7 @@ import trio
 from uac_trio import __version__
 from uac_trio.config import ServeConfig
 from uac_trio.daemon.run import now
-from uac_trio.daemon.systemd import tell_systemd, watchdog_seconds
+from uac_trio.daemon.systemd import notify_systemd, watchdog_seconds
 from uac_trio.recordings import Directories
 from uac_trio.web import WebSettings, create_recordings_app, serve_web
 
@@ -42,18 +42,18 @@ async def run_recordings_host(
         addresses = await nursery.start(partial(serve_web, app, web, shutdown=trio.Event()))
         nursery.start_soon(_feed_watchdog)
         log.info("recordings_host.ready", http=addresses)
-        tell_systemd("READY=1")
+        notify_systemd("READY=1")
         task_status.started(addresses)
         try:
             await trio.sleep_forever()
         finally:
-            tell_systemd("STOPPING=1")
+            notify_systemd("STOPPING=1")
 
 
 async def _feed_watchdog() -> NoReturn:
     while True:
         await trio.sleep(watchdog_seconds(os.environ) / 3)
-        tell_systemd("WATCHDOG=1")
+        notify_systemd("WATCHDOG=1")
 
 
 def _why_unreadable(root: str) -> str:

@@ -37,7 +37,7 @@ from uac_trio.daemon.live_page import Circumstances, live_state
 from uac_trio.daemon.standing import Standing
 from uac_trio.daemon.store_file import StoreFile, file_of
 from uac_trio.daemon.storing import StoreHealth, Storing
-from uac_trio.daemon.systemd import tell_systemd
+from uac_trio.daemon.systemd import notify_systemd
 from uac_trio.daemon.watching import Watching
 from uac_trio.recordings import Archive, AwaitedRecordings, open_archive
 from uac_trio.sender import Lookup, Sender, open_lookup, run_sender
@@ -203,11 +203,11 @@ class _Daemon:
             if self.store_file is not None:
                 intake.start_soon(self.store_file.watch)
             log.info("daemon.ready", http=addresses, pbx=[server.name for server in self.config.pbx])
-            tell_systemd("READY=1")
+            notify_systemd("READY=1")
             task_status.started(addresses)
             await self.stop.wait()
             log.info("daemon.stopping")
-            tell_systemd("STOPPING=1")
+            notify_systemd("STOPPING=1")
             web_stop.set()
             intake.cancel_scope.cancel()
 
@@ -353,7 +353,7 @@ class _Daemon:
         config = self.config
         parked: list[ParkedRow] = []
         if self.storing.statistics is not None and self.storing.statistics.parked:
-            with contextlib.suppress(OutboxError):  # its trouble is told elsewhere on the page
+            with contextlib.suppress(OutboxError):  # the page shows its trouble elsewhere
                 parked = await self.outbox.parked(PARKED_SHOWN)
         around = Circumstances(
             standing=self._standing(),
@@ -368,7 +368,7 @@ class _Daemon:
 
     async def _metrics(self) -> bytes:
         recordings: dict[str, int] = {}
-        with contextlib.suppress(OutboxError):  # uac_store_up tells
+        with contextlib.suppress(OutboxError):  # uac_store_up shows it
             recordings = await count_recordings(self.outbox)
         return self.watching.figures.page(self._standing(), self.playback.downloads.running, recordings)
 

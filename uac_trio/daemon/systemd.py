@@ -1,4 +1,4 @@
-"""What systemd is told of the service, and what it wants to hear."""
+"""Notifications to systemd (sd_notify), and the watchdog interval it expects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import structlog
 log = structlog.get_logger()
 
 
-def tell_systemd(state: str, environ: Mapping[str, str] = os.environ) -> None:
+def notify_systemd(state: str, environ: Mapping[str, str] = os.environ) -> None:
     """sd_notify(3): ``READY=1``, ``STOPPING=1``, ``WATCHDOG=1``. Nothing happens where systemd did not start us."""
     path = environ.get("NOTIFY_SOCKET", "")
     if not path:
@@ -22,11 +22,11 @@ def tell_systemd(state: str, environ: Mapping[str, str] = os.environ) -> None:
         try:
             systemd.sendto(state.encode(), address)
         except OSError as why:
-            log.warning("daemon.systemd_not_told", state=state, reason=str(why))
+            log.warning("daemon.systemd_not_notified", state=state, reason=str(why))
 
 
 def watchdog_seconds(environ: Mapping[str, str]) -> float:
     """How often systemd wants to hear from us, by its WatchdogSec=; infinite if it does not."""
     ours = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-    told = environ.get("WATCHDOG_USEC", "")
-    return int(told) / 1_000_000 if ours and told.isdecimal() and int(told) > 0 else math.inf
+    interval = environ.get("WATCHDOG_USEC", "")
+    return int(interval) / 1_000_000 if ours and interval.isdecimal() and int(interval) > 0 else math.inf

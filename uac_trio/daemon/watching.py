@@ -98,7 +98,7 @@ class Share:
 class WatchedCall:
     id: str
     began_at: float
-    """By the PBX's clock, like all that is told of the call itself."""
+    """By the PBX's clock, like all times of the call itself."""
     seen_at: float
     """When a fact last spoke of it, by ours."""
     direction: Direction | None = None

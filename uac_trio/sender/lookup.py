@@ -62,10 +62,9 @@ class Lookup:
         """Why the CRM is not asked, in words; "": it is."""
         return self._trouble
 
-    async def ask(self, told: str, within: float) -> Responsible:
-        """Who is responsible for the number as the PBX told it; after ``within`` seconds at the latest (less than none:
-        at once)."""
-        question = self._crm.owner_question(told)
+    async def ask(self, shown: str, within: float) -> Responsible:
+        """Who is responsible for the number as the PBX shows it; within ``within`` seconds (negative: at once)."""
+        question = self._crm.owner_question(shown)
         if isinstance(question, Responsible):
             return question
         number = question.key
@@ -118,7 +117,7 @@ class Lookup:
     # -- a CRM that is away -------------------------------------------------------------------------------------------
 
     def _is_shut(self) -> bool:
-        """Not to be asked now: it was found away just now, or somebody else is trying whether it is back."""
+        """Not to be asked now: it was found away just now, or another question probes whether it is back."""
         return bool(self._trouble) and (trio.current_time() < self._shut_until or bool(self._flights))
 
     def _shut(self, reason: str) -> None:

@@ -39,7 +39,7 @@ def put(connection: sa.Connection, new: Sequence[Delivery], now: float) -> int:
     lock(connection, PUT_LOCK)
     last = connection.scalar(_LAST) or 0
     connection.execute(insert_new(connection, delivery, "key"), [_as_row(each, now) for each in new])
-    # Counted so, since psycopg does not tell how many rows many executions touched.
+    # Counted so, since psycopg does not count the rows that executemany touched.
     return connection.scalar(_COUNT_AFTER, {"last": last}) or 0
 
 

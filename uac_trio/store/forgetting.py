@@ -20,11 +20,11 @@ class Forgotten:
     recordings: Sequence[RecordingRow]
     """Their rows are gone; their files are the caller's to delete."""
     left: int
-    """Calls of that number that stay, since they go on or the CRM has still to be told of them: ask again later."""
+    """Calls of that number that stay, since they go on or have deliveries that wait: ask again later."""
 
 
 def forget(connection: sa.Connection, number: str) -> Forgotten:
-    """In the caller's transaction: delete all rows of the calls with ``number``, what the CRM was not told excepted.
+    """In the caller's transaction: delete all rows of the calls with ``number``, what waits for delivery excepted.
 
     Calls that go on stay as they are, with their event logs.
     """

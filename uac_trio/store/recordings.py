@@ -1,4 +1,4 @@
-"""What is known of recordings: whose they are, where the PBX says the file is, whether the CRM was told.
+"""What is known of recordings: whose they are, where the PBX says the file is, whether the CRM has the link.
 
 The token of the link finds the row; the row says which file. A row that waits for its file becomes a delivery in the
 same transaction that makes it ready.
@@ -25,13 +25,13 @@ from uac_trio.store.tables import recording
 
 class RecordingState(enum.StrEnum):
     WAITING = "waiting"
-    """The file is not there or not complete yet; the CRM was not told."""
+    """The file is not there or not complete yet; the CRM has no link."""
     READY = "ready"
-    """The file was seen complete, and the CRM is told."""
+    """The file was seen complete, and the link is delivered."""
     MISSING = "missing"
-    """Given up; the CRM is never told. ``reason`` says what was wrong in the end."""
+    """Given up; no link is delivered. ``reason`` says what was wrong in the end."""
     UNSEEN = "unseen"
-    """The PBX's files are out of this host's reach; the CRM is told at once."""
+    """The PBX's files are out of this host's reach; the link is delivered at once."""
 
 
 @attrs.frozen(kw_only=True)

@@ -1,10 +1,10 @@
 """A look at vTiger, by questions that change nothing there.
 
-- A request with a secret that nobody has is answered ``Authentication Failure`` before it is looked at.
+- A request with a wrong secret is answered ``Authentication Failure`` before it is looked at.
 - One with our secret and a ``callstatus`` that there is not passes the check of the secret and then fits no case of
   PBXManager.php's ``switch``: 200, an empty body, no row (seen in SalesPlatform 7.2, where the same holds for
   ``dialbegin``, and in stock 8.2, for ``DialBegin``).
-- If that is refused: one without a secret, which tells a wrong secret from a database that is away.
+- If that is refused: one without a secret, whose answer distinguishes a wrong secret from a database that is away.
 - SPAgi.php beside it, with the wrong secret again: SalesPlatform says so in JSON, a stock vTiger has no such file.
 """
 
@@ -21,7 +21,7 @@ from uac_trio.crm.vtiger.judging import DATABASE_AWAY, PROBE, UNSIGNED_PROBE, ju
 from uac_trio.crm.vtiger.request import posted, signed
 
 OFF_BY = 5.0
-"""Seconds by which the CRM's clock may differ; its header tells whole ones."""
+"""Seconds by which the CRM's clock may differ; its Date header has whole ones."""
 
 NO_STEP = "uac-trio-check"
 """A ``callstatus`` that vTiger passes over."""
@@ -79,15 +79,15 @@ def _flavour(owner: Reply | NoReply, configured: Flavour, findings: Findings) ->
         return  # it answered a moment ago: nothing can be concluded
     is_json = owner.text.lstrip().startswith("{") and '"success"' in owner.text
     if not is_json and owner.status != HTTPStatus.NOT_FOUND:
-        findings.warn(f"its flavour cannot be told from outside ({_OWNER_SCRIPT}: HTTP {owner.status})")
+        findings.warn(f"its flavour cannot be seen from outside ({_OWNER_SCRIPT}: HTTP {owner.status})")
         return
     seen = Flavour.SALESPLATFORM if is_json else Flavour.STOCK
     if seen is configured:
         findings.ok(f"its flavour is {seen.value}, as configured")
     elif seen is Flavour.STOCK:
         findings.problem(
-            f"it has no {_OWNER_SCRIPT}, so it seems to be a stock vTiger, which passes over what SalesPlatform's is "
-            'told: set [vtiger] flavour = "stock"'
+            f"it has no {_OWNER_SCRIPT}, so it seems to be a stock vTiger, which ignores what SalesPlatform's takes: "
+            'set [vtiger] flavour = "stock"'
         )
     else:
         findings.problem(
@@ -100,7 +100,7 @@ def _clock(reply: Reply, at: float, findings: Findings) -> None:
     try:
         ahead = parsedate_to_datetime(reply.date).timestamp() - at
     except (ValueError, OverflowError):
-        return  # its server tells no time
+        return  # its server sends no Date
     if abs(ahead) > OFF_BY:
         findings.warn(
             f"its clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours: a popup whose call seems "

@@ -38,7 +38,7 @@ _JSON_WORDS = ("null", "true", "false")
 def call_uuid(call_id: str) -> str:
     """The call's identity as it fits into sourceuuid (100 wide; what is cut would never be found again).
 
-    Only a Linkedid of somebody's own making (ChannelId of an Originate) can be longer or odd; it becomes a digest.
+    Only a Linkedid that an Originate chose (its ChannelId) can be longer or odd; it becomes a digest.
     """
     if _CALL_UUID.fullmatch(call_id):
         return call_id

@@ -1,4 +1,4 @@
-"""What an answer of vTiger's callback means: delivered, once more, later, never, or nobody knows.
+"""What an answer of vTiger's callback means: delivered, once more, later, never, or not known.
 
 PBXManager.php gives no sign of success: it says 200 with an empty body to what was stored and to what was ignored.
 """
@@ -148,7 +148,7 @@ RULES: tuple[_Rule, ...] = (
         range(502, 504),
         _ANYTHING,
         Ruling.AWAY,
-        "the proxy before the CRM finds nobody who answers, or the CRM is in maintenance: is PHP running there?",
+        "the proxy before the CRM gets no answer from it, or the CRM is in maintenance: is PHP running there?",
     ),
     _Rule(
         range(521, 524),

@@ -32,9 +32,9 @@ def owner_url(account: VtigerAccount, given: str) -> str:
     return given or urljoin(account.url, "SPAgi.php")
 
 
-def question(told: str, is_extension: Callable[[str], bool]) -> Mapping[str, str] | Responsible:
+def question(shown: str, is_extension: Callable[[str], bool]) -> Mapping[str, str] | Responsible:
     """The form to post for a caller's number, less our secret; or the answer, where there is nothing to ask."""
-    number = field.number(told)
+    number = field.number(shown)
     if number == field.ANONYMOUS or not any(letter in "0123456789" for letter in number):
         return Responsible(finding=Finding.NOBODY, reason="the caller shows no number, or one that is none")
     if is_extension(number):
@@ -50,13 +50,13 @@ def read_answer(answer: Reply | NoReply, is_extension: Callable[[str], bool]) ->
         return _refused(answer)
     if len(answer.text) > MAX_ANSWER:
         return _away(f"something else than SPAgi.php answers, at length: {excerpt(answer.text)!r}; check [route] url")
-    told = _decoded(answer.text)
-    if told is None:
+    script = _decoded(answer.text)
+    if script is None:
         return _senseless(answer)
-    result = told.get("result")
-    if told.get("success") is True and isinstance(result, dict):
+    result = script.get("result")
+    if script.get("success") is True and isinstance(result, dict):
         return _named(result.get("crmUserExtension"), is_extension)
-    if told.get("success") is False:
+    if script.get("success") is False:
         return _away(
             f"vTiger refuses the question [{excerpt(answer.text)}]: [vtiger] secret differs from the secret key in "
             "vTiger's PBXManager settings, or none is set there"
@@ -67,10 +67,10 @@ def read_answer(answer: Reply | NoReply, is_extension: Callable[[str], bool]) ->
 def _decoded(text: str) -> Mapping[str, object] | None:
     """The script's object. PHP may print its warnings before it (display_errors=On)."""
     try:
-        told = json.loads(text[max(0, text.rfind(_BEGIN)) :])
+        decoded = json.loads(text[max(0, text.rfind(_BEGIN)) :])
     except (ValueError, RecursionError):
         return None
-    return told if isinstance(told, dict) else None
+    return decoded if isinstance(decoded, dict) else None
 
 
 def _named(extension: object, is_extension: Callable[[str], bool]) -> Responsible:

@@ -33,7 +33,7 @@ class Evidence(enum.Enum):
 
 @attrs.define
 class ServerErrors:
-    """Remembers the answers that tell one from the other."""
+    """Remembers the answers that distinguish the two."""
 
     may_be_usual: bool
     """An installation of this dialect may answer 500 to what it has written."""
