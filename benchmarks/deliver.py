@@ -52,7 +52,7 @@ class Figure:
 
 @contextmanager
 def instant_crm() -> Iterator[str]:
-    command = [sys.executable, str(Path(__file__).with_name("instant_crm.py"))]
+    command = [sys.executable, str(Path(__file__).parent / "around" / "instant_crm.py")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

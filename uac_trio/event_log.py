@@ -102,11 +102,16 @@ class LogChanges:
         return bool(self.copied or self.moved or self.dropped or self.left or self.added)
 
 
-@lru_cache(maxsize=1024)
 def names_channel(header: str) -> bool:
     """Is the value the Uniqueid of a channel? ``Uniqueid``, ``DestUniqueid``; AMI 1.x: ``UniqueID``, ``Uniqueid1``."""
     name = header.lower()
     return name.rstrip("12").endswith("uniqueid") and "bridge" not in name
+
+
+@lru_cache(maxsize=1024)
+def _naming_channels(headers: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of an event's headers that name channels; there are some hundred kinds of events."""
+    return tuple(header for header in headers if names_channel(header))
 
 
 @attrs.define(eq=False)
@@ -281,7 +286,7 @@ class EventLogs:
 def _channels_named(entry: Entry) -> list[str]:
     if entry.event is None:
         return []
-    return [value for name, value in entry.event.headers if value and names_channel(name)]
+    return [value for value in entry.event.pick(_naming_channels(entry.event.names)) if value]
 
 
 # -- what to replay -------------------------------------------------------------------------------------------------

@@ -28,6 +28,9 @@ SECRET = "soak-secret"
 FAULT_EVERY = 1.6
 """Seconds between two faults, on average."""
 KILL_EVERY = 14.0
+LONG_FREEZE = 30.0
+LONG_FREEZES = 0.15
+"""Of all freezes, how many are as long as that."""
 SETTLES_WITHIN = 120.0
 STAYS_SETTLED = 3.0
 MOST_EXCUSED = 0.02
@@ -192,7 +195,8 @@ class World:
 
     async def _hang(self) -> None:
         connector = self.random.choice(self.connectors)
-        seconds = self.random.uniform(0.2, 12 if len(self.connectors) > 1 else 2)
+        usual = 12.0 if len(self.connectors) > 1 else 2.0
+        seconds = LONG_FREEZE if self.random.random() < LONG_FREEZES else self.random.uniform(0.2, usual)
         if connector in self._handled:
             return
         self._handled.add(connector)

@@ -56,6 +56,11 @@ class Message:
         """The first value of ``name`` (any case), or ``default``."""
         return self._values.get(name.lower(), default)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all headers, each once, in lower case."""
+        return tuple(self._values)
+
     def pick(self, keys: Sequence[str]) -> list[str]:
         """The first value of each of ``keys``, which are in lower case; "" for those that are not there."""
         get = self._values.get

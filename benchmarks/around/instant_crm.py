@@ -1,5 +1,7 @@
-"""python -m benchmarks.instant_crm PORT: a CRM that answers every request at once with an empty 200, in a process of
-its own, so that its work is not counted as ours. Notes when each request was there, for ``GET /seen``."""
+"""python benchmarks/around/instant_crm.py [PORT]: a CRM that answers every request at once with an empty 200.
+
+A process of its own, so that its work is not counted as ours. ``GET /seen`` says when each request was there.
+"""
 
 from __future__ import annotations
 
