@@ -1,9 +1,9 @@
 """From the outbox to a CRM that answers at once: requests a second and CPU each, beside the bare HTTP client.
 
-    python benchmarks/deliver.py [--calls N] [--rounds N]
+    python benchmarks/deliver.py [--calls N] [--rounds N] [--answer-after SECONDS]
 
 Each call is a BEGIN, an ANSWER and an END, which SalesPlatform's vTiger takes as four requests. The CRM runs in a
-process of its own. PostgreSQL is measured where Debian's package postgresql is installed.
+process of its own. PostgreSQL is measured where Debian's package postgresql is installed, also with four connectors.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Figure:
 
 
 @contextmanager
-def instant_crm() -> Iterator[str]:
-    command = [sys.executable, str(Path(__file__).parent / "around" / "instant_crm.py")]
+def instant_crm(answer_after: float) -> Iterator[str]:
+    command = [sys.executable, str(Path(__file__).parent / "around" / "instant_crm.py"), str(answer_after)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -137,16 +137,61 @@ async def through_outbox(store: str, url: str, calls: int, backlog: int = 0) -> 
         return figure
 
 
+async def connector(store: str, url: str) -> float:
+    """One of several, in a process of its own: delivers from a line on stdin to its end. Seconds of CPU."""
+    async with open_outbox(OutboxSettings(url=store)) as outbox, trio.open_nursery() as nursery:
+        writer = StoreWriter(outbox=outbox, now=clock, health=Health())
+        print("ready", flush=True)
+        await trio.to_thread.run_sync(sys.stdin.readline)
+        cpu = time.process_time()
+        nursery.start_soon(writer.run)
+        await nursery.start(partial(run_sender, writer, crm_at(url), SETTINGS, now=clock))
+        await trio.to_thread.run_sync(sys.stdin.read)
+        nursery.cancel_scope.cancel()
+        return time.process_time() - cpu
+
+
+async def through_several(store: str, url: str, calls: int, connectors: int) -> Figure:
+    """Put ``calls``, and deliver them by several processes."""
+    command = [sys.executable, __file__, "--connector", store, url]
+    async with open_outbox(OutboxSettings(url=store)) as outbox:
+        now = clock()
+        new = [each for number in range(calls) for each in call(number, now) if each.kind is not Kind.ANSWER]
+        await outbox.put(new, now - 3600)
+        processes = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220 - once
+            for _ in range(connectors)
+        ]
+        for process in processes:
+            assert process.stdout is not None
+            process.stdout.readline()
+        began = time.monotonic()
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        while (await outbox.statistics()).delivered < len(new):  # noqa: ASYNC110 - other processes deliver
+            await trio.sleep(0.05)
+        seconds = time.monotonic() - began
+        cpu = sum(float(process.communicate()[0]) for process in processes)
+        return Figure(calls * (REQUESTS_A_CALL - 1), seconds, cpu)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--calls", type=int, default=1000)
     parser.add_argument("--backlog", type=int, default=17_000, help="Calls, of three rows each.")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--answer-after", type=float, default=0.0, help="Seconds that the CRM takes.")
+    parser.add_argument("--connector", nargs=2, metavar=("STORE", "URL"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     calls = arguments.calls
     configure_logging(LogSettings(level="warning"))
+    if arguments.connector:
+        print(trio.run(connector, *arguments.connector), flush=True)
+        return
     with ExitStack() as stack:
-        url = stack.enter_context(instant_crm())
+        url = stack.enter_context(instant_crm(arguments.answer_after))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="uac-bench-")))
         names = iter(range(10**6))
 
@@ -166,6 +211,9 @@ def main() -> None:
             print("PostgreSQL is not installed: not measured")
         else:
             variants["PostgreSQL"] = lambda: through_outbox(postgresql(server, next(names)), url, calls)
+            variants["PostgreSQL, four connectors"] = lambda: through_several(
+                postgresql(server, next(names)), url, calls, 4
+            )
         found: dict[str, list[Figure]] = {name: [] for name in variants}
         for _ in range(arguments.rounds):
             for name in random.sample(list(variants), len(variants)):

@@ -1,4 +1,4 @@
-"""python benchmarks/around/instant_crm.py [PORT]: a CRM that answers every request at once with an empty 200.
+"""python benchmarks/around/instant_crm.py [SECONDS]: a CRM that answers with an empty 200, at once or later.
 
 A process of its own, so that its work is not counted as ours. ``GET /seen`` says when each request was there.
 """
@@ -16,6 +16,8 @@ REPLY = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 0\r\n\r\
 class InstantCRM(asyncio.Protocol):
     """Reads requests with a Content-Length, as ours have."""
 
+    seconds = 0.0
+    """Until a request is answered."""
     seen: list[tuple[float, str]] = []  # noqa: RUF012 - one list for all connections is what is wanted
 
     def __init__(self) -> None:
@@ -35,18 +37,25 @@ class InstantCRM(asyncio.Protocol):
                 return
             body, self._data = self._data[end + 4 : end + 4 + length], self._data[end + 4 + length :]
             if head.startswith(b"get /seen"):
-                told = json.dumps(self.seen).encode()
-                self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(told), told))
+                seen = json.dumps(self.seen).encode()
+                self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(seen), seen))
             else:
                 self.seen.append((time.time(), body.decode()))
-                self._transport.write(REPLY)
+                self._reply()
+
+    def _reply(self) -> None:
+        if self.seconds:
+            asyncio.get_running_loop().call_later(self.seconds, self._transport.write, REPLY)
+        else:
+            self._transport.write(REPLY)
 
 
-async def serve(port: int) -> None:
-    server = await asyncio.get_running_loop().create_server(InstantCRM, "127.0.0.1", port)
+async def serve() -> None:
+    server = await asyncio.get_running_loop().create_server(InstantCRM, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]) if len(sys.argv) > 1 else 0))
+    InstantCRM.seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
+    asyncio.run(serve())
