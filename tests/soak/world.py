@@ -230,7 +230,8 @@ class World:
             self.stored_since = math.inf
 
     def _lock_sqlite(self, seconds: float) -> None:
-        connection = sqlite3.connect(self.folder / "connector.db", isolation_level=None, timeout=5)
+        # A frozen connector may hold the lock.
+        connection = sqlite3.connect(self.folder / "connector.db", isolation_level=None, timeout=2 * LONG_FREEZE)
         try:
             connection.execute("BEGIN EXCLUSIVE")
             trio.from_thread.run(trio.sleep, seconds)

@@ -8,6 +8,9 @@ and time must do.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import takewhile
+
 import attrs
 
 from uac_trio.calls.call import Call
@@ -63,12 +66,12 @@ class StuckCalls:
 
     def due(self, at: float) -> list[Call]:
         """The calls that end now."""
-        for call_id in [call_id for call_id, (_, deadline) in self._doubted_at.items() if deadline <= at]:
+        for call_id in _due(self._doubted_at, at):
             call, _ = self._doubted_at.pop(call_id)
             self._ended_at[call_id] = (call, at + ENDED_AFTER)
             self._listing_wanted = True
         ending: list[Call] = []
-        for call_id in [call_id for call_id, (_, deadline) in self._ended_at.items() if deadline <= at]:
+        for call_id in _due(self._ended_at, at):
             call, deadline = self._ended_at.pop(call_id)
             if call.seen_at > deadline - ENDED_AFTER:  # a listing has shown it meanwhile
                 self._doubted_at[call_id] = (call, at + DOUBTED_AFTER)
@@ -82,3 +85,8 @@ class StuckCalls:
             return False
         self._listing_wanted, self._listed_at = False, at
         return True
+
+
+def _due(deadlines: Mapping[str, tuple[Call, float]], at: float) -> list[str]:
+    """What is not due yet ends the search, so that the cost does not grow with the calls that wait."""
+    return [call_id for call_id, _ in takewhile(lambda entry: entry[1][1] <= at, deadlines.items())]
