@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from tests.calls.crm_office import Office, crm_of, left_open, steps, token
@@ -50,14 +52,14 @@ def test_a_call_becomes_requests() -> None:
     assert made.received("main", [Response((("Response", "Success"),))], pbx.now) == []
     assert steps(play(made, pbx)) == ["DialBegin 101", "DialAnswer 101"]
     assert made.live_calls == 1
-    assert made.next_deadline is None
+    assert made.next_deadline == math.inf
     seen = len(pbx.events)
     pbx.hangs_up_talk(leg)
     assert steps(play(made, pbx, since=seen)) == ["Hangup 101", "EndCall 101"]
     assert made.live_calls == 0
     assert made.next_deadline == pbx.now + RULES.linger
     assert made.tick(pbx.now + RULES.linger) == []
-    assert made.next_deadline is None
+    assert made.next_deadline == math.inf
 
 
 def test_observers_see_facts_with_their_requests() -> None:

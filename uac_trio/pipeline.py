@@ -5,6 +5,7 @@ The daemon and ``replay`` both run this, so they cannot differ. Several PBXes go
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import attrs
@@ -145,10 +146,10 @@ class Pipeline:
         return deliveries
 
     @property
-    def next_deadline(self) -> float | None:
-        """When ``tick`` has something to do, by our clock."""
-        deadlines = ((exchange.tracker.next_deadline, exchange.ahead) for exchange in self._exchanges.values())
-        return min((deadline - ahead for deadline, ahead in deadlines if deadline is not None), default=None)
+    def next_deadline(self) -> float:
+        """When ``tick`` has something to do, by our clock; infinity = never."""
+        exchanges = self._exchanges.values()
+        return min((exchange.tracker.next_deadline - exchange.ahead for exchange in exchanges), default=math.inf)
 
     def listings_wanted(self, at: float) -> list[str]:
         """The PBXes to ask for a list of their channels now: a call there may have ended unseen. Rarely any."""
@@ -290,7 +291,7 @@ class Pipeline:
 
     def _due(self, exchange: _Exchange, at: float) -> list[Delivery]:
         deliveries: list[Delivery] = []
-        while (deadline := exchange.tracker.next_deadline) is not None and deadline <= at:
+        while (deadline := exchange.tracker.next_deadline) <= at:
             deliveries += self._conclude(exchange, exchange.tracker.tick(deadline), deadline)
         return deliveries
 

@@ -116,7 +116,7 @@ def replay(transcripts: Sequence[Transcript], rules: TrackerRules, crm: CRM) -> 
         take(pipeline.lost(PBX, at))
     # Calls that are over get the time of their Cdr; those that never ended stay as they stand.
     until = at + rules.linger + SETTLES_WITHIN
-    while (deadline := pipeline.next_deadline) is not None and deadline <= until:
+    while (deadline := pipeline.next_deadline) <= until:
         at = max(at, deadline)
         take(pipeline.tick(at))
     take(pipeline.finish(at))

@@ -61,7 +61,7 @@ def run(events: Iterable[Timed], rules: TrackerRules | None = None) -> list[Fact
 
 def due(tracker: CallTracker, at: float) -> list[Fact]:
     facts: list[Fact] = []
-    while (deadline := tracker.next_deadline) is not None and deadline <= at:
+    while (deadline := tracker.next_deadline) <= at:
         facts += tracker.tick(deadline)
     return facts
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import cache
 
@@ -62,7 +63,7 @@ def play(office: Office, pipeline: Pipeline, events: Sequence[Timed], panel: Pan
 
 
 def play_out(office: Office, pipeline: Pipeline, at: float) -> Office:
-    while (deadline := pipeline.next_deadline) is not None:
+    while (deadline := pipeline.next_deadline) < math.inf:
         at = max(at, deadline)
         office.put(pipeline.tick(at))
     office.put(pipeline.finish(at))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from tests.calls.invariants import left_over
 from tests.calls.scenes import ends, event, feed, list_channels, ringing
 from tests.calls.simulator import Asterisk, Line
@@ -76,4 +78,4 @@ def test_who_waits_in_the_dialplan_is_not_doubted() -> None:
     pbx.calls_in("+79160000001", "4951000101")
     tracker = CallTracker("main")
     feed(tracker, pbx)
-    assert tracker.next_deadline is None
+    assert tracker.next_deadline == math.inf

@@ -12,6 +12,7 @@ unparking. Here is what each event means; each question has a module:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -50,6 +51,7 @@ from uac_trio.calls.channel_events import (
     Unparked,
     VoicemailStarted,
 )
+from uac_trio.calls.deadlines import Deadlines
 from uac_trio.calls.endpoint import EndpointClassifier, Identity
 from uac_trio.calls.hearing import Hearing
 from uac_trio.calls.known_channels import KnownChannels
@@ -69,10 +71,10 @@ class CallGraph:
     """By Uniqueid: all of unfinished calls, the ended ones too."""
     calls: dict[str, Call] = attrs.field(init=False)
     """Unfinished calls by id."""
-    orders: dict[str, tuple[ClickOrder, float]] = attrs.field(init=False)
-    """By ChannelId: Originates of ours of which no channel was seen yet, and their deadlines. In order of time."""
-    missing: dict[str, float] = attrs.field(init=False)
-    """Uniqueid to deadline: a listing lacked these channels. In order of time."""
+    orders: Deadlines[ClickOrder] = attrs.field(init=False)
+    """By ChannelId: Originates of ours of which no channel was seen yet."""
+    missing: Deadlines[Channel] = attrs.field(init=False)
+    """By Uniqueid: a listing lacked these channels; gone when they are due."""
     shows_hangup_requests: bool = attrs.field(default=False, init=False)
     """HangupRequest events reach us (no filter drops them), so their absence means something."""
     _union: CallUnion = attrs.field(init=False)
@@ -186,13 +188,13 @@ class CallGraph:
         self._hearing.shows_bridges = is_certain
 
     @property
-    def bridge_due(self) -> float | None:
-        """Until then the first BridgeEnter should follow an answer."""
+    def bridge_due(self) -> float:
+        """Until then the first BridgeEnter should follow an answer; infinity: none is awaited."""
         return self._hearing.bridge_due
 
     def is_bridge_overdue(self, event: ChannelEvent) -> bool:
         """The first answer brought no BridgeEnter, though an answered Local channel is going away."""
-        if self._hearing.bridge_due is None or not isinstance(event, ChannelHungUp):
+        if self._hearing.bridge_due == math.inf or not isinstance(event, ChannelHungUp):
             return False
         channel = self.find(event.channel)
         return channel is not None and channel.half is not None and channel.up_at is not None

@@ -14,6 +14,7 @@ from uac_trio.calls.call import Call, ClickOrder, Remembered
 from uac_trio.calls.change import Change, Merge
 from uac_trio.calls.channel import Channel, Moved
 from uac_trio.calls.channel_events import ChannelView
+from uac_trio.calls.deadlines import Deadlines
 from uac_trio.calls.names import creation_order
 
 MAX_GONE = 20_000
@@ -29,8 +30,8 @@ class CallUnion:
     """Unfinished calls by id."""
     remembered: dict[str, dict[str, Remembered]] = attrs.field(factory=dict, init=False)
     """By call id and extension: what an earlier run of ours began."""
-    orders: dict[str, tuple[ClickOrder, float]] = attrs.field(factory=dict, init=False)
-    """By ChannelId: Originates of ours of which no channel was seen yet, and their deadlines. In order of time."""
+    orders: Deadlines[ClickOrder] = attrs.field(factory=Deadlines, init=False)
+    """By ChannelId: Originates of ours of which no channel was seen yet."""
     _by_linkedid: dict[str, Call] = attrs.field(factory=dict, init=False)
     _linkedids: dict[Call, set[str]] = attrs.field(factory=dict, init=False)
     """All that mean a call: its own and those of calls it absorbed."""
@@ -55,7 +56,7 @@ class CallUnion:
     def _new_call(self, call_id: str, linkedid: str, at: float) -> Call:
         call = Call(call_id, linkedid, at, at)
         call.participations.remembered.update(self.remembered.pop(call.id, {}))
-        call.click.order, _ = self.orders.pop(linkedid, (None, 0.0))
+        call.click.order = self.orders.pop(linkedid)
         self.calls[call.id] = call
         self._alias(linkedid, call)
         return call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import attrs
@@ -19,18 +20,18 @@ class Hearing:
 
     by_dial: bool = False
     """BridgeEnter events do not reach us (a filter drops them): an answered Dial counts as a conversation."""
-    bridge_due: float | None = None
-    """Until then the first BridgeEnter should follow an answer; without it, ``by_dial`` begins."""
+    bridge_due: float = math.inf
+    """Until then the first BridgeEnter should follow an answer; without it, ``by_dial`` begins. Infinity: no answer."""
     shows_bridges: bool = False
     """A BridgeEnter reached us."""
 
     def see_bridge(self) -> None:
         """A BridgeEnter came."""
-        self.shows_bridges, self.by_dial, self.bridge_due = True, False, None
+        self.shows_bridges, self.by_dial, self.bridge_due = True, False, math.inf
 
     def miss_bridges(self) -> None:
         """No BridgeEnter came of the first answer."""
-        self.by_dial, self.bridge_due = True, None
+        self.by_dial, self.bridge_due = True, math.inf
 
     def await_bridge(self, leg: Leg, change: Change) -> None:
         """The leg was answered: on a server that showed no bridge yet, see whether it shows this one."""
@@ -38,7 +39,7 @@ class Hearing:
             return
         if self.by_dial:
             self.touch_audience(leg.channel, change)
-        elif self.bridge_due is None:
+        elif self.bridge_due == math.inf:
             self.bridge_due = change.at + BRIDGED_WITHIN
 
     def audible(self, channel: Channel) -> tuple[Channel, ...]:

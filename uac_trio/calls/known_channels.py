@@ -8,6 +8,7 @@ from uac_trio.calls.call_union import CallUnion
 from uac_trio.calls.change import Change
 from uac_trio.calls.channel import Channel
 from uac_trio.calls.channel_events import ChannelView
+from uac_trio.calls.deadlines import Deadlines
 from uac_trio.calls.endpoint import EndpointClassifier
 from uac_trio.calls.legs import Legs
 from uac_trio.calls.local_pairs import LocalPairs
@@ -23,8 +24,8 @@ class KnownChannels:
     _pairs: LocalPairs
     _legs: Legs
     by_uniqueid: dict[str, Channel] = attrs.field(factory=dict, init=False)
-    missing: dict[str, float] = attrs.field(factory=dict, init=False)
-    """Uniqueid to deadline: a listing lacked these channels. In order of time."""
+    missing: Deadlines[Channel] = attrs.field(factory=Deadlines, init=False)
+    """By Uniqueid: a listing lacked these channels; gone when they are due."""
     listing_expected_until: float = attrs.field(default=0.0, init=False)
     """Until then a list of channels is awaited, and of older channels it shows more than an event in passing."""
 
@@ -48,8 +49,7 @@ class KnownChannels:
 
     def _refresh(self, channel: Channel, view: ChannelView, change: Change) -> None:
         channel.seen_at = channel.call.seen_at = change.at
-        if self.missing:
-            self.missing.pop(view.uniqueid, None)
+        self.missing.pop(view.uniqueid)
         before = channel.view
         channel.view = view = _completed(view, before)
         if view.number and not before.number:

@@ -8,13 +8,11 @@ and time must do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import takewhile
-
 import attrs
 
 from uac_trio.calls.call import Call
 from uac_trio.calls.channel import Channel
+from uac_trio.calls.deadlines import Deadlines
 
 DOUBTED_AFTER = 60.0
 """Seconds without an event after which a call is doubtful whose remaining channels have nothing left to do."""
@@ -37,44 +35,40 @@ def is_spent(channel: Channel) -> bool:
 class StuckCalls:
     """The doubtful calls of one PBX. All times are seconds since the epoch."""
 
-    _doubted_at: dict[str, tuple[Call, float]] = attrs.field(factory=dict, init=False)
-    """Call id to deadline, in order of time."""
-    _ended_at: dict[str, tuple[Call, float]] = attrs.field(factory=dict, init=False)
-    """The same of calls for which a listing was asked."""
+    _suspects: Deadlines[Call] = attrs.field(factory=Deadlines, init=False)
+    """By call id: nothing is left to do for their channels; doubtful when they are due."""
+    _doubtful: Deadlines[Call] = attrs.field(factory=Deadlines, init=False)
+    """A listing was asked for; they end when they are due, if it did not show them."""
     _listing_wanted: bool = attrs.field(default=False, init=False)
     _listed_at: float = attrs.field(default=-LISTING_EVERY, init=False)
 
     def look(self, call: Call, at: float) -> None:
         """An event changed the call."""
-        self._doubted_at.pop(call.id, None)
-        self._ended_at.pop(call.id, None)
+        self.forget(call)
         live = call.channels.live
         if live and not call.conversation.talkers and all(is_spent(channel) for channel in live):
-            self._doubted_at[call.id] = (call, at + DOUBTED_AFTER)
+            self._suspects.add(call.id, call, at + DOUBTED_AFTER)
 
     def forget(self, call: Call) -> None:
-        self._doubted_at.pop(call.id, None)
-        self._ended_at.pop(call.id, None)
+        self._suspects.pop(call.id)
+        self._doubtful.pop(call.id)
 
     @property
-    def next_deadline(self) -> float | None:
-        """When ``due`` has something to return or to do."""
-        if not self._doubted_at and not self._ended_at:
-            return None
-        firsts = (next(iter(each.values()), None) for each in (self._doubted_at, self._ended_at))
-        return min(deadline for first in firsts if first is not None for deadline in first[1:])
+    def next_deadline(self) -> float:
+        """When ``due`` has something to return or to do; infinity = never."""
+        return min(self._suspects.first, self._doubtful.first)
 
     def due(self, at: float) -> list[Call]:
         """The calls that end now."""
-        for call_id in _due(self._doubted_at, at):
-            call, _ = self._doubted_at.pop(call_id)
-            self._ended_at[call_id] = (call, at + ENDED_AFTER)
+        for call_id, call, _ in self._suspects.due(at):
+            self._suspects.pop(call_id)
+            self._doubtful.add(call_id, call, at + ENDED_AFTER)
             self._listing_wanted = True
         ending: list[Call] = []
-        for call_id in _due(self._ended_at, at):
-            call, deadline = self._ended_at.pop(call_id)
+        for call_id, call, deadline in self._doubtful.due(at):
+            self._doubtful.pop(call_id)
             if call.seen_at > deadline - ENDED_AFTER:  # a listing has shown it meanwhile
-                self._doubted_at[call_id] = (call, at + DOUBTED_AFTER)
+                self._suspects.add(call_id, call, at + DOUBTED_AFTER)
             else:
                 ending.append(call)
         return ending
@@ -85,8 +79,3 @@ class StuckCalls:
             return False
         self._listing_wanted, self._listed_at = False, at
         return True
-
-
-def _due(deadlines: Mapping[str, tuple[Call, float]], at: float) -> list[str]:
-    """What is not due yet ends the search, so that the cost does not grow with the calls that wait."""
-    return [call_id for call_id, _ in takewhile(lambda entry: entry[1][1] <= at, deadlines.items())]

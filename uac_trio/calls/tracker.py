@@ -7,7 +7,6 @@ are the order of these steps, the clock, and the reconciliation with listings of
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import takewhile
 
 import attrs
 
@@ -48,6 +47,7 @@ from uac_trio.calls.channel_events import (
 from uac_trio.calls.click import CHANNEL_ID_PREFIX, is_click, order_of
 from uac_trio.calls.company import is_anothers, is_ours
 from uac_trio.calls.conversation import Answer
+from uac_trio.calls.deadlines import Deadlines
 from uac_trio.calls.endpoint import Evidence, Identity
 from uac_trio.calls.fact import (
     CallBegan,
@@ -91,8 +91,8 @@ class CallTracker:
     """A snapshot of the present connection was reconciled: what is not known here does not exist."""
     _generation: AmiGeneration = attrs.field(default=AmiGeneration.AMI_2, init=False)
     _adapter: Adapter = attrs.field(init=False)
-    _ending: dict[str, tuple[Call, float]] = attrs.field(factory=dict, init=False)
-    """Calls that are over, and when they are finished: the end plus the time a Cdr may take. In order of time."""
+    _ending: Deadlines[Call] = attrs.field(factory=Deadlines, init=False)
+    """By call id: calls that are over; finished when they are due, the end plus the time a Cdr may take."""
     _stuck: StuckCalls = attrs.field(factory=StuckCalls, init=False)
     _connected_at: float = attrs.field(default=0.0, init=False)
     _lost_at: float | None = attrs.field(default=None, init=False)
@@ -151,46 +151,39 @@ class CallTracker:
     def ordered(self, order: ClickOrder, at: float) -> None:
         """We ask Asterisk for a click: whatever rings for its first channel rings for this employee. Until Asterisk
         shows that channel there is no call."""
-        self.graph.orders[order.channel_id] = (order, at + ORDER_LASTS)
+        self.graph.orders.add(order.channel_id, order, at + ORDER_LASTS)
         self._adapter.ordered(order.channel, order.channel_id)
 
     def order_refused(self, channel_id: str) -> None:
         """Asterisk did not take the order."""
-        order, _ = self.graph.orders.pop(channel_id, (None, 0.0))
+        order = self.graph.orders.pop(channel_id)
         if order is not None:
             self._adapter.withdrawn(order.channel, channel_id)
 
     @property
-    def next_deadline(self) -> float | None:
-        """When ``tick`` has something to do."""
-        deadlines = [self._stuck.next_deadline, self.graph.bridge_due]
-        # Each of these is in order of time, since what is added has the same delay.
-        if self._ending:
-            deadlines.append(next(iter(self._ending.values()))[1])
-        if self.graph.missing:
-            deadlines.append(next(iter(self.graph.missing.values())))
-        if self.graph.orders:
-            deadlines.append(next(iter(self.graph.orders.values()))[1])
-        known = [deadline for deadline in deadlines if deadline is not None]
-        return min(known) if known else None
+    def next_deadline(self) -> float:
+        """When ``tick`` has something to do; infinity = never."""
+        graph = self.graph
+        return min(
+            self._stuck.next_deadline, graph.bridge_due, self._ending.first, graph.missing.first, graph.orders.first
+        )
 
     def tick(self, at: float) -> list[Fact]:
         """Do what is due."""
         facts: list[Fact] = []
-        # All are in order of time: what is not due yet ends the search.
-        for channel_id, _ in list(takewhile(lambda entry: entry[1][1] <= at, self.graph.orders.items())):
+        for channel_id, *_ in self.graph.orders.due(at):
             self.order_refused(channel_id)
-        if self.graph.bridge_due is not None and self.graph.bridge_due <= at:
+        if self.graph.bridge_due <= at:
             facts += self._miss_bridges(at)
-        missing = [uniqueid for uniqueid, _ in takewhile(lambda entry: entry[1] <= at, self.graph.missing.items())]
-        for uniqueid in missing:
-            del self.graph.missing[uniqueid]
-        known = (self.graph.channels.get(uniqueid) for uniqueid in missing)
-        gone = [channel for channel in known if channel is not None and channel.is_live]
+        missing = self.graph.missing.due(at)
+        for uniqueid, *_ in missing:
+            self.graph.missing.pop(uniqueid)
+        known = self.graph.channels
+        gone = [channel for uniqueid, channel, _ in missing if channel.is_live and known.get(uniqueid) is channel]
         facts += self._vanish(gone, at, "not in the list of channels")
         for channel in gone:
             facts += self._advance(channel.call, [channel], Moment(at, f"{channel.full_name} ended unseen", self.graph))
-        for call, _ in list(takewhile(lambda entry: entry[1] <= at, self._ending.values())):
+        for _, call, _ in self._ending.due(at):
             facts += self._finish(call, at)
         for call in self._stuck.due(at):
             facts += self._end_stuck(call, at)
@@ -330,12 +323,12 @@ class CallTracker:
     def _end(self, call: Call, at: float) -> None:
         """It has no channel any more; what may still come of it is waited for."""
         call.end = CallEnd(call.channels.last_end(at))
-        self._ending[call.id] = call, at + self.rules.linger
+        self._ending.add(call.id, call, at + self.rules.linger)
 
     def _keep_open(self, reopened: Iterable[Call]) -> None:
         """They have a live channel again."""
         for call in reopened:
-            self._ending.pop(call.id, None)
+            self._ending.pop(call.id)
 
     def _close_absorbed(self, merge: Merge, now: Moment) -> Iterator[Fact]:
         """The absorbed call ends, and is reported as it was if it was one that people made."""
@@ -348,7 +341,7 @@ class CallTracker:
         self._merged.append((absorbed.id, merge.survivor.id))
         if absorbed.legs:
             yield CallMerged(call_id=absorbed.id, at=now.at, because=now.because, into=merge.survivor.id)
-        self._ending[absorbed.id] = absorbed, now.at + self.rules.linger
+        self._ending.add(absorbed.id, absorbed, now.at + self.rules.linger)
 
     def _take_notes(self, event: ChannelEvent, now: Moment) -> Iterator[Fact]:
         """What some events mean beyond the graph."""
@@ -417,7 +410,7 @@ class CallTracker:
 
     def _finish(self, call: Call, at: float) -> Iterator[Fact]:
         """Emit the call's last facts and drop it."""
-        self._ending.pop(call.id, None)
+        self._ending.pop(call.id)
         now = Moment(at, "the call is over", self.graph)
         if call.end is None:
             now = Moment(at, "the recording of events ends here", self.graph)
@@ -506,8 +499,8 @@ class CallTracker:
         gone = [channel for channel in unlisted if channel.seen_at < self._connected_at]
         facts += self._vanish(gone, at, "gone when the connection was back")
         for channel in unlisted:
-            if channel.is_live:
-                graph.missing.setdefault(channel.uniqueid, at + SUSPICION)
+            if channel.is_live and channel.uniqueid not in graph.missing:
+                graph.missing.add(channel.uniqueid, channel, at + SUSPICION)
         new = known - graph.channels.keys()
         for item in items:
             facts += self._restore(item, item.view.uniqueid in new, at)

@@ -98,8 +98,7 @@ class _Listener:
         if self.dropped:
             self.useless.set()
             return
-        deadline = self.pipeline.next_deadline
-        if deadline is not None and deadline < self.sleeps_until:
+        if self.pipeline.next_deadline < self.sleeps_until:
             self.woken.set()
 
 
@@ -227,8 +226,7 @@ class Intake:
         longest = min(LONGEST_SLEEP, feeding / 3)
         while True:
             listener.woken = trio.Event()
-            deadline = listener.pipeline.next_deadline
-            listener.sleeps_until = math.inf if deadline is None else deadline
+            listener.sleeps_until = listener.pipeline.next_deadline
             with trio.move_on_after(min(longest, max(0.01, listener.sleeps_until - self.now()))):
                 await listener.woken.wait()
             listener.tick()
