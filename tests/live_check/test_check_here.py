@@ -59,7 +59,7 @@ def begin(number: int) -> Delivery:
 async def test_store_that_is_not_there(tmp_path: Path) -> None:
     """A store before its first start is no problem, and is not made by looking."""
     findings = await store_looked_at(tmp_path / "connector.db")
-    assert "is not there yet and can be made" in said(findings, Level.OK)
+    assert "does not exist yet and can be created" in said(findings, Level.OK)
     assert os.listdir(tmp_path) == []
 
 
@@ -97,14 +97,14 @@ def set_schema(path: Path, revision: str) -> None:
 
 
 async def test_store_of_an_earlier_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An older schema is told, and left as it is. (There is one schema so far; that of tomorrow is made up.)"""
+    """An older schema is reported, and left as it is. (There is one schema so far; that of tomorrow is made up.)"""
     path = tmp_path / "connector.db"
     async with open_outbox(store_at(path)):
         pass
     monkeypatch.setattr(ScriptDirectory, "get_current_head", lambda _: "9999")
     look_ = await inspect_store(store_at(path))
     assert (look_.schema, look_.newest, look_.statistics) == ("0101", "9999", None)
-    assert "the next start brings its schema up to date (9999)" in said(await store_looked_at(path), Level.OK)
+    assert "the next start updates its schema to 9999" in said(await store_looked_at(path), Level.OK)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ async def test_store_without_its_directory(tmp_path: Path) -> None:
     ("free", "level"), [(50 << 20, Level.PROBLEM), (500 << 20, Level.WARNING), (5 << 30, Level.OK)]
 )
 async def test_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, level: Level) -> None:
-    """A disk that is almost full is told before it is full."""
+    """A disk that is almost full is reported before it is full."""
     usage = attrs.make_class("Usage", ["free"])
     monkeypatch.setattr("uac_trio.live_check.here.shutil.disk_usage", lambda _: usage(free))
     assert "GiB are free where the store is" in said(await store_looked_at(tmp_path / "x.db"), level)
@@ -192,12 +192,12 @@ async def test_recordings(config: Config, tmp_path: Path, monkeypatch: pytest.Mo
     root = tmp_path / "monitor" / "2026" / "11"
     root.mkdir(parents=True)
     findings = await recordings_of(config, [tmp_path / "monitor"])
-    assert "no file is in it yet" in said(findings, Level.OK)
+    assert "it has no files yet" in said(findings, Level.OK)
     (root / "a.wav").write_bytes(b"RIFF")
     findings = await recordings_of(config, [tmp_path / "monitor"])
     assert {finding.level for finding in findings.found} == {Level.OK}
-    assert "can be read, and so can its files" in said(findings, Level.OK)
-    assert f"converted by {tool}; a second of silence was" in said(findings, Level.OK)
+    assert "and its files can be read" in said(findings, Level.OK)
+    assert f"{tool} converts what browsers cannot play; it converted a second of silence" in said(findings, Level.OK)
     assert "recordings-cache" in said(findings, Level.OK)
     assert "no directory is configured for PBX main" in said(await recordings_of(config, []), Level.OK)
 
@@ -228,8 +228,8 @@ async def test_no_converter(
             "was killed by SIGSYS, for a system call that is forbidden",
         ),
         ("sys.stderr.write('no such codec'); sys.exit(1)", "to wav: no such codec; recordings"),
-        ("sys.exit(3)", "ended with code 3 and without a word"),
-        ("", "ended well and wrote nothing"),
+        ("sys.exit(3)", "ended with code 3 and no error message"),
+        ("", "reported success but wrote nothing"),
         ("time.sleep(60)", "took longer than 0.5 s"),
     ],
 )
@@ -276,7 +276,7 @@ async def test_files_of_another_user(config: Config, tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("changed", "level", "words"),
     [
-        ({}, Level.OK, "gives the recordings of PBX main"),
+        ({}, Level.OK, "serves the recordings of PBX main"),
         ({"secret": "another"}, Level.PROBLEM, "recordings_secret must be the [serve] secret there"),
         ({"url": "http://127.0.0.1:9"}, Level.PROBLEM, "does uac-trio serve-recordings run there?"),
         ({"ca_file": "/none.pem"}, Level.PROBLEM, "recordings_ca: /none.pem: No such file"),
@@ -311,7 +311,7 @@ async def test_address_of_our_daemon(world: World) -> None:
     async with running(world.config()) as address:
         await world.session()
         bind = address.removeprefix("http://")
-        assert f"{bind} is in use by a daemon of ours, which is well" in said(await http_of(bind=bind), Level.OK)
+        assert f"{bind} is in use by a daemon of ours, which is healthy" in said(await http_of(bind=bind), Level.OK)
 
 
 async def test_address_of_another_program() -> None:
@@ -434,7 +434,7 @@ async def test_part_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -
     found = await look(world.config(pbx_port="1"), now=lambda: NOW, within=0.3)
     hung = next(part for part in found if part.about == "recordings")
     assert [finding.level for finding in hung.found] == [Level.OK, Level.PROBLEM]
-    assert "there was no end to it within 0.3 s" in said(hung, Level.PROBLEM)
+    assert "the check timed out after 0.3 s" in said(hung, Level.PROBLEM)
 
 
 def test_lines() -> None:

@@ -105,7 +105,7 @@ async def test_all_is_well() -> None:
         "Asterisk 22.1.0",
         "its clock agrees",
         "1 calls at this moment, of 1 channels",
-        "told events of call, agent, cdr, system",
+        "receives events of call, agent, cdr, system",
         "Cdr events are made",
         "events carry their time",
     ):
@@ -127,7 +127,7 @@ SKIPS = "originate-skipvm"
     ],
 )
 async def test_mailbox_of_freepbx(channel: str, contexts: list[str], level: Level, words: str) -> None:
-    """A channel behind which FreePBX's mailbox answers, and one that leads nowhere, are told."""
+    """A channel behind which FreePBX's mailbox answers, and one that leads nowhere, are reported."""
 
     def show(_: object, action: dict[str, str]) -> bytes:
         there = action["Context"] in ("from-internal", *contexts)
@@ -150,18 +150,18 @@ FAULTS: dict[str, tuple[dict[str, Any], Level, str]] = {
     "wrong secret": ({"secret": "other"}, Level.PROBLEM, "its secret differs from ours, its deny/permit/acl"),
     "challenge refused": ({"more": {"Challenge": lambda _, action: error(action, "No")}}, Level.PROBLEM, "refused: No"),
     "no answer to the login": ({"more": {"Login": silence}}, Level.PROBLEM, "no answer to Login within"),
-    "no AMI": ({"banner": b"SSH-2.0-OpenSSH_9.2\r\n"}, Level.WARNING, "it greets with 'SSH-2.0-OpenSSH_9.2'"),
-    "says nothing": ({"banner": b""}, Level.PROBLEM, "it says nothing: is this the manager's port"),
+    "no AMI": ({"banner": b"SSH-2.0-OpenSSH_9.2\r\n"}, Level.WARNING, "its greeting is 'SSH-2.0-OpenSSH_9.2'"),
+    "says nothing": ({"banner": b""}, Level.PROBLEM, "it sends no greeting: is this the manager's port"),
     "broken AMI": ({"banner": b"\0" * 5000}, Level.PROBLEM, "does not speak AMI"),
     "too old": ({"more": {"CoreSettings": settings("1.6.2.24")}}, Level.PROBLEM, "Asterisk 1.6.2.24 is too old"),
     "AMI 1.1": ({"more": {"CoreSettings": settings("1.8.32.3")}}, Level.WARNING, "eventwhencalled = yes in queues"),
-    "AMI 1.3": ({"more": {"CoreSettings": settings("11.25.3")}}, Level.WARNING, "Asterisk 11.25.3 speaks AMI 1.x"),
+    "AMI 1.3": ({"more": {"CoreSettings": settings("11.25.3")}}, Level.WARNING, "Asterisk 11.25.3 has AMI 1.x"),
     "AMI 2": ({"more": {"CoreSettings": settings("13.1.0")}}, Level.OK, "Asterisk 13.1.0"),
     "certified": ({"more": {"CoreSettings": settings("certified/18.9-cert4")}}, Level.OK, "Asterisk certified/18.9"),
     "no version": (
         {"more": {"CoreSettings": lambda _, action: error(action, "Permission denied")}},
         Level.WARNING,
-        "its version is not told (Permission denied)",
+        "its version is unknown (Permission denied)",
     ),
     "no Cdrs": (
         {"more": {"CoreSettings": settings("22.1.0", "CoreCDRenabled: No")}},
@@ -181,7 +181,7 @@ FAULTS: dict[str, tuple[dict[str, Any], Level, str]] = {
     "too many rights": (
         {"more": {"ListCommands": commands(*LEAST, "Command: Run.  (Priv: command,all)")}},
         Level.WARNING,
-        "more than we need (Command)",
+        "more rights than we need (Command)",
     ),
     "read lacks call": (
         {"more": with_files(section=["read=cdr, call"])},
@@ -189,12 +189,12 @@ FAULTS: dict[str, tuple[dict[str, Any], Level, str]] = {
         "read= of [crm] in manager.conf lacks call (no blanks after the commas)",
     ),
     "read lacks agent": ({"more": with_files(section=["read=call,cdr"])}, Level.WARNING, "lacks agent"),
-    "read all": ({"more": with_files(section=["read=all"])}, Level.OK, "told events of call, agent, cdr, system"),
+    "read all": ({"more": with_files(section=["read=all"])}, Level.OK, "receives events of call, agent, cdr, system"),
     "cdr_manager is off": ({"more": with_files(cdr=["enabled=no"])}, Level.PROBLEM, "Cdr events are not made"),
-    "no timestamps": ({"more": with_files(general=["enabled=yes"])}, Level.WARNING, "timestampevents = yes belongs"),
-    "files not for us": ({}, Level.WARNING, "whether Cdr events are made was not seen"),
-    "nothing heard": ({}, Level.WARNING, "has call, agent, cdr was not seen"),
-    "user in no file": ({"more": with_files(section=[])}, Level.WARNING, "has call, agent, cdr was not seen"),
+    "no timestamps": ({"more": with_files(general=["enabled=yes"])}, Level.WARNING, "set timestampevents = yes"),
+    "files not for us": ({}, Level.WARNING, "unknown whether Cdr events are made"),
+    "nothing heard": ({}, Level.WARNING, "unknown whether read= of [crm] has call"),
+    "user in no file": ({"more": with_files(section=[])}, Level.WARNING, "unknown whether read= of [crm] has call"),
     "heard with time": (
         {"more": {"Login": logged_in_and(event("Newchannel", "Timestamp: 1795413713.1"))}},
         Level.OK,

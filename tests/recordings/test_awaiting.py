@@ -186,7 +186,7 @@ async def test_late_file(tmp_path: Path) -> None:
     [
         (None, "no file a.wav beneath "),
         (wav(0), "the file of 44 bytes is a header without sound"),
-        (b"RIFF", "the file has no whole header"),
+        (b"RIFF", "the file has no complete header"),
     ],
 )
 async def test_file_that_does_not_come(tmp_path: Path, content: bytes | None, reason: str) -> None:
@@ -285,7 +285,7 @@ async def test_strange_path(tmp_path: Path) -> None:
     async with running(tmp_path, wait_seconds=1) as here:
         await here.put(recorded("x\0\ud800'; DROP TABLE recording;--"))
         here.clock[0] += 2
-        assert "no file's" in await here.until(RecordingState.MISSING)
+        assert "not a file's" in await here.until(RecordingState.MISSING)
 
 
 @pytest.mark.parametrize("delete_files", [False, True])
@@ -419,7 +419,7 @@ async def test_nonsense_of_another_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: dict[str, object]
 ) -> None:
     """Whatever another machine says of a file, other recordings are told, and the store takes it."""
-    monkeypatch.setattr("uac_trio.recordings.wire.told_look", lambda _: look)
+    monkeypatch.setattr("uac_trio.recordings.wire.look_to_json", lambda _: look)
     async with serving(tmp_path) as there, running(tmp_path, hosts=[there.host(pbx="far")], wait_seconds=1) as here:
         (here.root / "a.wav").write_bytes(wav(0.1))
         await here.put(recorded("f.wav", "f" * 32, "far-1.0"))

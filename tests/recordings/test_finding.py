@@ -91,7 +91,7 @@ def test_what_is_said_of_a_missing_file(tmp_path: Path) -> None:
     """The reason names the file and the directories; a file that may not be opened is told by its path."""
     with pytest.raises(RecordingMissingError, match=rf"no file a\.wav beneath {tmp_path}"):
         found("/x/a.wav", tmp_path)
-    with pytest.raises(RecordingMissingError, match="no file's"):
+    with pytest.raises(RecordingMissingError, match="not a file's"):
         split_path("/x/../a.wav")
 
 

@@ -78,7 +78,7 @@ async def test_looks(tmp_path: Path) -> None:
     assert [look.size for look in looks] == [len(SOUND), 44, 0, 0, *([len(SOUND)] * 230)]
     assert [look.trouble for look in looks[:2]] == ["", "the file of 44 bytes is a header without sound"]
     host = far.address.removeprefix("http://")
-    assert looks[2].trouble == f"{host}: the path that the PBX told is no file's"
+    assert looks[2].trouble == f"{host}: the path that the PBX reports is not a file's"
     assert looks[3].trouble == f"{host}: no file none.wav beneath {far.root}"
 
 

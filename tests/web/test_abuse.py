@@ -129,13 +129,13 @@ async def test_a_hundred_wrong_secrets(autojump_clock: trio.testing.MockClock) -
     assert pbx.orders == []
     assert await ask(app, CLICK, client="10.0.0.5") == (200, "Success")
     assert [line["event"] for line in logs].count("click2call.refused") == 20
-    assert [line["event"] for line in logs].count("web.shut_out") == 1
+    assert [line["event"] for line in logs].count("web.client_blocked") == 1
     assert "guess-" not in str(logs)
     assert SECRET not in str(logs)
     with structlog.testing.capture_logs() as logs:
         await trio.sleep(60)
         assert await ask(app, CLICK.replace("101", "102"), client="10.0.0.66") == (200, "Success")
-    assert (logs[0]["event"], logs[0]["refused"]) == ("web.shut_out_ended", 81)
+    assert (logs[0]["event"], logs[0]["refused"]) == ("web.client_unblocked", 81)
 
 
 async def test_a_stranger_at_the_crm_s_address() -> None:

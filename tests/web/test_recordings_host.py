@@ -106,7 +106,7 @@ async def test_other_requests(tmp_path: Path) -> None:
         assert (await client.get(far.address + wire.READ)).status_code == 405
         assert (await client.post(far.address + "/recording")).status_code == 404
         assert (await client.get(far.address + "/")).status_code == 404
-        too_long = f"POST {wire.LOOK} HTTP/1.1\r\nHost: x\r\nContent-Length: {wire.MOST_ASKED + 1}\r\n\r\n"
+        too_long = f"POST {wire.LOOK} HTTP/1.1\r\nHost: x\r\nContent-Length: {wire.MOST_REQUESTED + 1}\r\n\r\n"
         stream = await trio.open_tcp_stream("127.0.0.1", int(far.address.rpartition(":")[2]))
         async with stream:
             await stream.send_all(too_long.encode())

@@ -34,7 +34,7 @@ def count(counter: WrongSecrets, address: str | None, times: int) -> None:
         counter.count(address)
 
 
-def test_shut_out_for_a_minute(counter: WrongSecrets, clock: Clock) -> None:
+def test_blocked_for_a_minute(counter: WrongSecrets, clock: Clock) -> None:
     """After so many in a minute an address is refused for the next one, another is not; then it is let in again."""
     count(counter, STRANGER, 2)
     assert not counter.refuses(STRANGER)
@@ -50,7 +50,7 @@ def test_shut_out_for_a_minute(counter: WrongSecrets, clock: Clock) -> None:
     assert not counter.refuses(STRANGER)
 
 
-def test_rarely_wrong_is_not_shut_out(counter: WrongSecrets, clock: Clock) -> None:
+def test_rarely_wrong_is_not_blocked(counter: WrongSecrets, clock: Clock) -> None:
     """Fewer than that in a minute are forgiven, for ever."""
     for _ in range(20):
         count(counter, STRANGER, 2)
@@ -67,8 +67,8 @@ def test_one_line_when_it_begins_and_one_when_it_ends(counter: WrongSecrets, clo
         clock.at += 60
         assert not counter.refuses(CRM)
     assert [(line["event"], line["client"]) for line in logs] == [
-        ("web.shut_out", STRANGER),
-        ("web.shut_out_ended", STRANGER),
+        ("web.client_blocked", STRANGER),
+        ("web.client_unblocked", STRANGER),
     ]
     assert logs[1]["refused"] == 100
 
@@ -80,7 +80,7 @@ async def test_end_without_another_request(autojump_clock: trio.testing.MockCloc
     with structlog.testing.capture_logs() as logs:
         with trio.move_on_after(75):
             await counter.run()
-    assert [line["event"] for line in logs] == ["web.shut_out_ended"]
+    assert [line["event"] for line in logs] == ["web.client_unblocked"]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_memory_is_bounded(counter: WrongSecrets, clock: Clock, monkeypatch: pyt
     assert counter.refuses("10.1.1.49")
 
 
-def test_who_gave_the_right_secret_is_not_shut_out(counter: WrongSecrets, clock: Clock) -> None:
+def test_client_with_the_right_secret_is_not_blocked(counter: WrongSecrets, clock: Clock) -> None:
     """For an hour after the right secret an address is listened to whatever else comes from it; the log has one line of
     the wrong ones too many and one of how many it were."""
     counter.accept(CRM)

@@ -1,10 +1,10 @@
-"""``uac-trio check --live``: goes and looks whether what the configuration says is so.
+"""``uac-trio check --live``: checks the configuration against the running systems.
 
-- finding.py: Finding, and how one is said to people
+- finding.py: Finding, and how findings are printed
 - pbx.py: each PBX: connection, login, rights, settings, clock
 - crm.py: the CRM's callback, its secret, its flavour, its clock
 - here.py: this machine: store, recordings, addresses for HTTP and FastAGI
-- looking.py: all of it at once, within a time
+- looking.py: runs all checks concurrently, with a timeout
 """
 
 from uac_trio.live_check.finding import Finding, Level, finding_lines

@@ -1,4 +1,4 @@
-"""The CRM, asked what its own room knows to ask (``CRM.examine``). Changes nothing there."""
+"""Checks the CRM with the requests of its own package (``CRM.examine``). Changes nothing there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ANSWERS_WITHIN = 8.0
 
 
 async def check_crm(crm: CRM, settings: SenderSettings, now: Callable[[], float], findings: Findings) -> None:
-    """Ask its questions one after another; each has a deadline."""
+    """Send the requests one after another, each with a deadline."""
     patience = attrs.evolve(
         settings,
         connect_timeout=min(settings.connect_timeout, CONNECTS_WITHIN),

@@ -1,4 +1,4 @@
-"""What was found out, one line each."""
+"""Findings of the checks, one line each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import attrs
 class Level(enum.Enum):
     OK = "ok"
     WARNING = "warning"
-    """It works, or may; somebody should know."""
+    """It works, or may work; an administrator should know."""
     PROBLEM = "problem"
     """Calls, clicks or recordings are lost to the CRM until this is changed."""
 
@@ -26,7 +26,7 @@ class Finding:
 
 @attrs.define
 class Findings:
-    """Of one part of the world, such as ``PBX main``; kept when the look at it is cut short."""
+    """The findings about one part, such as ``PBX main``; kept if its check times out."""
 
     about: str
     found: list[Finding] = attrs.field(factory=list)
@@ -45,7 +45,7 @@ WIDTH = 110
 
 
 def finding_lines(all_found: Iterable[Findings]) -> Iterator[str]:
-    """For a terminal: ``problem  PBX main: ...``, long ones on several lines, and how many there are in the end."""
+    """Lines for a terminal: ``problem  PBX main: ...``, long ones wrapped, with counts at the end."""
     counts = dict.fromkeys(Level, 0)
     for findings in all_found:
         for finding in findings.found:

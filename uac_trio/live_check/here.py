@@ -1,4 +1,4 @@
-"""This machine: the store, the recordings, the addresses for HTTP and FastAGI, and as whom we look."""
+"""Checks of this machine: the store, the recordings, the addresses for HTTP and FastAGI, and the user."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from uac_trio.store.inspecting import StoreLook, inspect_store
 from uac_trio.web import WebSettings, parse_bind
 
 LITTLE, ALMOST_NONE = 1 << 30, 100 << 20
-"""Bytes free where the store is."""
+"""Free bytes at the store, below which there is a warning, a problem."""
 OLD = 300.0
-"""Seconds after which a request that waits is worth a word."""
+"""Seconds after which a waiting delivery gets a warning."""
 HEALTH_WITHIN = 3.0
-"""Seconds that whoever has our address is given to say who he is."""
+"""Timeout in seconds for the program that listens at our address."""
 MAX_HEALTH = 64 * 1024
 """Bytes of its answer that are read."""
 CONVERTS_WITHIN = 5.0
-"""Seconds that the converter is given for a second of silence."""
+"""Timeout in seconds for converting a second of silence."""
 SAMPLE = 200
-"""Files looked at to see whether recordings may be read."""
+"""Most files that are checked for permission to read."""
 
 
 # -- store ------------------------------------------------------------------------------------------------------------
@@ -52,9 +52,9 @@ async def check_store(settings: OutboxSettings, now: Callable[[], float], findin
         findings.problem(str(why))
         return
     if not look.exists:
-        findings.ok(f"{look.file} is not there yet and can be made; the first start does")
+        findings.ok(f"{look.file} does not exist yet and can be created; the first start creates it")
     elif look.schema != look.newest:
-        findings.ok(f"{look.where} can be written; the next start brings its schema up to date ({look.newest})")
+        findings.ok(f"{look.where} can be written; the next start updates its schema to {look.newest}")
     else:
         findings.ok(f"{look.where} can be written, and its schema is current ({look.schema})")
     _rows(look, now(), findings)
@@ -67,13 +67,13 @@ def _rows(look: StoreLook, now: float, findings: Findings) -> None:
     if counts is None:
         return
     waits = 0.0 if counts.oldest_waiting_at is None else max(0.0, now - counts.oldest_waiting_at)
-    told = f"{counts.waiting} deliveries wait, {counts.delivered} are delivered and still kept"
+    numbers = f"{counts.waiting} deliveries wait, {counts.delivered} are delivered and still kept"
     if waits > OLD:
         findings.warn(
-            f"{told}; the oldest waits for {waits / 60:.0f} minutes: does the daemon run, and is the CRM there?"
+            f"{numbers}; the oldest waits for {waits / 60:.0f} minutes: does the daemon run, and is the CRM reachable?"
         )
     else:
-        findings.ok(told)
+        findings.ok(numbers)
     if counts.parked:
         reasons = dict.fromkeys(mask_text(row.reason) for row in look.parked)
         findings.warn(
@@ -84,8 +84,8 @@ def _rows(look: StoreLook, now: float, findings: Findings) -> None:
 
 def _disk(directory: Path, findings: Findings) -> None:
     free = shutil.disk_usage(directory).free
-    told = f"{free / (1 << 30):.1f} GiB are free where the store is ({directory})"
-    (findings.problem if free < ALMOST_NONE else findings.warn if free < LITTLE else findings.ok)(told)
+    words = f"{free / (1 << 30):.1f} GiB are free where the store is ({directory})"
+    (findings.problem if free < ALMOST_NONE else findings.warn if free < LITTLE else findings.ok)(words)
 
 
 # -- recordings -------------------------------------------------------------------------------------------------------
@@ -94,7 +94,7 @@ def _disk(directory: Path, findings: Findings) -> None:
 async def check_recordings(config: Config, now: Callable[[], float], findings: Findings) -> None:
     roots = [(name, root) for name, listed in config.recordings.items() for root in listed]
     for name, root in roots:
-        # In a thread of its own: a directory that is mounted from a host which is away may hang for ever.
+        # In a thread that can be abandoned: a network mount may hang for ever.
         await trio.to_thread.run_sync(_root, name, root, findings, abandon_on_cancel=True)
     for host in config.hosts:
         await _host(host, now, findings)
@@ -120,14 +120,14 @@ async def _host(host: HostSettings, now: Callable[[], float], findings: Findings
     except OSError as why:
         findings.problem(f"[[pbx]] {host.pbx}: recordings_ca: {host.ca_file}: {why.strerror or why}")
     else:
-        findings.ok(f"{host.url} gives the recordings of PBX {host.pbx}")
+        findings.ok(f"{host.url} serves the recordings of PBX {host.pbx}")
 
 
 def _root(name: str, root: str, findings: Findings) -> None:
     try:
         os.scandir(root).close()
     except OSError as why:
-        advice = "the group of its files belongs into SupplementaryGroups= of the systemd unit"
+        advice = "add the group of its files to SupplementaryGroups= of the systemd unit"
         findings.problem(
             f"{root} of PBX {name}: {why.strerror}; is it mounted, and may this user read it? ({advice})"
             if why.errno in (errno.ENOENT, errno.EACCES)
@@ -141,13 +141,13 @@ def _root(name: str, root: str, findings: Findings) -> None:
             f"{unreadable[0]} and {len(unreadable) - 1} of {len(files)} files may not be read by this user"
         )
     elif files:
-        findings.ok(f"{root} of PBX {name} can be read, and so can its files")
+        findings.ok(f"{root} of PBX {name} and its files can be read")
     else:
-        findings.ok(f"{root} of PBX {name} can be read; no file is in it yet")
+        findings.ok(f"{root} of PBX {name} can be read; it has no files yet")
 
 
 def _some_files(root: str) -> Iterator[str]:
-    """The first ``SAMPLE`` files that are met, those of the latest directories of a calendar (2026/11/23) first."""
+    """At most ``SAMPLE`` files, the latest directories by date (2026/11/23) first."""
     seen = 0
     for folder, folders, names in os.walk(root):
         folders.sort(reverse=True)
@@ -165,20 +165,22 @@ async def _converter(config: Config, findings: Findings) -> None:
         if why := await try_tool(tool, form, CONVERTS_WITHIN):
             findings.problem(
                 f"{tool} does not convert a second of silence to {form}: {why}; recordings that browsers cannot play "
-                "go out as they are"
+                "are sent as they are"
             )
         else:
-            findings.ok(f"what browsers cannot play is converted by {tool}; a second of silence was")
+            findings.ok(f"{tool} converts what browsers cannot play; it converted a second of silence")
     elif wanted not in ("", "auto"):
-        findings.problem(f"[recordings] converter {wanted} is not there or cannot be run: originals go out as they are")
+        findings.problem(
+            f"[recordings] converter {wanted} is not there or cannot be run: originals are sent as they are"
+        )
     elif form != "wav":
         findings.problem(
-            f'[recordings] format = "{form}" needs ffmpeg or sox, and neither is installed: originals go out'
+            f'[recordings] format = "{form}" needs ffmpeg or sox, and neither is installed: originals are sent'
         )
     elif wanted:
         findings.warn(
             "neither ffmpeg nor sox is installed: recordings that browsers cannot play (gsm, wav49, g722, ulaw, alaw) "
-            "go out as they are; apt install ffmpeg"
+            "are sent as they are; apt install ffmpeg"
         )
 
 
@@ -201,13 +203,13 @@ async def check_http(settings: WebSettings, now: Callable[[], float], findings: 
     except OSError as why:
         await _taken(settings, host, port, why, now, findings)
     else:
-        findings.ok(f"{settings.bind} is free; the daemon does not run, or elsewhere")
+        findings.ok(f"{settings.bind} is free; no daemon runs on this machine")
     if settings.public_url:
         await _public(settings, host, findings)
 
 
 def _not_bound(key: str, bind: str, why: OSError) -> str:
-    """Why ``bind``, the value of ``key``, cannot be listened on; "": another program listens there."""
+    """Why ``bind``, the value of ``key``, cannot be listened on; "" if another program listens there."""
     reason = why.errno or next((error.errno for error in _causes(why) if error.errno), None)
     if reason == errno.EADDRNOTAVAIL:
         return f"{key} {bind}: this machine has no such address; 0.0.0.0:{parse_bind(bind)[1]} is every one"
@@ -224,7 +226,7 @@ def _in_use(key: str, bind: str) -> str:
 
 
 def _reached(host: str) -> str:
-    """Where a server on this machine that listens on ``host`` is reached."""
+    """The address that reaches a server on this machine which listens on ``host``."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
@@ -239,15 +241,15 @@ async def _taken(
     reply = await _health(url)
     if reply is not None and b'"live_calls"' in reply.body:
         if reply.status == 200:
-            findings.ok(f"{settings.bind} is in use by a daemon of ours, which is well")
+            findings.ok(f"{settings.bind} is in use by a daemon of ours, which is healthy")
         else:
-            findings.problem(f"{settings.bind} is in use by a daemon of ours, which is not well: see {url}")
+            findings.problem(f"{settings.bind} is in use by a daemon of ours, which is not healthy: see {url}")
     else:
         findings.problem(_in_use("[http] bind", settings.bind))
 
 
 async def _health(url: str) -> HTTPReply | None:
-    """What a server of ours, or another one, answers at ``url``; None if there is no answer in time."""
+    """The answer of the server at ``url``, ours or another; None if there is none in time."""
     client = open_http_client(connect_timeout=HEALTH_WITHIN, reply_timeout=HEALTH_WITHIN, connections=1, ca_file=None)
     async with client as http:
         try:
@@ -271,15 +273,15 @@ async def _public(settings: WebSettings, host: str, findings: Findings) -> None:
     except (OSError, UnicodeError) as why:
         findings.problem(
             f"[http] public_url {settings.public_url}: this machine's resolver does not know {name} "
-            f"({socket_reason(why)}), nor does the CRM's, probably: links to recordings begin with it"
+            f"({socket_reason(why)}), nor probably does the CRM's; links to recordings begin with public_url"
         )
         return
     addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
-    findings.ok(f"public_url: {name} is {', '.join(addresses)}; whether the CRM reaches it is to be seen from there")
+    findings.ok(f"public_url: {name} is {', '.join(addresses)}; check from the CRM whether it reaches this address")
     if _is_loopback(host) and not any(map(_is_loopback, addresses)):
         findings.warn(
-            f"bind {settings.bind} is reached from this machine alone, and public_url is another address: "
-            "is there a proxy in front? If not, clicks and recordings do not reach us"
+            f"bind {settings.bind} is reachable from this machine only, and public_url is another address: "
+            "is there a proxy in front? If not, requests for clicks and recordings do not arrive"
         )
 
 
@@ -294,7 +296,7 @@ def _is_loopback(address: str) -> bool:
 
 
 async def check_agi(rules: ResponsibleRules, findings: Findings) -> None:
-    """The address of ``[route] bind``: is it free, or has a daemon of ours it?"""
+    """Check that the address of ``[route] bind`` is free or used by a daemon of ours."""
     host, port = parse_bind(rules.bind)
     try:
         for listener in await trio.open_tcp_listeners(port, host=host):
@@ -307,24 +309,24 @@ async def check_agi(rules: ResponsibleRules, findings: Findings) -> None:
         else:
             findings.problem(_in_use("[route] bind", rules.bind))
     else:
-        findings.ok(f"{rules.bind} is free for FastAGI; the daemon does not run, or elsewhere")
+        findings.ok(f"{rules.bind} is free for FastAGI; no daemon runs on this machine")
 
 
 async def _answers_as_we_do(host: str, port: int, variable: str) -> bool:
-    """Asked about a caller without a number, which is answered at once and without the CRM."""
-    question = f"agi_request: agi://{host}/route\nagi_network_script: route\nagi_callerid: unknown\n\n"
+    """Ask for a caller without a number: a daemon of ours answers that at once, without the CRM."""
+    request = f"agi_request: agi://{host}/route\nagi_network_script: route\nagi_callerid: unknown\n\n"
     expected = set_variable(variable, "")
     answer = b""
     with trio.move_on_after(HEALTH_WITHIN):
         try:
             async with await trio.open_tcp_stream(host, port) as stream:
-                await stream.send_all(question.encode())
+                await stream.send_all(request.encode())
                 while len(answer) < len(expected) and (more := await stream.receive_some(len(expected))):
                     answer += more
                 if answer == expected:
                     await stream.send_all(b"200 result=1\n")
         except (OSError, trio.BrokenResourceError):
-            pass  # whoever it is does not speak to us, which the answer shows
+            pass  # the incomplete answer shows that it is another program
     return answer == expected
 
 
@@ -332,15 +334,15 @@ async def _answers_as_we_do(host: str, port: int, variable: str) -> bool:
 
 
 async def check_user(findings: Findings) -> None:
-    """As whom all this was seen."""
+    """Report which user ran the checks."""
     name = await trio.to_thread.run_sync(partial(_user_name, os.geteuid()))
     if os.geteuid() == 0:
         findings.warn(
-            "this was looked at as root, who may read and write everything: what files and directories allow the "
-            "daemon's own user was not seen"
+            "this check ran as root, who may read and write everything; it did not check the permissions of the "
+            "daemon's own user"
         )
     else:
-        findings.ok(f"this was looked at as {name}; the daemon's user may differ")
+        findings.ok(f"this check ran as {name}; the daemon's user may differ")
 
 
 def _user_name(uid: int) -> str:

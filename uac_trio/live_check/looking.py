@@ -1,4 +1,4 @@
-"""Everything at once, each part within its time."""
+"""Runs all checks concurrently, each with a timeout."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from uac_trio.live_check.here import check_agi, check_http, check_recordings, ch
 from uac_trio.live_check.pbx import check_pbx
 
 WITHIN = 14.0
-"""Seconds that a part is given. A PBX takes one to refuse a login; a CRM without PHP's opcache some for an answer."""
+"""Timeout in seconds of each check. A PBX takes 1 s to refuse a login; a CRM without PHP's opcache answers slowly."""
 
 Part = tuple[Findings, Callable[[Findings], Awaitable[None]]]
 
 
 async def look(config: Config, *, now: Callable[[], float], within: float = WITHIN) -> list[Findings]:
-    """Look at everything that ``config`` names. Nothing is changed anywhere; the daemon may run meanwhile.
+    """Check everything that ``config`` names. Changes nothing; the daemon may run meanwhile.
 
     ``now``: seconds since the epoch.
     """
@@ -48,4 +48,4 @@ async def _look_at(findings: Findings, check: Callable[[Findings], Awaitable[Non
     with trio.move_on_after(within) as patience:
         await check(findings)
     if patience.cancelled_caught:
-        findings.problem(f"there was no end to it within {within:g} s; what is said above was seen until then")
+        findings.problem(f"the check timed out after {within:g} s; the findings above are what it saw until then")

@@ -1,7 +1,7 @@
-"""One PBX: can we connect and log in, may our user what we need, does its manager tell what we need to hear.
+"""Checks of one PBX: connection, login, our user's rights, and the events that its manager sends.
 
-What a user may ask for, ListCommands says (main/manager.c). What he may hear is in manager.conf alone: it is seen by
-the events that come, or in the file itself where our user may read that.
+ListCommands lists the actions that a user may send (main/manager.c). The events that they receive are configured in
+manager.conf alone: the check reads that file if our user may, and otherwise waits for events.
 """
 
 from __future__ import annotations
@@ -43,43 +43,43 @@ CONNECTS_WITHIN = 5.0
 ANSWERS_WITHIN = 4.0
 """Seconds; a refused login takes Asterisk one."""
 LISTENS_FOR = 2.0
-"""Seconds for which we wait for some event of others' making: a busy server has said something by then."""
+"""Seconds to wait for events; a busy server has sent some by then."""
 OLDEST = (1, 8)
-"""Asterisk's version from which on its AMI shows calls as an adapter of ours knows them."""
+"""The oldest version of Asterisk that is supported."""
 AMI_2 = (12, 0)
-"""Before that version Asterisk speaks AMI 1.x."""
+"""Older versions of Asterisk use AMI 1.x."""
 OFF_BY = 2.0
 """Seconds by which the PBX's clock may differ."""
 
-NEEDED_TO_HEAR = {
-    "call": "without it nothing is told of any call",
+NEEDED_EVENTS = {
+    "call": "without it there are no events of calls",
     "agent": "without it the line of a queue's calls is not known",
     "cdr": "without it recordings are not found",
     "system": "without it a restart of Asterisk is noticed late",
 }
-"""Classes of ``read=``, and what is missing without each."""
+"""Classes of ``read=``, with what is missing without each."""
 
-CANNOT_DO_WITHOUT = ("call", "cdr")
+REQUIRED_EVENTS = ("call", "cdr")
 
-TOO_MUCH = ("Command", "UpdateConfig", "ModuleLoad", "Reload")
-"""Actions with which whoever learns the secret takes over the machine, or at least the PBX."""
+DANGEROUS_ACTIONS = ("Command", "UpdateConfig", "ModuleLoad", "Reload")
+"""Actions that let an attacker with the secret take over the machine, or at least the PBX."""
 
 _LOG_IN = "the connector cannot log in until that is changed"
 _VERSION = re.compile(r"(?:^|[^\d.])(\d{1,2})\.(\d{1,2})")
 
 
 class _TalkError(Exception):
-    """The conversation is over; the text says why."""
+    """The session failed; the text says why."""
 
 
 @attrs.define(eq=False)
 class _Talk:
-    """A session: one action after another, each with its answer."""
+    """A session that sends one action after another."""
 
     stream: trio.abc.Stream
     connection: AMIConnection = attrs.field(factory=lambda: AMIConnection(id_prefix=f"uac-{secrets.token_hex(4)}"))
     events: list[Event] = attrs.field(factory=list)
-    """What was said to everybody, not to us."""
+    """Events that are not part of an answer to us."""
     _answers: dict[str, Answer] = attrs.field(factory=dict)
 
     async def ask(self, action: Action) -> Answer:
@@ -88,7 +88,7 @@ class _Talk:
             sent = self.connection.send(action)
         except LocalProtocolError as why:
             raise _TalkError(str(why)) from why
-        with _told_in_words(f"no answer to {action.name} within {ANSWERS_WITHIN:g} s"):
+        with _as_talk_error(f"no answer to {action.name} within {ANSWERS_WITHIN:g} s"):
             with trio.fail_after(ANSWERS_WITHIN):
                 await self.stream.send_all(sent.data)
                 while sent.action_id not in self._answers:
@@ -97,8 +97,10 @@ class _Talk:
 
     async def greeting(self) -> str:
         """The server's first line. Raises _TalkError."""
-        missed = "it says nothing: is this the manager's port (port in manager.conf), and TLS or not as configured?"
-        with _told_in_words(missed):
+        missed = (
+            "it sends no greeting: is this the manager's port (port in manager.conf), and is TLS configured as there?"
+        )
+        with _as_talk_error(missed):
             with trio.fail_after(ANSWERS_WITHIN):
                 while not self.connection.banner:
                     await self._receive()
@@ -106,7 +108,7 @@ class _Talk:
 
     async def listen(self, seconds: float) -> None:
         """Raises _TalkError."""
-        with trio.move_on_after(seconds), _told_in_words(""):
+        with trio.move_on_after(seconds), _as_talk_error(""):
             while True:
                 await self._receive()
 
@@ -121,8 +123,8 @@ class _Talk:
         self._answers |= {answer.sent.action_id: answer for answer in self.connection.take_answers()}
 
 
-class _told_in_words:  # noqa: N801  a context manager, used like a function
-    """Turns what a stream or the protocol raise into _TalkError."""
+class _as_talk_error:  # noqa: N801  a context manager, used like a function
+    """Turns errors of the stream and of the protocol into _TalkError."""
 
     def __init__(self, too_slow: str) -> None:
         self._too_slow = too_slow
@@ -143,7 +145,7 @@ class _told_in_words:  # noqa: N801  a context manager, used like a function
 
 
 async def check_pbx(server: AMIServer, route: Route | None, now: Callable[[], float], findings: Findings) -> None:
-    """``route``: how clicks are dialled; None where they are turned off."""
+    """``route``: how clicks are dialled; None if they are turned off."""
     stream = await _connected(server, findings)
     if stream is None:
         return
@@ -185,7 +187,7 @@ def _unreachable(server: AMIServer, where: str, why: Exception) -> str:
     if errno.ECONNREFUSED in reasons:
         return (
             f"{where} refuses the connection: in manager.conf [general] needs enabled = yes and a bindaddr that "
-            f"{server.host} belongs to, port {server.port}; `asterisk -rx 'manager show settings'` tells what it has"
+            f"{server.host} belongs to, port {server.port}; `asterisk -rx 'manager show settings'` shows its settings"
         )
     if reasons & {errno.EHOSTUNREACH, errno.ENETUNREACH}:
         return f"there is no route to {where}: check host, network and VPN"
@@ -196,7 +198,7 @@ def _unreachable(server: AMIServer, where: str, why: Exception) -> str:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and what caused it: trio names the addresses' own errors in a group."""
+    """The error and its causes, including the members of trio's exception groups (one error per address)."""
     while error is not None:
         yield error
         if isinstance(error, BaseExceptionGroup):
@@ -208,10 +210,10 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 async def _logged_in(talk: _Talk, server: AMIServer, findings: Findings) -> bool:
     banner = await talk.greeting()
     if not banner.startswith("Asterisk Call Manager"):
-        findings.warn(f"it greets with {banner[:60]!r}: a proxy, or not the manager's port at all")
+        findings.warn(f"its greeting is {banner[:60]!r}: a proxy, or not the manager's port")
     if server.plaintext_login:
         answer = await talk.ask(PlainLogin(username=server.username, secret=server.secret))
-        how = "the secret goes over the wire as it is"
+        how = "with the secret in plain text"
     else:
         answer = await talk.ask(Challenge())
         if answer.success:
@@ -222,11 +224,11 @@ async def _logged_in(talk: _Talk, server: AMIServer, findings: Findings) -> bool
         how += ", over TLS" if server.tls else ""
         findings.ok(f"connected to {server.host}:{server.port} and logged in as {server.username}, {how}")
         return True
-    # Asterisk gives one answer to all of these, on purpose (main/manager.c, authenticate).
+    # Asterisk answers all of these alike on purpose (main/manager.c, authenticate).
     findings.problem(
-        f"login refused: {talk.connection.refused or answer.text}. Asterisk does not tell which: there is no section "
+        f"login refused: {talk.connection.refused or answer.text}. Asterisk does not say why: there is no section "
         f"[{server.username}] in manager.conf, its secret differs from ours, its deny/permit/acl does not let this "
-        f"host in, or `manager reload` was not run; Asterisk's own log names it. {_LOG_IN.capitalize()}"
+        f"host in, or `manager reload` was not run; Asterisk's own log has the reason. {_LOG_IN.capitalize()}"
     )
     return False
 
@@ -243,7 +245,7 @@ async def _look(
     file = await _file(talk, server.username, allowed)
     if not file:
         await talk.listen(LISTENS_FOR)
-    _hearing(talk, server, file, findings)
+    _events(talk, server, file, findings)
     _timestamps(talk, file, findings)
 
 
@@ -254,8 +256,8 @@ def _clock(ping: Response, at: float, findings: Findings) -> None:
         return  # a proxy's answer
     if abs(ahead) > OFF_BY:
         findings.warn(
-            f"its clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours; calls get the PBX's times "
-            "in the CRM: set up time synchronisation on both"
+            f"its clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours; the CRM gets the PBX's "
+            "times: set up time synchronisation on both"
         )
     else:
         findings.ok("its clock agrees with ours")
@@ -263,21 +265,23 @@ def _clock(ping: Response, at: float, findings: Findings) -> None:
 
 async def _version(talk: _Talk, findings: Findings) -> None:
     answer = await talk.ask(CoreSettings())
-    told = answer.response.get("AsteriskVersion")
-    found = _VERSION.search(told)
-    if not answer.success or not told:
+    version = answer.response.get("AsteriskVersion")
+    found = _VERSION.search(version)
+    if not answer.success or not version:
         findings.warn(
-            f"its version is not told ({answer.text or 'no AsteriskVersion'}); it should be {_shown(OLDEST)} or later"
+            f"its version is unknown ({answer.text or 'no AsteriskVersion'}); it should be {_shown(OLDEST)} or later"
         )
     elif found and (int(found[1]), int(found[2])) < OLDEST:
-        findings.problem(f"Asterisk {told} is too old: its calls cannot be followed; {_shown(OLDEST)} is the least")
+        findings.problem(
+            f"Asterisk {version} is too old; its calls cannot be tracked: upgrade to {_shown(OLDEST)} or later"
+        )
     elif found and (int(found[1]), int(found[2])) < AMI_2:
         findings.warn(
-            f"Asterisk {told} speaks AMI 1.x, which shows less of calls: queues show whom they ring only with "
+            f"Asterisk {version} has AMI 1.x, which shows less of calls: queues show whom they ring only with "
             "eventwhencalled = yes in queues.conf, hold shows only with callevents = yes in sip.conf"
         )
     else:
-        findings.ok(f"Asterisk {told}")
+        findings.ok(f"Asterisk {version}")
     if answer.response.get("CoreCDRenabled").lower() == "no":
         findings.problem("call detail records are off (enable in cdr.conf), so no recording will be found")
 
@@ -287,7 +291,7 @@ def _shown(version: tuple[int, int]) -> str:
 
 
 async def _rights(talk: _Talk, server: AMIServer, route: Route | None, allowed: set[str], findings: Findings) -> None:
-    """What our user may ask for: ``write=`` of his section."""
+    """The actions that our user may send: ``write=`` of their section."""
     if "CoreShowChannels" in allowed:
         shown = await talk.ask(CoreShowChannels())
         channels = [item for item in shown.items if item.name == "CoreShowChannel"]
@@ -296,32 +300,32 @@ async def _rights(talk: _Talk, server: AMIServer, route: Route | None, allowed: 
         findings.ok(f"{shown_as} at this moment, of {len(channels)} channels")
     else:
         findings.problem(
-            f"user {server.username} may not list channels: add reporting to write= of his section in manager.conf; "
-            "without it calls that ended while the connection was away are never ended in the CRM"
+            f"user {server.username} may not list channels: add reporting to write= of its section in manager.conf; "
+            "without it calls that end while the connection is lost never end in the CRM"
         )
     if route is not None and "Originate" not in allowed:
         findings.problem(
-            f"user {server.username} may not originate calls: add originate to write= of his section in manager.conf; "
+            f"user {server.username} may not originate calls: add originate to write= of its section in manager.conf; "
             "without it every click on a number fails ([click2call] enabled = false turns them off)"
         )
     elif route is not None and "ShowDialPlan" in allowed:
         answer = await talk.ask(ShowDialPlan(context=route.context, exten=NO_EXTENSION))
         if "context" in answer.text and not answer.success:
             findings.problem(
-                f"the dialplan has no context {route.context}, into which clicks are to go: set originate_context"
+                f"the dialplan has no context {route.context}, to which clicks are sent: set originate_context"
             )
         else:
             findings.ok(f"clicks may be dialled, and their context {route.context} exists")
         await _voicemail(talk, route, findings)
-    if excess := [name for name in TOO_MUCH if name in allowed]:
+    if excess := [name for name in DANGEROUS_ACTIONS if name in allowed]:
         findings.warn(
-            f"user {server.username} may do more than we need ({', '.join(excess)}), so whoever learns his secret can "
-            "take over the PBX: write = originate,reporting is enough"
+            f"user {server.username} has more rights than we need ({', '.join(excess)}): an attacker with its secret "
+            "could take over the PBX; write = originate,reporting is enough"
         )
 
 
 async def _voicemail(talk: _Talk, route: Route, findings: Findings) -> None:
-    """Whether FreePBX's mailbox answers a click in the employee's place."""
+    """Check that no mailbox of FreePBX answers a click in the employee's place."""
     skips = FREEPBX_SKIPS_VOICEMAIL
     leads_there = f"@{skips}" in route.channel
     if not leads_there and not skipping_voicemail(route.channel):
@@ -332,15 +336,15 @@ async def _voicemail(talk: _Talk, route: Route, findings: Findings) -> None:
         findings.problem(f"the dialplan has no context {skips}, which originate_channel leads into: is it a FreePBX?")
     elif not leads_there and not is_missing:
         findings.warn(
-            f"it is a FreePBX, where a mailbox behind {route.channel} would answer in the employee's place and the "
-            f"customer be called: clicks take {skips} instead; write originate_channel = "
+            f"it is a FreePBX: a mailbox behind {route.channel} would answer in the employee's place, and the customer "
+            f"would be called. Clicks use {skips} instead; set originate_channel = "
             f'"{skipping_voicemail(route.channel)}"'
         )
 
 
 @attrs.frozen
 class _File:
-    """What manager.conf and cdr_manager.conf say, as far as our user may read them."""
+    """The settings in manager.conf and cdr_manager.conf, as far as our user may read them."""
 
     general: dict[str, str]
     section: dict[str, str]
@@ -352,7 +356,7 @@ async def _file(talk: _Talk, username: str, allowed: set[str]) -> _File | None:
         return None
     section = _settings(await talk.ask(GetConfig(filename="manager.conf", section=username)))
     if not section:
-        return None  # he is kept elsewhere
+        return None  # the user is configured elsewhere
     general = await talk.ask(GetConfig(filename="manager.conf", section="general"))
     cdr = await talk.ask(GetConfig(filename="cdr_manager.conf", section="general"))
     return _File(_settings(general), section, _settings(cdr) if cdr.success else None)
@@ -364,36 +368,36 @@ def _settings(answer: Answer) -> dict[str, str]:
 
 
 def _is_on(value: str) -> bool:
-    """As Asterisk reads a switch (main/utils.c, ast_true)."""
+    """As Asterisk parses a boolean (main/utils.c, ast_true)."""
     return value.lower() in ("yes", "true", "y", "t", "1", "on")
 
 
-def _hearing(talk: _Talk, server: AMIServer, file: _File | None, findings: Findings) -> None:
-    """What our user is told: ``read=`` of his section, and whether Cdr events are made at all."""
+def _events(talk: _Talk, server: AMIServer, file: _File | None, findings: Findings) -> None:
+    """The events that our user receives: ``read=`` of their section, and whether Asterisk makes Cdr events at all."""
     seen = {event.get("Privilege").partition(",")[0] for event in talk.events}
-    heard = seen if file is None else set(file.section.get("read", "").split(","))
-    wanted = {name: why for name, why in NEEDED_TO_HEAR.items() if name in server.events}
-    missing = {} if "all" in heard else {name: why for name, why in wanted.items() if name not in heard}
+    received = seen if file is None else set(file.section.get("read", "").split(","))
+    wanted = {name: why for name, why in NEEDED_EVENTS.items() if name in server.events}
+    missing = {} if "all" in received else {name: why for name, why in wanted.items() if name not in received}
     if not missing:
-        findings.ok(f"user {server.username} is told events of {', '.join(wanted)}")
+        findings.ok(f"user {server.username} receives events of {', '.join(wanted)}")
     elif file is not None:
         for name, why in missing.items():
-            tell = findings.problem if name in CANNOT_DO_WITHOUT else findings.warn
-            tell(f"read= of [{server.username}] in manager.conf lacks {name} (no blanks after the commas): {why}")
+            report = findings.problem if name in REQUIRED_EVENTS else findings.warn
+            report(f"read= of [{server.username}] in manager.conf lacks {name} (no blanks after the commas): {why}")
     elif "system" in missing:
         # The login itself is followed by FullyBooted, if read= has system.
         findings.warn(f"read= of [{server.username}] in manager.conf lacks system: {missing.pop('system')}")
     if missing and file is None:
         findings.warn(
-            f"whether read= of [{server.username}] has {', '.join(missing)} was not seen, as no such event came within "
-            f"{LISTENS_FOR:g} s: `asterisk -rx 'manager show user {server.username}'` tells"
+            f"unknown whether read= of [{server.username}] has {', '.join(missing)}: no such event came within "
+            f"{LISTENS_FOR:g} s; `asterisk -rx 'manager show user {server.username}'` shows it"
         )
     if "cdr" in seen:
         findings.ok("Cdr events come")
     elif file is None:
         findings.warn(
-            "whether Cdr events are made was not seen: they need enabled = yes in cdr_manager.conf; "
-            "`asterisk -rx 'cdr show status'` names cdr_manager among the backends, or make a call while "
+            "unknown whether Cdr events are made: they need enabled = yes in cdr_manager.conf. Check that "
+            "`asterisk -rx 'cdr show status'` lists cdr_manager among the backends, or make a call while "
             "`uac-trio record` runs and look for Event: Cdr"
         )
     elif file.cdr is None or not _is_on(file.cdr.get("enabled", "no")):
@@ -406,7 +410,7 @@ def _hearing(talk: _Talk, server: AMIServer, file: _File | None, findings: Findi
 
 
 def _timestamps(talk: _Talk, file: _File | None, findings: Findings) -> None:
-    advice = "timestampevents = yes belongs into [general] of manager.conf; without it times are when events arrived"
+    advice = "set timestampevents = yes in [general] of manager.conf; without it an event's time is that of its arrival"
     if any("Timestamp" in event for event in talk.events):
         findings.ok("events carry their time (timestampevents)")
     elif file is not None:
@@ -417,4 +421,4 @@ def _timestamps(talk: _Talk, file: _File | None, findings: Findings) -> None:
     elif any(event.name != "FullyBooted" for event in talk.events):  # that one never has it
         findings.warn(f"events carry no time: {advice}")
     else:
-        findings.warn(f"whether events carry their time was not seen, as none came: {advice}")
+        findings.warn(f"unknown whether events carry their time, as none came: {advice}")

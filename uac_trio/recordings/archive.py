@@ -1,4 +1,4 @@
-"""The recordings as the other rooms use them: which are awaited, which file a token means, in what form."""
+"""The recordings as other packages use them: which are awaited, which file a token names, in which format."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DAY = 86400.0
 
 @attrs.frozen(kw_only=True)
 class Playable:
-    """What a listener gets; whoever has it closes ``file``."""
+    """What a listener gets. The caller closes ``file``."""
 
     file: RecordingFile
     content_type: str
@@ -40,10 +40,10 @@ class Playable:
 def split_recordings(
     deliveries: Sequence[Delivery], roots: Mapping[str, Sequence[str]]
 ) -> tuple[list[Delivery], list[NewRecording]]:
-    """What goes into the outbox now, and the recordings among ``deliveries``.
+    """Split ``deliveries`` into those for the outbox now and the recordings.
 
-    ``roots``: where each PBX's files are, by its name. Where there is nothing the files are out of reach, and the
-    recording is delivered at once.
+    ``roots``: the directories of each PBX, by its name. The files of a PBX without any are out of reach, so its
+    recordings are delivered at once.
     """
     now: list[Delivery] = []
     recordings: list[NewRecording] = []
@@ -63,25 +63,25 @@ class Archive:
 
     settings: RecordingsSettings
     places: Mapping[str, Sequence[Place]]
-    """Where each PBX's files are, by its name; the first that has a file gives it."""
+    """Where each PBX's files are, by its name. The first place that has a file serves it."""
     roots: Mapping[str, Sequence[str]]
-    """The same in words: directories, addresses."""
+    """The same as text: directories and URLs."""
     find: Callable[[str], Awaitable[RecordingRow | None]]
     """The row of a token."""
     now: Callable[[], float]
     converter: Converter
 
     async def look_up(self, token: str) -> RecordingRow | None:
-        """What is known of a recording; None: nothing, or its link has expired. Raises OutboxError."""
+        """The row of a recording; None if it is unknown or its link has expired. Raises OutboxError."""
         row = await self.find(token)
         if row is not None and self.settings.link_days and self.now() - row.at > self.settings.link_days * DAY:
             return None
         return row
 
     async def open(self, row: RecordingRow) -> Playable:
-        """A recording's file, or what it was converted to.
+        """Open a recording's file, or its converted copy.
 
-        Raises RecordingMissingError; RecordingsBusyError when the place where it may be does not answer.
+        Raises RecordingMissingError, and RecordingsBusyError when a place that may have it does not answer.
         """
         source, head = await self._find(row)
         file = source
@@ -100,7 +100,7 @@ class Archive:
             raise
 
     async def look(self, pbx: str, rows: Sequence[RecordingRow]) -> tuple[list[Look | None], str]:
-        """What is to be seen of each file now; None: nobody can tell, since a place does not answer. And why not."""
+        """Each file as it is now, None if a place that may have it does not answer; and why it does not."""
         looks: list[Look | None] = [Look(identity=None, size=0, trouble="") for _ in rows]
         left = list(range(len(rows)))
         trouble = ""
@@ -119,15 +119,15 @@ class Archive:
         return looks, trouble
 
     async def delete(self, row: RecordingRow) -> bool:
-        """Delete a recording's file and what it was converted to. False: there was none.
+        """Delete a recording's file and its converted copies. False: there was no file.
 
-        Raises RecordingKeptError when something stays, RecordingsBusyError when a place does not answer.
+        Raises RecordingKeptError when a file cannot be deleted, RecordingsBusyError when a place does not answer.
         """
         deleted = False
         kept: list[str] = []
         for place in self.places.get(row.pbx, ()):
             try:
-                await self._forget_copies(place, row)  # first: they are known by the file
+                await self._forget_copies(place, row)  # first: their names derive from the file
                 deleted = await place.delete(_wanted(row)) or deleted
             except RecordingKeptError as why:
                 kept.append(str(why))
@@ -136,7 +136,7 @@ class Archive:
         return deleted
 
     async def forget_converted(self, row: RecordingRow) -> None:
-        """Remove what a recording's file was converted to, which is our copy; the file itself stays.
+        """Remove the converted copies of a recording's file; the file itself stays.
 
         Raises RecordingKeptError, RecordingsBusyError.
         """
@@ -156,7 +156,7 @@ class Archive:
             raise RecordingKeptError(f"a converted copy in {where}: {why.strerror or why}") from why
 
     async def forget_unused(self, before: float) -> None:
-        """Remove converted files that nobody has asked for since ``before``: their recordings may be gone."""
+        """Remove converted files that were last requested before ``before``: their recordings may be gone."""
         try:
             removed = await trio.to_thread.run_sync(self.converter.cache.forget_unused, before)
         except OSError as why:
@@ -165,7 +165,7 @@ class Archive:
             log.debug("recordings.unused_removed", files=removed)
 
     async def greet(self) -> dict[str, str]:
-        """Ask the other machines whether they would answer; ``troubles`` then."""
+        """Ask each other machine whether it answers. Returns ``troubles``."""
         for places in self.places.values():
             for place in places:
                 if isinstance(place, RecordingsHost):
@@ -174,7 +174,7 @@ class Archive:
         return self.troubles()
 
     def troubles(self) -> dict[str, str]:
-        """Why another machine gives us no recordings now, by the PBX's name."""
+        """Why another machine serves no recordings now, by the PBX's name."""
         return {
             pbx: place.trouble
             for pbx, places in self.places.items()
@@ -202,10 +202,11 @@ async def open_archive(
     find: Callable[[str], Awaitable[RecordingRow | None]],
     now: Callable[[], float],
 ) -> AsyncIterator[Archive]:
-    """The recordings; leaving the block ends the conversions. ``cache`` is where converted files go if not configured.
+    """Open the recordings; leaving the block ends the conversions.
 
-    ``roots``: directories of this machine, ``hosts``: other machines, which are asked for what is not in the former.
-    A cache that cannot be had is told to the log, and nothing is converted.
+    ``roots``: directories of this machine. ``hosts``: other machines, used for what is not in ``roots``. ``cache``:
+    the directory of converted files unless one is configured. If it cannot be used, an error is logged and nothing is
+    converted.
     """
     where = {pbx: (*some, *(host.url for host in hosts if host.pbx == pbx)) for pbx, some in roots.items()}
     tool = find_tool(settings.converter)
@@ -238,7 +239,7 @@ def _wanted(row: RecordingRow) -> Wanted:
 
 
 def _both(here: Look | None, there: Look | None) -> Look | None:
-    """What two places say together, of which the first has no such file or does not answer."""
+    """Combine the looks at two places. The first has no such file or does not answer."""
     if there is not None and there.identity is not None:
         return there
     if here is None or there is None:
@@ -247,6 +248,6 @@ def _both(here: Look | None, there: Look | None) -> Look | None:
 
 
 def _etag(file: RecordingFile, content_type: str) -> str:
-    """Strong: other bytes, another tag."""
-    told = repr((file.identity, content_type)).encode(errors="surrogateescape")
-    return f'"{hashlib.sha256(told).hexdigest()[:24]}"'
+    """A strong tag: it changes with the bytes."""
+    hashed = repr((file.identity, content_type)).encode(errors="surrogateescape")
+    return f'"{hashlib.sha256(hashed).hexdigest()[:24]}"'

@@ -1,7 +1,7 @@
-"""Ready means ready: a recording is delivered when its file is there, whole, and no longer grows.
+"""Waits for recordings: one is delivered when its file exists, is complete and no longer grows.
 
-Rows of the outbox's database are the memory, so a restart forgets nothing; here is only what was seen last. Each PBX
-has a task of its own. Other deliveries of a call whose recording is awaited are not held up.
+The database keeps the awaited recordings, so a restart loses none; this module keeps only what it saw last. Each PBX
+has its own task. A recording that is awaited does not delay the other deliveries of its call.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from uac_trio.store import OutboxError, RecordingRow, RecordingRows
 log = structlog.get_logger()
 
 SETTLE = 1.0
-"""Seconds between the two looks that must show the same file."""
+"""Seconds between the two looks that must see the same file."""
 LONGEST_PAUSE = 30.0
-"""Seconds between two looks for a file that does not come; also how soon another connector's recordings are seen."""
-TELL_EVERY = 3600.0
-"""Seconds between two reports of a place that stays away."""
+"""Most seconds between two looks for a file. Also how soon another connector's recordings are noticed."""
+REPORT_EVERY = 3600.0
+"""Seconds between two reports of a place that stays unreachable."""
 FORGET_EVERY = 3600.0
 
 
 @attrs.define
 class _Watched:
-    """A recording that waits."""
+    """A recording that is awaited."""
 
     due: float
     looks: int = 0
@@ -41,9 +41,9 @@ class _Watched:
     """The last two looks showed the same file."""
 
     def note(self, look: Look, now: float) -> bool:
-        """Take a look in. True: the file is complete."""
+        """Process one look. Returns whether the file is complete."""
         self.is_settled = self.last is not None and look.identity is not None and look.identity == self.last.identity
-        # Something new is there: see soon whether it stays so.
+        # The file changed: look again soon.
         self.looks = self.looks + 1 if self.is_settled or look.identity is None else 0
         self.last = look
         self.due = now + min(LONGEST_PAUSE, SETTLE * 2.0 ** min(self.looks, 16))
@@ -52,14 +52,14 @@ class _Watched:
 
 @attrs.define
 class _Watch:
-    """What waits of one PBX."""
+    """The awaited recordings of one PBX."""
 
     began: float
-    """Since when its files can be seen. Before, nobody knew whether they were there: the wait does not count."""
+    """Since when its files are reachable. ``wait_seconds`` counts from here at the earliest."""
     recordings: dict[str, _Watched] = attrs.field(factory=dict)
     away_since: float | None = None
-    """A place does not answer."""
-    tell_at: float = 0.0
+    """Since when a place does not answer."""
+    report_at: float = 0.0
 
 
 @attrs.define(eq=False)
@@ -74,12 +74,12 @@ class AwaitedRecordings:
     _woken: dict[str, trio.Event] = attrs.field(factory=dict, init=False)
 
     def wake_nowait(self) -> None:
-        """New recordings are in the database."""
+        """Look for new recordings in the database now."""
         for woken in self._woken.values():
             woken.set()
 
     async def run(self) -> NoReturn:
-        """Watch every PBX whose files can be reached, and forget what is old."""
+        """Watch every PBX whose files are reachable, and delete old recordings."""
         async with trio.open_nursery() as nursery:
             for pbx, places in self.archive.places.items():
                 if places:
@@ -94,13 +94,13 @@ class AwaitedRecordings:
             try:
                 pause = await self._look(pbx, watch)
             except OutboxError as why:
-                log.debug("recordings.store_away", pbx=pbx, reason=str(why))  # the daemon tells it louder
+                log.debug("recordings.store_away", pbx=pbx, reason=str(why))  # the daemon logs it as an error
                 pause = SETTLE
             with trio.move_on_after(pause):
                 await woken.wait()
 
     async def _look(self, pbx: str, watch: _Watch) -> float:
-        """One look at all whose time has come; how long to pause."""
+        """Look at every recording that is due. Returns the seconds until the next is."""
         watched = watch.recordings
         rows = {row.token: row for row in await self.rows.awaited(pbx)}
         for gone in watched.keys() - rows.keys():
@@ -123,9 +123,9 @@ class AwaitedRecordings:
                 watch.began, watch.away_since = now, None
             return
         if watch.away_since is None:
-            watch.away_since, watch.tell_at = now, now + self.archive.settings.wait_seconds
-        if now >= watch.tell_at:
-            watch.tell_at = now + TELL_EVERY
+            watch.away_since, watch.report_at = now, now + self.archive.settings.wait_seconds
+        if now >= watch.report_at:
+            watch.report_at = now + REPORT_EVERY
             seconds = round(now - watch.away_since)
             log.error(
                 "recordings.out_of_reach", pbx=pbx, seconds=seconds, waiting=len(watch.recordings), reason=trouble
@@ -148,7 +148,7 @@ class AwaitedRecordings:
 
     async def _end_wait(self, row: RecordingRow, watched: _Watched, look: Look) -> None:
         if look.trouble == WITHOUT_LENGTH and watched.is_settled:
-            # Nobody writes it any more, and players find the end by themselves.
+            # The writer has stopped, and players need no length to find the end.
             log.warning("recordings.broken_header", call=row.call_id, extension=row.extension, path=row.path)
             await self._release(row, look)
             return
@@ -180,7 +180,7 @@ class AwaitedRecordings:
         kept: dict[str, list[str]] = {}  # why, of each file that cannot be deleted, by PBX
         last: RecordingRow | None = None
         while rows := await self.rows.older(before, after=last):
-            # Files first: what a stop interrupts is done again, and what cannot be done now is tried in an hour.
+            # Files first: after a restart the row is still there to try again; what fails now is retried in an hour.
             last = rows[-1]
             done: list[RecordingRow] = []
             deleted = 0

@@ -1,7 +1,7 @@
-"""Converted files, in a directory of their own: by what they were made of, within a size, the least used go first.
+"""A cache of converted files in a directory, keyed by their source, of limited size, the least recently used evicted.
 
-Should the directory have other files as well, they are let alone: what is removed has a name that ``name_of`` made.
-The functions block; callers run them in a thread.
+Other files in the directory are left alone: only names that ``name_of`` made are removed. The functions block; callers
+run them in a thread.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ class Cache:
     """Bytes."""
 
     def name_of(self, source: RecordingFile, suffix: str) -> str:
-        """What the conversion of ``source`` is called here: another name as soon as the source changes."""
-        told = repr((source.name, *source.identity)).encode(errors="surrogateescape")
-        return hashlib.sha256(told).hexdigest()[:32] + suffix
+        """The cache's name for the conversion of ``source``. It changes when the source does."""
+        hashed = repr((source.name, *source.identity)).encode(errors="surrogateescape")
+        return hashlib.sha256(hashed).hexdigest()[:32] + suffix
 
     def prepare(self) -> None:
-        """Make the directory, for us alone, and remove what an earlier run left unfinished. Raises OSError."""
+        """Make the directory, private to this user, and remove unfinished files of earlier runs. Raises OSError."""
         self.directory.mkdir(mode=stat.S_IRWXU, parents=True, exist_ok=True)
         for name, status in self._files():
             if name.endswith(_PART) and time.time_ns() - status.st_mtime_ns > _ABANDONED:  # else another may be at work
@@ -57,12 +57,12 @@ class Cache:
         return OpenRecording(fd=fd, name=name, size=status.st_size, mtime_ns=0, inode=0)
 
     def forget(self, source: RecordingFile) -> None:
-        """Remove whatever ``source`` was converted to. Raises OSError."""
+        """Remove the converted copies of ``source``. Raises OSError."""
         for target in TARGETS.values():
             (self.directory / self.name_of(source, target.suffix)).unlink(missing_ok=True)
 
     def forget_unused(self, before: float) -> int:
-        """Remove what nobody has asked for since ``before``, seconds since the epoch; how many. Raises OSError."""
+        """Remove files last requested before ``before``, seconds since the epoch. Returns how many. Raises OSError."""
         removed = 0
         with contextlib.suppress(FileNotFoundError):  # nothing was ever converted
             for name, status in self._files():
@@ -72,11 +72,11 @@ class Cache:
         return removed
 
     def part(self, name: str) -> Path:
-        """Where a conversion is written until it is whole."""
+        """Where a conversion is written until it is complete."""
         return self.directory / (name + _PART)
 
     def keep(self, name: str) -> None:
-        """Take a finished part in, and make room for it. Raises OSError."""
+        """Add a finished part to the cache and evict others to make room. Raises OSError."""
         part = self.part(name)
         part.chmod(stat.S_IRUSR | stat.S_IWUSR)
         part.rename(self.directory / name)
@@ -85,12 +85,12 @@ class Cache:
         for _, size, other in sorted(kept):
             if total <= self.limit:
                 return
-            if other != name and not other.endswith(_PART):  # the newest stays, however big: somebody waits for it
+            if other != name and not other.endswith(_PART):  # the newest stays at any size: a client waits for it
                 (self.directory / other).unlink(missing_ok=True)
                 total -= size
 
     def _files(self) -> Iterator[tuple[str, os.stat_result]]:
-        """What is here and ours, parts too. Raises OSError."""
+        """The cache's own files, unfinished parts included. Raises OSError."""
         with os.scandir(self.directory) as entries:
             for entry in entries:
                 if _OURS.fullmatch(entry.name) is None:

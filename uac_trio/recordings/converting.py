@@ -1,7 +1,7 @@
-"""Conversion by ffmpeg or sox: a child without a shell, with a file as its input and a name of ours as its output.
+"""Conversion by ffmpeg or sox: a child process without a shell, whose input is an open file.
 
-A file is converted once however many ask for it; as many go side by side as configured, the rest wait. Whoever asks
-may go away: the conversion goes on, within its time, and is kept. No child outlives the nursery.
+Concurrent requests for a file share one conversion. The number of conversions at once is limited; the rest wait. A
+conversion goes on when its client disconnects, until its timeout, and is cached. No child outlives the nursery.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ log = structlog.get_logger()
 
 TOOLS = ("ffmpeg", "sox")
 PIECE = 256 * 1024
-"""Bytes fetched at once from another machine."""
+"""Bytes per request to another machine."""
 MAX_SAID = 2000
-"""Bytes of a converter's complaints that are kept."""
+"""Bytes of a converter's error output that are kept."""
 
 
 def find_tool(configured: str) -> str:
-    """The converter's path; "" = there is none, or none is wanted."""
+    """The converter's path; "" if none is installed or configured."""
     if configured != "auto":
         return shutil.which(configured) or "" if configured else ""
     return next((path for tool in TOOLS if (path := shutil.which(tool))), "")
@@ -52,7 +52,7 @@ class Converter:
     cache: Cache
     tool: str
     nursery: trio.Nursery
-    """Owns the conversions: cancelling it ends their children."""
+    """Runs the conversions; cancelling it kills their children."""
     _jobs: dict[str, _Job] = attrs.field(factory=dict, init=False)
     _slots: trio.CapacityLimiter = attrs.field(init=False)
     _directory: Directories = attrs.field(init=False)
@@ -62,7 +62,7 @@ class Converter:
         self._directory = Directories("cache", (str(self.cache.directory),))
 
     def target(self, sound: Sound) -> Target | None:
-        """What a listener gets instead of ``sound``; None: the file as it is."""
+        """The format to convert ``sound`` to; None: serve the file as it is."""
         target = TARGETS[self.settings.format]
         is_fine = sound.plays and (self.settings.format == "wav" or sound.content_type != "audio/wav")
         if is_fine or not self.tool or command(self.tool, sound, target, "") is None:
@@ -70,7 +70,7 @@ class Converter:
         return target
 
     async def convert(self, source: RecordingFile, sound: Sound, target: Target) -> RecordingFile | None:
-        """The converted file; None: it could not be made, and the log says why. ``source`` stays open."""
+        """The converted file; None if the conversion failed (logged). ``source`` stays open."""
         name = self.cache.name_of(source, target.suffix)
         found = await trio.to_thread.run_sync(self.cache.open, name)
         if found is None:
@@ -120,7 +120,7 @@ class Converter:
 
     @asynccontextmanager
     async def _on_disk(self, source: RecordingFile) -> AsyncIterator[int]:
-        """A descriptor at the beginning of the file; one of another machine is fetched, for as long as the block runs.
+        """A descriptor at the start of the file. A file of another machine is copied here for the time of the block.
 
         Raises OSError, RecordingsBusyError.
         """
@@ -128,8 +128,8 @@ class Converter:
             yield source.opened.fd
             return
         if source.size > self.cache.limit:
-            raise OSError(f"has {source.size} bytes, and cache_mb lets no more be fetched than {self.cache.limit}")
-        # Without a name, so nothing is left of it whatever happens to us.
+            raise OSError(f"has {source.size} bytes; cache_mb allows {self.cache.limit}")
+        # An unnamed file: the kernel removes it even if this process is killed.
         with await trio.to_thread.run_sync(lambda: tempfile.TemporaryFile(dir=self.cache.directory)) as file:
             at = 0
             while at < source.size:
@@ -143,19 +143,19 @@ class Converter:
 
 
 def _why_not_converted(code: int | None, said: bytearray, within: float) -> str:
-    """``code``: the child's exit code, negative for a signal; None: it was not run, or not to its end."""
+    """``code``: the child's exit code, negative for a signal; None if it did not start or was timed out."""
     words = said.decode(errors="replace").strip()
     if code is None:
         return words or f"took longer than {within:g} s"
     if code < 0:
         words = f": {words}" if words else ""
         return f"was killed by {_signal_name(-code)}{_SUSPECTS.get(-code, '')}{words}"
-    return words or f"ended with code {code} and without a word"
+    return words or f"ended with code {code} and no error message"
 
 
 _SUSPECTS: dict[int, str] = {
     signal.SIGSYS: ", for a system call that is forbidden here (SystemCallFilter= of the systemd unit)",
-    signal.SIGKILL: ", perhaps for want of memory (MemoryMax= of the systemd unit)",
+    signal.SIGKILL: ", perhaps out of memory (MemoryMax= of the systemd unit)",
 }
 
 
@@ -167,7 +167,7 @@ def _signal_name(number: int) -> str:
 
 
 async def try_tool(tool: str, form: str, within: float) -> str:
-    """Convert a second of silence to ``form`` of ``[recordings] format``. Returns why that fails, "" if it does not."""
+    """Convert a second of silence to ``form`` of ``[recordings] format``. Returns why that fails, "" on success."""
     sound, target = SOUNDS["ulaw"], TARGETS[form]
     said = bytearray()
     code: int | None = None
@@ -184,7 +184,7 @@ async def try_tool(tool: str, form: str, within: float) -> str:
         except OSError as why:
             said += str(why.strerror or why).encode()
         if code == 0:
-            return "" if os.listdir(folder) else "ended well and wrote nothing"
+            return "" if os.listdir(folder) else "reported success but wrote nothing"
     return _why_not_converted(code, said, within)
 
 
@@ -195,7 +195,7 @@ def _write_all(fd: int, piece: bytes) -> None:
 
 
 async def _run_child(arguments: list[str], fd: int, said: bytearray) -> int:
-    """Run to the end; its exit code. Cancelled, it kills the child and what that has started."""
+    """Run a child to its end. Returns its exit code. Cancellation kills the child's process group."""
     process = await trio.lowlevel.open_process(
         arguments,
         stdin=fd,
@@ -205,7 +205,7 @@ async def _run_child(arguments: list[str], fd: int, said: bytearray) -> int:
         start_new_session=True,
     )
     try:
-        if process.stderr is not None:  # it is: we asked for a pipe
+        if process.stderr is not None:  # always: it is a pipe
             async with process.stderr as complaints:
                 async for some in complaints:
                     said += some[: max(0, MAX_SAID - len(said))]
@@ -218,7 +218,7 @@ async def _run_child(arguments: list[str], fd: int, said: bytearray) -> int:
 
 
 def _kill(process: trio.Process) -> None:
-    # Not reaped yet, so the number is still the child's, and its group's.
+    # The child is not reaped yet, so its process id cannot be another's.
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Recordings in directories of this machine: what finding.py does, in threads that are given up when a mount hangs."""
+"""Recordings in directories of this machine: finding.py in threads, which are abandoned when a mount hangs."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 OPEN_WITHIN = 20.0
-"""Seconds that a directory may take, which may be mounted from a host that is away."""
+"""Timeout in seconds of one operation: the directory may be on a network mount that hangs."""
 THREADS = 4
-"""For each PBX. A mount that hangs keeps these busy, and those of no other."""
+"""For each PBX, so that a mount that hangs blocks only its own PBX."""
 
 
 @attrs.define(eq=False)
@@ -92,7 +92,7 @@ class Directories:
         return await self.in_thread(lambda: has_recording(wanted.path, self.roots, wanted.at))
 
     async def in_thread(self, work: Callable[[], T], dispose: Callable[[T], None] = lambda _: None) -> T:
-        """``work`` in a thread that is given up when it takes too long; what it brings then is disposed of.
+        """Run ``work`` in a thread, which is abandoned after the timeout; ``dispose`` then gets its late result.
 
         Raises RecordingsBusyError, and what ``work`` raises.
         """
@@ -129,7 +129,7 @@ class Directories:
 
 @attrs.define(eq=False)
 class _Left(Generic[T]):
-    """What a thread brings, until somebody has taken it: it may come when nobody waits for it any more."""
+    """A thread's result until it is taken. ``abandon`` disposes of it, also if it arrives later."""
 
     dispose: Callable[[T], None]
     made: list[T] = attrs.field(factory=list)

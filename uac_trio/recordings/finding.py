@@ -1,11 +1,11 @@
-"""From the path that a PBX told to an open file beneath that PBX's configured directories, and nowhere else.
+"""Opens the file that a PBX reports by its path, beneath that PBX's configured directories and nowhere else.
 
-A path is text from outside: dialplans put caller ids into it. It is cut into names, and the names are looked up one
-after another from a directory that the administrator named, never following a symbolic link (openat(2) with
-O_NOFOLLOW), so that neither ``..`` nor a link leads out.
+The path is untrusted: dialplans put caller ids into it. It is split into names, and each name is opened relative to
+the one before, starting at a configured directory and never following a symbolic link (openat(2) with O_NOFOLLOW).
+Neither ``..`` nor a link can leave the directory.
 
-Where is the file, if not where the PBX said? Its directory may be mounted elsewhere here; FreePBX tells the bare name
-of a file that it keeps by date (YYYY/MM/DD); administrators turn old files into mp3.
+The file may not be at the reported path: the PBX's directory may be mounted elsewhere here, FreePBX reports the bare
+name of a file that it keeps by date (YYYY/MM/DD), and administrators convert old files to mp3.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from contextlib import contextmanager
 import attrs
 
 DEEPEST = 6
-"""Directories of a told path that are tried beneath a root which is not where the PBX has it."""
+"""How many trailing directories of a reported path are tried beneath each root."""
 
-NO_FILE = "the path that the PBX told is no file's"
+NO_FILE = "the path that the PBX reports is not a file's"
 
 SUBSTITUTES = (".mp3", ".ogg", ".opus")
-"""What a recording may have been turned into since."""
+"""Formats to which administrators may have converted a recording."""
 
 _DAY = 86400
 _DATE_IN_NAME = re.compile(r"(?<!\d)(20\d\d)([01]\d)([0-3]\d)(?!\d)")
@@ -34,16 +34,16 @@ _ELSEWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 class RecordingMissingError(Exception):
-    """There is no such file (now), or none that may be opened; the text says why."""
+    """There is no such file now, or it may not be opened; the text says why."""
 
 
 class RecordingKeptError(Exception):
-    """There is such a file, or may be, and it cannot be deleted; the text says which and why."""
+    """A file exists, or may exist, and cannot be deleted; the text says which and why."""
 
 
 @attrs.frozen(kw_only=True)
 class OpenRecording:
-    """A file open for reading; whoever has it closes ``fd``."""
+    """A file open for reading. The caller closes ``fd``."""
 
     fd: int
     name: str
@@ -57,11 +57,11 @@ class OpenRecording:
         return (self.inode, self.size, self.mtime_ns)
 
 
-def find_recording(told: str, roots: Sequence[str], at: float) -> OpenRecording:
+def find_recording(reported_path: str, roots: Sequence[str], at: float) -> OpenRecording:
     """Blocking. Open the recording of a call that ended ``at``. Raises RecordingMissingError."""
-    parts = split_path(told)
+    parts = split_path(reported_path)
     refused = ""
-    for root, names in _places(told, parts, roots, at):
+    for root, names in _places(reported_path, parts, roots, at):
         try:
             return open_beneath(root, names)
         except OSError as why:
@@ -70,20 +70,20 @@ def find_recording(told: str, roots: Sequence[str], at: float) -> OpenRecording:
     raise RecordingMissingError(refused or f"no file {parts[-1]} beneath {', '.join(roots)}")
 
 
-def split_path(told: str) -> list[str]:
-    """The names of a told path. Raises RecordingMissingError for one that can be no recording's."""
-    parts = [part for part in told.split("/") if part and part != "."]
-    if not parts or ".." in parts or "\0" in told or not _is_encodable(told):
+def split_path(reported_path: str) -> list[str]:
+    """The names of a reported path. Raises RecordingMissingError if it cannot be a recording's."""
+    parts = [part for part in reported_path.split("/") if part and part != "."]
+    if not parts or ".." in parts or "\0" in reported_path or not _is_encodable(reported_path):
         raise RecordingMissingError(NO_FILE)
     return parts
 
 
 def open_beneath(root: str, names: Sequence[str]) -> OpenRecording:
-    """Blocking. Open the regular file ``names`` beneath ``root``, no symbolic link on the way. Raises OSError."""
+    """Blocking. Open the regular file ``names`` beneath ``root``, following no symbolic link. Raises OSError."""
     if any(name in ("", ".", "..") or "/" in name or "\0" in name for name in names):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     with _directory_of(root, names) as directory:
-        # NONBLOCK: the open of a fifo would wait for its writer.
+        # NONBLOCK: opening a fifo would wait for its writer.
         fd = os.open(names[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
@@ -101,7 +101,7 @@ def delete_beneath(root: str, names: Sequence[str]) -> None:
 
 @contextmanager
 def _directory_of(root: str, names: Sequence[str]) -> Iterator[int]:
-    """The descriptor of the directory that has ``names[-1]``: walked to, so that no symbolic link is followed."""
+    """A descriptor of the directory that has ``names[-1]``, opened step by step, following no symbolic link."""
     directory = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for name in names[:-1]:
@@ -113,18 +113,18 @@ def _directory_of(root: str, names: Sequence[str]) -> Iterator[int]:
         os.close(directory)
 
 
-def has_recording(told: str, roots: Sequence[str], at: float) -> bool:
-    """Blocking. Whether ``delete_recording`` would find a file. Raises RecordingKeptError when that cannot be seen."""
-    return _found_in(told, roots, at) is not None
+def has_recording(reported_path: str, roots: Sequence[str], at: float) -> bool:
+    """Blocking. Whether ``delete_recording`` would find a file. Raises RecordingKeptError if that is unknown."""
+    return _found_in(reported_path, roots, at) is not None
 
 
-def delete_recording(told: str, roots: Sequence[str], at: float) -> bool:
-    """Blocking. Delete a recording's file, and what it was turned into beside it. False: there is none.
+def delete_recording(reported_path: str, roots: Sequence[str], at: float) -> bool:
+    """Blocking. Delete a recording's file and its conversions beside it. Returns whether there was one.
 
-    Only where it is found first: in the directory of another day the same name may be another call's. Raises
+    Only the first directory that has it counts: on another day the same name may be another call's. Raises
     RecordingKeptError.
     """
-    found = _found_in(told, roots, at)
+    found = _found_in(reported_path, roots, at)
     if found is None:
         return False
     root, inner, name = found
@@ -137,14 +137,14 @@ def delete_recording(told: str, roots: Sequence[str], at: float) -> bool:
     return True
 
 
-def _found_in(told: str, roots: Sequence[str], at: float) -> tuple[str, tuple[str, ...], str] | None:
-    """The root and the directory beneath it that have a recording's file, and the name that the PBX told."""
+def _found_in(reported_path: str, roots: Sequence[str], at: float) -> tuple[str, tuple[str, ...], str] | None:
+    """A recording's root, its directory beneath the root, and its name as the PBX reports it."""
     try:
-        parts = split_path(told)
+        parts = split_path(reported_path)
     except RecordingMissingError:
         return None
     refused: RecordingKeptError | None = None
-    for root, names in _places(told, parts, roots, at):
+    for root, names in _places(reported_path, parts, roots, at):
         try:
             os.close(open_beneath(root, names).fd)
         except OSError as why:
@@ -161,9 +161,11 @@ def _kept(root: str, names: Sequence[str], why: OSError) -> RecordingKeptError:
     return RecordingKeptError(f"{'/'.join((root, *names))}: {why.strerror or why}")
 
 
-def _places(told: str, parts: Sequence[str], roots: Sequence[str], at: float) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Roots, each with the names beneath it, where the file may be, likeliest first."""
-    directories = list(dict.fromkeys(_directories(told, parts, roots, at)))
+def _places(
+    reported_path: str, parts: Sequence[str], roots: Sequence[str], at: float
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Candidates for the file: a root and the names beneath it, likeliest first."""
+    directories = list(dict.fromkeys(_directories(reported_path, parts, roots, at)))
     for name in _names(parts[-1]):
         for root, inner in directories:
             yield root, (*inner, name)
@@ -182,10 +184,10 @@ def _names(name: str) -> Iterator[str]:
 
 
 def _directories(
-    told: str, parts: Sequence[str], roots: Sequence[str], at: float
+    reported_path: str, parts: Sequence[str], roots: Sequence[str], at: float
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     inner = tuple(parts[:-1])
-    if told.startswith("/"):
+    if reported_path.startswith("/"):
         for root in roots:
             above = tuple(part for part in root.split("/") if part)
             if inner[: len(above)] == above:
@@ -198,16 +200,16 @@ def _directories(
 
 
 def _dates(name: str, at: float) -> Iterator[tuple[str, ...]]:
-    """YYYY, MM, DD of the call: as its name has it, then by the clock, whose zone on the PBX we do not know."""
+    """YYYY, MM, DD of the call: from its name, then from its time, one day more or less (the PBX's zone is unknown)."""
     for found in _DATE_IN_NAME.finditer(name):
         yield found.groups()
     for day in (0, -_DAY, _DAY):
         yield tuple(dt.datetime.fromtimestamp(at + day, dt.UTC).strftime("%Y %m %d").split())
 
 
-def _is_encodable(told: str) -> bool:
+def _is_encodable(reported_path: str) -> bool:
     try:
-        os.fsencode(told)
+        os.fsencode(reported_path)
     except UnicodeEncodeError:
         return False
     return True

@@ -1,8 +1,7 @@
-"""Recordings of another machine, where ``uac-trio serve-recordings`` runs: the side that asks.
+"""Client of ``uac-trio serve-recordings``, which serves the recordings of another machine.
 
-A file is read in pieces, each of them one question: nothing is held open over there, and a listener who stalls costs
-the other machine nothing. Between two pieces the file may have been replaced; then the reading ends, since the pieces
-would not fit.
+A file is read in pieces, one request each. The server keeps nothing open between two requests, so a slow listener costs
+it nothing. If the file was replaced between two pieces, reading fails.
 """
 
 from __future__ import annotations
@@ -29,28 +28,28 @@ T = TypeVar("T")
 
 CONNECT_WITHIN = 5.0
 ANSWER_WITHIN = 30.0
-"""Seconds; the other side gives its directories 20."""
+"""Seconds. The server's own timeout for its directories is 20."""
 CONNECTIONS = 16
 """At once."""
 
 
 @attrs.frozen(kw_only=True)
 class HostSettings:
-    """``recordings_url`` and what belongs to it of one ``[[pbx]]``."""
+    """``recordings_url`` of one ``[[pbx]]`` and the settings that belong to it."""
 
     pbx: str
     """The name of the PBX."""
     url: str
-    """Where ``uac-trio serve-recordings`` answers."""
+    """The URL of ``uac-trio serve-recordings``."""
     secret: str = attrs.field(repr=False)
-    """``[serve] secret`` over there."""
+    """``[serve] secret`` of that machine."""
     ca_file: str | None = None
-    """PEM file of the authorities to trust for https, instead of the system's."""
+    """PEM file of the certificate authorities to trust for https instead of the system's."""
 
 
 @attrs.define(eq=False)
 class FarFile:
-    """A file of the other machine; nothing is open."""
+    """A file of the other machine. Nothing is kept open."""
 
     wanted: Wanted
     handle: wire.FarHandle
@@ -94,12 +93,12 @@ class RecordingsHost:
     now: Callable[[], float]
     _client: HTTPClient
     trouble: str = attrs.field(default="", init=False)
-    """Why it gives us nothing, for the administrator; "" = it works, as far as is known."""
+    """Why it serves nothing, for the administrator; "" if no request has failed since it last worked."""
 
     async def open(self, wanted: Wanted) -> tuple[FarFile, bytes]:
         if len(wanted.path) > wire.LONGEST:
             raise RecordingMissingError(NO_FILE)
-        handle = await self._told(wire.OPEN, wire.told_wanted(wanted), _handle_or_reason)
+        handle = await self._request_json(wire.OPEN, wire.wanted_to_json(wanted), _handle_or_reason)
         if isinstance(handle, str):
             raise RecordingMissingError(f"{self._name()}: {handle}")
         return FarFile(wanted, handle, self), handle.head
@@ -108,35 +107,35 @@ class RecordingsHost:
         looks: list[Look] = []
         wanted = [attrs.evolve(one, path="") if len(one.path) > wire.LONGEST else one for one in wanted]
         for start in range(0, len(wanted), wire.MOST_LOOKS):
-            some = [wire.told_wanted(one) for one in wanted[start : start + wire.MOST_LOOKS]]
-            looks += await self._told(wire.LOOK, {"recordings": some}, partial(_looks, len(some)))
-        # What is wrong with a file that is there is known by its words.
+            some = [wire.wanted_to_json(one) for one in wanted[start : start + wire.MOST_LOOKS]]
+            looks += await self._request_json(wire.LOOK, {"recordings": some}, partial(_looks, len(some)))
+        # awaiting.py compares the trouble of an existing file, so that text stays as it is.
         return [
             attrs.evolve(look, trouble=f"{self._name()}: {look.trouble}") if look.identity is None else look
             for look in looks
         ]
 
     async def greet(self) -> None:
-        """See whether it would answer. Raises RecordingsBusyError."""
-        await self._told(wire.LOOK, {"recordings": []}, partial(_looks, 0))
+        """Check that it answers. Raises RecordingsBusyError."""
+        await self._request_json(wire.LOOK, {"recordings": []}, partial(_looks, 0))
 
     async def delete(self, wanted: Wanted) -> bool:
         if len(wanted.path) > wire.LONGEST:
             return False
-        deleted = await self._told(wire.DELETE, wire.told_wanted(wanted), _deleted_or_reason)
+        deleted = await self._request_json(wire.DELETE, wire.wanted_to_json(wanted), _deleted_or_reason)
         if isinstance(deleted, str):
             raise RecordingKeptError(f"{self._name()}: {deleted}")
         return deleted
 
     async def read(self, file: FarFile, start: int, length: int) -> bytes:
         """For ``FarFile``."""
-        asked = {
-            **wire.told_wanted(file.wanted),
+        fields = {
+            **wire.wanted_to_json(file.wanted),
             "identity": file.handle.identity,
             "start": start,
             "length": length,
         }
-        reply = await self._ask(wire.READ, asked, most=wire.MOST_READ)
+        reply = await self._ask(wire.READ, fields, most=wire.MOST_READ)
         if reply.status == HTTPStatus.CONFLICT:
             raise OSError(errno.ESTALE, "was replaced or removed while it was read")
         if reply.status != HTTPStatus.OK or len(reply.body) > length:
@@ -144,20 +143,22 @@ class RecordingsHost:
         self._works()
         return reply.body
 
-    async def _told(self, path: str, asked: Mapping[str, object], read: Callable[[dict[str, Any]], T]) -> T:
-        """What ``read`` makes of the answer; it raises ValueError or KeyError for what is none."""
-        reply = await self._ask(path, asked, most=wire.MOST_TOLD)
+    async def _request_json(self, path: str, fields: Mapping[str, object], read: Callable[[dict[str, Any]], T]) -> T:
+        """The answer as parsed by ``read``, which raises ValueError or KeyError for an invalid one."""
+        reply = await self._ask(path, fields, most=wire.MOST_ANSWERED)
         if reply.status != HTTPStatus.OK:
             raise self._failed(f"answers {reply.status}")
         try:
-            told = read(wire.from_json(reply.body))
+            parsed = read(wire.from_json(reply.body))
         except (ValueError, KeyError) as why:
-            raise self._failed("does not answer as uac-trio serve-recordings does; what else is there?") from why
+            raise self._failed(
+                "does not answer as uac-trio serve-recordings does; does another program run there?"
+            ) from why
         self._works()
-        return told
+        return parsed
 
-    async def _ask(self, path: str, asked: Mapping[str, object], *, most: int) -> HTTPReply:
-        body = wire.as_json(asked)
+    async def _ask(self, path: str, fields: Mapping[str, object], *, most: int) -> HTTPReply:
+        body = wire.as_json(fields)
         headers = {
             "Content-Type": "application/json",
             "Authorization": wire.signature(self.settings.secret, path, body, self.now()),
@@ -209,10 +210,10 @@ def _handle_or_reason(answer: dict[str, Any]) -> wire.FarHandle | str:
 
 
 def _looks(number: int, answer: dict[str, Any]) -> list[Look]:
-    told = answer["looks"]
-    if not isinstance(told, list) or len(told) != number:
+    parsed = answer["looks"]
+    if not isinstance(parsed, list) or len(parsed) != number:
         raise ValueError("has another number of looks")
-    return [wire.read_look(one) for one in told]
+    return [wire.read_look(one) for one in parsed]
 
 
 def _deleted_or_reason(answer: dict[str, Any]) -> bool | str:

@@ -1,4 +1,4 @@
-"""What a place with recordings can do, be it directories of this machine or another machine's."""
+"""The interface of a place with recordings: directories of this machine, or another machine."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import attrs
 
 
 class RecordingsBusyError(Exception):
-    """The place does not answer: ask again later. The text says which and why."""
+    """The place does not answer; retry later. The text says which and why."""
 
 
 @attrs.frozen(kw_only=True)
 class Wanted:
-    """A recording as the PBX told it, which is nothing that may be opened as it stands."""
+    """A recording as the PBX reports it. Its path is untrusted and must not be opened as it is."""
 
     path: str
     at: float
@@ -23,17 +23,17 @@ class Wanted:
 
 @attrs.frozen(kw_only=True)
 class Look:
-    """What was seen of a file at one moment."""
+    """The state of a file at one moment."""
 
     identity: tuple[object, ...] | None
-    """Changes when the file does; None: there is no file."""
+    """Changes when the file does; None if there is no file."""
     size: int
     trouble: str
-    """Why it is no complete recording; "" = it may be one, if it does not grow."""
+    """Why it is not a complete recording; "" if it is one unless it still grows."""
 
 
 class RecordingFile(Protocol):
-    """A file to be read; whoever has it calls ``close``."""
+    """A file to read. The caller calls ``close``."""
 
     @property
     def name(self) -> str: ...
@@ -52,23 +52,23 @@ class RecordingFile(Protocol):
         """Changes when the file does."""
 
     async def read(self, start: int, length: int) -> bytes:
-        """Some of these bytes, at least one; b"" where the file ends. Raises RecordingsBusyError, OSError."""
+        """At least one of these bytes; b"" at the end of the file. Raises RecordingsBusyError, OSError."""
 
     def again(self) -> RecordingFile:
-        """The same file for somebody else, to be closed by him."""
+        """The same file for another reader, to be closed separately."""
 
     def close(self) -> None:
-        """Also from where nothing may wait."""
+        """Never blocks."""
 
 
 class Place(Protocol):
-    """Where files of one PBX are. Every method raises RecordingsBusyError when the place does not answer."""
+    """Where the files of one PBX are. Every method raises RecordingsBusyError when the place does not answer."""
 
     async def open(self, wanted: Wanted) -> tuple[RecordingFile, bytes]:
         """The file and its beginning (``HEAD`` bytes). Raises RecordingMissingError."""
 
     async def look(self, wanted: Sequence[Wanted]) -> Sequence[Look]:
-        """What is to be seen of each now."""
+        """The state of each file now."""
 
     async def delete(self, wanted: Wanted) -> bool:
-        """Delete a file. False: there is none. Raises RecordingKeptError when it cannot be deleted."""
+        """Delete a file. Returns whether there was one. Raises RecordingKeptError when it cannot be deleted."""

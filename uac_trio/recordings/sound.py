@@ -1,7 +1,7 @@
-"""Sound files of Asterisk: which is which, what browsers play, when one is complete, how one becomes another.
+"""Sound formats of Asterisk: how to detect them, which browsers play, when a file is complete, how to convert it.
 
-Suffixes are those of Asterisk's format modules (formats/format_*.c). Raw formats have no header: their suffix is all
-there is to know them by.
+Suffixes are those of Asterisk's format modules (formats/format_*.c). Raw formats have no header; only the suffix
+identifies them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import PurePath
 import attrs
 
 HEAD = 4096
-"""Bytes in which the header of a wav file ends, whatever chunks it has."""
+"""Bytes that contain the whole header of a wav file, whatever chunks it has."""
 
 _WAV_GSM = 49
 _PLAYED_WAV = (1, 3, 6, 7, 0xFFFE)  # PCM, float, A-law, u-law, "extensible"
@@ -28,15 +28,15 @@ class Sound:
 
     content_type: str
     plays: bool
-    """In browsers, without help."""
+    """Browsers play it."""
     ffmpeg: tuple[str, ...] | None = None
-    """Options that tell the input's format, never left to a guess; None: it cannot read it."""
+    """Options that name the input's format, so that ffmpeg does not guess; None if it cannot read it."""
     sox: tuple[str, ...] | None = None
 
 
 @attrs.frozen(kw_only=True)
 class Target:
-    """What a sound can be turned into. The commands write to the path that stands for OUT."""
+    """A format to convert to, with the converters' output options."""
 
     suffix: str
     content_type: str
@@ -85,7 +85,7 @@ SOUNDS: dict[str, Sound] = {
     "opus": Sound(content_type="audio/ogg", plays=True, ffmpeg=("-f", "ogg")),
     "au": Sound(content_type="audio/basic", plays=False, ffmpeg=("-f", "au"), sox=("-t", "au")),
 }  # fmt: skip
-"""By suffix in small letters."""
+"""By suffix in lower case."""
 
 TARGETS: dict[str, Target] = {
     "wav": Target(
@@ -108,7 +108,7 @@ TARGETS: dict[str, Target] = {
 
 
 def sound_of(name: str, head: bytes) -> Sound:
-    """What a file is, by its name and, since a .wav may be anything, by its first ``HEAD`` bytes."""
+    """The format of a file, from its name and, for a .wav, from its first ``HEAD`` bytes."""
     sound = SOUNDS.get(PurePath(name).suffix[1:].lower(), _OTHER)
     if sound.content_type == "audio/wav":
         wav = read_wav(head)
@@ -119,7 +119,7 @@ def sound_of(name: str, head: bytes) -> Sound:
 
 
 def command(tool: str, sound: Sound, target: Target, out: str) -> list[str] | None:
-    """The arguments that read ``sound`` from standard input and write ``target`` to ``out``; None: ``tool`` cannot."""
+    """The command line that converts ``sound`` on standard input to ``target`` in ``out``; None if ``tool`` cannot."""
     if os.path.basename(tool).startswith("sox"):
         if sound.sox is None or target.sox is None:
             return None
@@ -127,14 +127,14 @@ def command(tool: str, sound: Sound, target: Target, out: str) -> list[str] | No
     if sound.ffmpeg is None:
         return None
     quiet = ["-nostdin", "-hide_banner", "-loglevel", "fatal"]
-    # bitexact: no random serial number and no version in the file, so that it is the same whenever it is made.
+    # bitexact: no random serial number and no version in the file, so that a conversion is reproducible.
     plain = ["-vn", "-map_metadata", "-1", "-fflags", "+bitexact", "-flags:a", "+bitexact"]
     return [tool, *quiet, *sound.ffmpeg, "-i", "pipe:0", *plain, *target.ffmpeg, "-y", out]
 
 
 @attrs.frozen(kw_only=True)
 class Wav:
-    """The header of a RIFF file. Sizes are bytes, as the header has them."""
+    """The header of a RIFF file. Sizes are in bytes, as the header gives them."""
 
     encoding: int
     riff_size: int
@@ -143,7 +143,7 @@ class Wav:
 
 
 def read_wav(head: bytes) -> Wav | None:
-    """The header at the start of a file; None: it is no wav file."""
+    """The header at the start of a file; None if it is not a wav file."""
     if len(head) < 12 or head[:4] != b"RIFF" or head[8:12] != b"WAVE":
         return None
     encoding = 0
@@ -160,10 +160,10 @@ def read_wav(head: bytes) -> Wav | None:
 
 
 def what_is_missing(name: str, head: bytes, size: int) -> str:
-    """Why a file of ``size`` bytes that begins with ``head`` is no complete recording; "" = it is one.
+    """Why a file of ``size`` bytes that begins with ``head`` is not a complete recording; "" if it is one.
 
-    Whether it still grows has to be asked twice. Asterisk writes a wav's lengths when it closes it, on some versions
-    with each write; so right lengths alone do not mean that nobody writes any more.
+    One look cannot show whether the file still grows: some versions of Asterisk update a wav's lengths with each write,
+    others only when they close it.
     """
     if size == 0:
         return "the file is empty"
@@ -171,10 +171,10 @@ def what_is_missing(name: str, head: bytes, size: int) -> str:
         return ""
     wav = read_wav(head)
     if wav is None:
-        return "the file has no whole header"
+        return "the file has no complete header"
     if size <= wav.data_start:
         return f"the file of {size} bytes is a header without sound"
-    if wav.data_size >= 0x7FFFFF00:  # what programs write that cannot go back to the header
+    if wav.data_size >= 0x7FFFFF00:  # from programs that cannot seek back to the header
         return ""
     # Asterisk counts the pad byte of an odd length differently from version to version.
     if wav.riff_size + 8 < size - 1:

@@ -1,8 +1,8 @@
-"""How a connector asks another machine for recordings: paths, signature, JSON. Both ends use this module.
+"""The protocol between a connector and a recordings host: paths, signature, JSON. Both ends use this module.
 
-Every question is a POST with a JSON object, signed with a secret that only the two know: HMAC-SHA256 over the time, the
-path and the body. The secret itself never travels. A question is good for ``FRESH`` seconds, which bounds what can be
-done with one that somebody has overheard: hearing the same file again.
+Every request is a POST with a JSON object, signed with a shared secret: HMAC-SHA256 over the time, the path and the
+body. The secret itself is never sent. A request is valid for ``FRESH`` seconds; an attacker who intercepts one can only
+replay it for that long.
 """
 
 from __future__ import annotations
@@ -24,41 +24,41 @@ LOOK, OPEN, READ, DELETE = "/recordings/look", "/recordings/open", "/recordings/
 FRESH = 300.0
 """Seconds that the clocks of the two machines may differ."""
 MOST_LOOKS = 50
-"""Files asked about at once."""
+"""Files per look request."""
 LONGEST = 4096
-"""Characters of a path that is asked about; a longer one is no file's (PATH_MAX)."""
+"""Characters of a path (PATH_MAX)."""
 MOST_READ = 1 << 20
-"""Bytes read at once."""
-MOST_ASKED = 4 << 20
-"""Bytes of a question; ``MOST_LOOKS`` paths of the longest kind, each letter written as two escapes, have less."""
-MOST_TOLD = 4 << 20
-"""Bytes of an answer in JSON, which has the reasons of ``MOST_LOOKS`` files."""
+"""Bytes per read request."""
+MOST_REQUESTED = 4 << 20
+"""Bytes of a request. ``MOST_LOOKS`` longest paths fit, even with two escapes per character."""
+MOST_ANSWERED = 4 << 20
+"""Bytes of a JSON answer, which has the reasons of ``MOST_LOOKS`` files."""
 
 MOST_SIZE = 1 << 50
-"""Bytes of a file; more is no file's, and no database's."""
+"""Bytes of a file; the database stores no more."""
 LONGEST_WORDS = 1000
-"""Characters of a reason or a name that are taken from an answer."""
+"""Characters that are kept of a reason or a name in an answer."""
 
 _SIGNATURE = re.compile(r"UAC-HMAC-SHA256 ([0-9]{1,12}):([0-9a-f]{64})", re.ASCII)
 
 
 class SignatureError(Exception):
-    """The question is not of one who knows the secret."""
+    """The request is not signed with the secret."""
 
 
 class ClockError(Exception):
-    """He knows the secret, but his clock or ours is wrong; the text says by how much."""
+    """The signature is right, but the two clocks differ; the text says by how much."""
 
 
 def signature(secret: str, path: str, body: bytes, at: float) -> str:
-    """The ``Authorization`` of a question asked ``at``, seconds since the epoch."""
+    """The ``Authorization`` header of a request made ``at``, seconds since the epoch."""
     seconds = int(at)
     return f"UAC-HMAC-SHA256 {seconds}:{_digest(secret, path, body, seconds)}"
 
 
-def check_signature(secret: str, path: str, body: bytes, told: str, now: float) -> None:
+def check_signature(secret: str, path: str, body: bytes, authorization: str, now: float) -> None:
     """Raises SignatureError, ClockError."""
-    found = _SIGNATURE.fullmatch(told)
+    found = _SIGNATURE.fullmatch(authorization)
     if found is None or not hmac.compare_digest(found[2], _digest(secret, path, body, int(found[1]))):
         raise SignatureError
     if abs(now - int(found[1])) > FRESH:
@@ -71,7 +71,7 @@ def _digest(secret: str, path: str, body: bytes, seconds: int) -> str:
 
 @attrs.frozen(kw_only=True)
 class FarHandle:
-    """A file of the other machine, as it was when it was found."""
+    """A file of the other machine as it was when it was opened."""
 
     name: str
     size: int
@@ -85,7 +85,7 @@ class FarHandle:
 
 
 def as_json(value: Mapping[str, object]) -> bytes:
-    """ASCII: a path that is no text (surrogates) comes through as it is."""
+    """ASCII, so that a path with surrogates (not valid UTF-8) is unchanged."""
     return json.dumps(value).encode()
 
 
@@ -100,7 +100,7 @@ def from_json(content: bytes) -> dict[str, Any]:
     return value
 
 
-def told_wanted(wanted: Wanted) -> dict[str, object]:
+def wanted_to_json(wanted: Wanted) -> dict[str, object]:
     return {"path": wanted.path, "at": wanted.at}
 
 
@@ -114,7 +114,7 @@ def read_wanted(value: object) -> Wanted:
 
 
 def read_span(value: object) -> tuple[int, int]:
-    """Start and length of what is to be read. Raises ValueError."""
+    """Start and length of the piece to read. Raises ValueError."""
     match value:
         case {"start": int(start), "length": int(length)} if 0 <= start < 1 << 50 and 0 < length <= MOST_READ:
             return start, length
@@ -122,7 +122,7 @@ def read_span(value: object) -> tuple[int, int]:
             raise ValueError("is no piece of a file")
 
 
-def told_look(look: Look) -> dict[str, object]:
+def look_to_json(look: Look) -> dict[str, object]:
     return {"identity": look.identity, "size": look.size, "trouble": look.trouble}
 
 
@@ -138,16 +138,16 @@ def read_look(value: object) -> Look:
             raise ValueError("is no look")
 
 
-def words(told: str) -> str:
-    """What the other machine says, fit for a log, a database and the end of a sentence."""
-    return told[:LONGEST_WORDS].encode(errors="backslashreplace").decode().replace("\0", "\\0")
+def words(text: str) -> str:
+    """Text of the other machine, shortened and escaped for logs and the database."""
+    return text[:LONGEST_WORDS].encode(errors="backslashreplace").decode().replace("\0", "\\0")
 
 
 def _is_identity(numbers: list[object]) -> bool:
     return len(numbers) == 3 and all(type(each) is int and -(1 << 63) <= each < 1 << 64 for each in numbers)
 
 
-def told_handle(handle: FarHandle) -> dict[str, object]:
+def handle_to_json(handle: FarHandle) -> dict[str, object]:
     return {
         "name": handle.name,
         "size": handle.size,

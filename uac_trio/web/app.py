@@ -1,6 +1,6 @@
 """The HTTP application: ``/makecall``, ``/recording``, ``/route``, ``/healthz``, ``/readyz``, ``/live``, ``/metrics``.
 
-What it needs of other rooms is handed to it.
+The caller passes in what it needs from other packages.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ BODY_SECONDS = 5
 
 @attrs.frozen(kw_only=True)
 class Health:
-    """What ``/healthz`` and ``/readyz`` tell."""
+    """What ``/healthz`` and ``/readyz`` report."""
 
     works: bool
-    """The daemon digests events and its store takes rows. If not, a supervisor should restart it or page somebody."""
+    """The daemon processes events and its store accepts rows. If not, a supervisor should restart it or alert."""
     ready: bool
     """Every PBX is connected and logged in as well."""
     details: Mapping[str, object]
-    """JSON: the state of each part. No numbers, no secrets: anybody who reaches the port may read it."""
+    """JSON: the state of each part. No telephone numbers, no secrets: every client of the port may read it."""
 
 
 def create_app(
@@ -45,12 +45,12 @@ def create_app(
     routing: Routing | None = None,
     monitor: Monitor | None = None,
 ) -> QuartTrio:
-    """The application. Every failed request gets the body ``Error``: vTiger takes any other text for success.
-    Those to ``/route``, which Asterisk asks, get none."""
+    """The application. A failed request gets the body ``Error``, since vTiger takes any other text for success. A
+    failed request to ``/route``, which is for Asterisk, gets an empty body."""
     app = QuartTrio("uac_trio.web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["BODY_TIMEOUT"] = BODY_SECONDS
-    # A redirect would be success to vTiger, which does not follow it.
+    # vTiger does not follow a redirect and takes it for success.
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = False
     add_click2call(app, click2call)
@@ -82,12 +82,12 @@ async def _refused(why: HTTPException) -> Response:
 
 
 async def _failed(why: Exception) -> Response:
-    """A fault of ours: told to the log in full, to the client as the one word it understands."""
+    """An internal error: logged in full; the client gets the error body alone."""
     log.error("web.failed", exc_info=why)
     return _error(500)
 
 
 def _error(status: int) -> Response:
-    # The dialplan's CURL() takes the body of any reply for the employee who is responsible.
+    # The dialplan's CURL() takes the body of any reply for the responsible employee's extension.
     body = "" if request.path == "/route" else "Error"
     return Response(body, status=status, content_type="text/plain; charset=utf-8")

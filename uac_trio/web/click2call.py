@@ -1,5 +1,5 @@
-"""``/makecall``: the CRM's click on a number over HTTP. What it asks for the CRM's room reads; what is dialled for it
-``uac_trio.crm.click`` decides."""
+"""``/makecall``: a click on a number in the CRM, over HTTP. The CRM's package parses the request;
+``uac_trio.crm.click`` decides what is dialled."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from uac_trio.web.wrong_secrets import WrongSecrets
 log = structlog.get_logger()
 
 Originate = Callable[[Dial], Awaitable[Originated]]
-"""Gives an order to its PBX. Must bear being cancelled: the order then counts as UNKNOWN."""
+"""Sends an Originate to its PBX. May be cancelled: the outcome is then UNKNOWN."""
 
 
 @attrs.frozen(kw_only=True)
 class Click2Call:
-    """All that ``/makecall`` needs to know."""
+    """The dependencies of ``/makecall``."""
 
     originate: Originate
     crm: CRM
@@ -46,12 +46,12 @@ class Click2Call:
     now: Callable[[], float]
     """Seconds since the epoch; part of the call's identity."""
     is_connected: Callable[[str], bool] = lambda _: True
-    """Whether the PBX of this name takes orders now."""
+    """Whether the PBX of this name accepts actions now."""
     wrong_secrets: WrongSecrets = attrs.field(factory=WrongSecrets)
 
 
 def add_click2call(app: QuartTrio, click2call: Click2Call) -> None:
-    """Give ``app`` its ``/makecall``."""
+    """Add ``/makecall`` to ``app``."""
     rules = click2call.rules
     guard = ClickGuard(
         guard_seconds=rules.guard_seconds, per_minute=rules.per_minute, total_per_minute=rules.total_per_minute
@@ -64,7 +64,7 @@ def add_click2call(app: QuartTrio, click2call: Click2Call) -> None:
         )
 
     async def makecall() -> Response:
-        # werkzeug lets HEAD in where GET is allowed; asking for the headers of a call must not make one.
+        # werkzeug allows HEAD wherever GET is allowed; a HEAD request must not place a call.
         if request.method == "HEAD":
             return reply(ClickAnswer.ERROR)
         if not is_allowed_address(request.remote_addr, rules.networks):
@@ -83,28 +83,28 @@ def add_click2call(app: QuartTrio, click2call: Click2Call) -> None:
         return reply(await _place(click, click2call, guard))
 
     app.add_url_rule("/makecall", "makecall", makecall, methods=["GET", "POST"])
-    # A gateway address that was saved with a slash at its end.
+    # For a gateway address in the CRM that ends in a slash.
     app.add_url_rule("//makecall", "makecall", makecall, methods=["GET", "POST"])
 
 
 async def _place(dial: Dial, click2call: Click2Call, guard: ClickGuard) -> ClickAnswer:
-    said = log.bind(pbx=dial.pbx, extension=dial.extension, to=dial.number)
+    bound = log.bind(pbx=dial.pbx, extension=dial.extension, to=dial.number)
     match guard.admit(dial, trio.current_time()):
         case Verdict.DOUBLE:
-            said.info("click2call.double")
+            bound.info("click2call.double")
             return guard.answer_to_double(dial)
         case Verdict.TOO_MANY:
-            said.warning("click2call.too_many", per_minute=click2call.rules.per_minute)
+            bound.warning("click2call.too_many", per_minute=click2call.rules.per_minute)
             return ClickAnswer.ERROR
         case Verdict.TOO_MANY_IN_ALL:
-            said.warning("click2call.too_many_in_all", total_per_minute=click2call.rules.total_per_minute)
+            bound.warning("click2call.too_many_in_all", total_per_minute=click2call.rules.total_per_minute)
             return ClickAnswer.ERROR
         case Verdict.NEW:
             pass
     outcome = Originated.UNKNOWN
     with trio.move_on_after(click2call.rules.answer_seconds):
         outcome = await click2call.originate(dial)
-    log_it = said.info if outcome is Originated.QUEUED else said.warning
+    log_it = bound.info if outcome is Originated.QUEUED else bound.warning
     log_it("click2call.placed", outcome=outcome.value, channel_id=dial.channel_id, exten_context=dial.context)
     return guard.settle(dial, outcome)
 

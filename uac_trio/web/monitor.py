@@ -1,7 +1,7 @@
 """``/live``, ``/live.json`` and ``/metrics``: for administrators and their monitoring, from allowed networks only.
 
-The page works without JavaScript (it reloads itself); with it, the part that changes is fetched every two seconds.
-Everything on it is escaped by the template, and nothing is loaded from anywhere.
+The page works without JavaScript (it reloads itself). With JavaScript it fetches the part that changes every two
+seconds. The template escapes every value, and the page loads nothing from other servers.
 """
 
 from __future__ import annotations
@@ -26,33 +26,34 @@ from uac_trio.web.own_hosts import is_own_host
 log = structlog.get_logger()
 
 FRESH = 1.0
-"""Seconds for which one look serves all who ask: each open page asks every two, and the AMI reader waits meanwhile."""
+"""Seconds for which one snapshot serves all requests: each open page requests it every two seconds, and the AMI reader
+waits while it is made."""
 
 _WRONG_HOST = (
-    "Not by this name. If it is this server's, add it to monitor_hosts of [http] in the configuration, or ask by "
-    "address.\n"
+    "Refused: this host name is not in monitor_hosts of [http] in the configuration. Add it there if it is this "
+    "server's, or use its IP address.\n"
 )
-_REFUSED = "Not from here: the address that this came from is not in monitor_networks of [http] in the configuration.\n"
+_REFUSED = "Refused: your address is not in monitor_networks of [http] in the configuration.\n"
 
 
 @attrs.frozen(kw_only=True)
 class Monitor:
-    """All that the pages of administrators need to know."""
+    """The dependencies of the administrators' pages."""
 
     live: Callable[[], Awaitable[Mapping[str, Any]]]
-    """What ``/live.json`` tells, JSON."""
+    """The content of ``/live.json``."""
     metrics: Callable[[], Awaitable[bytes]]
     metrics_type: str
-    """Content-Type of the figures."""
+    """Content-Type of ``metrics``."""
     networks: Sequence[Network]
-    """Whom they are shown to: they tell who calls when."""
+    """The networks that may see these pages, which show who calls when."""
     hosts: Collection[str]
-    """By which names they are asked for (own_hosts)."""
+    """The host names of this server (own_hosts)."""
 
 
 @attrs.define(eq=False)
-class _Look:
-    """One look at what goes on, for all who ask within a second."""
+class _Snapshot:
+    """A snapshot of what goes on, shared by all requests within ``FRESH`` seconds."""
 
     live: Callable[[], Awaitable[Mapping[str, Any]]]
     _seen: Mapping[str, Any] = attrs.field(factory=dict, init=False)
@@ -68,8 +69,8 @@ class _Look:
 
 
 def add_monitor(app: QuartTrio, monitor: Monitor) -> None:
-    """Give ``app`` its ``/live``, ``/live.json`` and ``/metrics``."""
-    look = _Look(monitor.live)
+    """Add ``/live``, ``/live.json`` and ``/metrics`` to ``app``."""
+    snapshot = _Snapshot(monitor.live)
     template = page_template()
     pen = trio.CapacityLimiter(1)
 
@@ -89,7 +90,7 @@ def add_monitor(app: QuartTrio, monitor: Monitor) -> None:
             return no
         nonce = secrets.token_urlsafe(16)
         # In a thread: a hundred calls take 30 ms, and the AMI reader has no 100 ms to wait.
-        render = partial(template.render, state=await look.now(), nonce=nonce)
+        render = partial(template.render, state=await snapshot.now(), nonce=nonce)
         page = await trio.to_thread.run_sync(render, limiter=pen)
         reply = Response(page, content_type="text/html; charset=utf-8")
         reply.headers.update(_HEADERS)
@@ -99,7 +100,7 @@ def add_monitor(app: QuartTrio, monitor: Monitor) -> None:
     async def live_json() -> Response:
         if (no := refused()) is not None:
             return no
-        reply = jsonify(await look.now())
+        reply = jsonify(await snapshot.now())
         reply.headers.update(_HEADERS)
         return reply
 
@@ -131,7 +132,7 @@ def page_template() -> jinja2.Template:
 
 
 def clock(at: float | None, now: float) -> str:
-    """``18:04:11``, or with its date where that is another day; by this machine's zone."""
+    """``18:04:11``, with the date if it is another day; in this machine's time zone."""
     if at is None:
         return "–"
     then, today = (datetime.fromtimestamp(each).astimezone() for each in (at, now))

@@ -1,8 +1,8 @@
-"""By which names this server may be asked for what a browser must not give away.
+"""The host names of this server, checked against DNS rebinding.
 
-DNS rebinding: a stranger's page asks ``http://stranger.example:5000/live``, whose address has become that of this
-server. The browser takes that for the page's own origin, and it stands in an allowed network. But its Host header names
-the stranger.
+The attack: a page at ``http://attacker.example:5000`` requests ``/live`` after the attacker has pointed that name to
+this server's address. The browser, which is in an allowed network, sees the same origin and lets the page read the
+reply. But the Host header still has the attacker's name.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ def own_hosts(bind_host: str, public_url: str, machine: str, more: Collection[st
 
 
 def is_own_host(header: str, own: Collection[str]) -> bool:
-    """Is ``header``, of a request's Host, one of ``own``, an IP address, or empty?
+    """Whether ``header``, the Host of a request, is one of ``own``, an IP address, or empty.
 
-    No name leads to a page whose Host is an address. Without a Host comes no browser.
+    Rebinding needs a name, so an address is safe. Every browser sends a Host.
     """
     if not header:
         return True

@@ -1,7 +1,7 @@
 """Which part of a file a request gets (RFC 9110, sections 13 and 14). Pure: headers in, a decision out.
 
-Where the standard leaves a choice it is nginx's (ngx_http_range_filter_module.c): a broken byte range is answered with
-416, another unit is passed over, ranges that add up to more than the file give the whole file.
+Where the standard leaves a choice, this follows nginx (ngx_http_range_filter_module.c): a malformed byte range gets
+416, another unit is ignored, and ranges larger than the file in total get the whole file.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Protocol
 import attrs
 
 MAX_RANGES = 16
-"""Parts in one reply; a request for more gets the whole."""
+"""Most ranges in one reply; a request for more gets the whole file."""
 
 _SPEC = re.compile(r" *(?:([0-9]{1,18}) *- *([0-9]{1,18})?|-([0-9]{1,18})) *")
 
 
 @attrs.frozen(kw_only=True)
 class Version:
-    """What a file is at this moment."""
+    """The current version of a file."""
 
     size: int
     etag: str
@@ -37,15 +37,15 @@ class Version:
 
 @attrs.frozen(kw_only=True)
 class Selection:
-    """``ranges`` are (start, end) in bytes, the end not included: none for 304, 412 and 416, several for one reply
-    with several parts."""
+    """``ranges`` are (start, end) in bytes, the end excluded: none for 304, 412 and 416, several for a multipart
+    reply."""
 
     status: HTTPStatus
     ranges: Sequence[tuple[int, int]] = ()
 
 
 class Headers(Protocol):
-    """Of a request; the case of names does not matter."""
+    """The headers of a request; names are case-insensitive."""
 
     def get(self, name: str, default: str, /) -> str: ...
     def __contains__(self, name: str, /) -> bool: ...
@@ -53,7 +53,7 @@ class Headers(Protocol):
 
 
 def select(headers: Headers, version: Version) -> Selection:
-    """What a GET or HEAD with these headers gets."""
+    """The reply to a GET or HEAD with these headers."""
     if _precondition_fails(headers, version):
         return Selection(status=HTTPStatus.PRECONDITION_FAILED)
     if _is_known_already(headers, version):
@@ -71,7 +71,7 @@ def select(headers: Headers, version: Version) -> Selection:
 
 
 def read_ranges(text: str, size: int) -> list[tuple[int, int]]:
-    """The ranges of ``bytes=...`` that a file of ``size`` bytes has; none if there is none or one is broken."""
+    """The satisfiable ranges of ``bytes=...`` for a file of ``size`` bytes; none if one is malformed."""
     ranges: list[tuple[int, int]] = []
     for spec in text.split(","):
         found = _SPEC.fullmatch(spec)
@@ -103,11 +103,11 @@ def _is_known_already(headers: Headers, version: Version) -> bool:
     return modified_since is not None and int(version.modified) <= modified_since
 
 
-def _if_range_holds(told: str, version: Version) -> bool:
-    """A weak tag never holds; a date only if it is exactly the file's."""
-    if not told or told.endswith('"'):
-        return not told or told == version.etag
-    return _seconds(told) == int(version.modified)
+def _if_range_holds(if_range: str, version: Version) -> bool:
+    """A weak tag never matches; a date matches only the file's exact one."""
+    if not if_range or if_range.endswith('"'):
+        return not if_range or if_range == version.etag
+    return _seconds(if_range) == int(version.modified)
 
 
 def _tags(text: str) -> list[str]:

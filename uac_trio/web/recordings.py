@@ -1,8 +1,8 @@
-"""``/recording``: the files of recordings to vTiger's proxy, or to browsers.
+"""``/recording``: serves recordings to vTiger's proxy or to browsers.
 
-SalesPlatform's ListenRecord appends the secret, takes 200 only and never asks for a part. A stock vTiger gives the link
-to the browser, which asks for parts; there the token is the right to listen. Of the request only the token is used, and
-that only to find a row.
+SalesPlatform's ListenRecord appends the secret, accepts only the status 200 and never requests a range. A stock vTiger
+gives the link to the browser, which requests ranges; there the token alone authorises. The token is the only part of a
+request that selects a file, by its row.
 """
 
 from __future__ import annotations
@@ -43,17 +43,17 @@ log = structlog.get_logger()
 
 CHUNK = 128 * 1024
 LEAST_RATE = 4096
-"""Bytes a second that a client has to take on the whole; telephone sound has 16,000."""
+"""Least average rate of a client in bytes a second; telephone sound has 16,000."""
 PATIENCE = 60.0
-"""Seconds that any client has."""
+"""Least timeout of a download in seconds, whatever its size."""
 
 Segments = Sequence[bytes | tuple[int, int]]
-"""What goes out: bytes as they are, and pieces of the file, (start, end)."""
+"""A reply's content: bytes as they are, and pieces of the file, (start, end)."""
 
 
 @attrs.define(eq=False)
 class Downloads:
-    """The recordings that are being sent."""
+    """The downloads that go on now, and their limits."""
 
     limit: int
     limit_per_client: int
@@ -66,7 +66,7 @@ class Downloads:
         return cls(settings.max_downloads, settings.max_downloads_per_client)
 
     def has_room(self, client: str) -> bool:
-        """If not, the log says so."""
+        """Whether one more download is allowed. A refusal is logged."""
         if self.running >= self.limit:
             log.warning("recordings.too_many_downloads", limit=self.limit)
         elif client and self.by_client[client] >= self.limit_per_client:
@@ -88,13 +88,13 @@ class Downloads:
 
 @attrs.frozen(kw_only=True)
 class Playback:
-    """All that ``/recording`` needs to know."""
+    """The dependencies of ``/recording``."""
 
     archive: Archive
     secret: str
-    """The one shared with the CRM."""
+    """The secret that the CRM shares with us."""
     needs_secret: bool
-    """The CRM's player gives the secret; otherwise the token is enough."""
+    """The CRM's player sends the secret; if it does not, the token alone authorises."""
     downloads: Downloads = attrs.field(
         default=attrs.Factory(lambda self: Downloads.limited_by(self.archive.settings), takes_self=True), init=False
     )
@@ -102,7 +102,7 @@ class Playback:
 
 
 def add_recordings(app: QuartTrio, playback: Playback) -> None:
-    """Give ``app`` its ``/recording``."""
+    """Add ``/recording`` to ``app``."""
     downloads = playback.downloads
 
     async def recording() -> Response:
@@ -120,7 +120,7 @@ def add_recordings(app: QuartTrio, playback: Playback) -> None:
             return _empty(found)
         if playable is None:
             return _empty(HTTPStatus.NOT_FOUND)
-        if not downloads.has_room(client):  # others came while we looked
+        if not downloads.has_room(client):  # others began meanwhile
             playable.file.close()
             return _busy()
         download = _Download(playable, downloads, client)
@@ -141,7 +141,7 @@ def _knows_secret(playback: Playback) -> bool:
 
 
 async def _look_up(playback: Playback, *, is_crm: bool) -> RecordingRow | HTTPStatus:
-    """The row that the request may hear, or why not. Raises OutboxError."""
+    """The row that the request is authorised for, or the status of the refusal. Raises OutboxError."""
     if playback.wrong_secrets.refuses(request.remote_addr):
         return HTTPStatus.FORBIDDEN
     tokens, given = request.args.getlist("id"), request.args.getlist("secret")
@@ -189,24 +189,24 @@ def _reply(download: _Download) -> Response:
             reply.headers["Content-Range"] = _content_range(chosen.ranges[0], version.size)
         if is_head:
             download.close()
-    reply.timeout = None  # Quart's own cuts every reply after a minute
+    reply.timeout = None  # Quart's default cuts every reply after a minute
     reply.headers["Accept-Ranges"] = "bytes"
     reply.headers["ETag"] = version.etag
     reply.headers["Last-Modified"] = version.last_modified
-    # To be asked for again each time, so that an expired or forgotten recording is heard no more.
+    # Revalidated each time, so that a browser does not play an expired or deleted recording.
     reply.headers["Cache-Control"] = "private, no-cache"
     return _not_sniffed(reply)
 
 
 def _segments(chosen: Selection, version: Version, content_type: str) -> tuple[str, Segments]:
-    """The reply's Content-Type and what it consists of."""
+    """The reply's Content-Type and content."""
     if len(chosen.ranges) == 1:
         return content_type, chosen.ranges
     boundary = secrets.token_hex(10)
     segments: list[bytes | tuple[int, int]] = []
     for one in chosen.ranges:
-        told = f"Content-Type: {content_type}\r\nContent-Range: {_content_range(one, version.size)}"
-        segments += [f"\r\n--{boundary}\r\n{told}\r\n\r\n".encode(), one]
+        headers = f"Content-Type: {content_type}\r\nContent-Range: {_content_range(one, version.size)}"
+        segments += [f"\r\n--{boundary}\r\n{headers}\r\n\r\n".encode(), one]
     return f"multipart/byteranges; boundary={boundary}", [*segments, f"\r\n--{boundary}--\r\n".encode()]
 
 
@@ -215,22 +215,22 @@ def _content_range(one: tuple[int, int], size: int) -> str:
 
 
 def disposition(name: str) -> str:
-    """``Content-Disposition`` for a file's name, whatever letters it has (RFC 6266, RFC 8187)."""
+    """``Content-Disposition`` for a file's name, which may have any characters (RFC 6266, RFC 8187)."""
     name = re.sub(r"[\x00-\x1f\x7f\"\\/]", "_", name.encode(errors="replace").decode())
     plain = re.sub(r"[^\x20-\x7e]|[%;]", "_", name)
-    told = f'inline; filename="{plain}"'
-    return told if plain == name else f"{told}; filename*=UTF-8''{quote(name, safe='')}"
+    inline = f'inline; filename="{plain}"'
+    return inline if plain == name else f"{inline}; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def _empty(status: HTTPStatus) -> Response:
-    """A reply that says nothing but its status."""
+    """A reply with a status and no body."""
     reply = Response(b"", status=status, content_type="text/plain; charset=utf-8")
     reply.headers["Cache-Control"] = "no-store"
     return _not_sniffed(reply)
 
 
 def _not_sniffed(reply: Response) -> Response:
-    """A browser takes the body for what Content-Type says: whoever fills the file may have put a page into it."""
+    """Forbid content sniffing: the file is untrusted and may contain HTML."""
     reply.headers["X-Content-Type-Options"] = "nosniff"
     return reply
 
@@ -242,16 +242,16 @@ def _busy() -> Response:
 
 
 class _DownloadError(Exception):
-    """The reply cannot be completed: its connection is to be closed, so that the client sees that."""
+    """The reply cannot be completed. Its connection is closed, so that the client notices."""
 
 
 class _Download:
-    """An open file that is being sent: one of those that are counted."""
+    """An open file that is being sent and counts against the limits."""
 
     def __init__(self, playable: Playable, downloads: Downloads, client: str) -> None:
         self.playable = playable
         downloads.begin(client)
-        # Also when nobody ever sends what we return: the client may be gone by then.
+        # A finalizer: the reply may never be sent, as the client may have disconnected.
         self.close = weakref.finalize(self, _end_download, playable.file, downloads, client)
 
 
@@ -261,7 +261,7 @@ def _end_download(file: RecordingFile, downloads: Downloads, client: str) -> Non
 
 
 class _Body(ResponseBody):
-    """Sends the segments, one chunk in memory at a time; the server bounds the time that a client takes for each."""
+    """Sends the segments with one chunk in memory at a time. The server limits the time for each chunk."""
 
     def __init__(self, download: _Download, segments: Segments, length: int) -> None:
         self._download = download

@@ -1,8 +1,8 @@
-"""The side of ``uac-trio serve-recordings`` that is asked: recordings of this machine for connectors on others.
+"""The server of ``uac-trio serve-recordings``: serves recordings of this machine to connectors on other machines.
 
-Who asks comes from an address that the configuration names and signs his question (recordings/wire.py); anybody else
-gets 403 without a word. A path in a question is what the PBX told, and is looked for beneath the configured directories
-by the code that does so for local recordings.
+A request must come from a configured network and be signed (recordings/wire.py); any other gets an empty 403. The path
+in a request is the one that the PBX reports. It is looked up beneath the configured directories by the same code as for
+local recordings.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ class ServeSettings:
     secret: str = attrs.field(repr=False)
     """``recordings_secret`` of the connectors."""
     recordings: tuple[str, ...] = attrs.field(validator=_at_least_one)
-    """The directories; nothing outside of them is ever opened."""
+    """The directories. Nothing outside of them is opened."""
     networks: tuple[Network, ...] = attrs.field(validator=_at_least_one)
-    """Where connectors ask from."""
+    """The networks of the connectors."""
     bind: str = "0.0.0.0:5001"
     """Address and port to listen on."""
     delete_files: bool = False
     """Connectors may have files deleted (``delete_files``, ``forget --files``)."""
     stall_seconds: float = 30.0
-    """A connector that takes nothing of an answer for so long is cut off."""
+    """Timeout in seconds of a connector that reads nothing of an answer."""
     max_connections: int = 100
-    """Connections open at once; one more is closed unheard."""
+    """Connections open at once; one more is closed."""
 
 
 def create_recordings_app(settings: ServeSettings, directories: Directories, *, now: Callable[[], float]) -> QuartTrio:
-    """The application. ``now`` tells seconds since the epoch."""
+    """The application. ``now`` returns seconds since the epoch."""
     app = QuartTrio("uac_trio.web.recordings_host", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = wire.MOST_ASKED
+    app.config["MAX_CONTENT_LENGTH"] = wire.MOST_REQUESTED
     app.config["BODY_TIMEOUT"] = BODY_SECONDS
     serving = _Serving(settings, directories, now)
     works = {wire.LOOK: serving.look, wire.OPEN: serving.open, wire.READ: serving.read, wire.DELETE: serving.delete}
@@ -68,15 +68,15 @@ class _Serving:
     now: Callable[[], float]
 
     def answers(self, work: Callable[[dict[str, Any]], Awaitable[Response]]) -> Callable[[], Awaitable[Response]]:
-        """A view that lets nobody but a connector through to ``work``."""
+        """A view that calls ``work`` for authenticated requests only."""
 
         async def view() -> Response:
             if not is_allowed_address(request.remote_addr, self.settings.networks):
                 return self._refused("its address is not within [serve] networks")
             body = await request.data
             try:
-                told = request.headers.get("Authorization", "")
-                wire.check_signature(self.settings.secret, request.path, body, told, self.now())
+                authorization = request.headers.get("Authorization", "")
+                wire.check_signature(self.settings.secret, request.path, body, authorization, self.now())
             except wire.SignatureError:
                 return self._refused("wrong secret")
             except wire.ClockError as why:
@@ -92,30 +92,30 @@ class _Serving:
 
         return view
 
-    async def look(self, asked: dict[str, Any]) -> Response:
-        given = asked.get("recordings")
+    async def look(self, fields: dict[str, Any]) -> Response:
+        given = fields.get("recordings")
         if not isinstance(given, list) or len(given) > wire.MOST_LOOKS:
             raise ValueError("has no list of recordings")
         looks = await self.directories.look([wire.read_wanted(one) for one in given])
-        return _json({"looks": [wire.told_look(look) for look in looks]})
+        return _json({"looks": [wire.look_to_json(look) for look in looks]})
 
-    async def open(self, asked: dict[str, Any]) -> Response:
+    async def open(self, fields: dict[str, Any]) -> Response:
         try:
-            file, head = await self.directories.open(wire.read_wanted(asked))
+            file, head = await self.directories.open(wire.read_wanted(fields))
         except RecordingMissingError as why:
             return _json({"missing": str(why)})
         file.close()
         handle = wire.FarHandle(name=file.name, size=file.size, mtime_ns=file.mtime_ns, inode=file.inode, head=head)
-        return _json(wire.told_handle(handle))
+        return _json(wire.handle_to_json(handle))
 
-    async def read(self, asked: dict[str, Any]) -> Response:
-        wanted, (start, length) = wire.read_wanted(asked), wire.read_span(asked)
+    async def read(self, fields: dict[str, Any]) -> Response:
+        wanted, (start, length) = wire.read_wanted(fields), wire.read_span(fields)
         try:
             file, _ = await self.directories.open(wanted)
         except RecordingMissingError:
             return _empty(HTTPStatus.CONFLICT)
         try:
-            if list(file.identity) != asked.get("identity"):
+            if list(file.identity) != fields.get("identity"):
                 return _empty(HTTPStatus.CONFLICT)
             piece = await file.read(start, length)
         except OSError as why:
@@ -125,8 +125,8 @@ class _Serving:
             file.close()
         return Response(piece, content_type="application/octet-stream")
 
-    async def delete(self, asked: dict[str, Any]) -> Response:
-        wanted = wire.read_wanted(asked)
+    async def delete(self, fields: dict[str, Any]) -> Response:
+        wanted = wire.read_wanted(fields)
         try:
             if not self.settings.delete_files:
                 is_there = await self.directories.has(wanted)

@@ -1,8 +1,8 @@
-"""``/route``: which employee is to be rung first, for ``CURL()`` in a dialplan.
+"""``/route``: the employee to ring first, for ``CURL()`` in a dialplan.
 
-The body is an extension or nothing, for it becomes a variable as it stands: ``CURL()`` hands on the body of an error
-page as well (funcs/func_curl.c). A stranger must not learn who owns which contact: it takes an address of ``[route]
-networks`` and ``[route] secret``.
+The body is an extension or empty, because ``CURL()`` returns the body of any reply, error pages included
+(funcs/func_curl.c). Who owns which contact is confidential: a request must come from ``[route] networks`` and have
+``[route] secret``.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ log = structlog.get_logger()
 
 @attrs.frozen(kw_only=True)
 class Routing:
-    """All that ``/route`` needs to know."""
+    """The dependencies of ``/route``."""
 
     ask: Ask
     rules: ResponsibleRules
-    """With a secret."""
+    """Has a secret."""
 
 
 def add_route(app: QuartTrio, routing: Routing) -> None:
-    """Give ``app`` its ``/route``."""
+    """Add ``/route`` to ``app``."""
 
     async def route() -> Response:
         seconds = routing.rules.deadline_seconds
@@ -62,7 +62,7 @@ async def _answer(routing: Routing, deadline: float) -> Response:
 
 
 def log_answer(via: str, client: str | None, number: str, answer: Responsible, began: float) -> None:
-    """Who was told what by which way, of HTTP and of FastAGI; ``began`` by trio's clock."""
+    """Log one answer. ``via``: ``http`` or ``agi``. ``began``: the start by trio's clock."""
     log.info(
         "route.answered",
         via=via,

@@ -1,8 +1,8 @@
-"""hypercorn on trio, with an end that comes in bounded time.
+"""hypercorn on trio, with timeouts and a bounded shutdown.
 
-hypercorn 0.18 sends under a shield without a deadline (``hypercorn/trio/tcp_server.py``, ``protocol_send``): one client
-that stops reading keeps its server, and whoever waits for it, alive for ever. So the accept loop is ours: it knows the
-open connections, gives each piece that is sent a time, and closes what is left when the grace of a shutdown is over.
+hypercorn 0.18 sends in a shielded scope without a deadline (``hypercorn/trio/tcp_server.py``, ``protocol_send``): one
+client that stops reading blocks the shutdown for ever. So this module has its own accept loop: it tracks the open
+connections, sends each piece with a timeout, and closes what is left after a shutdown's grace period.
 """
 
 from __future__ import annotations
@@ -32,16 +32,15 @@ from uac_trio.networks import PRIVATE_NETWORKS, Network
 
 log = structlog.get_logger()
 
-# A stall is measured a piece: 64 KiB is what the kernel takes at once on a working connection.
+# The stall timeout applies to each piece; on a working connection the kernel takes 64 KiB at once.
 PIECE = 65536
 
 REQUEST_WITHIN = 5.0
-"""Seconds in which the headers of a request have to be there, the first and each further one of a connection. (The app
-has a limit of its own for the body.)"""
+"""Timeout in seconds for the headers of each request on a connection. (The app has its own timeout for the body.)"""
 
 
 class CannotListenError(Exception):
-    """The address of ``[http] bind`` cannot be had; the text says which and why."""
+    """The address of ``[http] bind`` cannot be listened on; the text says which and why."""
 
 
 @attrs.frozen(kw_only=True)
@@ -51,22 +50,22 @@ class WebSettings:
     bind: str = "127.0.0.1:5000"
     """Address and port that vTiger's click2call requests come to. ``0.0.0.0:5000`` listens on every address."""
     public_url: str = ""
-    """How the CRM and its users reach this server; the links to recordings begin with it."""
+    """The URL by which the CRM and its users reach this server; links to recordings begin with it."""
     max_connections: int = 100
-    """Connections open at once, of one client address half as many. When all are taken, a new one gets the place of one
-    whose client has not sent its request; if there is none it is closed unheard."""
+    """Connections open at once; half as many per client address. At the limit, a new connection replaces one whose
+    client has not sent its request yet; if there is none, the new one is closed."""
     stall_seconds: float = 30.0
-    """A client that takes nothing of its reply for so long is cut off."""
+    """Timeout of a client that reads nothing of its reply."""
     grace_seconds: float = 3.0
-    """How long open replies may go on after a shutdown was asked for."""
+    """How long open replies may go on after a shutdown request."""
     monitor_networks: tuple[Network, ...] = PRIVATE_NETWORKS
-    """Who may see ``/live`` and ``/metrics``, which tell who calls when. Default: private networks. Behind a proxy on
-    this host everybody seems to come from this host: the proxy must not pass these paths on."""
+    """Networks that may see ``/live`` and ``/metrics``, which show who calls when. Default: private networks. A reverse
+    proxy on this host makes every client look local, so it must not forward these paths."""
     monitor_hosts: tuple[str, ...] = ()
-    """Names by which ``/live`` and ``/metrics`` may be asked for besides ``localhost``, any IP address, this machine's
-    own name and those in ``bind`` and ``public_url``. Any other may be a stranger's (DNS rebinding)."""
+    """Host names allowed for ``/live`` and ``/metrics`` besides ``localhost``, any IP address, this machine's name and
+    those in ``bind`` and ``public_url``. Others are refused because of DNS rebinding."""
     wrong_secrets_per_minute: int = 20
-    """A client that gives so many wrong secrets in a minute is not listened to for the next one."""
+    """Rate limit: after so many wrong secrets in a minute a client is blocked for the next one."""
 
 
 def parse_bind(bind: str) -> tuple[str, int]:
@@ -90,9 +89,8 @@ async def serve_web(
 ) -> None:
     """Serve ``app`` until ``shutdown`` is set; ``task_status`` gets the addresses listened on.
 
-    After ``shutdown`` nothing is accepted any more, idle connections close, open replies may finish for
-    ``grace_seconds``; then their connections are closed, whatever state they are in. When cancelled, they are closed
-    at once. Raises CannotListenError.
+    After ``shutdown`` no connection is accepted, idle connections close, and open replies may finish for
+    ``grace_seconds``; then their connections are closed. Cancellation closes them at once. Raises CannotListenError.
     """
     host, port = parse_bind(settings.bind)
     try:
@@ -146,8 +144,8 @@ def _peer(stream: trio.SocketStream) -> str:
 
 
 class _HTTP1(H11Protocol):
-    """HTTP/1.1 and nothing else. Of HTTP/2 hypercorn keeps whole replies in memory for a client that takes none, and
-    neither it nor websockets are of use here."""
+    """HTTP/1.1 only. Over HTTP/2 hypercorn buffers whole replies in memory for a client that does not read; neither
+    HTTP/2 nor websockets are needed here."""
 
     async def _check_protocol(self, event: h11.Request) -> None:
         """No HTTP/2, whether by its preface or by an Upgrade."""
@@ -159,13 +157,13 @@ class _HTTP1(H11Protocol):
 
 
 class _Server(TCPServer):
-    """hypercorn has no setting for the protocols that it speaks: whichever it chose, it is the one above."""
+    """Replaces the protocol that hypercorn chooses, for which it has no setting, by ``_HTTP1``."""
 
     _http1: _HTTP1 | None = None
 
     @property
     def awaits_request(self) -> bool:
-        """The client has not sent a whole request: its headers or a part of its body are missing."""
+        """The client has not sent a complete request yet."""
         return self._http1 is None or self._http1.connection.their_state in (h11.IDLE, h11.SEND_BODY)
 
     @property
@@ -197,7 +195,7 @@ class _Connections:
         self._settings = settings
         self._context = WorkerContext(None)
         self._open: dict[trio.SocketStream, tuple[str, _Server]] = {}
-        """The oldest first, each with its client's address."""
+        """Oldest first, each with its client's address."""
         self._by_client: Counter[str] = Counter()
         self._last_closed = trio.Event()
         self._crowded = LogLimit()
@@ -208,14 +206,14 @@ class _Connections:
             await trio.aclose_forcefully(stream)
             return
         patient = _PatientStream(stream, self._settings.stall_seconds)
-        # TCPServer asks for trio's stream by name, and uses what _PatientStream has of it.
+        # TCPServer's annotation is trio's SocketStream, but it uses only what _PatientStream has.
         server = _Server(self._app, self._config, self._context, ConnectionState({}), patient)  # type: ignore[arg-type]
         self._open[stream] = client, server
         self._by_client[client] += 1
         try:
             await server
         except* Exception:
-            # Whatever a client makes hypercorn or h11 fail with is this connection's end, not the daemon's.
+            # An error that a client provokes in hypercorn or h11 ends this connection, not the daemon.
             log.warning("web.connection_failed", client=client, exc_info=True)
         finally:
             self._open.pop(stream, None)
@@ -226,7 +224,7 @@ class _Connections:
                 self._last_closed.set()
 
     def _has_room(self, client: str) -> bool:
-        """Whether one more connection of ``client`` may be served, after closing another if need be."""
+        """Whether one more connection of ``client`` may be served. May close another to make room."""
         limit = self._settings.max_connections
         of_client = self._by_client[client]
         is_too_many = of_client >= max(1, limit // 2)
@@ -237,7 +235,7 @@ class _Connections:
         return not is_too_many and self._close_one_that_waits()
 
     def _close_one_that_waits(self) -> bool:
-        """Close the oldest connection without a whole request, of the client that has the most such."""
+        """Close the oldest connection without a complete request, of the client that has most of them."""
         waiting: dict[str, list[trio.SocketStream]] = {}
         for stream, (client, server) in self._open.items():
             if server.awaits_request:
@@ -250,7 +248,7 @@ class _Connections:
         return True
 
     async def finish(self) -> None:
-        """Wait for the open replies, at most the grace."""
+        """Wait for the open replies, at most ``grace_seconds``."""
         await self._context.terminated.set()  # idle connections end here
         with trio.move_on_after(self._settings.grace_seconds):
             while self._open:
@@ -258,7 +256,7 @@ class _Connections:
                 await self._last_closed.wait()
 
     def close_now(self) -> None:
-        """Close what is open, in the middle of whatever it is doing: also of a send under hypercorn's shield."""
+        """Close all open connections at once, also during a send in hypercorn's shielded scope."""
         if self._open:
             log.warning("web.replies_cut", connections=len(self._open))
         for stream in self._open:
@@ -266,7 +264,7 @@ class _Connections:
 
 
 class _PatientStream:
-    """What hypercorn's TCPServer needs of a stream, with an end to its patience."""
+    """The part of a stream that hypercorn's TCPServer needs, with a timeout for sending."""
 
     def __init__(self, stream: trio.SocketStream, stall_seconds: float) -> None:
         self._stream = stream
@@ -274,8 +272,8 @@ class _PatientStream:
         self.socket = stream.socket
         self.receive_some: Callable[..., object] = stream.receive_some
 
-    # Neither of the two blocks. quart-trio cancels the task of a request as soon as its reply is out, often in the
-    # middle of hypercorn's closing of a "Connection: close" such as vTiger's: unshielded, the connection stayed open.
+    # Neither of the two blocks. quart-trio cancels a request's task as soon as its reply is sent, often while hypercorn
+    # closes a "Connection: close" such as vTiger's. Without the shield such connections stayed open.
     async def send_eof(self) -> None:
         with trio.CancelScope(shield=True):
             await self._stream.send_eof()
@@ -292,4 +290,4 @@ class _PatientStream:
             if patience.cancelled_caught:
                 log.warning("web.client_stalled", seconds=self._stall_seconds)
                 self.socket.close()
-                raise trio.BrokenResourceError("the client takes nothing any more")
+                raise trio.BrokenResourceError("the client does not read")

@@ -1,8 +1,8 @@
-"""Who gives wrong secrets is not listened to for a minute. One count for all that the secret of the CRM opens.
+"""Rate limit for wrong secrets: blocks a client for a minute. One count for everything that the CRM's secret protects.
 
-A proxy, NAT or a shared network gives a stranger the CRM's address, and he must not shut out the CRM with it. So an
-address that gave the right secret lately is always listened to; what a stranger may try from there has to be kept away
-by the length of the secret, or before it reaches us.
+An attacker may share the CRM's address (proxy, NAT, shared network) and must not be able to block the CRM. So an
+address that sent the right secret recently is never blocked. Against guesses from there only a long secret helps, or a
+limit in front of this server.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ import trio
 log = structlog.get_logger()
 
 WINDOW = 60.0
-"""Seconds: of the count, and of being shut out."""
+"""Seconds of counting, and of a block."""
 LOOK_EVERY = 10.0
 MAX_ADDRESSES = 10_000
-"""A flood from more than these makes us forget the oldest, not grow."""
+"""Most addresses that are counted; beyond it the oldest is dropped."""
 KNOWN_FOR = 3600.0
-"""Seconds for which an address that gave the right secret is not shut out."""
+"""Seconds for which an address that sent the right secret is not blocked."""
 MAX_KNOWN = 1000
-"""Of these the one whose last right secret is the oldest is forgotten first."""
+"""Most such addresses; beyond it the one with the oldest right secret is dropped."""
 
 _OF_ONE_SITE = (ip_network("fc00::/7"), ip_network("fe80::/10"))
-"""Here the machines of a site share one /64."""
+"""Networks in which the machines of a site share one /64."""
 
 
 @attrs.define
@@ -37,34 +37,34 @@ class _Window:
     began: float
     wrong: int = 0
     refused: int = 0
-    shut_out: bool = False
+    blocked: bool = False
 
 
 @attrs.define(eq=False)
 class WrongSecrets:
-    """Counts wrong secrets by client address (public IPv6: by /64, which one machine has all of)."""
+    """Counts wrong secrets by client address (public IPv6: by /64, since one machine may use all of it)."""
 
     per_minute: int = 20
-    """With this many in a minute an address is shut out for the next one, whatever it gives."""
+    """With this many in a minute an address is blocked for the next one, even with the right secret."""
     now: Callable[[], float] = trio.current_time
-    """Seconds of a clock that does not go back."""
+    """Seconds of a monotonic clock."""
     _windows: OrderedDict[str, _Window] = attrs.field(factory=OrderedDict, init=False)
     """In order of ``began``."""
     _known: OrderedDict[str, float] = attrs.field(factory=OrderedDict, init=False)
-    """When an address, to the last bit, last gave the right secret; in this order."""
+    """When each exact address last sent the right secret; in this order."""
 
     def refuses(self, address: str | None) -> bool:
-        """Whether this client is shut out now; then its request is to be refused unread."""
+        """Whether this client is blocked now. Then refuse its request without reading it."""
         self.look()
         window = self._windows.get(_group(address))
         if window is None or window.wrong < self.per_minute or self._is_known(address):
             return False
-        self._shut_out(_group(address), window)
+        self._block(_group(address), window)
         window.refused += 1
         return True
 
     def count(self, address: str | None) -> bool:
-        """This client gave a wrong secret. Whether that is worth a line in the log: not after so many in a minute."""
+        """Count a wrong secret of this client. Returns whether to log it: no longer once the limit is exceeded."""
         self.look()
         group = _group(address)
         window = self._windows.setdefault(group, _Window(self.now()))
@@ -75,13 +75,13 @@ class WrongSecrets:
             if self._is_known(address):
                 log.warning("web.many_wrong_secrets", client=_exact(address), wrong_secrets=window.wrong)
             else:
-                self._shut_out(group, window)
+                self._block(group, window)
         while len(self._windows) > MAX_ADDRESSES:
             self._drop_oldest()
         return window.wrong <= self.per_minute
 
     def accept(self, address: str | None) -> None:
-        """This client gave the right secret, and was not refused."""
+        """Note that this client sent the right secret and was not blocked."""
         exact = _exact(address)
         self._known[exact] = self.now()
         self._known.move_to_end(exact)
@@ -89,7 +89,7 @@ class WrongSecrets:
             self._known.popitem(last=False)
 
     def look(self) -> None:
-        """Let in again whose time is over."""
+        """End the blocks and counts whose time is over."""
         at = self.now()
         while self._windows and at - next(iter(self._windows.values())).began >= WINDOW:
             self._drop_oldest()
@@ -97,22 +97,22 @@ class WrongSecrets:
             self._known.popitem(last=False)
 
     async def run(self) -> NoReturn:
-        """Tell of every end, also when nobody asks for anything any more."""
+        """End blocks in time, and log it, even without further requests."""
         while True:
             await trio.sleep(LOOK_EVERY)
             self.look()
 
     def _drop_oldest(self) -> None:
         group, window = self._windows.popitem(last=False)
-        if window.shut_out:
-            log.warning("web.shut_out_ended", client=group, refused=window.refused)
+        if window.blocked:
+            log.warning("web.client_unblocked", client=group, refused=window.refused)
         elif window.wrong > self.per_minute:
             log.warning("web.many_wrong_secrets_ended", client=group, wrong_secrets=window.wrong)
 
-    def _shut_out(self, group: str, window: _Window) -> None:
-        if not window.shut_out:
-            window.shut_out = True
-            log.warning("web.shut_out", client=group, wrong_secrets=window.wrong, seconds=WINDOW)
+    def _block(self, group: str, window: _Window) -> None:
+        if not window.blocked:
+            window.blocked = True
+            log.warning("web.client_blocked", client=group, wrong_secrets=window.wrong, seconds=WINDOW)
 
     def _is_known(self, address: str | None) -> bool:
         return _exact(address) in self._known
