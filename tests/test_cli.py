@@ -80,9 +80,9 @@ def test_check_in_words(config: Path) -> None:
     result = invoked("check", "--config", config)
     assert result.exit_code == 0
     for words in (
-        "uac-trio.toml is in order",
+        "uac-trio.toml is valid",
         "PBX main: crm at 127.0.0.1:1, not encrypted.",
-        "A click calls PJSIP/{extension} and goes on in context from-internal.",
+        "A click calls PJSIP/{extension} and continues in context from-internal.",
         r"numbers that match ^\d{2,5}$. Calls between them are not delivered to the CRM.",
         "Its clock runs in Europe/Moscow",
         "Clicks come to http://127.0.0.1:0/makecall from 127.0.0.0/8",
@@ -105,8 +105,11 @@ def test_check_of_other_choices(config: Path) -> None:
     assert "the numbers 100, 101, 102, 103, 104, 105, 106, 107, 108, 109 and 5 more" in output
     assert "Calls between them are delivered to the CRM" in output
     assert "Calls for which no phone rang belong to 100." in output
-    assert "Clicks on numbers are turned off." in output
-    assert "is answered at agi://127.0.0.1:4574/route, http://127.0.0.1:0/route; the CRM is asked at http://" in output
+    assert "Clicks on numbers are disabled." in output
+    assert (
+        "is served at agi://127.0.0.1:4574/route, http://127.0.0.1:0/route and looked up in the CRM at http://"
+        in output
+    )
     assert "hush" not in output
     assert "Warning:" in output
 
@@ -119,8 +122,8 @@ originate_variables = { "PJSIP_HEADER(add,Alert-Info)" = "x" }
 [vtiger]"""
     config.write_text(config.read_text().replace("[vtiger]", more))
     output = invoked("check", "--config", config).output
-    assert "A click of the numbers 101, 102 calls PJSIP/{extension} and goes on" in output
-    assert "There the caller is Office <4951234567>." in output
+    assert "A click of the numbers 101, 102 calls PJSIP/{extension} and continues" in output
+    assert "The caller id there is Office <4951234567>." in output
     assert "On its channel are set: PJSIP_HEADER(add,Alert-Info)." in output
 
 
@@ -185,7 +188,7 @@ def test_replay_rules(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["replay"], "Missing argument 'FILE...'"),
-        (["replay", str(FIXTURES / "inbound_answered.jsonl")], "say what to show"),
+        (["replay", str(FIXTURES / "inbound_answered.jsonl")], "choose what to show"),
         (["replay", "nowhere.jsonl", "--calls"], "'nowhere.jsonl' does not exist"),
         (
             ["replay", str(FIXTURES / "inbound_answered.jsonl"), "--calls", "--timezone", "Moscow"],
@@ -331,7 +334,7 @@ def test_check_live(config: Path) -> None:
     """check --live adds what it found to what the file says; a problem makes exit code 1, and nothing is made."""
     result = invoked("check", "--config", config, "--live")
     assert result.exit_code == 1
-    assert "uac-trio.toml is in order" in result.output
+    assert "uac-trio.toml is valid" in result.output
     assert "problem  PBX main: 127.0.0.1:1 refuses the connection" in result.output
     assert "problem  CRM: http://127.0.0.1:9/PBXManager.php: the CRM cannot be reached" in result.output
     assert "2 problems" in result.output

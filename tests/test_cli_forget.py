@@ -130,7 +130,7 @@ def test_what_stays(folder: Path) -> None:
     result = forget(folder, "89165556677", "--files")
     assert result.exit_code == 1
     assert result.stdout == "removed: 0 deliveries and 0 recordings of 0 calls, 0 files\n"
-    assert "1 calls go on or are not told to the CRM yet, and stay; run this again later" in result.stderr
+    assert "1 calls go on or wait for delivery to the CRM, and stay; run this again later" in result.stderr
     assert (folder / "monitor" / "79165556677.wav").exists()
 
 

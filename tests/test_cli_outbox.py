@@ -99,7 +99,10 @@ def test_retry(filled: Path, tmp_path: Path) -> None:
     """A dead letter goes again, and so does the END behind it; the other call is left alone."""
     result = invoked("retry", filled, "1")
 
-    assert (result.exit_code, result.output) == (0, "1: will be sent, 2 deliveries with what follows in its call\n")
+    assert (result.exit_code, result.output) == (
+        0,
+        "1: will be sent again, 2 deliveries with the later ones of its call\n",
+    )
     statistics = trio.run(looked_into, tmp_path)
     assert (statistics.waiting, statistics.parked, statistics.delivered) == (2, 1, 1)
     assert "the oldest that waits: 2026-09-2" in invoked("list", filled, "--all").output
@@ -109,7 +112,7 @@ def test_retry_of_all(filled: Path, tmp_path: Path) -> None:
     """Everything that is parked goes again."""
     assert invoked("retry", filled, "--all").exit_code == 0
     assert trio.run(looked_into, tmp_path).waiting == 4
-    assert invoked("list", filled).output == "nothing is parked\n"
+    assert invoked("list", filled).output == "there are no dead letters\n"
 
 
 def test_drop(filled: Path, tmp_path: Path) -> None:
@@ -128,7 +131,7 @@ def test_a_row_that_is_not_parked(filled: Path, command: str) -> None:
 
     assert result.exit_code == 1
     assert result.stdout.startswith("3: ")
-    assert result.stderr == "uac-trio: 2 is not parked; uac-trio outbox list shows what is\n"
+    assert result.stderr == "uac-trio: 2 is not a dead letter; uac-trio outbox list shows them\n"
 
 
 @pytest.mark.parametrize("command", ["retry", "drop"])

@@ -138,7 +138,7 @@ async def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "call.jsonl").touch()
     for out, why in (
         (tmp_path / "call.jsonl", "exists already"),
-        (tmp_path / "no" / "call.jsonl", "is no directory"),
+        (tmp_path / "no" / "call.jsonl", "is not a directory"),
         (tmp_path / ("x" * 300), "File name too long"),
     ):
         with pytest.raises(RecordError, match=why):

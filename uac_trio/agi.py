@@ -1,8 +1,8 @@
-"""FastAGI, the side of the script: bytes in, values out.
+"""FastAGI, the script's side of the protocol: bytes in, values out.
 
 Asterisk (res/res_agi.c) connects, sends its environment as lines ``agi_name: value`` and an empty line, then reads one
-command a line and answers each with a line that begins with three digits. What a caller chose himself, his name and
-number, stands in it as it is, line breaks included: nothing may rest on a line being Asterisk's own.
+command per line and answers each with a line that begins with three digits. The caller's name and number are in the
+environment unescaped, line breaks included: any line may come from the caller.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 import attrs
 
 MAX_RECEIVED = 32 * 1024
-"""Bytes of a whole conversation. An environment is below 2 KiB; arguments of the application add 2 KiB at most
+"""Bytes of a whole session. An environment is below 2 KiB; arguments of the application add 2 KiB at most
 (AGI_BUF_LEN)."""
 
 _RESULT = re.compile(rb"(?:HANGUP)?([0-9]{3})[ -](.*)")  # HANGUP comes as urgent data, its line end lost
@@ -23,21 +23,21 @@ _VALUE = re.compile(r"[^\x00-\x1f\x7f\"\\]{0,256}")
 
 
 class AGIError(Exception):
-    """The peer is no Asterisk that runs AGI(), or says more than one ever would."""
+    """The peer does not speak AGI, or sends more than Asterisk ever does."""
 
 
 @attrs.frozen(kw_only=True)
 class AGIRequest:
-    """What Asterisk says of the call and of what is wanted."""
+    """The request: the script that Asterisk wants and the call."""
 
     script: str
     """``route`` of ``agi://host:port/route?number=1``."""
     parameters: Mapping[str, str]
-    """Of the query, the first of each name."""
+    """The query's parameters, the first value of each name."""
     arguments: Sequence[str]
-    """What stood behind the address in AGI()."""
+    """The arguments behind the address in AGI()."""
     caller: str
-    """CALLERID(num), "" where there is none."""
+    """CALLERID(num), "" if there is none."""
 
 
 @attrs.frozen(kw_only=True)
@@ -49,22 +49,22 @@ class AGIResult:
 
 @attrs.define
 class AGIConnection:
-    """receive_data() only stores; request(), then result() once for each command, tell what it was, or None: need
-    more."""
+    """A session. receive_data() only stores the bytes. request() returns the request, then result() the result of each
+    command; None means that more data is needed."""
 
     _buffer: bytearray = attrs.field(factory=bytearray, init=False)
     _received: int = attrs.field(default=0, init=False)
     _environment: dict[str, str] = attrs.field(factory=dict, init=False)
 
     def receive_data(self, data: bytes) -> None:
-        """Raises AGIError when it becomes too much."""
+        """Raises AGIError beyond ``MAX_RECEIVED``."""
         self._received += len(data)
         if self._received > MAX_RECEIVED:
             raise AGIError(f"more than {MAX_RECEIVED} bytes")
         self._buffer += data
 
     def request(self) -> AGIRequest | None:
-        """Raises AGIError when the first line is none of an AGI environment."""
+        """Raises AGIError when the first line is not that of an AGI environment."""
         while (line := self._line()) is not None:
             if not line:
                 return _request(self._environment)
@@ -90,9 +90,9 @@ class AGIConnection:
 
 
 def set_variable(name: str, value: str) -> bytes:
-    """The command that sets a channel variable. Raises ValueError for what would be another command, or a broken one.
+    """The command that sets a channel variable. Raises ValueError if name or value could break the command.
 
-    The value is quoted, so that an empty one is a value as well (res_agi.c, ``parse_args``).
+    The value is quoted, so that it may be empty (res_agi.c, ``parse_args``).
     """
     if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
         raise ValueError(f"{name!r} cannot be set to {value!r} by an AGI command")

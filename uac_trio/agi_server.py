@@ -1,11 +1,11 @@
-"""FastAGI: Asterisk asks, while a caller waits, which employee is to be rung first.
+"""FastAGI: while a caller waits, Asterisk asks which employee to ring first.
 
     AGI(agi://connector:4574/route)                     asks for CALLERID(num)
     AGI(agi://connector:4574/route,${NUMBER})           or for another number
     AGI(agi://connector:4574/route?number=${NUMBER})    the same
 
-One variable is set, to an extension or to nothing, and the connection closed, within ``[route] deadline_seconds``
-whatever happens: Asterisk itself waits for a script without a limit (res/res_agi.c, ``run_agi``).
+The server sets one variable, to an extension or "", and closes the connection, always within ``[route]
+deadline_seconds``: Asterisk itself waits for a script without a timeout (res/res_agi.c, ``run_agi``).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ log = structlog.get_logger()
 
 SCRIPT = "route"
 MAX_PER_CLIENT = 50
-"""Callers of one PBX that wait at once; of one more the connection is closed, and their call goes on."""
+"""Connections of one PBX at once. One more is closed, and its call goes on in the dialplan."""
 MAX_CONNECTIONS = 200
-"""The same for all PBXes together."""
+"""Connections of all PBXes at once."""
 
 
 async def serve_agi(
@@ -41,7 +41,7 @@ async def serve_agi(
 ) -> None:
     """Answer until ``shutdown`` is set; ``task_status`` gets the addresses listened on.
 
-    After ``shutdown`` nobody is accepted any more; who is connected gets his answer within the deadline. Raises
+    After ``shutdown`` no connection is accepted; open ones get their answer within the deadline. Raises
     CannotListenError.
     """
     host, port = parse_bind(rules.bind)
@@ -67,7 +67,7 @@ class _Server:
     ask: Ask
     rules: ResponsibleRules
     _open: Counter[str] = attrs.field(factory=Counter, init=False)
-    """By the client's address."""
+    """Open connections by the client's address."""
     _refused: LogLimit = attrs.field(factory=LogLimit, init=False)
 
     async def serve(self, stream: trio.SocketStream) -> None:
@@ -104,13 +104,13 @@ class _Server:
             with trio.move_on_after(seconds) as deadline:
                 await self._converse(stream, connection, client, deadline.deadline)
             if deadline.cancelled_caught:
-                log.warning("route.cut_off", client=client, reason=f"Asterisk did not do its part within {seconds:g} s")
+                log.warning("route.cut_off", client=client, reason=f"Asterisk did not finish within {seconds:g} s")
         except AGIError as why:
             log.warning("route.refused", client=client, reason=str(why))
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             log.info("route.hung_up", client=client)
         except Exception:
-            # A fault of ours over one caller is the end of this connection, not of the daemon; his call goes on.
+            # An internal error ends this connection, not the daemon; the call goes on in the dialplan.
             log.exception("route.failed", client=client)
 
     async def _converse(
@@ -126,7 +126,7 @@ class _Server:
         answer = await self.ask(number, (deadline - trio.current_time()) * ASKING)
         await stream.send_all(set_variable(self.rules.variable, answer.extension))
         log_answer("agi", client, number, answer, began)
-        # Closed before Asterisk has read it, the connection would take the command with it.
+        # Wait for the result: closing the connection before Asterisk has read the command would lose it.
         while (result := connection.result()) is None:
             await _receive(stream, connection)
         if result.code != 200:
@@ -134,7 +134,7 @@ class _Server:
 
 
 def _number(request: AGIRequest) -> str:
-    """What is asked for: an argument, a parameter of the address, or else the caller."""
+    """The number in question: an argument, a parameter of the address, or else the caller."""
     argument = request.arguments[0] if request.arguments else ""
     return argument or request.parameters.get("number", "") or request.caller
 

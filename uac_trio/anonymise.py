@@ -1,8 +1,8 @@
-"""Transcripts without personal data: numbers and names are replaced, what a call tracker looks at is not.
+"""Removes personal data from transcripts: replaces numbers and names, keeps what the call tracker needs.
 
-The same number or name is replaced by the same other one throughout a recording. Lengths, formats and prefixes stay,
-and ``+7916...`` and ``8916...`` of one person stay alike in their last ten digits. Extensions (up to five digits),
-Uniqueids, times and the names of devices stay as they are. A secret does not get into any transcript.
+Within a recording, each number or name always gets the same replacement. Lengths, formats and prefixes stay, and
+``+7916...`` and ``8916...`` of one person keep equal last ten digits. Extensions (up to five digits), Uniqueids, times
+and device names stay unchanged. Secrets are never written to a transcript.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Callable
 
 import attrs
 
-# Values that hold long digits which are no telephone numbers: ids, times, what belongs to the session.
+# Values with long digits that are not telephone numbers: ids, times, fields of the session.
 _LEFT_ALONE = re.compile(
     r"(?:.*(?:unique|linked|bridge|action|session|account|call|list)id|timestamp|.*tv|.*time|uptime|lastreload"
     r"|.*address|privilege|event|response|message|secret|key|challenge|sequence.*|duration|billable.*|lastcall|.*port)",
     re.IGNORECASE,
 )
 _NAMES = re.compile(r"(?:.*(?:calleridname|connectedlinename)|membername)", re.IGNORECASE)
-# Where a name may stand among other things: arguments of applications, variables, a caller id as a whole.
+# Values that may contain a name: arguments of applications, variables, a whole caller id.
 _MAY_QUOTE = re.compile(r"(?:app|last|application)?data|value|variable|callerid|chanvariable.*", re.IGNORECASE)
 _SECRETS = re.compile(r"(?:secret|key)", re.IGNORECASE)
 # Not within words, uniqueids (1795413713.0), nor the eight hexadecimal digits at the end of a channel's name.
@@ -35,14 +35,14 @@ _ALPHABETS = (
 
 
 def without_secret(line: bytes) -> bytes:
-    """A line of an action we sent: its secret, or what proves that we know it, is blanked."""
+    """A line of an action we sent, with its secret or key blanked."""
     name, colon, _ = line.partition(b":")
     return name + b": (not recorded)\r\n" if colon and _SECRETS.fullmatch(name.decode("latin-1").strip()) else line
 
 
 @attrs.define
 class Anonymiser:
-    """``salt`` is random for each recording and forgotten after it: nobody can try out which number gave which."""
+    """``salt`` is random for each recording and not kept, so that replacements cannot be reversed by trying numbers."""
 
     salt: bytes = attrs.field(repr=False)
     _numbers: dict[str, str] = attrs.field(factory=dict, init=False, repr=False)
@@ -50,7 +50,7 @@ class Anonymiser:
     _given: set[str] = attrs.field(factory=set, init=False, repr=False)
 
     def line(self, line: bytes) -> bytes:
-        """One whole line of the wire, with its line end."""
+        """Anonymise one complete line, line end included."""
         text = line.decode("utf-8", "surrogateescape")
         name, colon, value = text.partition(":")
         if not colon or _LEFT_ALONE.fullmatch(name.strip()):
@@ -68,11 +68,11 @@ class Anonymiser:
         if name in _NO_NAME or name in self._names or not any(letter.isalpha() for letter in name):
             return
         self._names[name] = self._new(name, self._other_letters)
-        # Longer ones first, so that Anna does not cut Annabel.
+        # Longer names first, so that Anna is not replaced within Annabel.
         self._names = dict(sorted(self._names.items(), key=lambda entry: -len(entry[0])))
 
     def _number(self, digits: str) -> str:
-        """Country code or trunk prefix stay in front of the last ten digits; of these (or of all) the first stays."""
+        """Keeps what precedes the last ten digits (country code, trunk prefix), and the first of those digits."""
         prefix, own = (digits[:-10], digits[-10:]) if len(digits) >= 10 else ("", digits)
         if own not in self._numbers:
             self._numbers[own] = self._new(own, self._other_digits)
@@ -83,7 +83,7 @@ class Anonymiser:
         while (new := make(old, attempt)) in self._given or new == old:
             attempt += 1
             if attempt > 100:
-                break  # a name of one letter has few others
+                break  # a name of one letter has few replacements
         self._given.add(new)
         return new
 
@@ -100,6 +100,6 @@ class Anonymiser:
     def _noise(self, text: str, attempt: int, length: int) -> bytes:
         noise = b""
         while len(noise) < length:
-            told = f"{attempt} {len(noise)} {text}".encode("utf-8", "surrogateescape")
-            noise += hmac.digest(self.salt, told, "sha256")
+            seed = f"{attempt} {len(noise)} {text}".encode("utf-8", "surrogateescape")
+            noise += hmac.digest(self.salt, seed, "sha256")
         return noise[:length]

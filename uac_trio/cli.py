@@ -1,4 +1,5 @@
-"""The command line. Exit codes: 0 fine, 1 the input or the world has a problem, 2 wrong usage or configuration."""
+"""The command line. Exit codes: 0 success, 1 a problem of the input or the environment, 2 wrong usage or
+configuration."""
 
 from __future__ import annotations
 
@@ -44,7 +45,7 @@ config_option = click.option(
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="uac-trio")
 def main() -> None:
-    """Unified Asterisk Connector: Asterisk's calls to vTiger CRM, and vTiger's clicks to Asterisk."""
+    """Unified Asterisk Connector: delivers Asterisk's calls to vTiger CRM, and vTiger's clicks to Asterisk."""
 
 
 @main.command()
@@ -63,7 +64,7 @@ def run(config_path: Path) -> None:
 @main.command(name="serve-recordings")
 @config_option
 def serve_recordings_command(config_path: Path) -> None:
-    """On the machine that has the recordings: give them to connectors on other machines, until SIGTERM or SIGINT."""
+    """Serve the recordings of this machine to connectors on other machines, until SIGTERM or SIGINT."""
     config = _usable(lambda: load_serve_config(config_path))
     with open_log() as writer:
         configure_logging(config.log, stream=writer)
@@ -76,7 +77,7 @@ def serve_recordings_command(config_path: Path) -> None:
 @click.option("--once", is_flag=True, help="End after one pass, with a table of the CRM's rows.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the page; any free one by default.")
 def demo(once: bool, port: int | None) -> None:
-    """See it work: recorded calls, the real daemon, a stand-in CRM with a page. Needs no set-up."""
+    """Run the daemon with recorded calls and a stand-in CRM that has a web page. Needs no set-up."""
     from uac_trio.demo.run import run_demo
 
     configure_logging(LogSettings(level="warning"))
@@ -85,9 +86,9 @@ def demo(once: bool, port: int | None) -> None:
 
 @main.command(name="replay")
 @click.argument("files", nargs=-1, required=True, type=FILE, metavar="FILE...")
-@click.option("--calls", "show", flag_value="calls", help="One JSON object a call.")
-@click.option("--requests", "show", flag_value="requests", help="One JSON object a request to the CRM.")
-@click.option("--timeline", "show", flag_value="timeline", help="For people: what happened, and what followed from it.")
+@click.option("--calls", "show", flag_value="calls", help="One JSON object per call.")
+@click.option("--requests", "show", flag_value="requests", help="One JSON object per request to the CRM.")
+@click.option("--timeline", "show", flag_value="timeline", help="For people: the events of each call and the requests.")
 @click.option("--rules", type=FILE, help="A configuration; its [calls] table is used.")
 @click.option(
     "--flavour",
@@ -98,9 +99,9 @@ def demo(once: bool, port: int | None) -> None:
 )
 @click.option("--timezone", default="Europe/Moscow", show_default=True, help="The CRM's time zone, for --requests.")
 def replay_command(files: tuple[Path, ...], show: str | None, rules: Path | None, flavour: str, timezone: str) -> None:
-    """Work out again what FILEs, transcripts of successive connections to one PBX, mean. Nothing is sent."""
+    """Replay FILEs, transcripts of successive connections to one PBX, through the pipeline. Nothing is sent."""
     if show is None:
-        raise click.UsageError("say what to show: --calls, --requests or --timeline")
+        raise click.UsageError("choose what to show: --calls, --requests or --timeline")
     try:
         settings = VtigerSettings(
             url="http://crm.example/",
@@ -133,10 +134,10 @@ def replay_command(files: tuple[Path, ...], show: str | None, rules: Path | None
 @main.command(name="record")
 @config_option
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--anonymise", is_flag=True, help="Replace numbers and names, consistently, keeping their form.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="How long; until SIGINT by default.")
+@click.option("--anonymise", is_flag=True, help="Replace numbers and names consistently, keeping their format.")
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), help="How long; default: until SIGINT.")
 def record_command(config_path: Path, out: Path, anonymise: bool, seconds: float | None) -> None:
-    """Record what the PBXes say into OUT (.jsonl), for replay."""
+    """Record the AMI traffic of the PBXes into OUT (.jsonl), for replay."""
     config = _load(config_path)
     if out.suffix != ".jsonl":
         raise click.UsageError(f"{out}: the name of a transcript ends in .jsonl")
@@ -166,9 +167,9 @@ def record_command(config_path: Path, out: Path, anonymise: bool, seconds: float
 
 @main.command()
 @config_option
-@click.option("--live", is_flag=True, help="Go and look as well: PBXes, CRM, store, recordings. Changes nothing.")
+@click.option("--live", is_flag=True, help="Check the PBXes, CRM, store and recordings as well. Changes nothing.")
 def check(config_path: Path, live: bool) -> None:
-    """Say in words what a configuration says, or what is wrong with it."""
+    """Check a configuration: describe it, or report what is wrong with it."""
     config = _load(config_path)
     for line in describe(config, now()):
         click.echo(line)
@@ -183,13 +184,13 @@ def check(config_path: Path, live: bool) -> None:
 
 @main.group(name="outbox")
 def outbox_group() -> None:
-    """Dead letters, which the CRM refused for good: see, send again, drop them. The daemon may run meanwhile."""
+    """Dead letters, which the CRM refused for good: list, retry or drop them. The daemon may run meanwhile."""
 
 
 @outbox_group.command(name="list")
 @config_option
-@click.option("--all", "counts", is_flag=True, help="Say as well how many deliveries there are in each state.")
-@click.option("--show-numbers", is_flag=True, help="Telephone numbers in full.")
+@click.option("--all", "counts", is_flag=True, help="Also count the deliveries in each state.")
+@click.option("--show-numbers", is_flag=True, help="Show telephone numbers in full.")
 def outbox_list(config_path: Path, counts: bool, show_numbers: bool) -> None:
     """List the dead letters, oldest first: number, when, call, extension, kind, customer, why."""
     rows, statistics = _with_outbox(config_path, _parked_and_statistics)
@@ -204,7 +205,7 @@ def outbox_list(config_path: Path, counts: bool, show_numbers: bool) -> None:
         if oldest is not None:
             click.echo(f"the oldest that waits: {iso(oldest)}")
     elif not rows:
-        click.echo("nothing is parked")
+        click.echo("there are no dead letters")
 
 
 @outbox_group.command(name="retry")
@@ -212,11 +213,11 @@ def outbox_list(config_path: Path, counts: bool, show_numbers: bool) -> None:
 @click.argument("numbers", nargs=-1, type=int, metavar="NUMBER...")
 @click.option("--all", "everything", is_flag=True, help="Everything that is parked.")
 def outbox_retry(config_path: Path, numbers: tuple[int, ...], everything: bool) -> None:
-    """Send dead letters again, each with what followed in its call, since the CRM keeps no order."""
+    """Retry dead letters, each with the later deliveries of its call, since the CRM keeps no order."""
 
     async def retry(outbox: Outbox, number: int) -> str:
         rows = await outbox.retry(number, now())
-        return f"{number}: will be sent, {rows} deliveries with what follows in its call" if rows else ""
+        return f"{number}: will be sent again, {rows} deliveries with the later ones of its call" if rows else ""
 
     _for_each(config_path, numbers, everything, retry)
 
@@ -226,7 +227,7 @@ def outbox_retry(config_path: Path, numbers: tuple[int, ...], everything: bool) 
 @click.argument("numbers", nargs=-1, type=int, metavar="NUMBER...")
 @click.option("--all", "everything", is_flag=True, help="Everything that is parked.")
 def outbox_drop(config_path: Path, numbers: tuple[int, ...], everything: bool) -> None:
-    """Give dead letters up for good."""
+    """Drop dead letters for good."""
 
     async def drop(outbox: Outbox, number: int) -> str:
         return f"{number}: dropped" if await outbox.drop(number, now()) else ""
@@ -235,7 +236,7 @@ def outbox_drop(config_path: Path, numbers: tuple[int, ...], everything: bool) -
 
 
 def parked_line(row: ParkedRow, show_numbers: bool) -> str:
-    """One dead letter for people; its telephone numbers in part, unless ``show_numbers``."""
+    """One dead letter for people, its telephone numbers masked unless ``show_numbers``."""
     delivery = row.delivery
     customer = delivery.customer or "-"
     shown, reason = (customer, row.reason) if show_numbers else (mask_number(customer), mask_text(row.reason))
@@ -244,7 +245,7 @@ def parked_line(row: ParkedRow, show_numbers: bool) -> str:
 
 
 def iso(at: float) -> str:
-    """Local time, for people at this machine."""
+    """The local time of this machine."""
     return datetime.fromtimestamp(at).astimezone().isoformat(sep=" ", timespec="seconds")
 
 
@@ -255,23 +256,23 @@ async def _parked_and_statistics(outbox: Outbox) -> tuple[list[ParkedRow], Outbo
 def _for_each(
     config_path: Path, numbers: tuple[int, ...], everything: bool, work: Callable[[Outbox, int], Awaitable[str]]
 ) -> None:
-    """Do ``work`` to each row; it says what was done, or "" for a row that is not parked. That makes exit code 1."""
+    """Run ``work`` on each row. It returns what it did, or "" for a row that is not parked, which makes exit code 1."""
     if everything == bool(numbers):
-        raise click.UsageError("name the NUMBERs that list shows, or --all")
+        raise click.UsageError("give the NUMBERs that list shows, or --all")
 
     async def do(outbox: Outbox) -> list[int]:
-        strangers: list[int] = []
+        unknown: list[int] = []
         chosen = [row.id for row in await outbox.parked()] if everything else numbers
         for number in chosen:
-            said = await work(outbox, number)
-            if said:
-                click.echo(said)
-            elif not everything:  # of a call that was sent again as a whole the others are not parked any more
-                strangers.append(number)
-        return strangers
+            done = await work(outbox, number)
+            if done:
+                click.echo(done)
+            elif not everything:  # with --all, the retry of one row may have included the other rows of its call
+                unknown.append(number)
+        return unknown
 
-    if strangers := _with_outbox(config_path, do):
-        _fail(*(f"uac-trio: {number} is not parked; uac-trio outbox list shows what is" for number in strangers))
+    if unknown := _with_outbox(config_path, do):
+        _fail(*(f"uac-trio: {number} is not a dead letter; uac-trio outbox list shows them" for number in unknown))
 
 
 def _with_outbox(config_path: Path, work: Callable[[Outbox], Awaitable[T]]) -> T:
@@ -292,12 +293,12 @@ def _with_outbox(config_path: Path, work: Callable[[Outbox], Awaitable[T]]) -> T
 @click.argument("number")
 @click.option("--files", is_flag=True, help="Delete the files of the recordings as well.")
 def forget_command(config_path: Path, number: str, files: bool) -> None:
-    """Remove what is kept of the customer with NUMBER, and say what was removed. The daemon may run meanwhile."""
+    """Delete the stored data of the customer with NUMBER, and report what was deleted. The daemon may run meanwhile."""
     if not any(character.isdigit() for character in number):
         raise click.UsageError("NUMBER is a telephone number; put -- before one that begins with a minus")
     config = _load(config_path)
     if config.calls.is_extension(number):
-        raise click.UsageError(f"{number} is an employee's extension; customers are forgotten, not employees")
+        raise click.UsageError(f"{number} is an employee's extension; only customers can be forgotten")
     configure_logging(config.log)
 
     async def forget(outbox: Outbox) -> tuple[Forgotten, int, list[str]]:
@@ -319,13 +320,13 @@ def forget_command(config_path: Path, number: str, files: bool) -> None:
     click.echo(f"removed: {rows} of {forgotten.calls} calls, {deleted} files")
     problems = []
     if kept and files:
-        problems += ["uac-trio: these files are still there, and nothing here knows of them now; delete them by hand:"]
+        problems += ["uac-trio: these files could not be deleted and are no longer tracked; delete them by hand:"]
     elif kept:
-        problems += ["uac-trio: of these there may be converted copies, kept until nobody asks for them any more:"]
+        problems += ["uac-trio: converted copies of these may remain in the cache until they are unused for long:"]
     problems += kept
     if forgotten.left:
         problems += [
-            f"uac-trio: {forgotten.left} calls go on or are not told to the CRM yet, and stay; run this again later"
+            f"uac-trio: {forgotten.left} calls go on or wait for delivery to the CRM, and stay; run this again later"
         ]
     if problems:
         _fail(*problems)
@@ -355,7 +356,7 @@ def _load(path: Path) -> Config:
 
 
 def _usable(load: Callable[[], T]) -> T:
-    """What ``load`` gives; a wrong configuration ends the program with 2 and every problem on stderr."""
+    """The result of ``load``. A wrong configuration ends the program with 2 and every problem on stderr."""
     try:
         return load()
     except ConfigError as why:

@@ -1,8 +1,8 @@
-"""Structured logs on stderr, with what belongs to people masked.
+"""Structured logs on stderr, with personal data masked.
 
-Every room logs ``structlog.get_logger().warning("ami.login_refused", pbx="main", ...)``: a stable dotted event name and
-keyword fields, never a sentence. Which fields hold telephone numbers, names or secrets is decided here, once, by the
-name of the field; so a number is logged under one of ``NUMBER_FIELDS`` and a name under one of ``NAME_FIELDS``.
+Every package logs ``structlog.get_logger().warning("ami.login_refused", pbx="main", ...)``: a stable dotted event name
+and keyword fields, never a sentence. The name of a field decides how it is masked: telephone numbers must be logged
+under one of ``NUMBER_FIELDS``, names of people under one of ``NAME_FIELDS``.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ NAME_FIELDS = frozenset({"caller_name", "customer_name", "display_name", "person
 TEXT_FIELDS = frozenset({"because", "file", "path", "reason"})
 SECRET_FIELDS = frozenset({"authorization", "password", "secret", "signature", "token", "vtigersignature"})
 
-# A number within a text or a file's name, where letters and _ stand beside it as well: a whole run of digits, or groups
-# that begin with + or end as numbers are written here, 123-45-67. Not a Uniqueid such as 1795413713.0, the end of a
-# channel's name, -0000001a, an id of ours, uac-1795413713-3f9a2b7c, nor a date, 20260105 or 20260105123456.
+# A number within a text or a file name, where letters and _ may adjoin it: a whole run of digits, or groups that begin
+# with + or end like 123-45-67. Not a Uniqueid such as 1795413713.0, the end of a channel's name, -0000001a, an id of
+# ours, uac-1795413713-3f9a2b7c, nor a date, 20260105 or 20260105123456.
 _NUMBER = re.compile(
     r"""
     (?<![0-9]) (?<![0-9]\.) (?<!-(?=0[0-9a-f]{7}(?![0-9a-f]))) (?<!uac-(?=[0-9]{10}-)) (?<!uac-[0-9]{10}-)
@@ -48,11 +48,11 @@ _NUMBER = re.compile(
     re.VERBOSE,
 )
 
-# Marks, embeddings, overrides and isolates of the bidirectional algorithm (UAX 9): in a caller's name they turn the
-# rest of the line around, so that it reads as something else.
+# Marks, embeddings, overrides and isolates of the bidirectional algorithm (UAX 9). In a caller's name they would
+# reorder the rest of the line.
 _BIDI_CONTROLS = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
-# Libraries that write a line a request, with the URL and so with the numbers in it.
+# Libraries that log one line per request, with the numbers in its URL.
 TALKATIVE = ("alembic", "h11", "httpcore", "httpx", "hypercorn.access", "sqlalchemy")
 
 # syslog(3) levels, which journald reads from a line that begins with <N> (sd-daemon(3)).
@@ -62,24 +62,24 @@ JOURNAL_LEVELS = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 
 @attrs.frozen(kw_only=True)
 class LogSettings:
     level: Level = "info"
-    """Least level that is written."""
+    """Lowest level that is written."""
     json: bool = False
-    """One JSON object a line instead of text for people."""
+    """One JSON object per line instead of text for people."""
     mask: bool = True
-    """Telephone numbers and names are shown in part only. Secrets are never shown, whatever this says."""
+    """Mask telephone numbers and names. Secrets are always hidden."""
 
 
 @attrs.define(eq=False)
 class LogLimit:
-    """Of a line that would come again and again, one every so many seconds."""
+    """Rate limit for a log line that repeats: one line in ``seconds``."""
 
     seconds: float = 60.0
     _next_at: float = attrs.field(default=-math.inf, init=False)
     _left_out: int = attrs.field(default=0, init=False)
 
     def due(self, now: float) -> int | None:
-        """How many lines were left out since the last one; None: leave this one out as well. ``now``: any clock that
-        is not set back."""
+        """The number of lines suppressed since the last one; None: suppress this one too. ``now``: a monotonic
+        clock."""
         if now < self._next_at:
             self._left_out += 1
             return None
@@ -89,8 +89,8 @@ class LogLimit:
 
 
 class AcceptLimit(logging.Filter):
-    """When this process has no file descriptor left, trio tries to accept ten times a second, and logs a traceback each
-    time (trio/_highlevel_serve_listeners.py). One line a minute, with what to do, is enough."""
+    """Rate limit for failed accepts. Without a free file descriptor trio retries ten times a second and logs a
+    traceback each time (trio/_highlevel_serve_listeners.py); this leaves one line a minute, with the remedy."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ class AcceptLimit(logging.Filter):
             return False
         record.exc_info = None
         record.msg = (
-            f"no connection can be accepted: {record.getMessage()}; {left_out} more such lines were left out. "
+            f"no connection can be accepted: {record.getMessage()}; {left_out} more such lines were suppressed. "
             "Raise the limit of open files (LimitNOFILE= of the systemd unit)"
         )
         record.args = None
@@ -110,9 +110,9 @@ class AcceptLimit(logging.Filter):
 
 
 def mask_number(number: str) -> str:
-    """``+79161234567`` as ``+7916***4567``: enough to recognise a known number, not enough to learn a new one.
+    """``+79161234567`` as ``+7916***4567``: enough to recognise a known number, not enough to call an unknown one.
 
-    Up to five characters (extensions, 112) are kept; anything shorter than a full number keeps two at each end.
+    Up to five characters (extensions, 112) are kept. Fewer than ten keep two at each end.
     """
     if len(number) <= 5:
         return number
@@ -127,12 +127,12 @@ def mask_name(name: str) -> str:
 
 
 def mask_text(text: str) -> str:
-    """A text with the numbers in it masked."""
+    """A text with its telephone numbers masked."""
     return _NUMBER.sub(lambda found: mask_number(re.sub(r"[^0-9+]", "", found[0])), text)
 
 
 def strip_bidi(value: Any) -> Any:  # noqa: ANN401 - JSON in, the same without some characters out
-    """A text, or every text in lists and dicts, without the controls that reorder what is displayed."""
+    """A text, or every text in lists and dicts, without bidirectional controls."""
     match value:
         case str():
             return value if value.isascii() else _BIDI_CONTROLS.sub("", value)
@@ -145,13 +145,13 @@ def strip_bidi(value: Any) -> Any:  # noqa: ANN401 - JSON in, the same without s
 
 
 def configure_logging(settings: LogSettings, *, stream: TextIO | LogWriter | None = None) -> None:
-    """Set up structlog and the standard library's logging (what libraries say) for this process.
+    """Set up structlog and the standard library's logging (for libraries) for this process.
 
-    Writes to ``stream``, by default stderr; what runs for long gives a LogWriter, which does not block. Under systemd
-    (``JOURNAL_STREAM`` names our stderr) lines carry no time, which the journal adds itself, but a ``<level>`` prefix,
-    which it takes off.
+    Writes to ``stream``, by default stderr; the daemon passes a LogWriter, which does not block. Under systemd
+    (``JOURNAL_STREAM`` names our stderr) lines have a ``<level>`` prefix, which the journal removes, and no time, which
+    it adds.
     """
-    out = cast("TextIO", sys.stderr if stream is None else stream)  # a LogWriter has what is used of it
+    out = cast("TextIO", sys.stderr if stream is None else stream)  # a LogWriter has the methods that are used
     journal = _is_journal(out)
     least = getattr(logging, settings.level.upper())
     shared: list[Callable[..., Any]] = [
@@ -201,21 +201,21 @@ _MASKS: tuple[tuple[frozenset[str], Callable[[str], str]], ...] = (
 
 
 def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Processor: a field named like a secret never gets out."""
+    """Processor: hide the fields that are named like secrets."""
     for name in SECRET_FIELDS.intersection(event):
         event[name] = "(not shown)"
     return event
 
 
 def hide_bidi(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Processor: no field turns the rest of its line around."""
+    """Processor: remove bidirectional controls from all fields."""
     for name, value in event.items():
         event[name] = strip_bidi(value)
     return event
 
 
 def mask_people(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Processor: numbers and names, alone or in lists, are shown in part."""
+    """Processor: mask numbers and names, alone or in lists."""
     for fields, mask in _MASKS:
         for name in fields.intersection(event):
             event[name] = _masked(event[name], mask)
@@ -232,7 +232,7 @@ def _masked(value: object, mask: Callable[[str], str]) -> object:
             return value
 
 
-# Local variables hold secrets and numbers.
+# No local variables: they may contain secrets and numbers.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 
@@ -251,9 +251,9 @@ def _journal_level(_logger: object, method: str, line: str) -> str:
 
 def _is_journal(out: TextIO) -> bool:
     """JOURNAL_STREAM is ``device:inode`` of the journal's socket; a redirected stderr differs (systemd.exec(5))."""
-    told = os.environ.get("JOURNAL_STREAM", "")
+    journal = os.environ.get("JOURNAL_STREAM", "")
     try:
         status = os.fstat(out.fileno())
     except (OSError, ValueError):
         return False  # a stream without a file, as in tests
-    return told == f"{status.st_dev}:{status.st_ino}"
+    return journal == f"{status.st_dev}:{status.st_ino}"

@@ -1,6 +1,6 @@
-"""``uac-trio record``: what PBXes say on their manager interface, into transcripts that ``replay`` reads.
+"""``uac-trio record``: records the AMI traffic of PBXes into transcripts for ``replay``.
 
-A transcript holds one connection; when a connection is lost, the next one goes to a file of its own.
+A transcript has one connection. After a lost connection the next one gets a new file.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class RecordError(Exception):
 
 @attrs.frozen(kw_only=True)
 class Recorded:
-    """What came of it."""
+    """The result of ``record``."""
 
     paths: tuple[Path, ...]
     never_connected: tuple[tuple[str, str], ...]
-    """PBXes of which there is no transcript: name and why."""
+    """PBXes without a transcript: name and why."""
     lost_reads: int
-    """Reads that the disk was too slow for. The transcript has a gap then."""
+    """Reads dropped because the disk was too slow; the transcript then has gaps."""
 
 
 async def record(
@@ -53,30 +53,30 @@ async def record(
 ) -> Recorded:
     """Record all ``servers`` for ``seconds``, or until ``stop`` is set.
 
-    The file is ``out``; of several PBXes each has its name in front of the suffix, a second connection has a number.
-    Raises RecordError, also when such a file is there already: nothing is overwritten.
+    The file is ``out``; with several PBXes each file has the PBX's name before the suffix, and further connections get
+    a number. Raises RecordError, also if a file exists: nothing is overwritten.
     """
     anonymiser = Anonymiser(secrets.token_bytes(32)) if anonymise else None
-    tapes = [_Tape(server, _path_of(out, server, servers), anonymiser) for server in servers]
+    writers = [_TranscriptWriter(server, _path_of(out, server, servers), anonymiser) for server in servers]
     clients: list[AMIClient] = []
-    for tape in tapes:
-        tape.check()
+    for writer in writers:
+        writer.check()
     async with trio.open_nursery() as nursery:
-        for tape in tapes:
-            run = partial(run_ami_client, tape.server, _Nobody(), now=now, on_wire=tape.on_wire)
+        for writer in writers:
+            run = partial(run_ami_client, writer.server, _DiscardListener(), now=now, on_wire=writer.on_wire)
             clients.append(await nursery.start(run))
-            nursery.start_soon(tape.write)
+            nursery.start_soon(writer.write)
         with trio.move_on_after(seconds):
             await stop.wait()
         nursery.cancel_scope.cancel()
     return Recorded(
-        paths=tuple(path for tape in tapes for path in tape.paths),
+        paths=tuple(path for writer in writers for path in writer.paths),
         never_connected=tuple(
             (client.server.name, client.status.last_error or "no answer yet")
             for client in clients
             if not client.status.sessions
         ),
-        lost_reads=sum(tape.lost_reads for tape in tapes),
+        lost_reads=sum(writer.lost_reads for writer in writers),
     )
 
 
@@ -84,8 +84,8 @@ def _path_of(out: Path, server: AMIServer, servers: Sequence[AMIServer]) -> Path
     return out if len(servers) == 1 else out.with_name(f"{out.stem}.{server.name}{out.suffix}")
 
 
-class _Nobody:
-    """The wire itself is recorded; what it means is for nobody."""
+class _DiscardListener:
+    """Discards the parsed messages: only the bytes are recorded."""
 
     def connected(self, pbx: str, banner: str, at: float) -> None:
         pass
@@ -98,8 +98,8 @@ class _Nobody:
 
 
 @attrs.define(eq=False)
-class _Tape:
-    """The transcripts of one PBX. ``on_wire`` is called by its reader and does not wait for the disk."""
+class _TranscriptWriter:
+    """Writes the transcripts of one PBX. Its client calls ``on_wire``, which does not wait for the disk."""
 
     server: AMIServer
     path: Path
@@ -120,21 +120,21 @@ class _Tape:
             if self.path.exists():
                 raise RecordError(f"{self.path} exists already; transcripts are not overwritten")
             if not self.path.parent.is_dir():
-                raise RecordError(f"{self.path.parent} is no directory")
+                raise RecordError(f"{self.path.parent} is not a directory")
         except OSError as why:
             raise RecordError(f"{self.path}: {why.strerror}") from why
 
     def on_wire(self, direction: str, data: bytes, at: float) -> None:
-        told: Direction = "recv" if direction == "recv" else "send"
-        if told == "recv" and data.startswith(GREETING):
+        way: Direction = "recv" if direction == "recv" else "send"
+        if way == "recv" and data.startswith(GREETING):
             self._began = at
             self._rest.clear()
             self._keep("new", epoch_note(at))
-        whole, end, rest = (self._rest.get(told, b"") + data).rpartition(b"\n")
-        self._rest[told] = rest
+        whole, end, rest = (self._rest.get(way, b"") + data).rpartition(b"\n")
+        self._rest[way] = rest
         if end:
             lines = (whole + end).splitlines(keepends=True)
-            self._keep("", Chunk(t=at - self._began, direction=told, data=b"".join(map(self._cleaned, lines))))
+            self._keep("", Chunk(t=at - self._began, direction=way, data=b"".join(map(self._cleaned, lines))))
 
     def _cleaned(self, line: bytes) -> bytes:
         line = without_secret(line)
@@ -147,7 +147,7 @@ class _Tape:
             self.lost_reads += 1
 
     async def write(self) -> None:
-        """Write what was kept, for ever; at a cancellation the rest as well. Raises RecordError."""
+        """Write the kept chunks until cancelled, then the rest. Raises RecordError."""
         try:
             while True:
                 await self._receive_some()
@@ -159,12 +159,12 @@ class _Tape:
                 self._close()
 
     async def _receive_some(self) -> None:
-        """Wait until something was kept. It is looked at again in a moment, so that writes are few and large."""
+        """Wait until a chunk was kept. Polls, so that writes are few and large."""
         while not self._receive.statistics().current_buffer_used:  # noqa: ASYNC110 - four times a second
             await trio.sleep(0.25)
 
     def _write_kept(self) -> None:
-        with self._in_words():
+        with self._as_record_error():
             while True:
                 try:
                     mark, chunk = self._receive.receive_nowait()
@@ -181,12 +181,12 @@ class _Tape:
     def _close(self) -> None:
         file, self._file = self._file, None
         if file is not None:
-            with self._in_words():
+            with self._as_record_error():
                 file.close()
 
     @contextmanager
-    def _in_words(self) -> Iterator[None]:
-        """Turns what the file system raises into RecordError."""
+    def _as_record_error(self) -> Iterator[None]:
+        """Turns OSError into RecordError."""
         try:
             yield
         except OSError as why:
@@ -196,7 +196,7 @@ class _Tape:
         number = len(self.paths) + 1
         path = self.path if number == 1 else self.path.with_name(f"{self.path.stem}_{number}{self.path.suffix}")
         try:
-            # Only for us: it holds the numbers of people.
+            # Private to this user: it has telephone numbers.
             file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8")
         except OSError as why:
             raise RecordError(f"{path}: {why.strerror}") from why

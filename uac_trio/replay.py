@@ -1,6 +1,6 @@
-"""Recorded AMI connections through the pipeline: what ``uac-trio replay`` prints.
+"""``uac-trio replay``: runs recorded AMI connections through the pipeline and prints the result.
 
-Deterministic, without network: the clock is the recording's own.
+Deterministic and without network: the clock is that of the recording.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from uac_trio.pipeline import Pipeline
 from uac_trio.transcript import Transcript
 
 SETTLES_WITHIN = 5.0
-"""Seconds after the end of a recording in which deadlines are kept, beyond the time a Cdr may take."""
+"""Seconds after the end of a recording during which deadlines still run, in addition to ``linger``."""
 
 PBX = "main"
 """The name of the PBX in the identities of replayed calls."""
@@ -46,7 +46,7 @@ PBX = "main"
 
 @attrs.frozen
 class Rendered:
-    """A request to the CRM, and the delivery it belongs to."""
+    """A request to the CRM with its delivery."""
 
     delivery: Delivery
     request: CRMRequest
@@ -62,14 +62,14 @@ class Rendered:
 
 @attrs.define
 class Replay:
-    """Everything that follows from some transcripts."""
+    """The result of a replay."""
 
     facts: list[Fact] = attrs.field(factory=list)
     requests: list[Rendered] = attrs.field(factory=list)
     story: list[Fact | Rendered] = attrs.field(factory=list)
-    """Facts and requests, each request behind the fact it follows from."""
+    """Facts and requests, each request after its fact."""
     problems: list[str] = attrs.field(factory=list)
-    """What was wrong with the transcripts themselves: a protocol error, an end in mid-message."""
+    """Faults of the transcripts themselves: a protocol error, an end within a message."""
 
     @property
     def calls(self) -> list[CallSummary]:
@@ -97,7 +97,7 @@ def replay(transcripts: Sequence[Transcript], rules: TrackerRules, crm: CRM) -> 
         connected = False
         for chunk in transcript.chunks:
             if chunk.direction in ("recv", "eof"):
-                at = max(at, transcript.at(chunk))  # at its end the connection was lost
+                at = max(at, transcript.at(chunk))  # eof: the connection was lost
             if chunk.direction != "recv":
                 continue
             take(pipeline.tick(at))
@@ -114,7 +114,7 @@ def replay(transcripts: Sequence[Transcript], rules: TrackerRules, crm: CRM) -> 
         if parser.unfinished:
             result.problems.append(f"{transcript.name}: ends in mid-message ({parser.unfinished} bytes are left over)")
         take(pipeline.lost(PBX, at))
-    # Calls that are over get the time of their Cdr; those that never ended stay as they stand.
+    # Wait for the Cdrs of ended calls; calls without an end stay open.
     until = at + rules.linger + SETTLES_WITHIN
     while (deadline := pipeline.next_deadline) <= until:
         at = max(at, deadline)
@@ -124,7 +124,7 @@ def replay(transcripts: Sequence[Transcript], rules: TrackerRules, crm: CRM) -> 
 
 
 def _banner(messages: Sequence[Message | Banner]) -> str:
-    """The server's first line; "" where the recording begins later."""
+    """The server's first line; "" if the recording begins later."""
     return next((message.text for message in messages if isinstance(message, Banner)), "")
 
 
@@ -134,13 +134,13 @@ def _messages(parser: MessageParser) -> Iterator[Message | Banner]:
 
 
 def call_lines(result: Replay) -> Iterator[str]:
-    """One JSON object a call."""
+    """One JSON object per call."""
     for summary in result.calls:
         yield json.dumps(summary.as_json(), ensure_ascii=False)
 
 
 def request_lines(result: Replay) -> Iterator[str]:
-    """One JSON object a request, in the order they are made. ``at``: seconds since the epoch."""
+    """One JSON object per request, in the order of sending. ``at``: seconds since the epoch."""
     for rendered in result.requests:
         yield json.dumps(
             {
@@ -156,7 +156,7 @@ def request_lines(result: Replay) -> Iterator[str]:
 
 
 def timeline_lines(result: Replay) -> Iterator[str]:
-    """For people: each call with what happened in it, what caused it, and what the CRM was told. Times are UTC."""
+    """For people: each call with its facts, their causes, and the requests to the CRM. Times are UTC."""
     by_call: dict[str, list[Fact | Rendered]] = {}
     for item in result.story:
         by_call.setdefault(item.call_id, []).append(item)
@@ -179,7 +179,7 @@ def _request_words(request: CRMRequest) -> str:
 
 
 def fact_words(fact: Fact) -> str:
-    """What happened, in a short line."""
+    """A fact as a short line of text."""
     match fact:
         case CallBegan():
             if fact.direction is Direction.INTERNAL:

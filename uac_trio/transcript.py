@@ -1,12 +1,12 @@
-"""Transcripts: what was said on one AMI connection, as files.
+"""Transcripts: files with the traffic of one AMI connection.
 
 ``NAME.jsonl``
-    Timed. One JSON object a line, in order of time: ``{"t": 0.000619, "dir": "recv", "data": "Asterisk Call..."}``.
+    Timed. One JSON object per line, in order of time: ``{"t": 0.000619, "dir": "recv", "data": "Asterisk Call..."}``.
     ``t`` is seconds since the connection; ``dir`` is ``recv`` (one read of the socket, so its end is not the end of a
-    message), ``send`` (what the client said), ``note`` (for people) or ``eof``. Bytes that are not UTF-8 by themselves
-    (a read may end within a letter) are in ``b64`` instead of ``data``.
+    message), ``send`` (from the client), ``note`` (for people) or ``eof``. Bytes that are not valid UTF-8 by themselves
+    (a read may end within a character) are in ``b64`` instead of ``data``.
 ``NAME.ami``
-    Every byte the server sent, nothing else. Its times are gathered from what the server says of them.
+    Every byte that the server sent, nothing else. Times are inferred from the content.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _EPOCH_NOTE = "epoch "
 
 
 class TranscriptError(Exception):
-    """A transcript cannot be read. The text names the file and the line, and what was expected there."""
+    """A transcript cannot be read. The text names the file, the line and what was expected there."""
 
 
 @attrs.frozen(kw_only=True)
 class Chunk:
-    """What went one way at one moment. ``t``: seconds since the connection began."""
+    """Bytes in one direction at one time. ``t``: seconds since the connection began."""
 
     t: float
     direction: Direction
@@ -43,19 +43,19 @@ class Chunk:
 
 @attrs.frozen(kw_only=True)
 class Transcript:
-    """One connection. ``epoch``: the time of ``t`` = 0 in seconds since 1970, None where nothing tells it."""
+    """One connection. ``epoch``: the time of ``t`` = 0 in seconds since 1970, None if unknown."""
 
     name: str
     chunks: tuple[Chunk, ...]
     epoch: float | None
 
     def at(self, chunk: Chunk) -> float:
-        """When a chunk was seen, in seconds since 1970 (since the connection, where no clock is known)."""
+        """The time of a chunk in seconds since 1970 (since the connection if ``epoch`` is unknown)."""
         return (self.epoch or 0.0) + chunk.t
 
 
 def read_transcript(name: str, data: bytes) -> Transcript:
-    """Read the bytes of a file. ``name`` decides between the forms by its ending, else the first byte does.
+    """Read the bytes of a file. The format follows from the suffix of ``name``, otherwise from the first byte.
 
     Raises TranscriptError.
     """
@@ -81,7 +81,7 @@ def format_chunk(chunk: Chunk) -> str:
 
 
 def epoch_note(at: float) -> Chunk:
-    """The note a recording begins with: the time of ``t`` = 0 by the recorder's clock."""
+    """The first note of a recording: the time of ``t`` = 0 by the recorder's clock."""
     return Chunk(t=0.0, direction="note", data=f"{_EPOCH_NOTE}{at:.6f}".encode())
 
 
@@ -152,10 +152,10 @@ _CDR_END = re.compile(rb"\r\nEndTime: ([-0-9]{10} [0-9:]{8})(?:\r\n|$)")
 
 
 def infer_epoch(chunks: Iterable[Chunk]) -> float | None:
-    """The time of ``t`` = 0 in seconds since 1970, from the best that was said of it; None where nothing was.
+    """The time of ``t`` = 0 in seconds since 1970, from the best source in the chunks; None if there is none.
 
     Best first: the recorder's own note; a ``Timestamp`` (``timestampevents=yes`` in manager.conf, or a Ping's answer);
-    ``EventTV`` of a security event; the creation times in Uniqueids, with the durations of a listing, good to a second.
+    ``EventTV`` of a security event; the creation times in Uniqueids, with the durations of a listing, exact to 1 s.
     """
     seen, data = [], []
     for chunk in chunks:
@@ -179,7 +179,7 @@ def infer_epoch(chunks: Iterable[Chunk]) -> float | None:
             timestamp = float(found[1]) - t
         if event_tv is None and (said := _event_tv(block)) is not None:
             event_tv = said - t
-        # A channel is made before it is heard of: the greatest difference is the nearest.
+        # A channel's first event comes after its creation, so the largest difference is the closest estimate.
         if found := _UNIQUEID.search(block):
             if block.startswith(b"Event: Newchannel\r\n"):
                 created = max(created or 0.0, int(found[1]) - t)
@@ -189,7 +189,7 @@ def infer_epoch(chunks: Iterable[Chunk]) -> float | None:
 
 
 def _listed_duration(block: bytes) -> int:
-    """Seconds since a listed channel was created; 0 of every other message."""
+    """Seconds since a listed channel was created; 0 for any other message."""
     found = _LISTED_DURATION.search(block) if block.startswith(b"Event: CoreShowChannel\r\n") else None
     return int(found[1]) * 3600 + int(found[2]) * 60 + int(found[3]) if found else 0
 
@@ -200,7 +200,7 @@ def _noted_epoch(note: Chunk) -> float | None:
 
 
 def _blocks(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """Each message that is complete, without blank lines before it, and where in ``data`` its end is."""
+    """Each complete message, without leading blank lines, and the offset of its end in ``data``."""
     offset = 0
     for block in data.split(_END)[:-1]:
         offset += len(block) + len(_END)
@@ -229,7 +229,7 @@ _ENDING = {b"HangupRequest", b"SoftHangupRequest", b"BridgeLeave", b"DialEnd", b
 
 
 def _read_raw(name: str, data: bytes) -> Transcript:
-    """One chunk a message. A message's time is the latest that any up to it has told; the first known is ``epoch``."""
+    """One chunk per message. Its time is the latest that this or an earlier message has; ``epoch`` is the first."""
     blocks = data.split(_END)
     clock = _RawClock.of(blocks)
     times = clock.times(blocks)
@@ -246,15 +246,15 @@ def _read_raw(name: str, data: bytes) -> Transcript:
 
 @attrs.define
 class _RawClock:
-    """What a server tells of times only afterwards, gathered beforehand.
+    """Times that a server sends only afterwards, collected in advance.
 
-    Dial() and Queue() clear DIALEDTIME_MS when they begin and set it when they end, after ANSWEREDTIME_MS: milliseconds
-    of all of it, and of the talk in it (apps/app_dial.c). A Cdr has whole seconds in the server's own zone. Both belong
-    to the first message of those that tell of an end, one after another.
+    Dial() and Queue() clear DIALEDTIME_MS when they begin. When they end, they set ANSWEREDTIME_MS, the milliseconds of
+    talk, and then DIALEDTIME_MS, those of the whole (apps/app_dial.c). A Cdr has whole seconds in the server's own time
+    zone. Both belong to the first message in a run of messages about the end of a call.
     """
 
     since: dict[int, tuple[int, float]] = attrs.field(factory=dict)
-    """Message -> so many seconds after which other message."""
+    """Message -> an earlier message and the seconds since that one."""
     answered: dict[bytes, float] = attrs.field(factory=dict)
     """Dialled channel -> seconds since 1970."""
     ended: dict[int, float] = attrs.field(factory=dict)
@@ -311,7 +311,7 @@ class _RawClock:
             self.ended[ending] = max(end + zone, self.ended.get(ending, 0.0))
 
     def times(self, blocks: list[bytes]) -> list[float | None]:
-        """When each message was sent, as far as is known; never going back."""
+        """The time of each message, as far as known; never decreasing."""
         times: list[float | None] = []
         now: float | None = None
         for index, block in enumerate(blocks):
@@ -355,10 +355,10 @@ def _local(pattern: re.Pattern[bytes], block: bytes) -> float | None:
 
 
 def _zone_offset(block: bytes) -> float | None:
-    """Seconds from a Cdr's local times to those since 1970: it starts when its channel was made."""
+    """Seconds from a Cdr's local times to those since 1970: a Cdr starts when its channel is created."""
     if _name(block) != b"Cdr":
         return None
     start, made = _local(_CDR_START, block), _UNIQUEID.search(block)
     if start is None or made is None:
         return None
-    return round((int(made[1]) - start) / 900) * 900.0  # zones differ from UTC by quarters of an hour
+    return round((int(made[1]) - start) / 900) * 900.0  # offsets from UTC are multiples of 15 minutes

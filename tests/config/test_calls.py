@@ -18,7 +18,10 @@ def test_mobiles(tmp_path: Path) -> None:
     config = loaded(tmp_path, content)
     spelt = ("+79261234567", "89261234567", "9261234567", "0079261234567", "989160000001", "89261234568")
     assert [config.calls.owner_of_mobile(number) for number in spelt] == ["101"] * 5 + [""]
-    assert any("own number outside is theirs: 2 such numbers, of 101" in line for line in describe(config, 0))
+    assert any(
+        "Calls to an employee's external number are theirs: 2 such numbers, of 101" in line
+        for line in describe(config, 0)
+    )
     apart = loaded(tmp_path, FULL + '[calls.mobiles]\n"+79261234567" = "101"')
     assert apart.calls.owner_of_mobile("89261234567") == "101"
 

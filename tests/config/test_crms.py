@@ -81,7 +81,7 @@ def test_the_table_that_is_there(tmp_path: Path) -> None:
         ),
         (
             FULL + OTHER,
-            "c.toml:7: [vtiger]: expected one CRM to deliver to, but [other] is there as well; leave one out",
+            "c.toml:7: [vtiger]: expected one CRM to deliver to, but there is also [other]; remove one",
         ),
         (PBX + "[broken]\n", "c.toml:6: [broken]: no_such_package.at_all:Settings cannot be loaded: No module named"),
         (

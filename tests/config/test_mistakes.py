@@ -24,7 +24,10 @@ from uac_trio.config.reader import find_lines
             "expected a whole number from 1 to 10000, without quotes, found true",
         ),
         (FULL + '[http]\nstall_seconds = "3"', "expected seconds, a number from 1 to 3600, without quotes, found '3'"),
-        (FULL + "[calls]\nextensions = '^(\\d'", "[calls] extensions: expected a regular expression, but this one has"),
+        (
+            FULL + "[calls]\nextensions = '^(\\d'",
+            "[calls] extensions: expected a regular expression, but this one is invalid",
+        ),
         (FULL + "[calls]\nextensions = 101", "expected a pattern such as '^\\d{2,5}$', or a list of numbers"),
         (FULL + "[calls]\nextensions = []", "expected at least one number in the list"),
         (FULL + '[calls]\ninternal = "yes"', """expected "ignore" or "report", found 'yes'"""),
@@ -33,7 +36,7 @@ from uac_trio.config.reader import find_lines
         (FULL + '[calls]\ntrunks = "x"', "expected a list of texts"),
         (
             FULL + "[calls]\nonly_endpoints = '(t1_'",
-            "c.toml:11: [calls] only_endpoints: expected a regular expression, but this one has a fault: missing )",
+            "c.toml:11: [calls] only_endpoints: expected a regular expression, but this one is invalid: missing )",
         ),
         (FULL + '[calls]\nonly_contexts = ""', "c.toml:11: [calls] only_contexts: expected text that is not empty"),
         (FULL + '[calls]\nonly_dids = "4951000101"', "c.toml:11: [calls] only_dids: expected a list of texts"),
@@ -53,7 +56,7 @@ from uac_trio.config.reader import find_lines
         ),
         (
             FULL + '[calls]\n[calls.mobiles]\n"+79261234567" = "101"\n"89261234567" = "102"',
-            "c.toml:11: [calls] mobiles: expected one employee for a number, but 89261234567 is that of 101 and of 102",
+            "c.toml:11: [calls] mobiles: expected one employee per number, but 89261234567 belongs to 101 and to 102",
         ),
         (
             FULL + 'timezone = "Moscow"',
@@ -120,13 +123,13 @@ from uac_trio.config.reader import find_lines
         (FULL + '[click2call]\nnetworks = ["10.0.0.1/8"]', "[click2call] networks: expected a list of networks"),
         (FULL + '[click2call]\nnetworks = "10.0.0.1"', "[click2call] networks: expected a list of networks"),
         (FULL + '[click2call]\ndeny = ["["]', "[click2call] deny: expected a regular expression"),
-        (FULL + '[click2call]\ndial_prefix = "9,"', 'expected what is dialled before a number, such as "9"'),
+        (FULL + '[click2call]\ndial_prefix = "9,"', 'expected a prefix to dial before a number, such as "9"'),
         (FULL + '[route]\nbind = "4573"', "c.toml:11: [route] bind: expected an address and a port, such as"),
         (
             FULL + '[route]\nbind = "127.0.0.1:4573"',
             "c.toml:11: [route] bind: expected another port than 4573 on this machine's own address, such as "
-            "127.0.0.1:4574: FreePBX's FastAGI server listens on 127.0.0.1:4573, and whichever starts second of "
-            "the two does not work",
+            "127.0.0.1:4574: FreePBX's FastAGI server listens on 127.0.0.1:4573, and the second of the two to "
+            "start would fail",
         ),
         (FULL + '[route]\nvariable = "A B"', "[route] variable: expected the name of a channel variable: letters,"),
         (FULL + "[route]\ndeadline_seconds = 60", "[route] deadline_seconds: expected seconds, a number from 0.1 to 5"),
@@ -149,11 +152,11 @@ def test_mistake(tmp_path: Path, content: str, said: str) -> None:
     [
         (FAR.replace("http://pbx", "pbx"), "[pbx] recordings_url: expected an address such as http://pbx-host:5001"),
         (FAR.replace("http://", "http://u:hunter3@"),
-         "[pbx] recordings_url: expected no user name and password in it: the secret belongs into recordings_secret"),
+         "[pbx] recordings_url: expected an address without user name and password: put the secret into"),
         (FAR.replace('recordings_secret = "far-s3cret"\n', ""),
          "[pbx] recordings_secret: expected either recordings_secret or recordings_secret_file"),
         (FAR.replace('recordings_url = "http://pbx-host:5001/"\n', ""),
-         "[pbx] recordings_secret: belongs to a recordings_url, which is not there"),
+         "[pbx] recordings_secret: needs a recordings_url, which is missing"),
         (FAR.replace('secret = "far-s3cret"', 'secret_file = "none"'), "none: No such file or directory"),
         (FAR.replace("[vtiger]", 'recordings_ca = "/none.pem"\n[vtiger]'),
          "[pbx] recordings_ca: /none.pem: No such file or directory"),

@@ -17,7 +17,7 @@ def test_recordings_of_another_machine(tmp_path: Path) -> None:
     config = loaded(tmp_path, FAR)
     assert config.hosts == (host,)
     assert "s3cret" not in repr(config.hosts)
-    assert any("asked for at http://pbx-host:5001" in line for line in describe(config, 0))
+    assert any("fetched from http://pbx-host:5001" in line for line in describe(config, 0))
     (tmp_path / "word").write_text("far-s3cret\n")
     assert loaded(tmp_path, FAR.replace('secret = "far-s3cret"', 'secret_file = "word"')).hosts == (host,)
 
@@ -27,5 +27,5 @@ def test_cache_among_recordings(tmp_path: Path, cache: str) -> None:
     """The cache removes files, so it is never where recordings are, nor above."""
     content = PBX + 'recordings = ["/other", "/rec/main"]\n' + VTIGER + '[recordings]\ncache = "{}"\n'
     (told,) = problems(tmp_path, content.format(cache))
-    assert "[recordings] cache: expected a directory of its own" in told
+    assert "[recordings] cache: expected a separate directory" in told
     assert loaded(tmp_path, content.format("/rec/main2")).playback.cache == "/rec/main2"

@@ -40,7 +40,7 @@ def test_password_in_the_address_of_the_crm(tmp_path: Path) -> None:
             "systemd sets this variable for units with LoadCredential= only",
         ),
         ('secret_file = "empty"', "[pbx] secret_file: empty: is empty"),
-        ('secret_file = "latin1"', "latin1: is no UTF-8 text"),
+        ('secret_file = "latin1"', "latin1: is not UTF-8 text"),
         ("secret_file = []", "[pbx] secret_file: expected text in quotes"),
     ],
 )
@@ -129,7 +129,7 @@ def test_password_of_the_store_in_a_readable_file(tmp_path: Path) -> None:
     path = tmp_path / "c.toml"
     path.write_text(secrets)
     path.chmod(0o644)
-    assert any("let url_file name it" in warning for warning in load_config(path, {}).warnings)
+    assert any("name it in url_file" in warning for warning in load_config(path, {}).warnings)
     assert "hunter3" not in str(load_config(path, {}).warnings)
     path.chmod(0o600)
     assert not any("url_file" in warning for warning in load_config(path, {}).warnings)

@@ -106,20 +106,20 @@ def test_several_pbxes(tmp_path: Path) -> None:
     other = PBX.replace("main", "branch")
     assert [server.name for server in loaded(tmp_path, PBX + other + VTIGER).pbx] == ["main", "branch"]
     (twice,) = problems(tmp_path, PBX + PBX + VTIGER)
-    assert twice.startswith("c.toml:7: [[pbx]] number 2 name: 'main' is the name of another [[pbx]]")
+    assert twice.startswith("c.toml:7: [[pbx]] number 2 name: 'main' is also the name of another [[pbx]]")
     (alike,) = problems(tmp_path, PBX + PBX.replace("main", "main-2") + VTIGER)
-    assert "'main-2' and 'main' make the same identities" in alike
+    assert "'main-2' and 'main' could give two calls one identity" in alike
     (port,) = problems(tmp_path, PBX + other + "port = -1\n" + VTIGER)
     assert port.startswith("c.toml:11: [[pbx]] number 2 port: expected")
 
 
 def test_file_that_is_no_configuration(tmp_path: Path) -> None:
-    """A missing file, one that is no TOML and one that is no text are told by their path, TOML with line and column."""
+    """A missing file, one that is not TOML and one that is no text are named by path, TOML with line and column."""
     with pytest.raises(ConfigError, match=r"c\.toml: cannot be read: No such file or directory"):
         load_config(tmp_path / "c.toml", {})
     assert "(at line 2, column 5)" in problems(tmp_path, "[a]\nb = \n")[0]
     (tmp_path / "c.toml").write_bytes(b"a = '\xff'")
-    with pytest.raises(ConfigError, match=r"is no UTF-8 text \(byte 5\)"):
+    with pytest.raises(ConfigError, match=r"is not UTF-8 text \(byte 5\)"):
         load_config(tmp_path / "c.toml", {})
 
 
@@ -146,8 +146,8 @@ def test_warnings(tmp_path: Path) -> None:
     path.chmod(0o644)
     warned = load_config(path, {}).warnings
     assert "chmod" not in warned[0]  # the unit's user is in no group that could be named
-    assert "let secret_file name them" in warned[0]
-    assert ["holds a secret" in warned[0], "public_url is not set" in warned[1]] == [True, True]
+    assert "name these in secret_file" in warned[0]
+    assert ["has a secret" in warned[0], "public_url is not set" in warned[1]] == [True, True]
     path.write_text(FULL + '[http]\npublic_url = "http://x:5000"')
     path.chmod(stat.S_IRUSR)
     assert load_config(path, {}).warnings == ()

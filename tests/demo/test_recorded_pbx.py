@@ -122,7 +122,7 @@ async def test_a_pass_is_told_as_new_calls() -> None:
         played = await recorded.play([Play(recording=recording, at=0), Play(recording=recording, at=0.5)], pace=50)
         told = [await client.next() for _ in range(2 * len(recording.events))]
         starts = [m for m in told if m.headers[0] == ("Event", "Newchannel") and m.get("Uniqueid") == m.get("Linkedid")]
-        new_ids = [p.retelling.text(recording.calls[0]["linkedid"]) for p in played]
+        new_ids = [p.rewriter.text(recording.calls[0]["linkedid"]) for p in played]
         assert sorted(m.get("Linkedid") for m in starts) == sorted(new_ids)
         assert all(abs(float(new_id.split(".")[0]) - NOW) <= 1 for new_id in new_ids)
         assert len({m.get("Channel") for m in told if m.headers[0][1] == "Newchannel"}) == 4
@@ -177,7 +177,7 @@ async def test_a_client_that_does_not_read_is_cut_off() -> None:
         flood = Event((("Event", "X"), ("Privilege", "call,all"), ("Fill", "x" * 60_000)))
         with trio.fail_after(5):
             while recorded._sessions:
-                recorded.tell_nowait(flood)
+                recorded.emit_nowait(flood)
                 await trio.lowlevel.checkpoint()
 
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from uac_trio.ami.message import Event
-from uac_trio.demo.recording import Retelling, encoded, read_recording, shipped_recordings
+from uac_trio.demo.recording import Rewriter, encoded, read_recording, shipped_recordings
 from uac_trio.transcript import TranscriptError
 
 NAMES = sorted(shipped_recordings())
@@ -17,7 +17,7 @@ def event(**headers: str) -> Event:
     return Event((("Event", "Newstate"), *headers.items()))
 
 
-RETELLING = Retelling(epoch=1_795_413_713, shift=1000, serial=3)
+REWRITER = Rewriter(epoch=1_795_413_713, shift=1000, serial=3)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ RETELLING = Retelling(epoch=1_795_413_713, shift=1000, serial=3)
 )  # fmt: skip
 def test_what_makes_a_call_unique_is_moved(name: str, recorded: str, told: str) -> None:
     """Ids, serials and times move together; numbers and names that merely look alike stay."""
-    assert RETELLING.event(event(**{name: recorded})).get(name) == told
+    assert REWRITER.event(event(**{name: recorded})).get(name) == told
 
 
 def test_only_events_of_calls_are_read() -> None:
@@ -73,8 +73,8 @@ def test_shipped_recordings_are_whole_calls(name: str) -> None:
     made = {t.event.get("Uniqueid") for t in recording.events if t.event.name == "Newchannel"}
     ended = {t.event.get("Uniqueid") for t in recording.events if t.event.name == "Hangup"}
     assert made == ended
-    retelling = Retelling(epoch=recording.epoch, shift=86_400 * 30, serial=1)
-    told = b"".join(encoded(retelling.event(timed.event)) for timed in recording.events).decode()
+    rewriter = Rewriter(epoch=recording.epoch, shift=86_400 * 30, serial=1)
+    told = b"".join(encoded(rewriter.event(timed.event)) for timed in recording.events).decode()
     assert re.search(r"\b20261123|2026-11-23|\b17954[01]", told) is None
     assert re.search(r"\blab\b", told.lower()) is None
 

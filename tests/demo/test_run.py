@@ -13,7 +13,7 @@ import trio
 from uac_trio.demo import run
 from uac_trio.demo.crm import CallRow, StandInCRM
 from uac_trio.demo.recorded_pbx import Played
-from uac_trio.demo.recording import Retelling, shipped_recordings
+from uac_trio.demo.recording import Rewriter, shipped_recordings
 
 pytestmark = pytest.mark.usefixtures("quickly")
 FEW = (("inbound_answered", 0.0), ("inbound_ringgroup_nobody", 2.0), ("outbound_busy", 4.0))
@@ -58,7 +58,7 @@ def test_rows_and_differences_in_one_table() -> None:
     )  # fmt: skip
     crm.load([row])
     recording = shipped_recordings()["outbound_busy"]
-    played = Played(recording=recording, retelling=Retelling(epoch=recording.epoch, shift=0, serial=1), began_at=0.0)
+    played = Played(recording=recording, rewriter=Rewriter(epoch=recording.epoch, shift=0, serial=1), began_at=0.0)
     judgement = run.Judgement(played=played, rows=(row,), differences=("it differs",))
     head, _, line, _, _, problem = run.report(crm, [judgement])
     assert head.split("  ")[0] == "Call Status"

@@ -80,8 +80,8 @@ def test_a_difference_is_told_in_words(changes: dict[str, Any], words: str) -> N
 def test_rows_missing_and_too_many() -> None:
     """A missing row, a row of somebody else and two rows of one employee are differences."""
     assert differences(CRM, [], [WANT]) == ["no row of 101, expected completed"]
-    assert differences(CRM, [ROW, attrs.evolve(ROW, user="6")], [WANT]) == ["a row of 102 that nobody expects"]
-    assert differences(CRM, [ROW, ROW], [WANT]) == ["2 rows, of which several are of one employee"]
+    assert differences(CRM, [ROW, attrs.evolve(ROW, user="6")], [WANT]) == ["an unexpected row of 102"]
+    assert differences(CRM, [ROW, ROW], [WANT]) == ["2 rows, several of them of one employee"]
 
 
 def test_talk_is_not_compared_off_pace() -> None:

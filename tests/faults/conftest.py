@@ -23,7 +23,7 @@ from uac_trio.ami.message import Event
 from uac_trio.config import Config, load_config
 from uac_trio.daemon import now, run_daemon
 from uac_trio.demo.recorded_pbx import RecordedPBX, serve_recorded_pbx
-from uac_trio.demo.recording import Recording, Retelling, read_recording
+from uac_trio.demo.recording import Recording, Rewriter, read_recording
 
 SECRET = "crm-secret"
 
@@ -80,21 +80,21 @@ class ToldCall:
 
     pbx: RecordedPBX
     name: str
-    retelling: Retelling
+    rewriter: Rewriter
     told: int = 0
 
     def tell(self, until: Callable[[Event], bool] = lambda _: False) -> None:
         """Its next events, up to and with the first that ``until`` holds for; all by default."""
         for timed in recording(self.name).events[self.told :]:
             self.told += 1
-            event = self.retelling.event(timed.event)
-            self.pbx.tell_nowait(event)
+            event = self.rewriter.event(timed.event)
+            self.pbx.emit_nowait(event)
             if until(event):
                 return
 
     @property
     def rows(self) -> dict[str, tuple[Row, ...]]:
-        return {self.retelling.text(uuid): rows for uuid, rows in truth(self.name).items()}
+        return {self.rewriter.text(uuid): rows for uuid, rows in truth(self.name).items()}
 
 
 def rings(event: Event) -> bool:
@@ -139,7 +139,7 @@ class World:
         """A new call like the recorded one."""
         self._serial += 1
         epoch = recording(name).epoch
-        return ToldCall(self.pbx, name, Retelling(epoch=epoch, shift=int(now()) - epoch, serial=self._serial))
+        return ToldCall(self.pbx, name, Rewriter(epoch=epoch, shift=int(now()) - epoch, serial=self._serial))
 
     async def watched(self, before: int = 0) -> None:
         """Wait until the daemon has its snapshot, one after the first ``before`` of them."""

@@ -69,7 +69,7 @@ class Host:
     def hear(self, timed: TimedEvent, *, listening: bool = True) -> None:
         """It happens at the PBX; the connector is told if it is there."""
         self.at = timed.at
-        self.pbx.tell_nowait(timed.event)
+        self.pbx.emit_nowait(timed.event)
         if listening:
             self._put(self.pipeline.tick(EPOCH + timed.at))
             if timed.event.name in WANTED_EVENTS:

@@ -214,7 +214,7 @@ async def test_client_that_is_cut_off_for_reading_too_slowly(world: World) -> No
         await world.until(lambda: world.crm.crm.stuck())
         noise = Event((("Event", "Newexten"), ("Privilege", "call,all")))
         for _ in range(3000):
-            world.pbx.tell_nowait(noise)
+            world.pbx.emit_nowait(noise)
         call.tell()
         await world.watched(before=1)
         await world.until(lambda: not world.crm.crm.stuck())

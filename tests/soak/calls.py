@@ -151,7 +151,7 @@ def judge(crm: StandInCRM, pieces: dict[str, Piece], played: Iterable[Played], w
         count = sum(witness.knows(one) for witness in witnesses)
         known |= _ids(one)
         for uuid, expected in pieces[one.recording.name].rows.items():
-            call = one.retelling.text(uuid)
+            call = one.rewriter.text(uuid)
             verdict.calls += 1
             verdict.whole += count == len(witnesses)
             verdict.half += 0 < count < len(witnesses)
@@ -179,7 +179,7 @@ def judge(crm: StandInCRM, pieces: dict[str, Piece], played: Iterable[Played], w
 def _ids(played: Played) -> set[str]:
     """The identities that its channels may give to calls: to a connector that begins in the middle, any of them."""
     events = (timed.event for timed in played.recording.events)
-    return {f"main-{played.retelling.text(event.get('Uniqueid'))}" for event in events}
+    return {f"main-{played.rewriter.text(event.get('Uniqueid'))}" for event in events}
 
 
 def _judge_part(

@@ -1,6 +1,6 @@
-"""The configuration: one TOML file in, the settings classes of the rooms out. Only this room knows TOML.
+"""The configuration: reads one TOML file into the settings classes of the other packages.
 
-Every mistake of a file is reported at once, each with the line and the key, what was expected and what was found.
+All mistakes in a file are reported at once, each with line, key, the expected and the found value.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ T = TypeVar("T")
 
 @attrs.frozen(kw_only=True)
 class Config:
-    """A configuration that was read without a problem."""
+    """A valid configuration."""
 
     path: Path
     pbx: tuple[AMIServer, ...]
     routes: tuple[Route, ...]
-    """One a PBX, in the same order."""
+    """One per PBX, in the same order."""
     recordings: Mapping[str, tuple[str, ...]]
     """Directories of each PBX's recordings, by its name."""
     hosts: tuple[HostSettings, ...]
@@ -61,12 +61,12 @@ class Config:
     sender: SenderSettings
     log: LogSettings
     warnings: tuple[str, ...] = ()
-    """What is allowed but not wise, for ``check`` and the start of the daemon."""
+    """Warnings about valid but risky settings, for ``check`` and the start of the daemon."""
 
 
 @attrs.frozen(kw_only=True)
 class ServeConfig:
-    """The configuration of ``uac-trio serve-recordings``, read without a problem."""
+    """A valid configuration of ``uac-trio serve-recordings``."""
 
     path: Path
     serve: ServeSettings
@@ -74,7 +74,7 @@ class ServeConfig:
 
 
 def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
-    """Read the configuration at ``path``. ``environ`` is asked for CREDENTIALS_DIRECTORY. Raises ConfigError."""
+    """Read the configuration at ``path``. ``environ`` may have CREDENTIALS_DIRECTORY. Raises ConfigError."""
     reader = Reader(path, environ)
     reader.load()
     reader.know_only([*TABLES, *crm_names()])
@@ -128,7 +128,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
 
 
 def _read_crm(reader: Reader) -> tuple[str, CRMSettings | None]:
-    """The name of its table, and the settings; None after a problem, which the reader has."""
+    """The name of the CRM's table and its settings; None after a problem, which the reader keeps."""
     name = chosen_crm(reader)
     settings = load_settings(reader, name) if name else None
     if settings is None:
@@ -142,7 +142,7 @@ def _read_crm(reader: Reader) -> tuple[str, CRMSettings | None]:
 
 
 def load_rules(path: Path) -> TrackerRules:
-    """The ``[calls]`` table of the file at ``path``, for ``replay --rules``; other tables are passed over.
+    """The ``[calls]`` table of the file at ``path``, for ``replay --rules``; other tables are ignored.
 
     Raises ConfigError.
     """
@@ -167,7 +167,7 @@ def load_serve_config(path: Path, environ: Mapping[str, str] = os.environ) -> Se
 
 
 def _read_calls(reader: Reader) -> TrackerRules | None:
-    """``[calls]``; None after a problem, which the reader has."""
+    """``[calls]``; None after a problem, which the reader keeps."""
     before = len(reader.problems)
     values = reader.table("calls", CALLS)
     if len(reader.problems) > before:
@@ -178,7 +178,7 @@ def _read_calls(reader: Reader) -> TrackerRules | None:
 
 
 def _check_mobiles(reader: Reader, mobiles: Mapping[str, str], rules: TrackerRules) -> bool:
-    """Is each a telephone number, of one employee? ``rules``: the rest of ``[calls]``."""
+    """Whether each is a telephone number and belongs to one employee. ``rules``: the rest of ``[calls]``."""
     before = len(reader.problems)
     owners: dict[str, str] = {}
     for number, extension in mobiles.items():
@@ -191,7 +191,7 @@ def _check_mobiles(reader: Reader, mobiles: Mapping[str, str], rules: TrackerRul
             what = f"expected an extension by [calls] extensions for {number}, found {extension!r}"
             reader.wrong("calls", "mobiles", what)
         elif owner != extension:
-            what = f"expected one employee for a number, but {number} is that of {owner} and of {extension}"
+            what = f"expected one employee per number, but {number} belongs to {owner} and to {extension}"
             reader.wrong("calls", "mobiles", what)
     return len(reader.problems) == before
 
@@ -207,7 +207,7 @@ def _read_pbxes(
     before = len(reader.problems)
     given = reader.tables("pbx", TABLES["pbx"])
     if not given and len(reader.problems) == before:
-        reader.wrong("pbx", "", "expected at least one [[pbx]], the Asterisk server to listen to")
+        reader.wrong("pbx", "", "expected at least one [[pbx]], the Asterisk server to connect to")
     for index, values in enumerate(given):
         secret = reader.secret("pbx", index)
         name = values.get("name")
@@ -230,11 +230,11 @@ def _read_pbxes(
 
 
 def _read_host(reader: Reader, index: int, pbx: str, values: Mapping[str, Any]) -> list[HostSettings]:
-    """The machine that has this PBX's recordings, if one is named."""
+    """The machine that serves this PBX's recordings, if one is configured."""
     given = reader.data["pbx"][index]
     if "recordings_url" not in given:
         for key in sorted(given.keys() & HOST.keys()):
-            reader.wrong("pbx", key, "belongs to a recordings_url, which is not there", index)
+            reader.wrong("pbx", key, "needs a recordings_url, which is missing", index)
         return []
     secret = reader.secret("pbx", index, "recordings_secret")
     ca_file = values.get("ca_file")
@@ -245,7 +245,7 @@ def _read_host(reader: Reader, index: int, pbx: str, values: Mapping[str, Any]) 
 
 
 def _read(reader: Reader, table: str, settings: type[T], tables: Mapping[str, Keys] = TABLES) -> T | None:
-    """One table as its settings class; None after a problem, which the reader has."""
+    """One table as its settings class; None after a problem, which the reader keeps."""
     keys = tables[table]
     before = len(reader.problems)
     values = reader.table(table, keys)
@@ -264,7 +264,7 @@ def _read(reader: Reader, table: str, settings: type[T], tables: Mapping[str, Ke
 
 
 def _build(reader: Reader, table: str, index: int, settings: type[T], values: dict[str, Any], keys: Keys) -> T | None:
-    """Make the settings; what the room itself refuses becomes a problem of the key that it is about."""
+    """Make the settings object. A value that its class refuses becomes a problem of its key."""
     missing = [name for name, key in keys.items() if key.required and (key.attribute or name) not in values]
     if missing:
         return None  # reported already
@@ -281,7 +281,7 @@ def _build(reader: Reader, table: str, index: int, settings: type[T], values: di
 
 
 def _refused(settings: type[Any], values: Mapping[str, Any], keys: Keys) -> dict[str, str]:
-    """Why the room's own validators refuse values, by key."""
+    """Why the class's own validators refuse values, by key."""
     refused: dict[str, str] = {}
     fields = attrs.fields_dict(settings)
     for name, key in {**keys, **SECRET}.items():
@@ -296,17 +296,17 @@ def _refused(settings: type[Any], values: Mapping[str, Any], keys: Keys) -> dict
 
 
 def _check_name(reader: Reader, index: int, name: str, others: Iterable[str]) -> None:
-    """The name of a PBX begins the identity of its calls, so it must not begin like the calls of another."""
+    """A call's identity begins with the name of its PBX, so no name may be a prefix of another PBX's identities."""
     for other in others:
         if name == other:
-            reader.wrong("pbx", "name", f"{name!r} is the name of another [[pbx]] as well", index)
+            reader.wrong("pbx", "name", f"{name!r} is also the name of another [[pbx]]", index)
         elif name.startswith(f"{other}-") or other.startswith(f"{name}-"):
-            what = f"{name!r} and {other!r} make the same identities of calls, such as {name}-1795414019.311"
+            what = f"{name!r} and {other!r} could give two calls one identity, such as {name}-1795414019.311"
             reader.wrong("pbx", "name", what, index)
 
 
 def _check_route(reader: Reader, index: int, route: Route) -> None:
-    """Would the manager take an order by this route? Better asked now than at the first click."""
+    """Check that an Originate by this route is valid, so that an error shows now and not at the first click."""
     try:
         channel = route.channel.format(extension="101")
         Originate(channel=channel, context="default", exten="101", channel_id="uac-1")
@@ -327,7 +327,7 @@ def _check_route(reader: Reader, index: int, route: Route) -> None:
 
 
 def _check_authorities(reader: Reader, table: str, key: str, ca_file: str | Path | None, index: int = 0) -> None:
-    """Is ``ca_file`` there, with certificates in it? None, the system's, is taken for right."""
+    """Check that ``ca_file`` exists and has certificates. None means those of the system."""
     if ca_file is None:
         return
     try:
@@ -338,8 +338,8 @@ def _check_authorities(reader: Reader, table: str, key: str, ca_file: str | Path
 
 
 def _read_store(reader: Reader) -> OutboxSettings | None:
-    """``url``, or the address in ``url_file``, which may hold a password. A relative file is one beside the
-    configuration: every command has it, whatever directory it is started in."""
+    """``url``, or the URL in ``url_file``, which may have a password. A relative path of a database file is relative
+    to the configuration, so that it does not depend on the working directory."""
     before = len(reader.problems)
     values = reader.table("store", STORE)
     key = "url"
@@ -360,12 +360,12 @@ def _read_store(reader: Reader) -> OutboxSettings | None:
 
 
 def _check_cache(reader: Reader, cache: str, recordings: Mapping[str, Sequence[str]]) -> None:
-    # By their names alone: a directory may be mounted from a host that does not answer.
+    # Compares only the paths: a directory may be on a mount that hangs.
     own = _plain(cache)
     for root in chain.from_iterable(recordings.values()):
         theirs = _plain(root)
         if own.is_relative_to(theirs) or theirs.is_relative_to(own):
-            what = f"expected a directory of its own, neither within nor above that of recordings, {root}"
+            what = f"expected a separate directory, neither within nor above the recordings in {root}"
             reader.wrong("recordings", "cache", what)
             return
 
@@ -386,16 +386,16 @@ def _warnings(path: Path, data: Mapping[str, Any], crm: str) -> list[str]:
     may_be_read = bool(path.stat().st_mode & stat.S_IROTH)
     if any("secret" in table for table in tables) and may_be_read:
         warnings.append(
-            f"{path}: holds a secret and every user of this machine may read it; put the secrets into files that only "
-            "root can read, and let secret_file name them (the systemd unit hands them on)"
+            f"{path}: has a secret and every user of this machine can read it; put the secrets into files that only "
+            "root can read, and name these in secret_file (the systemd unit passes them with LoadCredential=)"
         )
     if _has_password(data.get("store", {}).get("url")) and may_be_read:
         warnings.append(
-            f"{path}: [store] url holds a password and every user of this machine may read it; put the address into a "
-            "file that only root can read, and let url_file name it (LoadCredential= of the systemd unit hands it on)"
+            f"{path}: [store] url has a password and every user of this machine can read it; put the URL into a file "
+            "that only root can read, and name it in url_file (the systemd unit passes it with LoadCredential=)"
         )
     if not data.get("http", {}).get("public_url"):
-        warnings.append(f"{path}: [http] public_url is not set, so the CRM is given no links to recordings")
+        warnings.append(f"{path}: [http] public_url is not set, so the CRM gets no links to recordings")
     return warnings
 
 

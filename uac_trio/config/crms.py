@@ -1,4 +1,4 @@
-"""Which CRM a configuration names: the table that is called as an entry point ``uac_trio.crm``."""
+"""Finds the CRM of a configuration: its table has the name of an entry point of the group ``uac_trio.crm``."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ GROUP = "uac_trio.crm"
 
 
 def crm_names() -> list[str]:
-    """The tables that describe a CRM, in the order of the alphabet."""
+    """The names of the tables for CRMs, sorted."""
     return sorted({entry.name for entry in entry_points(group=GROUP)})
 
 
 def chosen_crm(reader: Reader) -> str:
-    """The one such table of the file; "" after a problem, which the reader has."""
+    """The name of the CRM's table in the file; "" after a problem, which the reader keeps."""
     known = crm_names()
     given = [name for name in known if name in reader.data]
     if len(given) == 1:
         return given[0]
     which = " or ".join(f"[{name}]" for name in known)
     if given:
-        reader.wrong(given[1], "", f"expected one CRM to deliver to, but [{given[0]}] is there as well; leave one out")
+        reader.wrong(given[1], "", f"expected one CRM to deliver to, but there is also [{given[0]}]; remove one")
     else:
         reader.wrong(known[0] if known else "crm", "", f"expected one table {which}, the CRM to deliver to")
     return ""
 
 
 def load_settings(reader: Reader, name: str) -> type[CRMSettings] | None:
-    """The settings class of the CRM ``name``; None after a problem, which the reader has."""
+    """The settings class of the CRM ``name``; None after a problem, which the reader keeps."""
     (entry, *_) = entry_points(group=GROUP, name=name)
     try:
         return cast("type[CRMSettings]", entry.load())
@@ -46,7 +46,7 @@ def load_settings(reader: Reader, name: str) -> type[CRMSettings] | None:
 
 
 def keys_of(settings: type[CRMSettings]) -> Keys:
-    """The table's keys, less the secret: the attributes of the class, read by their types. Raises TypeError."""
+    """The table's keys without the secret: the attributes of the class, parsed by their types. Raises TypeError."""
     attributes = attrs.fields(attrs.resolve_types(cast("type[attrs.AttrsInstance]", settings)))
     return {
         field.name: Key(read=_reader_of(settings, field), required=field.default is attrs.NOTHING)
@@ -82,4 +82,4 @@ _READERS: Mapping[object, Read] = {
     float: _number,
     Mapping[str, str]: _table,
 }
-"""By the type of the attribute. What a text has to be its class says."""
+"""By the type of the attribute. The settings class validates the values further."""

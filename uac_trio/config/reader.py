@@ -1,4 +1,4 @@
-"""Reading one TOML file with all its mistakes: each with file, line, table and key, all of them at once."""
+"""Reads one TOML file and collects all mistakes in it, each with file, line, table and key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KEY = re.compile(r"""\s*["']?([\w.-]+)["']?\s*=""")
 
 
 class ConfigError(Exception):
-    """A configuration cannot be used. The text has one line for each problem and is meant for the administrator."""
+    """The configuration is invalid. The text has one line per problem, for the administrator."""
 
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
@@ -34,10 +34,10 @@ class Key:
 
     read: Read
     attribute: str = ""
-    """The attribute of the settings class it becomes, if that has another name."""
+    """The attribute of the settings class, if its name differs from the key's."""
     required: bool = False
     secret: bool = False
-    """Its value is never repeated in a message."""
+    """Its value never appears in a message."""
 
 
 Keys = Mapping[str, Key]
@@ -45,7 +45,7 @@ Keys = Mapping[str, Key]
 
 @attrs.define
 class Reader:
-    """Reads tables of one file and collects what is wrong with them."""
+    """Reads tables of one file and collects the problems."""
 
     path: Path
     environ: Mapping[str, str]
@@ -54,27 +54,27 @@ class Reader:
     _lines: dict[tuple[str, int, str], int] = attrs.field(factory=dict, init=False)
 
     def load(self) -> None:
-        """Read and parse the file. Raises ConfigError: nothing further can be said about a file that is no TOML."""
+        """Read and parse the file. Raises ConfigError if it is not TOML, since nothing more can be checked then."""
         try:
             content = self.path.read_text(encoding="utf-8-sig")
         except OSError as why:
             raise ConfigError([f"{self.path}: cannot be read: {why.strerror or why}"]) from why
         except UnicodeDecodeError as why:
-            raise ConfigError([f"{self.path}: is no UTF-8 text (byte {why.start})"]) from why
+            raise ConfigError([f"{self.path}: is not UTF-8 text (byte {why.start})"]) from why
         try:
             self.data = tomllib.loads(content)
         except tomllib.TOMLDecodeError as why:
-            raise ConfigError([f"{self.path}: is no TOML: {why}"]) from why
+            raise ConfigError([f"{self.path}: is not TOML: {why}"]) from why
         self._lines = find_lines(content)
 
     def know_only(self, tables: Collection[str]) -> None:
-        """Tables (and keys outside of tables) of any other name are problems."""
+        """Report tables, and keys outside of tables, with other names."""
         for name in self.data:
             if name not in tables:
                 self._add(name, 0, "", f"is not known{_meant(name, tables)}; known are {_listed(tables)}")
 
     def table(self, name: str, keys: Keys) -> dict[str, Any]:
-        """What the table sets, by attribute. A missing table is an empty one."""
+        """The values of a table by attribute. A missing table counts as empty."""
         given = self.data.get(name, {})
         if not isinstance(given, dict):
             self._add(name, 0, "", f"expected one table [{name}]")
@@ -82,7 +82,7 @@ class Reader:
         return self._values(name, 0, given, keys)
 
     def tables(self, name: str, keys: Keys) -> list[dict[str, Any]]:
-        """What each ``[[name]]`` sets, by attribute, in the order of the file."""
+        """The values of each ``[[name]]`` by attribute, in the order of the file."""
         given = self.data.get(name, [])
         if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
             self._add(name, 0, "", f"expected [[{name}]], with two brackets, since there may be several")
@@ -90,9 +90,9 @@ class Reader:
         return [self._values(name, index, one, keys) for index, one in enumerate(given)]
 
     def secret(self, table: str, index: int = 0, key: str = "secret") -> str | None:
-        """``secret``, or what is in ``secret_file``, of a table; None after a problem. ``key``: its name in the file.
+        """A table's ``secret``, or the content of its ``secret_file``; None after a problem. ``key``: the key's name.
 
-        A ``secret_file`` without a directory is looked for among systemd's credentials, then beside the configuration.
+        A ``secret_file`` without a directory is searched in systemd's credentials, then beside the configuration.
         """
         whole = self.data.get(table, {})
         given = whole[index] if isinstance(whole, list) else whole
@@ -108,7 +108,7 @@ class Reader:
         return secret or None
 
     def wrong(self, table: str, key: str, what: str, index: int = 0) -> None:
-        """Add a problem found by the caller."""
+        """Add a problem that the caller found."""
         self._add(table, index, key, what)
 
     def _values(self, table: str, index: int, given: Mapping[str, Any], keys: Keys) -> dict[str, Any]:
@@ -139,10 +139,10 @@ class Reader:
             return None
         path = self._secret_path(given_path, directory)
         try:
-            # One line end, which editors and echo add, is not part of the secret.
+            # Editors and echo add one line end, which is not part of the secret.
             return path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
         except (OSError, UnicodeDecodeError) as why:
-            reason = why.strerror if isinstance(why, OSError) else "is no UTF-8 text"
+            reason = why.strerror if isinstance(why, OSError) else "is not UTF-8 text"
             self._add(table, index, key, f"{path}: {reason}")
             return None
 
@@ -163,7 +163,7 @@ class Reader:
 
 
 def _may_be_there(path: Path) -> bool:
-    """True as well where it may not be seen: reading it says why."""
+    """Also True if the directory may not be searched: reading the file then reports why."""
     try:
         return path.exists()
     except OSError:
@@ -171,9 +171,9 @@ def _may_be_there(path: Path) -> bool:
 
 
 def find_lines(content: str) -> dict[tuple[str, int, str], int]:
-    """The line of each (table, index of its kind, key), and of each header under the key "".
+    """The line of each (table, index among those of its name, key), and of each header under the key "".
 
-    A reading by lines, for messages only: a line inside a multi-line text that looks like a key does no harm.
+    Scans line by line and serves messages only, so a key-like line within a multi-line text does no harm.
     """
     lines: dict[tuple[str, int, str], int] = {}
     seen: dict[str, int] = {}
@@ -203,5 +203,5 @@ def _listed(names: Iterable[str]) -> str:
 
 def _shown(value: object) -> str:
     shown = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
-    shown = re.sub(r"//.*@", "//***@", shown)  # an address, perhaps with a password and so wrong as it has a / in it
+    shown = re.sub(r"//.*@", "//***@", shown)  # a URL whose password may contain a /
     return shown if len(shown) <= 80 else f"{shown[:77]}..."

@@ -1,4 +1,4 @@
-"""Which keys each table of the configuration has. A new setting is one line here and one in the example file."""
+"""The keys of each table of the configuration. A new setting needs one line here and one in the example file."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ SERVER: Keys = {
     "backoff_min": Key(read=seconds(0.1, 3600)),
     "backoff_max": Key(read=seconds(0.1, 3600)),
 }
-"""``[[pbx]]``: how its manager interface is reached."""
+"""``[[pbx]]``: the connection to its manager interface."""
 
 ROUTE: Keys = {
     "originate_extensions": Key(read=extensions, attribute="extensions"),
@@ -89,7 +89,7 @@ HOST: Keys = {
     "recordings_secret_file": Key(read=filled),
     "recordings_ca": Key(read=absolute_path, attribute="ca_file"),
 }
-"""``[[pbx]]``: the machine that has them."""
+"""``[[pbx]]``: the machine that serves its recordings."""
 
 CALLS: Keys = {
     "extensions": Key(read=extensions),
@@ -133,7 +133,7 @@ RESPONSIBLE: Keys = {
     "cache_seconds": Key(read=seconds(0, 3600)),
     "url": Key(read=or_none(web_address("http://crm.example/modules/PBXManager/callbacks/SPAgi.php"))),
 }
-"""``[route]``: its secret may be missing, or empty."""
+"""``[route]``: its secret may be missing or empty."""
 
 HTTP: Keys = {
     "bind": Key(read=bind),
@@ -198,7 +198,7 @@ TABLES: Mapping[str, Keys] = {
     "sender": SENDER,
     "log": LOG,
 }
-"""Every table there is, with every key, but the CRM's."""
+"""All tables with their keys, except the CRM's."""
 
 SERVE: Keys = {
     "bind": Key(read=bind),

@@ -1,4 +1,4 @@
-"""From a TOML value to the value a setting wants. Each function says what it expects when it gets something else."""
+"""Converts TOML values to the values of settings. Each function raises WrongValueError with what it expects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from uac_trio.networks import Network
 from uac_trio.web import parse_bind
 
 Read = Callable[[Any], Any]
-"""Raises WrongValueError for a value that is not what the setting wants."""
+"""Converts a value. Raises WrongValueError for an invalid one."""
 
 
 class WrongValueError(Exception):
@@ -123,7 +123,7 @@ def pattern(value: object) -> re.Pattern[str]:
     try:
         return re.compile(filled(value))
     except re.error as why:
-        raise WrongValueError(f"a regular expression, but this one has a fault: {why}") from why
+        raise WrongValueError(f"a regular expression, but this one is invalid: {why}") from why
 
 
 def patterns(value: object) -> tuple[re.Pattern[str], ...]:
@@ -131,7 +131,7 @@ def patterns(value: object) -> tuple[re.Pattern[str], ...]:
 
 
 def extensions(value: object) -> re.Pattern[str] | frozenset[str]:
-    """A pattern, or the list of numbers."""
+    """A pattern, or a list of numbers."""
     if isinstance(value, list):
         numbers = text_set(value)
         if not numbers:
@@ -143,7 +143,7 @@ def extensions(value: object) -> re.Pattern[str] | frozenset[str]:
 
 
 def word(value: object) -> str:
-    """A name that goes into identities and log lines."""
+    """A name for identities and log lines."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,30}", value):
         raise WrongValueError("a short name of letters, digits, - and _ (at most 31)")
     return value
@@ -173,23 +173,23 @@ def bind(value: object) -> str:
 
 
 FREEPBX_AGI = 4573
-"""Where FreePBX's FastAGI server listens, on 127.0.0.1 (its ring groups and recordings on demand ask it)."""
+"""The port of FreePBX's FastAGI server on 127.0.0.1 (used by its ring groups and recordings on demand)."""
 
 
 def agi_bind(value: object) -> str:
-    """For ``[route]``: an address at which FreePBX on the same machine does not listen."""
+    """For ``[route]``: an address that does not conflict with FreePBX on the same machine."""
     found = bind(value)
     host, port = parse_bind(found)
     if port == FREEPBX_AGI and _reaches_loopback(host):
         raise WrongValueError(
             f"another port than {FREEPBX_AGI} on this machine's own address, such as 127.0.0.1:4574: FreePBX's FastAGI "
-            f"server listens on 127.0.0.1:{FREEPBX_AGI}, and whichever starts second of the two does not work"
+            f"server listens on 127.0.0.1:{FREEPBX_AGI}, and the second of the two to start would fail"
         )
     return found
 
 
 def _reaches_loopback(host: str) -> bool:
-    """Loopback, or every address of the machine."""
+    """Whether ``host`` is loopback or means every address of the machine."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -208,7 +208,7 @@ def or_none(read: Read) -> Read:
 
 
 def variable(value: object) -> str:
-    """A channel variable; one or two _ in front let it be inherited."""
+    """A channel variable; a prefix of one or two _ makes it inheritable."""
     if not isinstance(value, str) or not re.fullmatch(r"_{0,2}[A-Za-z][A-Za-z0-9_]{0,63}", value):
         raise WrongValueError("the name of a channel variable: letters, digits and _")
     return value
@@ -233,12 +233,12 @@ def web_address(example: str) -> Read:
 
 
 def address_without_login(example: str, secret: str) -> Read:
-    """``secret``: the key that what proves who we are belongs under."""
+    """A URL without credentials. ``secret``: the key under which the secret belongs."""
     read_address = web_address(example)
 
     def read(value: object) -> str:
         if isinstance(value, str) and "@" in value:
-            raise WrongValueError(f"no user name and password in it: the secret belongs into {secret}")
+            raise WrongValueError(f"an address without user name and password: put the secret into {secret}")
         address: str = read_address(value)
         return address
 
@@ -270,7 +270,7 @@ def template(*places: str, needs: Sequence[str] = ()) -> Read:
 
     def read(value: object) -> str:
         shown = " and ".join(braced(place) for place in places)
-        wrong = WrongValueError(f"a text with {shown} in it where that is to stand, and no other braces")
+        wrong = WrongValueError(f"a text with {shown} in it, and no other braces")
         given = filled(value)
         try:
             given.format(**dict.fromkeys(places, ""))
@@ -297,5 +297,5 @@ def templates(*places: str) -> Read:
 
 def prefix(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"[0-9*#]{0,8}", value):
-        raise WrongValueError('what is dialled before a number, such as "9"')
+        raise WrongValueError('a prefix to dial before a number, such as "9"')
     return value

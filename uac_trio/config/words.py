@@ -1,4 +1,4 @@
-"""A configuration in words: what ``uac-trio check`` says of a file without mistakes."""
+"""Describes a valid configuration in words, for ``uac-trio check``."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 def describe(config: Config, at: float) -> Iterator[str]:
-    """Lines for a terminal. ``at``, seconds since the epoch, is shown as the CRM's clock shows it."""
-    yield f"{config.path} is in order. It says:"
+    """Lines for a terminal. ``at``, seconds since the epoch, is shown in the CRM's time zone."""
+    yield f"{config.path} is valid. It says:"
     for server, route in zip(config.pbx, config.routes, strict=True):
         how = "encrypted" if server.tls else "not encrypted"
         yield f"  PBX {server.name}: {server.username} at {server.host}:{server.port}, {how}."
         whose = f" of {_numbers(route.extensions)}" if route.extensions is not None else ""
-        yield f"    A click{whose} calls {route.channel} and goes on in context {route.context}."
+        yield f"    A click{whose} calls {route.channel} and continues in context {route.context}."
         if route.caller_id != "{extension}":
-            yield f"    There the caller is {route.caller_id}."
+            yield f"    The caller id there is {route.caller_id}."
         if route.variables:
             yield f"    On its channel are set: {_some(route.variables)}."
         if roots := config.recordings.get(server.name):
             yield f"    Its recordings are beneath {_some(roots)}."
         for host in config.hosts:
             if host.pbx == server.name:
-                yield f"    Its recordings are asked for at {host.url}."
+                yield f"    Its recordings are fetched from {host.url}."
     rules = config.calls
     who = _numbers(rules.extensions)
     delivered = "delivered" if rules.internal == "report" else "not delivered"
@@ -38,10 +38,10 @@ def describe(config: Config, at: float) -> Iterator[str]:
         yield f"  Calls for which no phone rang belong to {rules.unreached}."
     for what, owner in rules.unreached_by.items():
         yield f"  Calls to {what} for which no phone rang belong to {owner}."
-    yield f"  Numbers without a country code are of {rules.region}."
+    yield f"  Numbers without a country code belong to {rules.region}."
     if rules.mobiles:
         owners = _some(sorted(set(rules.mobiles.values())))
-        yield f"  A call at an employee's own number outside is theirs: {len(rules.mobiles)} such numbers, of {owners}."
+        yield f"  Calls to an employee's external number are theirs: {len(rules.mobiles)} such numbers, of {owners}."
     if rules.is_shared():
         yield f"  The PBX is shared with other companies; ours are {' and '.join(_limits(rules))}."
     for line in config.crm.describe(at):
@@ -50,19 +50,19 @@ def describe(config: Config, at: float) -> Iterator[str]:
         networks = _some(str(network) for network in config.click2call.networks)
         yield f"  Clicks come to http://{config.http.bind}/makecall from {networks}."
     else:
-        yield "  Clicks on numbers are turned off."
+        yield "  Clicks on numbers are disabled."
     asked = config.responsible
     ways = [f"agi://{asked.bind}/route"] * bool(asked.bind) + [f"http://{config.http.bind}/route"] * bool(asked.secret)
     if ways:
         where = config.crm.owner_address
-        yield f"  Who is responsible for a caller is answered at {_some(ways)}; the CRM is asked at {where}."
+        yield f"  The employee responsible for a caller is served at {_some(ways)} and looked up in the CRM at {where}."
     yield f"  Deliveries wait in {shown(parse_url(config.store.url))}."
     for warning in config.warnings:
         yield f"  Warning: {warning}"
 
 
 def _limits(rules: TrackerRules) -> Iterator[str]:
-    """What limits a shared PBX to this company."""
+    """The rules that limit a shared PBX to this company."""
     if rules.only_endpoints is not None:
         yield f"endpoints that match {rules.only_endpoints.pattern}"
     if rules.only_contexts is not None:

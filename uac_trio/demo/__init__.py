@@ -1,4 +1,4 @@
-"""What stands in for the outside world: a PBX that plays recorded calls, and a CRM with real vTiger's row rules.
+"""Stand-ins for the outside world: a PBX that plays recorded calls, and a CRM with the row rules of the real vTiger.
 
-``uac-trio demo`` puts the real daemon between them (``run.py``). The CRM's rules (``crm.py``) serve the tests as well.
+``uac-trio demo`` runs the real daemon between them (``run.py``). The tests use the stand-in CRM (``crm.py``) too.
 """

@@ -1,13 +1,13 @@
-"""A stand-in for vTiger's PBXManager that keeps the real one's row rules, faults included.
+"""A stand-in for vTiger's PBXManager that has the real one's row rules, bugs included.
 
-Established by experiment with two running CRMs: SalesPlatform vTiger 7.2.0-202008 (``salesplatform``) and vTiger 8.2.0
-(``stock``). tests/demo/test_crm_exchanges.py replays the recorded requests and holds this file to the rows they led to.
-No I/O and no clock: time is an argument, seconds since the epoch.
+The rules come from experiments with two running CRMs: SalesPlatform vTiger 7.2.0-202008 (``salesplatform``) and vTiger
+8.2.0 (``stock``). tests/demo/test_crm_exchanges.py replays the recorded requests and compares the rows. No I/O and no
+clock: time is an argument, seconds since the epoch.
 
-What it imitates above all: there is no sign of success (an ignored event is answered like a processed one), no
-unique key and no state check (the last write wins), caller-ID is pasted into SQL, every value is JSON-decoded. Requests
-come one at a time here, so the real CRM's races (two DialBegins at once make two rows) cannot happen; ``hazards`` and
-``doubles`` tell what would have hurt the real one.
+Most important to imitate: the reply does not show success (an ignored event gets the same reply as a processed one),
+there is no unique key and no state check (the last write wins), the caller id is pasted into SQL, and every value is
+JSON-decoded. Requests come one at a time here, so the real CRM's races (two concurrent DialBegins make two rows) cannot
+happen; ``hazards`` and ``doubles`` show what would have harmed the real one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from uac_trio.demo.crm_tables import OPEN_STATES, CallRow, CRMContact, CRMTables
 __all__ = ["NO_ANSWER", "CRMContact", "CRMReply", "CRMUser", "CallRow", "Popup", "StandInCRM"]
 
 RINGING_FOR_LONG: Final = 300.0
-"""Seconds after which the poll takes an inbound ``ringing`` for lost (PBXManager_PBXManager_Model)."""
+"""Seconds after which the poll treats an inbound ``ringing`` as lost (PBXManager_PBXManager_Model)."""
 
 _HTML = "text/html; charset=UTF-8"
 _XML = "text/xml; charset=utf-8"
@@ -47,7 +47,7 @@ _INSERT = (
 
 @attrs.frozen(kw_only=True)
 class CRMReply:
-    """What the CRM answers. ``status`` -1: it never does, the client has to give up."""
+    """The CRM's reply. ``status`` -1: there is none, the client has to time out."""
 
     status: int = 200
     content_type: str = _HTML
@@ -63,7 +63,7 @@ FAILURE: Final = CRMReply(
 
 @attrs.frozen(kw_only=True)
 class Popup:
-    """What a CRM user sees while his phone rings. ``caller`` and ``assigned_to`` are empty for an unknown customer."""
+    """The popup of a ringing call. ``caller`` and ``assigned_to`` are empty for an unknown customer."""
 
     row: int
     call_uuid: str
@@ -90,7 +90,7 @@ class _Form:
             leaves = columns.json_leaves(values[name])
             if leaves is None:
                 continue
-            # An array of one slips through as its only value; any other is the word "Array" wherever PHP wants text.
+            # PHP uses an array of one as its only value, and converts any other array to the text "Array".
             values[name] = leaves[0] if len(leaves) == 1 else "Array"
             if len(leaves) != 1:
                 arrays[name] = len(leaves)
@@ -100,7 +100,7 @@ class _Form:
         return self.values.get(name, "")
 
     def surplus(self, *used: str) -> int | None:
-        """How many parameters too many the arrays among ``used`` bring to a statement; None without such an array."""
+        """How many surplus parameters the arrays among ``used`` add to a statement; None without such an array."""
         sizes = [self.arrays[name] for name in used if name in self.arrays]
         return sum(size - 1 for size in sizes) if sizes else None
 
@@ -109,7 +109,8 @@ class _Form:
 class StandInCRM:
     """A CRM in memory. ``timezone`` is its ``$default_timezone``; None means the flavour's own.
 
-    ``fresh_install`` is SalesPlatform as its web installer leaves it: what touches a row is answered with an empty 500.
+    ``fresh_install``: SalesPlatform as its web installer leaves it, where a request that touches a row gets an empty
+    500.
     """
 
     flavour: Flavour = attrs.field(default=Flavour.SALESPLATFORM, converter=Flavour)
@@ -124,13 +125,13 @@ class StandInCRM:
     """SPAgi.php never answers."""
     tables: CRMTables = attrs.field(init=False)
     poisoned: bool = attrs.field(default=False, init=False)
-    """A JSON value killed PHP inside a transaction: its locks stay and no row can be created until php-fpm restarts."""
+    """A JSON value killed PHP within a transaction: its locks stay and block new rows until php-fpm restarts."""
     hazards: list[str] = attrs.field(factory=list, init=False)
-    """Values that would harm a real CRM, as ``step.field: why``; a good connector leaves this empty."""
+    """Values that would harm a real CRM, as ``step.field: why``. A correct connector causes none."""
     received: Counter[str] = attrs.field(factory=Counter, init=False)
-    """Requests by ``callstatus``, whatever became of them."""
+    """All requests by ``callstatus``."""
     unmatched: Counter[str] = attrs.field(factory=Counter, init=False)
-    """Requests by ``callstatus`` that changed nothing because no row or no user fitted."""
+    """Requests by ``callstatus`` that changed nothing, because they matched no row or no user."""
     _zone: zoneinfo.ZoneInfo = attrs.field(init=False)
     _steps: Mapping[str, Callable[[_Form, float], CRMReply]] = attrs.field(init=False)
 
@@ -156,10 +157,10 @@ class StandInCRM:
                 "Record": self._stock_record,
             }
 
-    # What is asked of it
+    # Requests
 
     def callback(self, form: Mapping[str, str], now: float) -> CRMReply:
-        """PBXManager.php: one event of a call. ``form`` holds text; bytes that were no UTF-8 as lone surrogates."""
+        """PBXManager.php: one event of a call. ``form`` has text, with invalid UTF-8 bytes as lone surrogates."""
         self._note_hazards(form)
         if any(name in form and not check.fullmatch(form[name]) for name, check in _NAME_CHECKS.items()):
             return CRMReply(status=400)
@@ -193,17 +194,17 @@ class StandInCRM:
         return CRMReply(content_type="text/json; charset=UTF-8", body=json.dumps(answer, separators=(",", ":")))
 
     def popups(self, extension: str, now: float) -> list[Popup]:
-        """The poll of the user with ``extension``: his inbound calls that ring or talk; then old ones are cleaned up.
+        """The poll of the user with ``extension``: their inbound calls that ring or talk. Then old rows are cleaned up.
 
-        Stock shows a call that nobody has answered to every user with an extension (known from its code only).
+        Stock shows an unanswered call to every user with an extension (known from its code only).
         """
         user = next((user for user in self.users if user.extension == extension), None)
         shown: list[Popup] = []
         for row in self.tables.rows if user is not None else ():
-            everybodys = self.flavour is Flavour.STOCK and row.user is None
+            is_for_all = self.flavour is Flavour.STOCK and row.user is None
             if row.direction != "inbound" or row.callstatus not in OPEN_STATES:
                 continue
-            if everybodys or (user is not None and row.user == str(user.id)):
+            if is_for_all or (user is not None and row.user == str(user.id)):
                 shown.append(self._popup(row))
         self._clean_up(now)
         return shown
@@ -214,12 +215,12 @@ class StandInCRM:
         return list(self.tables.rows)
 
     def load(self, rows: Iterable[CallRow]) -> None:
-        """Add rows as they stand, for a CRM that already knows calls."""
+        """Add existing rows unchanged."""
         for row in rows:
             self.tables.add(row)
 
     def stuck(self) -> list[CallRow]:
-        """Rows that still ring or talk; when no call is going on there should be none."""
+        """Rows that still ring or talk; there should be none when no call goes on."""
         return [row for row in self.tables.rows if row.callstatus in OPEN_STATES]
 
     def doubles(self) -> list[CallRow]:
@@ -260,7 +261,7 @@ class StandInCRM:
 
     def _sp_start_app(self, form: _Form, now: float) -> CRMReply:
         user = self._dialling_user(form)
-        if user is None:  # the call of an outsider: it looks for the privileges of nobody
+        if user is None:  # a call from outside: the privileges file of an empty user id is missing
             body = "Sorry! Attempt to access restricted file. - user_privileges/user_privileges_.php"
             return CRMReply(body=body)
         return self._sp_begin(form, user, "outbound", _startapp_target(form), "")
@@ -276,7 +277,7 @@ class StandInCRM:
             )
         for row in existing:
             row.smownerid = user.id
-            if self.fresh_install:  # the fatal error comes right after the owner was saved
+            if self.fresh_install:  # the fatal error occurs just after the owner is saved
                 continue
             row.callstatus = "ringing"
             row.customernumber = columns.cut("customernumber", number)
@@ -315,13 +316,13 @@ class StandInCRM:
         if user is None or not columns.truthy(form["causetxt"]) or form["causetxt"] == "null":
             return self._ignored(form)
         rows = self._sp_rows(form["callUUID"], user)
-        changes = {"callstatus": _final_status(form)} | _told_end(form)
+        changes = {"callstatus": _final_status(form)} | _given_end(form)
         if "endtime" not in changes and rows:
             changes |= self._clocked_end(rows[0], now)
         return self._update(form, rows, changes, used=("causetxt", "EndTime", "Duration"))
 
     def _clocked_end(self, row: CallRow, now: float) -> dict[str, str]:
-        """Hangup without an end of its own: the CRM's clock, once, and only for a row that knows its start."""
+        """The end for a Hangup without one: the CRM's clock, only once, and only for a row with a start."""
         if not row.starttime or row.endtime or row.totalduration:
             return {}
         began = self._epoch(row.starttime)
@@ -340,7 +341,7 @@ class StandInCRM:
         return [row for row in self.tables.call(uuid) if row.user == str(user.id)]
 
     def _sp_selected(self, form: _Form) -> list[CallRow]:
-        """EndCall and Record: the rows of ``callerNumber``'s user, and of everybody when that is nobody's number."""
+        """EndCall and Record: the rows of ``callerNumber``'s user, or of all users if that number is no user's."""
         user = self.tables.user_by_number(form["callerNumber"])
         return self.tables.call(form["callUUID"]) if user is None else self._sp_rows(form["callUUID"], user)
 
@@ -348,7 +349,7 @@ class StandInCRM:
 
     def _stock_start_app(self, form: _Form, now: float) -> CRMReply:
         if "callUUID" in form.arrays:
-            return self._dial_all()  # answered as ever, but the row is lost
+            return self._dial_all()  # the usual reply, but the row is lost
         if form.surplus("callerIdNumber", "StartTime") is not None:
             return CRMReply(status=500)
         user = self._dialling_user(form)
@@ -392,7 +393,7 @@ class StandInCRM:
     def _stock_hangup(self, form: _Form, now: float) -> CRMReply:
         if form["causetxt"] == "null":
             return self._ignored(form)
-        changes = {"callstatus": _final_status(form)} | _told_end(form)
+        changes = {"callstatus": _final_status(form)} | _given_end(form)
         rows = self.tables.call(form["callUUID"])
         return self._update(form, rows, changes, used=("causetxt", "EndTime", "Duration"))
 
@@ -408,7 +409,7 @@ class StandInCRM:
     def _update(
         self, form: _Form, rows: Sequence[CallRow], changes: Mapping[str, str], used: tuple[str, ...] = ()
     ) -> CRMReply:
-        """One UPDATE of every row in ``rows``. The text of a refused one is known for Record, likely for the others."""
+        """One UPDATE of each of ``rows``. The error text was seen for Record and is assumed for the others."""
         if not rows:
             return self._ignored(form)
         surplus = form.surplus("callUUID", *used)
@@ -431,7 +432,7 @@ class StandInCRM:
         return EMPTY
 
     def _dialling_user(self, form: _Form) -> CRMUser | None:
-        """StartApp: the employee who dials, by his number or by the peer in the channel's name."""
+        """StartApp: the employee who dials, by their number or by the peer in the channel's name."""
         return self.tables.user_by_number(form["callerIdNumber"]) or self.tables.user_by_number(_peer(form["channel"]))
 
     def _popup(self, row: CallRow) -> Popup:
@@ -448,15 +449,15 @@ class StandInCRM:
         )
 
     def _clean_up(self, now: float) -> None:
-        """Each poll of anybody ends what has rung for too long, comparing wall clocks as text. Outbound and talking
-        calls stay as they are for ever."""
+        """Every user's poll ends rows that have rung for too long, comparing wall clocks as text. Outbound and talking
+        rows stay as they are for ever."""
         oldest = self.clock(now - RINGING_FOR_LONG)
         for row in self.tables.rows:
             if row.direction == "inbound" and row.callstatus == "ringing" and (row.starttime or "") < oldest:
                 row.callstatus = "no-response"
 
     def _epoch(self, text: str) -> float | None:
-        """Seconds of a stored time; None for the zero time (what PHP makes of that was not tried)."""
+        """Seconds of a stored time; None for the zero time (not tried with PHP)."""
         if text == columns.ZERO_TIME:
             return None
         return dt.datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=self._zone).timestamp()
@@ -493,7 +494,7 @@ _STORED: Mapping[str, Callable[[str], str | int]] = {
 
 
 def _bare_number(dial_string: str) -> str:
-    """PBXManager's reading of dialString: what follows the last ``/``; without any, what precedes ``@``."""
+    """How PBXManager parses dialString: the part after the last ``/``; without a ``/``, the part before ``@``."""
     if "/" in dial_string:
         return dial_string.rpartition("/")[2]
     return dial_string.partition("@")[0]
@@ -505,7 +506,7 @@ def _peer(channel: str) -> str:
 
 
 def _startapp_target(form: _Form) -> str:
-    """StartApp of an employee: the dialled number is in callerIdName when callerIdNumber is his own."""
+    """StartApp of an employee: the dialled number is in callerIdName if callerIdNumber is their own."""
     if form["callerIdNumber"] == _peer(form["channel"]):
         return form["callerIdName"]
     return form["callerIdNumber"] or form["callerId"]
@@ -521,15 +522,15 @@ def _final_status(form: _Form) -> str:
             return other
 
 
-def _told_end(form: _Form) -> dict[str, str]:
-    """Hangup's end: taken only when both EndTime and Duration are something to PHP, which ``0`` is not."""
+def _given_end(form: _Form) -> dict[str, str]:
+    """The end in a Hangup: used only if PHP considers both EndTime and Duration true, which ``0`` is not."""
     if columns.truthy(form["EndTime"]) and columns.truthy(form["Duration"]):
         return {"endtime": form["EndTime"], "totalduration": form["Duration"]}
     return {}
 
 
 def _end_call(form: _Form) -> dict[str, str]:
-    """All four columns are written, with nothing where nothing was sent."""
+    """All four columns are written; a missing field empties its column."""
     return {
         "starttime": form["starttime"],
         "endtime": form["endtime"],
@@ -539,7 +540,7 @@ def _end_call(form: _Form) -> dict[str, str]:
 
 
 def _numbers(numbers: Sequence[str]) -> CRMReply:
-    """Stock's answer to StartApp, meant for an AGI that dials by it."""
+    """Stock's reply to StartApp, for an AGI script that dials these numbers."""
     listed = "".join(f"<Number>{escape(number)}</Number>" for number in numbers)
     inside = listed or "<ConfiguredNumber>empty</ConfiguredNumber>"
     body = f"{_XML_HEAD}<Response><Dial><Authentication>Success</Authentication>{inside}</Dial></Response>"

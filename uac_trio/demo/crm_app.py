@@ -1,4 +1,4 @@
-"""The stand-in CRM over HTTP: callback scripts where a real vTiger has them, a page that shows what its users see."""
+"""The stand-in CRM over HTTP: callback scripts at the paths of a real vTiger, and a page that shows its users' view."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OWNER_PATH = "/modules/PBXManager/callbacks/SPAgi.php"
 LISTEN_PATH = "/index.php"
 SHOWN_CALLS = 100
 GIVES_UP = 130.0
-"""Seconds after which the hanging answer of a poisoned CRM ends; clients gave up on the real one then."""
+"""Seconds after which the hanging reply of a poisoned CRM ends; by then clients of the real one have timed out."""
 
 _PAGE = {
     "/": ("index.html", "text/html"),
@@ -41,7 +41,7 @@ _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
 def create_crm_app(crm: StandInCRM, *, now: Callable[[], float], headline: Callable[[], str]) -> QuartTrio:
-    """The application. ``headline`` is shown at the top of the page: what is going on."""
+    """The application. ``headline``: the status text at the top of the page."""
     app = QuartTrio("uac_trio.demo", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 1 << 20
 
@@ -56,7 +56,7 @@ def create_crm_app(crm: StandInCRM, *, now: Callable[[], float], headline: Calla
         record = request.args.get("record", "")
         row = next((row for row in crm.rows if is_known and str(row.pbxmanagerid) == record), None)
         heard = await listen(row.recordingurl, crm.secret) if row is not None and row.recordingurl else None
-        # PHP's own type, where the connector's was not passed on.
+        # PHP's default, unless the connector's type was passed on.
         reply = Response(heard.body if heard else b"", content_type="text/html; charset=UTF-8")
         reply.headers.update(heard.headers if heard else {})
         return reply
@@ -85,7 +85,7 @@ async def serve_crm_app(
     shutdown: trio.Event | None = None,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until ``shutdown`` or cancelled; ``started`` tells the addresses (``http://127.0.0.1:8080``).
+    """Serve until ``shutdown`` or cancelled; ``task_status`` gets the addresses (``http://127.0.0.1:8080``).
 
     Raises CannotListenError for a port that is taken.
     """
@@ -96,7 +96,7 @@ async def serve_crm_app(
 
 
 def crm_state(crm: StandInCRM, now: float, headline: str) -> dict[str, Any]:
-    """What the page shows, as JSON: popups of each user with a phone (this is their poll), calls newest first."""
+    """The page's content as JSON: the popups of each user with a phone (this is their poll), calls newest first."""
     rows = crm.rows
     return {
         "headline": headline,
@@ -138,14 +138,14 @@ def call_columns(crm: StandInCRM, row: CallRow) -> dict[str, Any]:
 
 
 def _listen_address(crm: StandInCRM, row: CallRow) -> str:
-    """What the page's player is given: SalesPlatform's own address, which fetches it, or the link itself."""
+    """The URL for the page's player: SalesPlatform's own script, which fetches the recording, or the link itself."""
     if crm.flavour is Flavour.STOCK or not row.recordingurl:
         return row.recordingurl or ""
     return f"index.php?module=PBXManager&action=ListenRecord&record={row.pbxmanagerid}"
 
 
 def status_colour(status: str) -> str:
-    """The list's colours: blue while it goes on, green, red, and yellow for everything else."""
+    """The list's colours: blue while the call goes on, green, red, and yellow for everything else."""
     if status in OPEN_STATES:
         return "blue"
     return {"completed": "green", "no-answer": "red"}.get(status, "yellow")
@@ -155,9 +155,9 @@ def _desk(crm: StandInCRM, extension: str, name: str, now: float) -> dict[str, A
     popups = crm.popups(extension, now)
     user = next(user for user in crm.users if user.extension == extension)
     open_rows = [row for row in crm.stuck() if row.user == str(user.id)]
-    everybodys = crm.flavour is Flavour.STOCK and bool(popups)
+    is_for_all = crm.flavour is Flavour.STOCK and bool(popups)
     phone = "idle"
-    if open_rows or everybodys:
+    if open_rows or is_for_all:
         talks = any(row.callstatus == "in-progress" for row in open_rows)
         dials = any(row.direction == "outbound" for row in open_rows)
         phone = "talking" if talks else "dialling" if dials else "ringing"
@@ -180,7 +180,7 @@ def _user_name(crm: StandInCRM, user_id: str | int | None) -> str:
 
 
 async def _php_request() -> Mapping[str, str]:
-    """PHP's $_REQUEST: the query and the form of a POST; other bodies and methods bring nothing."""
+    """PHP's $_REQUEST: the query and the form of a POST; other bodies and methods add nothing."""
     found = _pairs(request.query_string)
     if request.method == "POST" and request.mimetype == "application/x-www-form-urlencoded":
         body = await request.get_data(as_text=False)
@@ -191,7 +191,7 @@ async def _php_request() -> Mapping[str, str]:
 
 
 def _pairs(encoded: bytes) -> dict[str, str]:
-    """Percent-encoded pairs; bytes that are no UTF-8 become lone surrogates."""
+    """Percent-encoded pairs; invalid UTF-8 bytes become lone surrogates."""
     ascii_only = _NOT_ASCII.sub(lambda found: b"%%%02X" % found.group()[0], encoded).decode("ascii")
     return dict(parse_qsl(ascii_only, keep_blank_values=True, encoding="utf-8", errors="surrogateescape"))
 

@@ -1,7 +1,7 @@
-"""What PHP and MariaDB make of the text that a form field carries, before it is seen in a row.
+"""How PHP and MariaDB convert the text of a form field before it is stored in a row.
 
-vTiger needs MariaDB's relaxed mode (``sql_mode=''``): nothing is refused, everything is bent to the column. Each rule
-was seen in a running CRM (see fixtures/vtiger_exchanges.jsonl); what was not seen says so.
+vTiger needs MariaDB's relaxed mode (``sql_mode=''``): nothing is refused, every value is coerced to its column. Each
+rule was seen in a running CRM (see fixtures/vtiger_exchanges.jsonl) unless it says otherwise.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ WIDTHS = {
     "customernumber": 100,
     "incominglinename": 100,
 }
-"""Characters; what is longer is cut without a word."""
+"""Characters; a longer value is truncated silently."""
 
 _TAG = re.compile(r"<[A-Za-z!/?][^>]*>")
 _ABOVE_BMP = re.compile(r"[\U00010000-\U0010ffff]")
@@ -32,10 +32,10 @@ _TIME = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})[ T](\d{1,2}):(\d{1,2})(?:
 
 
 def purified(value: str) -> str:
-    """What the purifier and the utf8mb3 connection leave of ``value``.
+    """``value`` after the purifier and the utf8mb3 connection.
 
-    Bytes that are no UTF-8 (they arrive here as lone surrogates) empty the field; a 4-byte character becomes ``????``;
-    tag-like text goes. HTML tags that the purifier knows, such as ``<b>``, were not tried.
+    Invalid UTF-8 (lone surrogates here) empties the field; a 4-byte character becomes ``????``; tag-like text is
+    removed. HTML tags that the purifier knows, such as ``<b>``, were not tried.
     """
     if _LONE_SURROGATE.search(value):
         return ""
@@ -43,20 +43,20 @@ def purified(value: str) -> str:
 
 
 def cut(column: str, value: str) -> str:
-    """``value`` as the column keeps it."""
+    """``value`` truncated to the column's width."""
     return value[: WIDTHS[column]]
 
 
 def truthy(value: str) -> bool:
-    """PHP's idea of a string that is not empty."""
+    """Whether a string is true in PHP."""
     return value not in {"", "0"}
 
 
 def json_leaves(value: str) -> tuple[str, ...] | None:
-    """The scalars of a value that vTiger decodes as JSON, or None when it stays text.
+    """The scalars of a value that vTiger decodes as JSON, or None if it stays text.
 
     Vtiger_Request decodes every value that starts with ``[`` or ``{``. The database layer then spreads the array over
-    the statement's parameters: one scalar passes as if it had been sent plainly, any other number breaks the statement.
+    the statement's parameters: one scalar works like plain text, any other number breaks the statement.
     """
     if not value.startswith(("[", "{")):
         return None
@@ -68,7 +68,7 @@ def json_leaves(value: str) -> tuple[str, ...] | None:
 
 
 def _no_constants(name: str) -> object:
-    """PHP knows no NaN and no Infinity in JSON."""
+    """PHP does not accept NaN and Infinity in JSON."""
     raise ValueError(name)
 
 
@@ -83,7 +83,7 @@ def _scalars(decoded: object) -> Iterator[str]:
 
 
 def datetime_column(value: str) -> str:
-    """``value`` in a DATETIME column: zone and fractions are dropped, what is not understood is the zero time."""
+    """``value`` in a DATETIME column: zone and fractions are dropped, an invalid value becomes the zero time."""
     found = _TIME.match(value)
     if found is None:
         return ZERO_TIME
@@ -96,7 +96,7 @@ def datetime_column(value: str) -> str:
 
 
 def int_column(value: str) -> int:
-    """``value`` in an INT column: its leading number, rounded half up and kept within 32 bits; else 0."""
+    """``value`` in an INT column: its leading number, rounded half up and clamped to 32 bits; else 0."""
     found = _NUMBER.match(value)
     if found is None:
         return 0

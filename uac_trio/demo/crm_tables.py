@@ -1,4 +1,4 @@
-"""The stand-in CRM's tables: users, customers, call rows, and how vTiger finds one by another."""
+"""The stand-in CRM's tables: users, customers and call rows, with vTiger's lookups."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import attrs
 from uac_trio.demo import crm_columns as columns
 
 OPEN_STATES = frozenset({"ringing", "in-progress"})
-"""The call states that nothing but a further callback ends (an inbound ``ringing`` is cleaned by the popup poll)."""
+"""The call states that only a further callback ends (the popup poll cleans up an inbound ``ringing``)."""
 
 _INJECTED = re.compile(r"'\s*or\s*'([^']*)'\s*=\s*'\1\Z", re.IGNORECASE)
 _SEPARATORS = re.compile(r"[-()+\s]")
@@ -18,7 +18,7 @@ _SEPARATORS = re.compile(r"[-()+\s]")
 
 @attrs.frozen(kw_only=True)
 class CRMUser:
-    """An employee. Any of his phone fields counts as his extension, not only ``phone_crm_extension``."""
+    """An employee. Any of their phone fields counts as their extension, not only ``phone_crm_extension``."""
 
     id: int
     name: str
@@ -41,8 +41,8 @@ class CRMContact:
 class CallRow:
     """A row of ``vtiger_pbxmanager`` joined with its ``vtiger_crmentity``, under the real column names.
 
-    Times are the CRM's wall clock as text, durations are seconds. Absent text is ``''`` in SalesPlatform and NULL in
-    stock. Not kept: the columns no callback touches (``sp_*``, tags, label, created and modified times).
+    Times are the CRM's wall clock as text, durations are seconds. Missing text is ``''`` in SalesPlatform and NULL in
+    stock. Left out: the columns that no callback touches (``sp_*``, tags, label, created and modified times).
     """
 
     pbxmanagerid: int
@@ -64,7 +64,7 @@ class CallRow:
 
 
 def same_uuid(value: str) -> str:
-    """The key under which the column's collation finds a uuid: case and trailing spaces do not count."""
+    """The uuid as the column's collation compares it: case and trailing spaces do not count."""
     return value.rstrip(" ").casefold()
 
 
@@ -91,7 +91,7 @@ class CRMTables:
         return row
 
     def call(self, uuid: str) -> list[CallRow]:
-        """The rows of a callUUID. A uuid longer than the column was cut on its way in and is never found again."""
+        """The rows of a callUUID. A uuid longer than the column was truncated when stored and is never found again."""
         return list(self._by_uuid.get(same_uuid(uuid), ()))
 
     def calls(self) -> Iterable[list[CallRow]]:
@@ -105,9 +105,9 @@ class CRMTables:
         return next((contact for contact in self.contacts if str(contact.id) == str(crm_id)), None)
 
     def user_by_number(self, number: str) -> CRMUser | None:
-        """PBXManager's user lookup: an exact match, and the number is pasted into the statement unescaped.
+        """PBXManager's user lookup: an exact match, with the number pasted into the statement unescaped.
 
-        A quote or a backslash breaks it (nobody is found), unless it completes one that is true for everybody.
+        A quote or a backslash breaks the statement (no user is found), unless it makes one that matches all users.
         """
         in_order = sorted(self.users, key=lambda user: user.id)
         if _INJECTED.search(number):
@@ -117,9 +117,9 @@ class CRMTables:
         return next((user for user in in_order if number in (user.extension, *user.other_phones)), None)
 
     def customer_by_last_digits(self, number: str, user: CRMUser | None) -> CRMContact | None:
-        """SalesPlatform's lookup: the last ten characters decide, a shorter number must match whole.
+        """SalesPlatform's lookup: compares the last ten characters; a shorter number must match in full.
 
-        Of several the one whose owner is ``user`` wins, else the first.
+        Of several matches the one whose owner is ``user`` wins, else the first.
         """
         plain = _SEPARATORS.sub("", number)
         wanted = columns.like(f"%{plain[-10:]}" if len(plain) >= 10 else plain)
@@ -128,7 +128,7 @@ class CRMTables:
         return next(owned, found[0] if found else None)
 
     def customer_by_prefix(self, number: str) -> CRMContact | None:
-        """Stock vTiger's lookup: the first whose number begins or ends with ``number``; an empty one fits everybody."""
+        """Stock vTiger's lookup: the first whose number begins or ends with ``number``; "" matches every customer."""
         plain = _SEPARATORS.sub("", number)
         begins, ends = columns.like(f"{plain}%"), columns.like(f"%{plain}")
         for contact in self.contacts:
@@ -138,5 +138,5 @@ class CRMTables:
 
 
 def _stored(contact: CRMContact) -> Iterable[str]:
-    """A customer's numbers as vtiger_pbxmanager_phonelookup keeps them; other characters than separators stay."""
+    """A customer's numbers as vtiger_pbxmanager_phonelookup stores them: without separators."""
     return (_SEPARATORS.sub("", phone) for phone in contact.phones)

@@ -1,7 +1,8 @@
 """SalesPlatform's ListenRecord: the CRM's server fetches a recording from the connector and passes it on.
 
-What it does and does not is vTiger's (modules/PBXManager/actions/ListenRecord.php): it appends the secret, asks for no
-part, takes 200 only, holds the whole file in memory, passes three headers on, and gives an empty page for all else.
+It behaves as vTiger's script does (modules/PBXManager/actions/ListenRecord.php): it appends the secret, requests no
+range, accepts only the status 200, buffers the whole file in memory, forwards three headers, and returns an empty page
+otherwise.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import attrs
 import trio
 
 LARGEST = 64 << 20
-"""Bytes; PHP's memory_limit ends it somewhere there."""
+"""Bytes; about PHP's memory_limit."""
 CONNECT_SECONDS = 10.0
 TOTAL_SECONDS = 60.0
 
@@ -21,14 +22,14 @@ _PASSED_ON = ("content-type", "content-length", "content-disposition")
 
 @attrs.frozen(kw_only=True)
 class Listened:
-    """What the browser gets."""
+    """The reply to the browser."""
 
     headers: dict[str, str] = attrs.field(factory=dict)
     body: bytes = b""
 
 
 async def listen(recordingurl: str, secret: str) -> Listened:
-    """Fetch ``recordingurl``; an empty page when that does not work."""
+    """Fetch ``recordingurl``; an empty page if that fails."""
     with trio.move_on_after(TOTAL_SECONDS):
         try:
             status, headers, body = await _get(f"{recordingurl}&secret={quote_plus(secret)}")
@@ -44,7 +45,7 @@ async def _get(url: str) -> tuple[int, dict[str, str], bytes]:
     """Raises OSError, ValueError, BrokenResourceError."""
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname:
-        raise ValueError(f"{url} is no address of a connector")
+        raise ValueError(f"{url} is not the URL of a connector")
     with trio.fail_after(CONNECT_SECONDS):
         stream = await trio.open_tcp_stream(parts.hostname, parts.port or 80)
     async with stream:
@@ -58,7 +59,7 @@ async def _get(url: str) -> tuple[int, dict[str, str], bytes]:
     head, end, body = bytes(reply).partition(b"\r\n\r\n")
     first, *lines = head.decode("latin-1").split("\r\n")
     if not end or not first.startswith("HTTP/1.1 "):
-        raise ValueError("no reply of HTTP")
+        raise ValueError("the reply is not HTTP")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     if len(body) != int(headers.get("content-length", len(body))):
         raise ValueError("the reply is cut off")

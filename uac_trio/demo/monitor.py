@@ -1,4 +1,4 @@
-"""MixMonitor of the recorded PBX: the files that its recorded calls tell of, with a tune instead of talk."""
+"""MixMonitor of the recorded PBX: writes the files that its recorded calls name, with a tune instead of talk."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from uac_trio.ami.message import Event
 
 RATE = 8000
 LONGEST = 600
-"""Seconds; a recorded call says how long it was talked."""
+"""Seconds at most, whatever the recorded call's talk time."""
 
-_NOTES = (262, 330, 392, 523, 392, 330)  # hertz: one a second, so that whoever seeks hears where he is
+_NOTES = (262, 330, 392, 523, 392, 330)  # hertz, one per second, so that a listener who seeks hears the position
 
 
 @attrs.frozen
 class FakeMixMonitor:
-    """Writes to ``folder`` what a Cdr event names: the talk, or, as Asterisk does when nobody answered, a header."""
+    """Writes the file that a Cdr event names to ``folder``: a tune, or a bare header for an unanswered call, as
+    Asterisk does."""
 
     folder: Path
 
@@ -36,7 +37,7 @@ class FakeMixMonitor:
 
 
 def write_tune(path: Path, seconds: int) -> None:
-    """A wav file as Asterisk's: 8000 samples of 16 bits a second."""
+    """A wav file like Asterisk's: 8000 samples of 16 bits per second."""
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, RATE, 0, "NONE", ""))
         for second in range(min(seconds, LONGEST)):

@@ -1,7 +1,7 @@
-"""A small AMI server on TCP that tells recorded calls again, as new calls at the present time, at their own pace.
+"""A small AMI server on TCP that replays recorded calls as new calls, now and at their own pace.
 
-It answers what a client needs to believe in it (Challenge, Login, Events, Filter, Ping, CoreShowChannels, Originate,
-Logoff); an action beyond these is refused in Asterisk's words. An Originate is taken and fails: there are no phones.
+It supports the actions that a client needs (Challenge, Login, Events, Filter, Ping, CoreShowChannels, Originate,
+Logoff) and refuses others with Asterisk's error message. An Originate is queued and fails, as there are no phones.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import attrs
 import trio
 
 from uac_trio.ami.message import Event, Message, Response
-from uac_trio.demo.recording import Recording, Retelling, encoded
+from uac_trio.demo.recording import Recording, Rewriter, encoded
 
 BANNER = b"Asterisk Call Manager/11.0.0\r\n"
 MAX_ACTION = 64 * 1024
-"""Bytes of one action; Asterisk takes 1024 a line and 128 lines (include/asterisk/manager.h)."""
+"""Bytes of one action; Asterisk allows 128 lines of 1024 (include/asterisk/manager.h)."""
 MAX_UNSENT = 2000
-"""Messages a client may be behind before it is cut off, as Asterisk cuts whoever does not read."""
+"""Unsent messages after which a client is disconnected, as Asterisk disconnects clients that do not read."""
 GOODBYE = 1.0
-"""Seconds for the last answer to be taken."""
+"""Seconds to send the last answer."""
 
 _SHOWN = (
     "Channel", "ChannelState", "ChannelStateDesc", "CallerIDNum", "CallerIDName", "ConnectedLineNum",
@@ -33,7 +33,7 @@ _SHOWN = (
 
 @attrs.frozen(kw_only=True)
 class Play:
-    """A recording to be told ``at`` seconds after the pass begins."""
+    """A recording to replay ``at`` seconds after the pass begins."""
 
     recording: Recording
     at: float
@@ -41,63 +41,63 @@ class Play:
 
 @attrs.frozen(kw_only=True)
 class Played:
-    """A recording that has been told; ``retelling`` turns its old ids and times into the new ones."""
+    """A recording that has been replayed; ``rewriter`` maps its ids and times to the new ones."""
 
     recording: Recording
-    retelling: Retelling
+    rewriter: Rewriter
     began_at: float
-    """When its first event was told, seconds since the epoch."""
+    """The time of its first event, seconds since the epoch."""
 
 
 @attrs.define
 class RecordedPBX:
-    """The PBX behind ``serve_recorded_pbx``. ``now`` gives seconds since the epoch."""
+    """The PBX behind ``serve_recorded_pbx``. ``now`` returns seconds since the epoch."""
 
     now: Callable[[], float]
     username: str = "demo"
     secret: str = "demo"  # noqa: S105 - it serves recorded calls on loopback
     observe: Callable[[Event], None] = lambda _: None
-    """Is shown every event before the clients are told."""
+    """Gets every event before the clients do."""
     originates: list[Message] = attrs.field(factory=list, init=False)
-    """Every Originate that was asked for."""
+    """Every Originate that was received."""
     watched: trio.Event = attrs.field(factory=trio.Event, init=False)
-    """Set once a client has logged in and asked for the channels, which is the last thing before it follows events."""
+    """Set once a client has logged in and listed the channels; from then on it follows the events."""
     _sessions: set[_Session] = attrs.field(factory=set, init=False)
     _channels: dict[str, dict[str, str]] = attrs.field(factory=dict, init=False)
     _created: dict[str, float] = attrs.field(factory=dict, init=False)
     _serial: int = attrs.field(default=0, init=False)
 
     async def play(self, plays: Iterable[Play], pace: float = 1.0) -> list[Played]:
-        """Tell every recording once, overlapping as ``plays`` says, and return after the last event.
+        """Replay every recording once, starting each as ``plays`` says, and return after the last event.
 
-        ``pace`` 2 is twice as fast; it moves the arrival of events, not the times that are written in them (Cdr).
+        ``pace`` 2 is twice as fast; it changes when events are sent, not the times within them (Cdr).
         """
         played: list[Played] = []
         async with trio.open_nursery() as nursery:
             for play in plays:
                 self._serial += 1
-                nursery.start_soon(self._tell, play, pace, self._serial, played)
+                nursery.start_soon(self._play, play, pace, self._serial, played)
         return played
 
-    async def _tell(self, play: Play, pace: float, serial: int, played: list[Played]) -> None:
+    async def _play(self, play: Play, pace: float, serial: int, played: list[Played]) -> None:
         await trio.sleep(play.at / pace)
         recording, started, began_at = play.recording, trio.current_time(), self.now()
         shift = int(began_at) - recording.epoch
-        retelling = Retelling(epoch=recording.epoch, shift=shift, serial=serial)
+        rewriter = Rewriter(epoch=recording.epoch, shift=shift, serial=serial)
         for timed in recording.events:
             await trio.sleep_until(started + (timed.at - recording.began) / pace)
-            self.tell_nowait(retelling.event(timed.event))
-        played.append(Played(recording=recording, retelling=retelling, began_at=began_at))
+            self.emit_nowait(rewriter.event(timed.event))
+        played.append(Played(recording=recording, rewriter=rewriter, began_at=began_at))
 
-    def tell_nowait(self, event: Event) -> None:
-        """Something happens at the PBX: every client that is logged in is told."""
+    def emit_nowait(self, event: Event) -> None:
+        """Send an event to every client that is logged in."""
         self.observe(event)
         self._follow(event)
         for session in self._sessions:
-            session.tell_nowait(event)
+            session.emit_nowait(event)
 
     def _follow(self, event: Event) -> None:
-        """Keep what CoreShowChannels has to show: the last that was said about each living channel."""
+        """Keep the channels for CoreShowChannels: the latest values of each existing channel."""
         uniqueid = event.get("Uniqueid")
         match event.name:
             case "Newchannel":
@@ -107,7 +107,7 @@ class RecordedPBX:
                 self._channels.pop(uniqueid, None)
                 self._created.pop(uniqueid, None)
             case "DialBegin" if event.get("DestUniqueid") in self._channels:
-                caller = self._channels.get(uniqueid)  # none: it is an Originate's
+                caller = self._channels.get(uniqueid)  # None for an Originate
                 in_queue = caller is not None and caller.get("Application") == "Queue"
                 application = "AppDial2" if caller is None else "AppQueue" if in_queue else "AppDial"
                 self._channels[event.get("DestUniqueid")]["Application"] = application
@@ -118,7 +118,7 @@ class RecordedPBX:
             self._channels[uniqueid] |= {name: event.get(name) for name in _SHOWN if name in event}
 
     def forget_channels(self) -> None:
-        """As a restart of Asterisk does: all channels are gone, and nobody is told."""
+        """Drop all channels without events, as a restart of Asterisk does."""
         self._channels.clear()
         self._created.clear()
 
@@ -140,13 +140,13 @@ class RecordedPBX:
                 await _read(stream, session)
             finally:
                 self._sessions.discard(session)
-            to_send.close()  # what is queued is still written, then the writer ends
+            to_send.close()  # the writer sends what is queued, then ends
             nursery.cancel_scope.deadline = trio.current_time() + GOODBYE
 
 
 @attrs.define(eq=False)
 class _Session:
-    """One client: what it has told about itself, and its actions answered."""
+    """The session of one client: its login, its event mask, the answers to its actions."""
 
     pbx: RecordedPBX
     _to_send: trio.MemorySendChannel[bytes]
@@ -156,8 +156,8 @@ class _Session:
     _classes: frozenset[str] | None = attrs.field(default=None, init=False)  # None: everything
     over: bool = attrs.field(default=False, init=False)
 
-    def tell_nowait(self, event: Event) -> None:
-        """Queue an event that the client's mask admits. A client that does not read is cut off."""
+    def emit_nowait(self, event: Event) -> None:
+        """Queue an event if the client's mask admits it. A client that does not read is disconnected."""
         wanted = self._classes is None or bool(self._classes & {*event.get("Privilege").split(",")} - {"all"})
         if self._logged_in and wanted:
             self._send_nowait(event)
@@ -204,7 +204,7 @@ class _Session:
         if action.get("Events").lower() == "off":
             self._classes = frozenset()
         self._respond(action, "Success", ("Message", "Authentication accepted"))
-        self.tell_nowait(Event((("Event", "FullyBooted"), ("Privilege", "system,all"), ("Status", "Fully Booted"))))
+        self.emit_nowait(Event((("Event", "FullyBooted"), ("Privilege", "system,all"), ("Status", "Fully Booted"))))
 
     def _list_channels(self, action: Message) -> None:
         listed = self.pbx.channels()
@@ -219,10 +219,10 @@ class _Session:
     def _originate(self, action: Message) -> None:
         self.pbx.originates.append(action)
         self._respond(action, "Success", ("Message", "Originate successfully queued"))
-        told = [(name, action.get(name)) for name in ("Channel", "Context", "Exten")]
+        given = [(name, action.get(name)) for name in ("Channel", "Context", "Exten")]
         ending = (("Reason", "0"), ("Uniqueid", "<null>"), ("CallerIDNum", "<unknown>"), ("CallerIDName", "<unknown>"))
         head = (("Event", "OriginateResponse"), ("Privilege", "call,all"), *_tag(action), ("Response", "Failure"))
-        self._send_nowait(Event((*head, *told, *ending)))
+        self._send_nowait(Event((*head, *given, *ending)))
 
     def _respond(self, action: Message, how: str, *headers: tuple[str, str]) -> None:
         self._send_nowait(Response((("Response", how), *_tag(action), *headers)))
@@ -251,7 +251,7 @@ async def serve_recorded_pbx(
     port: int = 0,
     task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve until cancelled; ``started`` tells the port. Raises OSError when the port is taken."""
+    """Serve until cancelled; ``task_status`` gets the port. Raises OSError when the port is taken."""
     listeners = await trio.open_tcp_listeners(port, host=host)
     bound: int = listeners[0].socket.getsockname()[1]
     async with trio.open_nursery() as nursery:
@@ -266,12 +266,12 @@ async def _write(
         async for data in outgoing:
             await stream.send_all(data)
     except trio.BrokenResourceError:
-        pass  # the client has gone; the reader would only notice later
+        pass  # the client has disconnected; the reader would notice only later
     scope.cancel()
 
 
 async def _read(stream: trio.SocketStream, session: _Session) -> None:
-    """Answer actions until the client goes, is shown the door or sends what cannot be an action."""
+    """Answer actions until the client disconnects, is refused or sends too long an action."""
     waiting = b""
     while not session.over:
         try:

@@ -1,7 +1,7 @@
-"""A recorded call as timed AMI events that can be told again as a new call, now.
+"""A recorded call as timed AMI events that can be replayed as a new call.
 
-What is told again has the structure of the recording; only what makes a call unique is new: epochs and serial numbers
-of ``Uniqueid``, serials of channel names, ids of bridges, and every time of day, all moved consistently.
+A replay has the structure of the recording. Only the parts that make a call unique are rewritten, consistently: epochs
+and serial numbers of ``Uniqueid``, serials of channel names, ids of bridges, and all times.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from uac_trio.ami.parser import MessageParser
 from uac_trio.transcript import TranscriptError, read_transcript
 
 SESSION_EVENTS = frozenset({"FullyBooted", "SuccessfulAuth", "ChallengeSent", "ChallengeResponseFailed"})
-"""Events of the recorded session itself; whoever plays the recording has a session of his own."""
+"""Events of the recorded AMI session itself; a replay happens in another session."""
 
 _SECONDS_A_DAY = 86_400
 _UNIQUEID = re.compile(r"\b(\d{10})\.(\d+)\b")
@@ -38,7 +38,7 @@ class TimedEvent:
 
 @attrs.frozen(kw_only=True)
 class Recording:
-    """``calls`` is the ground truth: what the people at the phones did, entries of an ``expect.json``."""
+    """``calls`` is the ground truth: the actions of the people at the phones, entries of an ``expect.json``."""
 
     name: str
     events: tuple[TimedEvent, ...]
@@ -60,8 +60,8 @@ class Recording:
 
 
 @attrs.frozen(kw_only=True)
-class Retelling:
-    """How one playing of a recording differs from it. ``serial`` must differ between playings that may meet."""
+class Rewriter:
+    """Rewrites the ids and times of a recording for one replay. Replays that may overlap need different ``serial``."""
 
     epoch: int
     """The recording's."""
@@ -73,7 +73,7 @@ class Retelling:
         return Event(tuple((name, self._value(name, value)) for name, value in event.headers))
 
     def text(self, value: str) -> str:
-        """Unique ids and times within any text, such as the path of a recording."""
+        """Rewrite unique ids and times within any text, such as the path of a recording."""
         value = _UNIQUEID.sub(self._uniqueid, value)
         value = _TIME.sub(lambda found: self._time(found.group(), "%Y-%m-%d %H:%M:%S"), value)
         return _FILE_TIME.sub(lambda found: self._time(found.group(), "%Y%m%d-%H%M%S"), value)
@@ -90,7 +90,7 @@ class Retelling:
 
     def _uniqueid(self, found: re.Match[str]) -> str:
         epoch, number = int(found.group(1)), int(found.group(2))
-        if abs(epoch - self.epoch) > _SECONDS_A_DAY:  # a telephone number with a fraction behind it, or what else
+        if abs(epoch - self.epoch) > _SECONDS_A_DAY:  # not a Uniqueid, for example a telephone number with a fraction
             return found.group()
         return f"{epoch + self.shift}.{number + self.serial * 1000}"
 
@@ -98,7 +98,7 @@ class Retelling:
         return f"{(int(digits, 16) + self.serial * 0x1000) & 0xFFFFFFFF:08x}"
 
     def _time(self, text: str, form: str) -> str:
-        """Shifted wall clock; that of the recorded PBX was UTC and so is that of the playing one."""
+        """A shifted wall clock. Both the recorded PBX and this one use UTC."""
         try:
             moment = dt.datetime.strptime(text, form).replace(tzinfo=dt.UTC)
         except ValueError:
@@ -109,7 +109,7 @@ class Retelling:
 
 
 def read_recording(name: str, data: bytes, calls: Iterable[Mapping[str, Any]] = ()) -> Recording:
-    """The events of a transcript, less what answered its own session. Raises TranscriptError."""
+    """The events of a transcript without those of its own session. Raises TranscriptError."""
     events: list[TimedEvent] = []
     parser = MessageParser()
     for chunk in read_transcript(name, data).chunks:
@@ -137,5 +137,5 @@ def shipped_recordings() -> dict[str, Recording]:
 
 
 def encoded(message: Message) -> bytes:
-    """A message as a server writes it."""
+    """A message as a server sends it."""
     return ("".join(f"{name}: {value}\r\n" for name, value in message.headers) + "\r\n").encode()

@@ -1,4 +1,4 @@
-"""The demo: recorded calls over AMI into the real daemon, which posts to a stand-in CRM with a page to look at.
+"""The demo: recorded calls over AMI into the real daemon, which posts to a stand-in CRM that has a web page.
 
     recorded PBX --AMI over TCP--> daemon (outbox in a temporary SQLite file) --HTTP--> stand-in CRM --> page
          +--- files of recordings ---> daemon <--HTTP-- stand-in CRM <--- the page's player
@@ -56,23 +56,23 @@ SCHEDULE = (
     ("click2call_answered", 21.0),
     ("inbound_ringgroup_nobody", 28.0),
 )
-"""Which recording begins when, in seconds: some overlap, and a pass takes 36 s."""
+"""When each recording begins, in seconds. Some overlap; a pass takes 36 s."""
 BETWEEN_PASSES = 5.0
 CONNECTS_WITHIN = 15.0
 """Seconds for the daemon to log in to the recorded PBX."""
 SETTLES_WITHIN = 20.0
-"""Seconds after the last event in which the CRM must show the truth."""
+"""Seconds after the last event within which the CRM must show the truth."""
 STAYS_SETTLED = 1.0
-"""Seconds for which it must go on doing so: what comes too much comes late."""
+"""Seconds for which it must then stay so: surplus rows would come late."""
 
 
 class DemoError(Exception):
-    """The demo cannot go on; the text says why, and what to do."""
+    """The demo failed; the text says why, and what to do."""
 
 
 @attrs.frozen(kw_only=True)
 class Judgement:
-    """One recording after a pass: its rows in the CRM, and how they differ from the truth."""
+    """The result of one recording: its rows in the CRM, and how they differ from the truth."""
 
     played: Played
     rows: tuple[CallRow, ...]
@@ -80,10 +80,9 @@ class Judgement:
 
 
 def run_demo(*, once: bool, port: int | None = None, echo: Callable[[str], None]) -> int:
-    """``uac-trio demo``: returns the exit code. Without ``once`` it goes on until SIGINT or SIGTERM.
+    """``uac-trio demo``. Without ``once`` it runs until SIGINT or SIGTERM. ``port``: of the page; None: any free one.
 
-    ``port`` is the page's; None takes any that is free. 1: the rows differ from the truth, the one pass was cut short,
-    or something did not start.
+    Returns the exit code. 1: the rows differ from the truth, the one pass was interrupted, or a part did not start.
     """
     configure_logging(LogSettings(level="warning"))
     try:
@@ -106,7 +105,7 @@ async def _demo(*, once: bool, port: int, echo: Callable[[str], None]) -> int:
             async with trio.open_nursery() as work:
                 if once:
                     echo(f"Playing {len(SCHEDULE)} recorded calls, about 40 s.")
-                    code = 1  # until it is known better
+                    code = 1  # unless the pass succeeds
 
                     async def play() -> None:
                         nonlocal code
@@ -118,7 +117,7 @@ async def _demo(*, once: bool, port: int, echo: Callable[[str], None]) -> int:
 
                     work.start_soon(play)
                 else:
-                    echo("Recorded calls are played to the connector; popups and rows appear there. Ctrl-C ends it.")
+                    echo("Recorded calls are replayed to the connector; the page shows popups and rows. Stop: Ctrl-C.")
                     work.start_soon(demo.run_passes)
                 await stop.wait()
                 work.cancel_scope.cancel()
@@ -144,9 +143,9 @@ class Demo:
     _passes: int = attrs.field(default=0, init=False)
 
     async def run_pass(self, schedule: Sequence[tuple[str, float]]) -> list[Judgement]:
-        """Play every recording once and wait until the CRM shows the truth, or no longer."""
+        """Play every recording once and wait until the CRM shows the truth, at most ``SETTLES_WITHIN``."""
         self._passes += 1
-        self._say(f"Pass {self._passes}: {len(schedule)} recorded calls")
+        self._show(f"Pass {self._passes}: {len(schedule)} recorded calls")
         recordings = shipped_recordings()
         played = await self.pbx.play([Play(recording=recordings[name], at=at) for name, at in schedule], self.pace)
         order = [name for name, _ in schedule]
@@ -154,11 +153,11 @@ class Demo:
         judgements = await self._settled(played)
         wrong = sum(bool(judgement.differences) for judgement in judgements)
         verdict = "all rows agree with what happened" if not wrong else f"{wrong} calls differ from what happened"
-        self._say(f"Pass {self._passes} is over: {verdict}")
+        self._show(f"Pass {self._passes} is over: {verdict}")
         return judgements
 
     async def run_passes(self) -> None:
-        """Pass after pass."""
+        """Run passes until cancelled."""
         while True:
             await self.run_pass(SCHEDULE)
             await trio.sleep(BETWEEN_PASSES)
@@ -177,7 +176,7 @@ class Demo:
     def _judge(self, played: Sequence[Played]) -> list[Judgement]:
         return [judged(self.crm, one, timed=self.pace == 1) for one in played]
 
-    def _say(self, text: str) -> None:
+    def _show(self, text: str) -> None:
         self._status[:] = [text]
 
 
@@ -186,7 +185,7 @@ def judged(crm: StandInCRM, played: Played, *, timed: bool = True) -> Judgement:
     rows: list[CallRow] = []
     found: list[str] = []
     for call in played.recording.calls:
-        of_call = crm.tables.call(f"{PBX_NAME}-{played.retelling.text(call['linkedid'])}")
+        of_call = crm.tables.call(f"{PBX_NAME}-{played.rewriter.text(call['linkedid'])}")
         rows += of_call
         found += differences(crm, of_call, expected_rows(call), timed=timed)
     return Judgement(played=played, rows=tuple(rows), differences=tuple(found))
@@ -194,9 +193,9 @@ def judged(crm: StandInCRM, played: Played, *, timed: bool = True) -> Judgement:
 
 @asynccontextmanager
 async def open_demo(*, port: int = 0, pace: float = 1.0) -> AsyncIterator[Demo]:
-    """Recorded PBX, stand-in CRM and daemon, running, the daemon logged in. Raises DemoError.
+    """Run the recorded PBX, the stand-in CRM and the daemon, which is logged in. Raises DemoError.
 
-    They end in the order of the data: daemon, then the CRM that it posts to.
+    The daemon stops first, then the CRM that it posts to.
     """
     crm = StandInCRM(users=USERS, contacts=CUSTOMERS, secret="demo")  # noqa: S106 - on loopback, for its own daemon
     status = ["Waiting for the connector"]
@@ -259,7 +258,7 @@ url = {json.dumps(store)}
 
 
 def _free_port() -> int:
-    """The links to recordings have it in them, so it must be known before the daemon listens."""
+    """A free port. The links to recordings have the port, so it must be known before the daemon listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -267,7 +266,7 @@ def _free_port() -> int:
 
 
 def report(crm: StandInCRM, judgements: Sequence[Judgement]) -> list[str]:
-    """The CRM's list as text, a recording after the other, with what is wrong about it."""
+    """The CRM's list as text, recording by recording, followed by the differences from the truth."""
     head = (
         "Call Status",
         "Customer Number",

@@ -1,4 +1,4 @@
-"""What the CRM must show of a recorded call, from what the people at the phones did; and whether it does."""
+"""The rows that the CRM must show for a recorded call, and how the actual rows differ."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ STATUSES = {
     "rejected": "busy",
     "failed": "failed",
 }
-"""A call's outcome as its row says it in SalesPlatform; a ring group's other phones are ``Answered elsewhere``."""
+"""A call's outcome -> its row's status in SalesPlatform; a ring group's other phones get ``Answered elsewhere``."""
 
 TALK_TOLERANCE = 1.0
-"""Seconds: rows hold whole ones, and so does the truth."""
+"""Seconds: both the rows and the truth have whole seconds."""
 
 
 @attrs.frozen(kw_only=True)
 class ExpectedRow:
-    """One employee's part in a call. ``talk_secs`` None: not known."""
+    """One employee's participation in a call. ``talk_secs`` None: unknown."""
 
     extension: str
     direction: str
@@ -68,15 +68,15 @@ def _share(call: Mapping[str, Any], phone: str, status: str) -> str:
 def differences(
     crm: StandInCRM, rows: Sequence[CallRow], expected: Sequence[ExpectedRow], *, timed: bool = True
 ) -> list[str]:
-    """How ``rows``, all of one call, differ from what is expected, in words; empty when they agree.
+    """How ``rows``, all of one call, differ from ``expected``, in words; empty if they agree.
 
-    ``timed`` False leaves the seconds of talk out, for a recording that was not played at its own pace.
+    ``timed`` False ignores the talk time, for a recording that was not replayed at its own pace.
     """
     by_extension = {_extension(crm, row): row for row in rows}
     found = []
     if len(by_extension) < len(rows):
-        found.append(f"{len(rows)} rows, of which several are of one employee")
-    found += [f"a row of {extension} that nobody expects" for extension in by_extension.keys() - _people(expected)]
+        found.append(f"{len(rows)} rows, several of them of one employee")
+    found += [f"an unexpected row of {extension}" for extension in by_extension.keys() - _people(expected)]
     for want in expected:
         row = by_extension.get(want.extension)
         if row is None:
