@@ -177,8 +177,8 @@ def infer_epoch(chunks: Iterable[Chunk]) -> float | None:
         t = seen[bisect_left(ends, offset)].t
         if timestamp is None and (found := _TIMESTAMP.search(block)):
             timestamp = float(found[1]) - t
-        if event_tv is None and (said := _event_tv(block)) is not None:
-            event_tv = said - t
+        if event_tv is None and (given := _event_tv(block)) is not None:
+            event_tv = given - t
         # A channel's first event comes after its creation, so the largest difference is the closest estimate.
         if found := _UNIQUEID.search(block):
             if block.startswith(b"Event: Newchannel\r\n"):
@@ -279,8 +279,8 @@ class _RawClock:
 
     def _event(self, index: int, event: bytes, block: bytes, uniqueid: bytes, linkedid: bytes) -> None:
         self._linked[uniqueid] = linkedid
-        if event == b"VarSet" and (said := _VARIABLE.search(block)):
-            self._variable(index, uniqueid, said[1], said[2])
+        if event == b"VarSet" and (given := _VARIABLE.search(block)):
+            self._variable(index, uniqueid, given[1], given[2])
         elif event == b"DialEnd" and _ANSWERED.search(block):
             self._answers[uniqueid] = index
             self._endings.pop(linkedid, None)
@@ -315,17 +315,17 @@ class _RawClock:
         times: list[float | None] = []
         now: float | None = None
         for index, block in enumerate(blocks):
-            said = self._said(index, block, times)
-            if said is not None and (now is None or said > now):
-                now = said
+            given = self._given_time(index, block, times)
+            if given is not None and (now is None or given > now):
+                now = given
             times.append(now)
         return times
 
-    def _said(self, index: int, block: bytes, times: list[float | None]) -> float | None:
+    def _given_time(self, index: int, block: bytes, times: list[float | None]) -> float | None:
         if found := _TIMESTAMP.search(block) or _SENT_NTP.search(block):
             return float(found[1])
-        if (said := _event_tv(block)) is not None:
-            return said
+        if (given := _event_tv(block)) is not None:
+            return given
         if index in self.since:
             start, seconds = self.since[index]
             began = times[start]

@@ -191,10 +191,10 @@ def _unreachable(server: AMIServer, where: str, why: Exception) -> str:
         )
     if reasons & {errno.EHOSTUNREACH, errno.ENETUNREACH}:
         return f"there is no route to {where}: check host, network and VPN"
-    said = socket_reason(why) or type(why).__name__
+    reason = socket_reason(why) or type(why).__name__
     if any("Name or service" in str(error) or "resolution" in str(error) for error in _chain(why)):
-        return f"the name {server.host} is not known to this machine's resolver: {said}"
-    return f"cannot connect to {where}: {said}"
+        return f"the name {server.host} is not known to this machine's resolver: {reason}"
+    return f"cannot connect to {where}: {reason}"
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

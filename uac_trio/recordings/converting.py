@@ -29,7 +29,7 @@ log = structlog.get_logger()
 TOOLS = ("ffmpeg", "sox")
 PIECE = 256 * 1024
 """Bytes per request to another machine."""
-MAX_SAID = 2000
+MAX_OUTPUT = 2000
 """Bytes of a converter's error output that are kept."""
 
 
@@ -99,22 +99,22 @@ class Converter:
         part = self.cache.part(name)
         arguments = command(self.tool, sound, target, str(part))
         began = trio.current_time()
-        said = bytearray()
+        output = bytearray()
         code: int | None = None
         try:
             with trio.move_on_after(self.settings.convert_seconds):
                 async with self._on_disk(source) as fd:
-                    code = await _run_child(arguments or [], fd, said)
+                    code = await _run_child(arguments or [], fd, output)
             if code == 0:
                 await trio.to_thread.run_sync(self.cache.keep, name)
                 seconds = trio.current_time() - began
                 log.debug("recordings.converted", file=source.name, to=target.suffix, seconds=seconds)
                 return True
         except (OSError, RecordingsBusyError) as why:
-            said += str(why).encode(errors="replace")
+            output += str(why).encode(errors="replace")
         finally:
             part.unlink(missing_ok=True)
-        reason = _why_not_converted(code, said, self.settings.convert_seconds)
+        reason = _why_not_converted(code, output, self.settings.convert_seconds)
         log.error("recordings.not_converted", file=source.name, by=self.tool, code=code, reason=reason)
         return False
 
@@ -142,9 +142,9 @@ class Converter:
             yield file.fileno()
 
 
-def _why_not_converted(code: int | None, said: bytearray, within: float) -> str:
+def _why_not_converted(code: int | None, output: bytearray, within: float) -> str:
     """``code``: the child's exit code, negative for a signal; None if it did not start or was timed out."""
-    words = said.decode(errors="replace").strip()
+    words = output.decode(errors="replace").strip()
     if code is None:
         return words or f"took longer than {within:g} s"
     if code < 0:
@@ -169,7 +169,7 @@ def _signal_name(number: int) -> str:
 async def try_tool(tool: str, form: str, within: float) -> str:
     """Convert a second of silence to ``form`` of ``[recordings] format``. Returns why that fails, "" on success."""
     sound, target = SOUNDS["ulaw"], TARGETS[form]
-    said = bytearray()
+    output = bytearray()
     code: int | None = None
     with tempfile.TemporaryDirectory(prefix="uac-trio-") as folder, tempfile.TemporaryFile() as silence:
         silence.write(b"\xff" * 8000)
@@ -180,12 +180,12 @@ async def try_tool(tool: str, form: str, within: float) -> str:
             return f"{os.path.basename(tool)} cannot make {form}"
         try:
             with trio.move_on_after(within):
-                code = await _run_child(arguments, silence.fileno(), said)
+                code = await _run_child(arguments, silence.fileno(), output)
         except OSError as why:
-            said += str(why.strerror or why).encode()
+            output += str(why.strerror or why).encode()
         if code == 0:
             return "" if os.listdir(folder) else "reported success but wrote nothing"
-    return _why_not_converted(code, said, within)
+    return _why_not_converted(code, output, within)
 
 
 def _write_all(fd: int, piece: bytes) -> None:
@@ -194,7 +194,7 @@ def _write_all(fd: int, piece: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-async def _run_child(arguments: list[str], fd: int, said: bytearray) -> int:
+async def _run_child(arguments: list[str], fd: int, output: bytearray) -> int:
     """Run a child to its end. Returns its exit code. Cancellation kills the child's process group."""
     process = await trio.lowlevel.open_process(
         arguments,
@@ -208,7 +208,7 @@ async def _run_child(arguments: list[str], fd: int, said: bytearray) -> int:
         if process.stderr is not None:  # always: it is a pipe
             async with process.stderr as complaints:
                 async for some in complaints:
-                    said += some[: max(0, MAX_SAID - len(said))]
+                    output += some[: max(0, MAX_OUTPUT - len(output))]
         return await process.wait()
     finally:
         if process.returncode is None:
