@@ -117,7 +117,7 @@ async def _demo(*, once: bool, port: int, echo: Callable[[str], None]) -> int:
 
                     work.start_soon(play)
                 else:
-                    echo("Recorded calls are replayed to the connector; the page shows popups and rows. Stop: Ctrl-C.")
+                    echo("Recorded calls are replayed to the connector; the page shows the rows. Ctrl-C ends it.")
                     work.start_soon(demo.run_passes)
                 await stop.wait()
                 work.cancel_scope.cancel()
