@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -191,6 +191,15 @@ class World:
         assert self.crm.crm.doubles() == []
         assert self.crm.crm.hazards == []
         assert self.crm.http.overlaps == []
+
+
+@contextmanager
+def locked(world: World) -> Iterator[None]:
+    """Another program holds SQLite's write lock."""
+    with closing(sqlite3.connect(world.folder / "connector.db", isolation_level=None)) as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+        connection.execute("ROLLBACK")
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ import pytest
 import structlog.testing
 import trio
 
-from tests.faults.conftest import World, is_answered, recording, rings, running
+from tests.faults.conftest import World, is_answered, locked, recording, rings, running
 from tests.faults.proxy import open_proxy
 from uac_trio.ami.message import Event
 from uac_trio.daemon import now
@@ -190,9 +190,10 @@ async def test_burst_faster_than_the_store(world: World, monkeypatch: pytest.Mon
     with structlog.testing.capture_logs() as logs:
         async with running(world.config()) as address:
             await world.watched()
-            for _ in range(12):
-                world.call().tell()
-            await world.until(lambda: any(line["event"] == "daemon.starting_over" for line in logs))
+            with locked(world):
+                for _ in range(12):
+                    world.call().tell()
+                await world.until(lambda: any(line["event"] == "daemon.starting_over" for line in logs))
             await world.watched(before=1)
             later = world.call()
             for _ in recording(CALL).events:

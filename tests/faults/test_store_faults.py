@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import structlog.testing
 import trio
 
-from tests.faults.conftest import World, is_answered, rings, running
+from tests.faults.conftest import World, is_answered, locked, rings, running
 from uac_trio.crm.delivery import Delivery
 from uac_trio.daemon import run_daemon
 from uac_trio.store import OutboxError, deliveries
@@ -40,14 +40,6 @@ def disk() -> Iterator[Disk]:
     sa.event.listen(sa.Engine, "begin", tell, insert=True)
     yield disk
     sa.event.remove(sa.Engine, "begin", tell)
-
-
-@contextmanager
-def locked(world: World) -> Iterator[None]:
-    with closing(sqlite3.connect(world.folder / "connector.db", isolation_level=None)) as connection:
-        connection.execute("BEGIN EXCLUSIVE")
-        yield
-        connection.execute("ROLLBACK")
 
 
 async def failing(world: World, address: str, words: str) -> None:
