@@ -16,14 +16,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from uac_trio.ami import Event, MessageParser
-from uac_trio.calls import WANTED_EVENTS, CallTracker
+from uac_trio.ami import Event, MessageParser, Wanted
+from uac_trio.calls import CallTracker
+from uac_trio.calls.adapters import is_wanted
 from uac_trio.transcript import read_transcript
 
 READ = 65536
 """Bytes the AMI client asks the socket for at a time."""
 
-WANTED = WANTED_EVENTS - {"Newexten", "VarSet"}
 """What the daemon gets by its event mask; a recording of all classes is two thirds VarSet."""
 
 RECORDED = Path(__file__).resolve().parent.parent / "fixtures" / "ami_transcripts" / "asterisk22"
@@ -49,7 +49,7 @@ def split_only(reads: list[bytes]) -> int:
     return count
 
 
-def parse(reads: list[bytes], wanted: Callable[[str], bool] | None) -> int:
+def parse(reads: list[bytes], wanted: Wanted | None) -> int:
     parser = MessageParser(wanted=wanted) if wanted is not None else MessageParser()
     count = 0
     for data in reads:
@@ -60,7 +60,7 @@ def parse(reads: list[bytes], wanted: Callable[[str], bool] | None) -> int:
 
 
 def track(reads: list[bytes]) -> int:
-    parser = MessageParser(wanted=WANTED.__contains__)
+    parser = MessageParser(wanted=is_wanted)
     tracker = CallTracker("bench")
     count, at = 0, 0.0
     for data in reads:
@@ -83,7 +83,7 @@ def main() -> None:
     events = stream.count(b"\r\n\r\n")
     variants: dict[str, Callable[[], int]] = {
         "find the ends of messages only (floor)": lambda: split_only(reads),
-        "parse what the tracker wants, drop the rest unread": lambda: parse(reads, WANTED.__contains__),
+        "parse what the tracker wants, drop the rest unread": lambda: parse(reads, is_wanted),
         "parse every event": lambda: parse(reads, None),
         "parse what the tracker wants, and track calls": lambda: track(reads),
     }

@@ -13,6 +13,7 @@ from functools import partial
 import attrs
 
 from uac_trio.ami import Banner, Message, MessageParser, RemoteProtocolError
+from uac_trio.calls.adapters import is_wanted
 from uac_trio.calls.call import Direction
 from uac_trio.calls.fact import (
     CallBegan,
@@ -93,7 +94,7 @@ def replay(transcripts: Sequence[Transcript], rules: TrackerRules, crm: CRM) -> 
     pipeline = Pipeline(rules, crm, partial(recording_token, crm.secret), observe)
     at = 0.0
     for transcript in transcripts:
-        parser = MessageParser()
+        parser = MessageParser(wanted=is_wanted)
         connected = False
         for chunk in transcript.chunks:
             if chunk.direction in ("recv", "eof"):

@@ -336,7 +336,7 @@ def test_unwanted_events_are_dropped() -> None:
     """Only wanted events come out; responses always do; each name is asked for once, and all are counted."""
     asked: list[str] = []
 
-    def wanted(name: str) -> bool:
+    def wanted(name: str, _: str) -> bool:
         asked.append(name)
         return name == "Last"
 
@@ -349,9 +349,29 @@ def test_unwanted_events_are_dropped() -> None:
     assert asked.count("T") == 1
 
 
+def test_events_of_which_some_are_wanted() -> None:
+    """Only those that hold the bytes are read; the banner is known by then."""
+    banners: set[str] = set()
+
+    def wanted(name: str, banner: str) -> bool | bytes:
+        banners.add(banner)
+        return b"A: 2" if name == "T" else True
+
+    parser = MessageParser(wanted=wanted)
+    stream = event(b"A: 1") + event(b"A: 2") + LAST
+    found = fed([BANNER + stream * 5], parser)
+
+    assert found == slow_parse(BANNER + (event(b"A: 2") + LAST) * 5)
+    assert parser.dropped == 5
+    assert banners == {"Asterisk Call Manager/7.0.3"}
+
+
 def test_events_glued_to_an_unwanted_one_are_kept() -> None:
     """A Cdr is read though it is unwanted, and CR LF LF ends any event that is seen to end so."""
-    wanted = {"Hangup", "Last"}.__contains__
+
+    def wanted(name: str, _: str) -> bool:
+        return name in ("Hangup", "Last")
+
     cdr = b"Event: Cdr\r\nPrivilege: cdr,all\r\nEvent: Hangup\r\nPrivilege: call,all\r\n\r\n"
     odd = b"Event: Odd\r\nA: 1\r\n\n"
 
@@ -362,7 +382,7 @@ def test_events_glued_to_an_unwanted_one_are_kept() -> None:
 
 def test_unwanted_names_do_not_grow_without_end() -> None:
     """A server that makes up names is asked about each, not remembered."""
-    parser = MessageParser(wanted=lambda name: False)
+    parser = MessageParser(wanted=lambda name, banner: False)
     names = 2 * (MAX_UNWANTED + 10)
 
     assert fed([BANNER] + [b"Event: N%d\r\nA: 1\r\n\r\n" % (n // 2) for n in range(names)], parser) == [

@@ -6,7 +6,7 @@ import pytest
 
 from tests.calls.scenes import event
 from uac_trio.calls import WANTED_EVENTS, CallTracker, ClickOrder, TrackerRules
-from uac_trio.calls.adapters import AmiGeneration, adapter_for, generation_of
+from uac_trio.calls.adapters import AmiGeneration, adapter_for, generation_of, is_wanted
 from uac_trio.calls.ami1 import WANTED_AMI1, Ami1Adapter
 from uac_trio.calls.ami2 import WANTED_AMI2, Ami2Adapter
 from uac_trio.calls.fact import Fact, Oddity
@@ -141,3 +141,20 @@ def test_what_a_server_lacks_is_a_fact_once() -> None:
     assert [fact.because.count("eventwhencalled = yes in queues.conf") for fact in odd if isinstance(fact, Oddity)] == [
         1
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "banner", "expected"),
+    [
+        ("Hangup", "Asterisk Call Manager/11.0.0", True),
+        ("RTCPSent", "Asterisk Call Manager/11.0.0", False),
+        ("Newexten", "Asterisk Call Manager/11.0.0", b"VoiceMail"),
+        ("VarSet", "", b"MIXMONITOR_FILENAME"),
+        ("Newexten", "Asterisk Call Manager/1.3", True),
+        ("VarSet", "Asterisk Call Manager/1.1", True),
+        ("RTCPSent", "Asterisk Call Manager/1.1", False),
+    ],
+)
+def test_what_is_read(name: str, banner: str, expected: bool | bytes) -> None:
+    """Of the dialplan's events few mean anything; AMI 1.x shows transfers by nothing but them."""
+    assert is_wanted(name, banner) == expected

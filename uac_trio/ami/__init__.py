@@ -37,7 +37,7 @@ from uac_trio.ami.message import (
     Response,
     unescape_c,
 )
-from uac_trio.ami.parser import MAX_BANNER, MAX_MESSAGE, MessageParser
+from uac_trio.ami.parser import MAX_BANNER, MAX_MESSAGE, MessageParser, Wanted
 
 __all__ = [
     "MAX_BANNER",
@@ -72,6 +72,7 @@ __all__ = [
     "Sent",
     "ShowDialPlan",
     "State",
+    "Wanted",
     "encode",
     "md5_key",
     "unescape_c",

@@ -48,17 +48,22 @@ _LONG_NAME = re.compile(rb"chanvariable\(.*?\):", re.IGNORECASE | re.DOTALL)
 _KINDS: dict[str, type[Event | Response]] = {"event": Event, "response": Response}
 
 
+Wanted = Callable[[str, str], bool | bytes]
+"""(event's name, banner) to whether such events are read: True, False, or only those that have these bytes in them."""
+
+
 @attrs.define
 class MessageParser:
     """``receive_data()`` only stores; ``next_message()`` gives what is complete.
 
-    ``wanted`` says by its name whether an event is worth reading. It is asked once for each name: later events of that
-    name are dropped as bytes, which is several times cheaper than to read them. Responses are never dropped.
+    ``wanted`` says whether an event is worth reading, by its name and the banner ("" if there was none): always, never,
+    or only with some bytes in it. What it does not want is dropped as bytes after the first of its name, which is
+    several times cheaper than to read it. Responses are never dropped.
 
     A stream that begins with a message (part of a recording) is read without a banner.
     """
 
-    wanted: Callable[[str], bool] | None = None
+    wanted: Wanted | None = None
     max_message: int = MAX_MESSAGE
 
     dropped: int = attrs.field(default=0, init=False)
@@ -74,7 +79,9 @@ class MessageParser:
     _rest_end: bytes = attrs.field(default=b"", init=False)
     _follows: list[bytes] = attrs.field(factory=list, init=False)  # raw Command output not ended yet
     _follows_length: int = attrs.field(default=0, init=False)
-    _unwanted: set[bytes] = attrs.field(factory=set, init=False)  # first lines, with their line end
+    _banner: str = attrs.field(default="", init=False)
+    _marks: dict[bytes, bytes | None] = attrs.field(factory=dict, init=False)
+    """By an event's first line, with its line end: what has to be in such an event; None: it is never wanted."""
     _error: RemoteProtocolError | None = attrs.field(default=None, init=False)
 
     @property
@@ -121,11 +128,14 @@ class MessageParser:
         """
         if self._ready:
             return self._ready.popleft()
-        unwanted = self._unwanted
+        marks = self._marks
         for block in self._blocks:
-            if block[: block.find(b"\n") + 1] in unwanted and not self._follows:
-                self.dropped += 1
-                continue
+            line = block[: block.find(b"\n") + 1]
+            if line in marks and not self._follows:
+                mark = marks[line]
+                if mark is None or mark not in block:
+                    self.dropped += 1
+                    continue
             self._read(block)
             if self._ready:
                 return self._ready.popleft()
@@ -152,7 +162,8 @@ class MessageParser:
             self._set_rest(data)
             return None
         self._greeted = True
-        self._ready.append(Banner(_text(data[:end].rstrip(b"\r"))))
+        self._banner = _text(data[:end].rstrip(b"\r"))
+        self._ready.append(Banner(self._banner))
         return end + 1
 
     def _set_rest(self, rest: bytes) -> None:
@@ -205,13 +216,19 @@ class MessageParser:
     def _offer(self, message: Message | None, block: bytes | None) -> None:
         if message is None:
             self.ignored += 1
-        elif self.wanted is None or not isinstance(message, Event) or self.wanted(message.name):
+        elif self.wanted is None or not isinstance(message, Event):
             self._ready.append(message)
         else:
+            self._offer_event(message, block, self.wanted(message.name, self._banner))
+
+    def _offer_event(self, event: Event, block: bytes | None, wanted: bool | bytes) -> None:
+        if wanted is True or (wanted and (block is None or wanted in block)):
+            self._ready.append(event)
+        else:
             self.dropped += 1
-            # A Cdr has to be read even so: what is glued to it may be wanted.
-            if block is not None and message.name != "Cdr" and len(self._unwanted) < MAX_UNWANTED:
-                self._unwanted.add(block[: block.find(b"\n") + 1])
+        # A Cdr has to be read even so: what is glued to it may be wanted.
+        if wanted is not True and block is not None and event.name != "Cdr" and len(self._marks) < MAX_UNWANTED:
+            self._marks[block[: block.find(b"\n") + 1]] = wanted or None
 
     def _read_follows(self, block: bytes) -> None:
         self._follows.append(block)

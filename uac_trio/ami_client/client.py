@@ -11,7 +11,7 @@ import attrs
 import structlog
 import trio
 
-from uac_trio.ami import CoreShowChannels, Originate, ShowDialPlan
+from uac_trio.ami import CoreShowChannels, Originate, ShowDialPlan, Wanted
 from uac_trio.ami_client.listener import OnWire, SessionListener
 from uac_trio.ami_client.order import Order, OriginateOutcome, Outcome
 from uac_trio.ami_client.server import AMIServer
@@ -32,16 +32,16 @@ class _ConnectError(Exception):
 class AMIClient:
     """One PBX. ``run()`` it in a nursery; ``originate()`` may be called from any task meanwhile.
 
-    ``now`` gives the seconds since 1970 that the listener gets. ``wanted`` says by its name whether an event is
-    worth reading. ``on_wire`` is handed every read and write (``recv`` or ``send``, bytes, time), the login with its
-    secret among them. ``random`` gives 0 to 1.
+    ``now`` gives the seconds since 1970 that the listener gets. ``wanted`` says which events are read, as in
+    ``MessageParser``. ``on_wire`` is handed every read and write (``recv`` or ``send``, bytes, time), the login with
+    its secret among them. ``random`` gives 0 to 1.
     """
 
     server: AMIServer
     listener: SessionListener
     now: Callable[[], float]
     random: Callable[[], float] = secrets.SystemRandom().random
-    wanted: Callable[[str], bool] | None = None
+    wanted: Wanted | None = None
     on_wire: OnWire | None = None
     open_stream: OpenStream = open_stream
     status: AMIStatus = attrs.field(factory=AMIStatus, init=False)
@@ -181,7 +181,7 @@ async def run_ami_client(
     listener: SessionListener,
     *,
     now: Callable[[], float],
-    wanted: Callable[[str], bool] | None = None,
+    wanted: Wanted | None = None,
     on_wire: OnWire | None = None,
     task_status: trio.TaskStatus[AMIClient] = trio.TASK_STATUS_IGNORED,
 ) -> NoReturn:

@@ -31,6 +31,7 @@ from uac_trio.ami import (
     PlainLogin,
     RemoteProtocolError,
     State,
+    Wanted,
     md5_key,
 )
 from uac_trio.ami_client.listener import OnWire, SessionListener
@@ -60,7 +61,7 @@ class Session:
     stream: trio.abc.Stream
     listener: SessionListener
     now: Callable[[], float]
-    wanted: Callable[[str], bool] | None
+    wanted: Wanted | None
     on_wire: OnWire | None
     status: AMIStatus
     log: structlog.stdlib.BoundLogger
@@ -129,8 +130,8 @@ class Session:
             except (trio.WouldBlock, trio.EndOfChannel):
                 return
 
-    def _is_wanted(self, event: str) -> bool:
-        return event in _SNAPSHOT or self.wanted is None or self.wanted(event)
+    def _is_wanted(self, event: str, banner: str) -> bool | bytes:
+        return event in _SNAPSHOT or self.wanted is None or self.wanted(event, banner)
 
     # ---- the three tasks
 

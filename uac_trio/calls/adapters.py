@@ -9,7 +9,7 @@ from typing import Protocol
 
 from uac_trio.ami.message import Event
 from uac_trio.calls.ami1 import WANTED_AMI1, Ami1Adapter
-from uac_trio.calls.ami2 import WANTED_AMI2, Ami2Adapter
+from uac_trio.calls.ami2 import MARKS_AMI2, WANTED_AMI2, Ami2Adapter
 from uac_trio.calls.channel_events import ChannelEvent
 from uac_trio.calls.rules import TrackerRules
 
@@ -53,6 +53,13 @@ def generation_of(banner: str) -> AmiGeneration:
     if found is None:
         return AmiGeneration.UNKNOWN
     return AmiGeneration.AMI_1 if found[1] in ("0", "1") else AmiGeneration.AMI_2
+
+
+def is_wanted(name: str, banner: str) -> bool | bytes:
+    """Which events are read of the server with this banner: all of that name, none, or those with these bytes."""
+    if name in MARKS_AMI2 and generation_of(banner) is not AmiGeneration.AMI_1:
+        return MARKS_AMI2[name]
+    return name in WANTED_EVENTS
 
 
 def adapter_for(banner: str, rules: TrackerRules) -> Adapter:

@@ -6,7 +6,7 @@ Every channel event of these servers carries a snapshot of its channel (main/man
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 import attrs
@@ -44,6 +44,11 @@ from uac_trio.calls.channel_events import (
 )
 from uac_trio.calls.names import known, whole
 from uac_trio.calls.rules import TrackerRules
+
+VOICEMAIL = "VoiceMail"
+"""The only application that Newexten is read for (apps/app_voicemail.c)."""
+RECORDING = "MIXMONITOR_FILENAME"
+"""The only variable that VarSet is read for (apps/app_mixmonitor.c)."""
 
 NOTHING: tuple[ChannelEvent, ...] = ()
 
@@ -227,12 +232,12 @@ class Ami2Adapter:
         return (cdr(event, self.rules),)
 
     def _newexten(self, event: Event) -> Sequence[ChannelEvent]:
-        if event.get("Application") != "VoiceMail":
+        if event.get("Application") != VOICEMAIL:
             return NOTHING
         return (VoicemailStarted(event="Newexten VoiceMail", channel=view(event)),)
 
     def _var_set(self, event: Event) -> Sequence[ChannelEvent]:
-        if event.get("Variable") != "MIXMONITOR_FILENAME":
+        if event.get("Variable") != RECORDING:
             return NOTHING
         path = unescape_c(event.get("Value"))
         if not path:
@@ -322,3 +327,5 @@ def duration(text: str) -> float:
 
 WANTED_AMI2 = frozenset(Ami2Adapter.TRANSLATORS)
 """Names of the events that are read; the rest may be dropped unparsed."""
+MARKS_AMI2: Mapping[str, bytes] = {"Newexten": VOICEMAIL.encode(), "VarSet": RECORDING.encode()}
+"""Of these, two thirds of all that a server with class dialplan sends, only the few with these bytes are read."""

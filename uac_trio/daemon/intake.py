@@ -14,8 +14,8 @@ import trio
 
 from uac_trio.ami import Message
 from uac_trio.ami_client import AMIClient, run_ami_client
-from uac_trio.calls import WANTED_EVENTS, ClickOrder
-from uac_trio.calls.adapters import AmiGeneration, generation_of
+from uac_trio.calls import ClickOrder
+from uac_trio.calls.adapters import AmiGeneration, generation_of, is_wanted
 from uac_trio.calls.fact import (
     CallEnded,
     Fact,
@@ -155,7 +155,7 @@ class Intake:
             self._listener = listener
             async with trio.open_nursery() as nursery:
                 for server in self.config.pbx:
-                    run = partial(run_ami_client, server, listener, now=self.now, wanted=WANTED_EVENTS.__contains__)
+                    run = partial(run_ami_client, server, listener, now=self.now, wanted=is_wanted)
                     self.clients[server.name] = await nursery.start(run)
                 nursery.start_soon(self._tick, listener, nursery)
                 await listener.useless.wait()
