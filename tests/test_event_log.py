@@ -13,7 +13,7 @@ from tests.calls.crm_office import crm_of, token
 from tests.calls.simulator import Asterisk, Line
 from tests.calls.stored_logs import StoredLogs
 from uac_trio.ami.message import Event
-from uac_trio.calls import ClickOrder, TrackerRules
+from uac_trio.calls import Call, ClickOrder, TrackerRules
 from uac_trio.event_log import (
     LIST_END,
     MOST_ENTRIES,
@@ -51,7 +51,8 @@ def test_a_line_is_read_as_it_was_written(entry: Entry) -> None:
 @pytest.mark.parametrize(
     "line",
     ['[1,"ordered",1.0,[]]', '[1,"lost",1.0,[],7]', '[1,"lost",1.0,7]', '["1","lost",1.0,""]', '[1,"said",1.0,""]',
-     '[1,"lost","1",""]', '[1,"event",1.0,[["x"]]]', "", "x", "[]", "{}", "7"],
+     '[1,"lost","1",""]', '[1,"event",1.0,[["x"]]]', '[1,"event",1.0,[5]]', '[1,"event",1.0,[["x",5]]]',
+     "", "x", "[]", "{}", "7"],
 )  # fmt: skip
 def test_a_damaged_line_is_an_error(line: str) -> None:
     """It is not guessed at."""
@@ -144,6 +145,37 @@ def test_a_log_of_too_many_events_is_given_up() -> None:
         logs.note_order(ClickOrder("uac-1", "101", "102", "x"), 1.0)
     logs.note_order(ClickOrder("uac-2", "101", "102", "x"), 1.0)
     assert [part.call_id for part in logs.take().added] == ["main-uac-2"]
+
+
+@pytest.mark.parametrize("into", ["main-uac-1", "main-uac-2"])
+def test_two_calls_that_are_too_long_together(into: str) -> None:
+    """Given up as one call is that grows too long, however they became one; its log of other runs goes with it."""
+    logs = EventLogs("main", "run")
+    names = ("uac-1", "uac-2")
+    for name in names:
+        for _ in range(MOST_ENTRIES // 2 + 10):
+            logs.note_order(ClickOrder(name, "101", "102", "x"), 1.0)
+    logs.take()
+    (other,) = {f"main-{name}" for name in names} - {into}
+    logs.move(other, into)
+    logs.note_order(ClickOrder(into.removeprefix("main-"), "101", "102", "x"), 1.0)
+    changes = logs.take()
+    assert (changes.moved, changes.left, changes.added) == (((other, into),), (into,), [])
+    logs.drop(into)
+    assert logs.take().dropped == (into,)
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_what_goes_when_a_call_is_over(is_lost: bool) -> None:
+    """The logs of all runs; after a lost connection this run's alone, since another may have more to deliver."""
+    logs = EventLogs("main", "run")
+    logs.note_order(ClickOrder("uac-1", "101", "102", "x"), 1.0)
+    if is_lost:
+        logs.note_connection("lost", 2.0, "", [Call("main-uac-1", "uac-1", 1.0, 1.0)])
+    logs.take()
+    logs.drop("main-uac-1")
+    changes = logs.take()
+    assert (changes.dropped, changes.left) == (((), ("main-uac-1",)) if is_lost else (("main-uac-1",), ()))
 
 
 def part(run: str, entries: Sequence[tuple[int, float]], call: str = "c", *, is_whole: bool = True) -> LogPart:

@@ -58,7 +58,7 @@ def write_entry(entry: Entry) -> str:
 def read_entry(line: str) -> Entry:
     """The reverse of ``write_entry``. Raises ValueError for anything else."""
     match json.loads(line):
-        case [int(number), "event", float(at), [*headers]]:
+        case [int(number), "event", float(at), [*headers]] if all(map(_is_header, headers)):
             return Entry(number, "event", at, Event(tuple((name, value) for name, value in headers)))
         case [int(number), "connected" | "lost" as kind, float(at), str(banner)]:
             return Entry(number, kind, at, banner=banner)
@@ -66,6 +66,10 @@ def read_entry(line: str) -> Entry:
             return Entry(number, "ordered", at, order=ClickOrder(channel_id, employee, dialled, channel))
         case _:
             raise ValueError(f"no line of an event log: {line[:60]}")
+
+
+def _is_header(header: object) -> bool:
+    return isinstance(header, list) and len(header) == 2 and all(isinstance(part, str) for part in header)
 
 
 @attrs.frozen(kw_only=True)
@@ -95,7 +99,7 @@ class LogChanges:
     dropped: Sequence[str] = ()
     """These calls are over: their logs of all runs go."""
     left: Sequence[str] = ()
-    """This run's logs of these calls go; it did not see their beginnings, and may not know all of them."""
+    """This run's logs of these calls go; it did not see all of them, so another run may still have more to deliver."""
     added: Sequence[LogPart] = ()
 
     def __bool__(self) -> bool:
@@ -125,10 +129,14 @@ class EventLogs:
     _last_number: int = attrs.field(default=0, init=False)
     _new: dict[str, list[Entry]] = attrs.field(factory=dict, init=False)
     _counts: dict[str, int] = attrs.field(factory=dict, init=False)
-    """Entries of each call so far, stored or not; more than ``MOST_ENTRIES``: its log was given up."""
+    """Entries of each call so far, stored or not."""
+    _given_up: set[str] = attrs.field(factory=set, init=False)
+    """Calls with more than ``MOST_ENTRIES``; they have no log."""
     _stored: set[str] = attrs.field(factory=set, init=False)
     """Calls of which the store has entries."""
     _adopted: set[str] = attrs.field(factory=set, init=False)
+    _interrupted: set[str] = attrs.field(factory=set, init=False)
+    """Calls during which the connection was lost: another run may know more of them."""
     _call_of: dict[str, str] = attrs.field(factory=dict, init=False)
     """By Uniqueid: the call in whose log the channel was last."""
     _channels_of: dict[str, list[str]] = attrs.field(factory=dict, init=False)
@@ -159,6 +167,8 @@ class EventLogs:
     def note_connection(self, kind: Literal["connected", "lost"], at: float, banner: str, live: Iterable[Call]) -> None:
         """The connection to the PBX began, or was lost."""
         self._listed.clear()
+        live = list(live)
+        self._interrupted |= {call.id for call in live}
         self._add_to_all(Entry(self._next(), kind, at, banner=banner), live)
 
     def note_order(self, order: ClickOrder, at: float) -> None:
@@ -173,8 +183,10 @@ class EventLogs:
             self._moved.append((absorbed, survivor))
             self._stored.discard(absorbed)
             self._stored.add(survivor)
+        if absorbed in self._given_up:
+            self._given_up.add(survivor)
         self._new.setdefault(survivor, []).extend(self._new.pop(absorbed, ()))
-        self._counts[survivor] = self._counts.get(survivor, 0) + self._counts.pop(absorbed)
+        self._count(survivor, self._counts.pop(absorbed))
         for uniqueid in self._channels_of.pop(absorbed, ()):
             if self._call_of[uniqueid] == absorbed:
                 self._place(uniqueid, survivor)
@@ -186,10 +198,11 @@ class EventLogs:
         for uniqueid in self._channels_of.pop(call_id, ()):
             if self._call_of.get(uniqueid) == call_id:
                 del self._call_of[uniqueid]
-        if call_id in self._stored:
-            self._stored.discard(call_id)
-            (self._left if call_id in self._adopted else self._dropped).append(call_id)
-        self._adopted.discard(call_id)
+        if call_id in self._stored or call_id in self._given_up:
+            is_whole = call_id not in self._adopted and call_id not in self._interrupted
+            (self._dropped if is_whole else self._left).append(call_id)
+        for each in (self._stored, self._given_up, self._adopted, self._interrupted):
+            each.discard(call_id)
 
     # -- out --------------------------------------------------------------------------------------------------------
 
@@ -254,8 +267,10 @@ class EventLogs:
             if before in self._stored:
                 self._copied.append((before, call_id))
                 self._stored.add(call_id)
+            if before in self._given_up:
+                self._given_up.add(call_id)
             self._new.setdefault(call_id, []).extend(self._new.get(before, ()))
-            self._counts[call_id] = self._counts.get(call_id, 0) + self._counts[before]
+            self._count(call_id, self._counts[before])
             return
         for entry in [entry for entry in self._unassigned if uniqueid in _channels_named(entry)]:
             self._unassigned.remove(entry)
@@ -272,11 +287,14 @@ class EventLogs:
             self._add(call.id, entry)
 
     def _add(self, call_id: str, entry: Entry) -> None:
-        count = self._counts.get(call_id, 0) + 1
-        self._counts[call_id] = count
-        if count <= MOST_ENTRIES:
+        if call_id not in self._given_up:
             self._new.setdefault(call_id, []).append(entry)
-        elif count == MOST_ENTRIES + 1:
+            self._count(call_id, 1)
+
+    def _count(self, call_id: str, more: int) -> None:
+        self._counts[call_id] = self._counts.get(call_id, 0) + more
+        if self._counts[call_id] > MOST_ENTRIES or call_id in self._given_up:
+            self._given_up.add(call_id)
             self._new.pop(call_id, None)
             if call_id in self._stored:
                 self._stored.discard(call_id)

@@ -162,10 +162,10 @@ def test_an_answer_is_superseded_by_its_end() -> None:
     assert [each.superseded_by for each in (begin, end, recording)] == [None] * 3
 
 
-def test_the_answer_of_a_whole_call_is_not_superseded() -> None:
-    """It says whose the row is."""
-    answer = made(maker(Scope.CALL), began(), answered())[-1]
-    assert (answer.kind, answer.superseded_by) == (ANSWER, None)
+def test_the_answer_of_a_whole_call_is_superseded_by_the_end_of_the_call() -> None:
+    """If it is put after that; one before says whose the row is."""
+    _, answer, end = made(maker(Scope.CALL), began(), answered(), over())
+    assert (answer.kind, end.kind, answer.superseded_by) == (ANSWER, END, end.key)
 
 
 @pytest.mark.parametrize("scope", Scope)

@@ -101,7 +101,7 @@ GOOD, AWAY, UNKNOWN = Ruling.DELIVERED, Ruling.AWAY, Ruling.UNKNOWN
 def limit(most: int = 4, at_once: float = 4.0, usual: float = 0.0, cut_at: float = 0.0) -> ConcurrencyLimit:
     made = ConcurrencyLimit(most, at_once=at_once, usual=usual)
     if cut_at:
-        made.note(AWAY, 0.0, cut_at)
+        made.note(AWAY, cut_at, cut_at)
         made.at_once = at_once
     return made
 
@@ -134,7 +134,7 @@ def limit(most: int = 4, at_once: float = 4.0, usual: float = 0.0, cut_at: float
 )
 def test_limit(before: ConcurrencyLimit, ruling: Ruling, took: float, at_once: float) -> None:
     """How many at once after an answer to what was sent at 100."""
-    before.note(ruling, 100.0, 100.0 + took)
+    before.note(ruling, took, 100.0 + took)
     assert before.at_once == pytest.approx(at_once)
 
 
@@ -142,12 +142,12 @@ def test_limit_of_a_crm_that_slows_and_recovers() -> None:
     """Eight at once, then slow answers: one; then quick ones: eight again, after 70 of them."""
     eight, now = limit(8, at_once=8.0, usual=0.05), 0.0
     for _ in range(3):
-        eight.note(GOOD, now, now + 2.0)
+        eight.note(GOOD, 2.0, now + 2.0)
         now += 2.0
     assert eight.at_once == 1.0
     answers = 0
     while int(eight.at_once) < 8:
-        eight.note(GOOD, now, now + 0.05)
+        eight.note(GOOD, 0.05, now + 0.05)
         now, answers = now + 0.05, answers + 1
     assert answers in (70, 71)
 
@@ -156,7 +156,7 @@ def test_limit_of_a_crm_that_became_slow_for_good() -> None:
     """After some hundred answers its new time is the usual one, and it is asked as much as before."""
     four, now = limit(usual=0.05), 0.0
     for _ in range(150):
-        four.note(GOOD, now, now + 1.0)
+        four.note(GOOD, 1.0, now + 1.0)
         now += 1.0
     assert int(four.at_once) == 4
 
@@ -166,10 +166,10 @@ def test_limit_begins_with_all_and_rises_slowly_after_an_outage() -> None:
     three = ConcurrencyLimit(3)
     assert three.at_once == 3
     three.note(AWAY, 0, 0)
-    three.note(GOOD, 2, 2)
+    three.note(GOOD, 0, 2)
     assert int(three.at_once) == 1
     for now in range(10, 40):
-        three.note(GOOD, now - 0.05, now)
+        three.note(GOOD, 0.05, now)
     assert three.at_once == 3
 
 

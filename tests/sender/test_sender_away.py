@@ -276,8 +276,7 @@ async def test_the_clock_is_set_back_while_the_crm_is_away(tmp_path: Path) -> No
         shift = -3600.0
         await b.outbox.put(a_call("2", BEGIN), now() + shift)
         b.sender.wake_nowait()
-        await b.crm.until(lambda: b.crm.steps("main-2") == ["DialBegin"])
-        assert b.sender.status().trouble == ""
+        await b.crm.until(lambda: b.crm.steps("main-2") == ["DialBegin"] and b.sender.status().trouble == "")
 
 
 # -- The outbox fails -----------------------------------------------------------------------------------------------
@@ -322,6 +321,29 @@ async def test_the_outbox_fails_for_a_while(tmp_path: Path, monkeypatch: pytest.
     assert store.failures == 3
     assert b.crm.steps("main-1") == ["DialBegin"]
     assert b.health.noted == ["the disk is full"] * 3 + [""]
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_lease_that_was_committed_though_it_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server goes away while it commits: nothing of that lease was sent, so it is the first sending still."""
+    async with bench(tmp_path, flavour=Flavour.STOCK) as b:
+        exchange, failures = b.outbox.exchange, 0
+
+        async def committed(asked: Exchange, at: float) -> Exchanged:
+            nonlocal failures
+            exchanged = await exchange(asked, at)
+            if exchanged.leased and not failures:
+                failures += 1
+                raise OutboxError("the server closed the connection")
+            return exchanged
+
+        monkeypatch.setattr(b.outbox, "exchange", committed)
+        await b.outbox.put(a_call("1", BEGIN), now())
+        b.sender.wake_nowait()
+        await b.settled()
+
+    assert failures == 1
+    assert b.crm.steps("main-1") == ["StartApp"]
 
 
 @pytest.mark.usefixtures("impatient")

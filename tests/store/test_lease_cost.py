@@ -148,3 +148,23 @@ def test_every_search_goes_by_an_index(name: str) -> None:
         assert not [line for parent, line in plan if parent == 0 and "TEMP B-TREE" in line], plan
     else:
         assert not [line for parent, line in plan if parent == 0 and "state=" in line], plan
+
+
+@pytest.mark.parametrize("in_flight", [0, 1], ids=["at rest", "its head in flight"])
+async def test_one_call_with_many_rows(tmp_path: Path, in_flight: int) -> None:
+    """A queue that rings everybody again and again: what each row costs does not grow with the rows of its call."""
+
+    async def steps(rings: int) -> int:
+        async with open_outbox(OutboxSettings(url=f"sqlite:///{tmp_path}/{rings}.db")) as outbox:
+            kinds = (Kind.BEGIN, Kind.END)
+            rows = [delivery(kind, "main-1", occurrence=str(n)) for n in range(rings) for kind in kinds]
+            await outbox.put(rows, NOW - 600)
+            (head,) = await lease(outbox, limit=4)
+            if not in_flight:
+                await outbox.settle(head, Delivered(), NOW)
+            with counted(outbox) as cost:
+                assert len(await lease(outbox, limit=4)) == 1 - in_flight
+        return cost.steps
+
+    few, many = await steps(FEW), await steps(10 * FEW)
+    assert many < 15 * few

@@ -225,6 +225,23 @@ async def test_a_superseded_delivery_is_left_out(store_url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kinds", "sent"),
+    [
+        ([Kind.ANSWER, Kind.END], ["main-1 answer", "main-1 end"]),
+        ([Kind.END, Kind.ANSWER], ["main-1 end"]),
+    ],
+    ids=["before its end", "after it"],
+)
+async def test_the_answer_of_a_whole_call(store_url: str, kinds: list[Kind], sent: list[str]) -> None:
+    """One that a connector puts after the END, which another one put, would open the row again. One before it says
+    whose the row is."""
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        for kind in kinds:
+            await outbox.put([delivery(kind, subject="", occurrence="1")], NOW)
+        assert await deliver(outbox) == sent
+
+
+@pytest.mark.parametrize(
     "end",
     [
         delivery(Kind.END, extension="102"),

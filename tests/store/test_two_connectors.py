@@ -11,7 +11,8 @@ import trio
 
 from tests.postgres import wanted
 from tests.store.calls import LEASE, NOW, WHOLE, a_call, deliver, delivery, lease, what
-from uac_trio.crm.delivery import Kind
+from uac_trio.calls.outcome import Outcome
+from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.store import Delivered, Exchange, LeaseRequest, Outbox, OutboxSettings, Retry, leasing, open_outbox
 from uac_trio.store.tables import delivery as table
 
@@ -180,6 +181,31 @@ async def test_a_delivery_that_comes_superseded_during_a_lease(store_url: str, m
         statistics = await one.statistics()
 
     assert (statistics.waiting, statistics.sending, statistics.superseded) == (0, 0, 1)
+
+
+@side_by_side
+@on_postgresql
+@pytest.mark.parametrize(
+    ("late", "sent"),
+    [
+        ([delivery(Kind.END, outcome=Outcome.NO_ANSWER, ended_at=NOW + 5)], []),
+        ([delivery(Kind.END, outcome=Outcome.COMPLETED, ended_at=NOW + 5)], ["main-1 end"]),
+        ([delivery(Kind.END, outcome=Outcome.NO_ANSWER, ended_at=NOW + 50)], ["main-1 end"]),
+        ([delivery(Kind.END, extension="102", outcome=Outcome.NO_ANSWER, ended_at=NOW + 5)], ["main-1 end"]),
+        (a_call(kinds=[Kind.BEGIN, Kind.END], occurrence="0", ended_at=NOW + 5, outcome=Outcome.NO_ANSWER),
+         ["main-1 begin", "main-1 end"]),
+    ],
+    ids=["not answered", "answered", "a later part", "another's", "its beginning is as late"],
+)  # fmt: skip
+async def test_the_end_of_an_earlier_part_that_comes_late(
+    store_url: str, late: list[Delivery], sent: list[str]
+) -> None:
+    """A connector that was frozen puts that the first ring was not answered; the second was, as another one saw."""
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        await outbox.put([delivery(Kind.BEGIN), *a_call(occurrence="2", ended_at=NOW + 20)], NOW)
+        await deliver(outbox)
+        await outbox.put(late, NOW + 30)
+        assert await deliver(outbox, NOW + 30) == sent
 
 
 @side_by_side

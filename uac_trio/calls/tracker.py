@@ -173,6 +173,7 @@ class CallTracker:
         facts: list[Fact] = []
         for channel_id, *_ in self.graph.orders.due(at):
             self.order_refused(channel_id)
+            self._dropped.append(f"{self.pbx}-{channel_id}")  # the call that it did not become
         if self.graph.bridge_due <= at:
             facts += self._miss_bridges(at)
         missing = self.graph.missing.due(at)

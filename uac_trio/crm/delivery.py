@@ -90,10 +90,11 @@ class Delivery:
 
     @property
     def superseded_by(self) -> str | None:
-        """The key of the delivery after which this one is not worth sending: an answer in a part that is over."""
-        if self.kind is not Kind.ANSWER or not self.subject:
+        """The key of the delivery after which this one is not worth sending: an answer in a part that is over. Of a
+        whole call only an answer that is put after the END: one before it says whose the call was."""
+        if self.kind is not Kind.ANSWER:
             return None
-        return _key(self.call_id, self.subject, Kind.END, self.occurrence)
+        return _key(self.call_id, self.subject, Kind.END, self.occurrence if self.subject else WHOLE_CALL)
 
 
 def _key(call_id: str, subject: str, kind: Kind, occurrence: str) -> str:

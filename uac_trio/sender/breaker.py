@@ -82,17 +82,16 @@ class ConcurrencyLimit:
     """Seconds the CRM takes when nothing hinders it; 0: not known yet."""
     _cut_at: float = float("-inf")
 
-    def note(self, ruling: Ruling, began: float, ended: float) -> None:
-        """An answer ``ended`` then to what was sent at ``began``. What was on the wire when the limit was cut is about
-        the time before, and does not cut it again."""
-        took = ended - began
+    def note(self, ruling: Ruling, took: float, ended: float) -> None:
+        """An answer came after ``took`` seconds, at ``ended`` by a clock that is never set back. What was on the wire
+        when the limit was cut is about the time before, and does not cut it again."""
         if ruling in (Ruling.AWAY, Ruling.UNKNOWN):
             self.at_once, self._cut_at = 1.0, ended
             return
         self.usual = min(took, self.usual * USUAL_RISES) if self.usual else took
         if took <= max(SLOW_AFTER, SLOW_TIMES * self.usual):
             self.at_once = min(float(self.most), self.at_once + FASTER)
-        elif began >= self._cut_at:
+        elif ended - took >= self._cut_at:
             self.at_once, self._cut_at = max(1.0, self.at_once / 2), ended
 
 

@@ -341,7 +341,7 @@ class Sender:
         """What an answer, after ``took`` seconds, means for all others."""
         now = self.now()
         trouble, since = self._breaker.trouble, self._breaker.since
-        self._limit.note(verdict.ruling, now - took, now)
+        self._limit.note(verdict.ruling, took, trio.current_time())
         if self._breaker.note(verdict, now, self.random()):
             current = self._breaker.trouble
             self._report(verdict if current is None else current, trouble, now - (since or now))

@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from uac_trio.calls.call import Direction
-from uac_trio.calls.outcome import Outcome
+from uac_trio.calls.outcome import TALKED, Outcome
 from uac_trio.calls.participation import Role
 from uac_trio.crm.delivery import Delivery, Kind
-from uac_trio.store.dialect import CHUNK, PUT_LOCK, insert_new, lock
+from uac_trio.store.dialect import CHUNK, PUT_LOCK, insert_new, is_shared, lock
 from uac_trio.store.rows import OpenParticipation, OutboxStatistics
 from uac_trio.store.tables import UNSETTLED, State, delivery
 
@@ -39,12 +39,46 @@ def put(connection: sa.Connection, new: Sequence[Delivery], now: float) -> int:
     lock(connection, PUT_LOCK)
     last = connection.scalar(_LAST) or 0
     connection.execute(insert_new(connection, delivery, "key"), [_as_row(each, now) for each in new])
+    if is_shared(connection) and any(each.kind is Kind.END and each.subject for each in new):
+        connection.execute(_SUPERSEDE_EARLIER, {"last": last, "now": now})
     # Counted so, since psycopg does not count the rows that executemany touched.
     return connection.scalar(_COUNT_AFTER, {"last": last}) or 0
 
 
 _LAST = sa.select(sa.func.max(delivery.c.id))
 _COUNT_AFTER = sa.select(sa.func.count()).where(delivery.c.id > sa.bindparam("last"))
+
+
+_earlier, _known, _begin = delivery.alias("earlier"), delivery.alias("known"), delivery.alias("begin")
+_SUPERSEDE_EARLIER = (
+    sa.update(delivery)
+    .where(
+        delivery.c.id.in_(
+            sa.select(_earlier.c.id)
+            .join(_known, sa.and_(_known.c.call_id == _earlier.c.call_id, _known.c.subject == _earlier.c.subject))
+            .join(_begin, sa.and_(_begin.c.call_id == _earlier.c.call_id, _begin.c.subject == _earlier.c.subject))
+            .where(
+                _earlier.c.id > sa.bindparam("last"),
+                _earlier.c.kind == Kind.END.value,
+                _earlier.c.subject != "",
+                _earlier.c.outcome.not_in([outcome.value for outcome in TALKED]),
+                _known.c.kind == Kind.END.value,
+                _known.c.id <= sa.bindparam("last"),
+                _known.c.ended_at > _earlier.c.ended_at,
+                # What began it was before: that end ended it too, so nothing is left ringing.
+                _begin.c.kind == Kind.BEGIN.value,
+                _begin.c.occurrence == _earlier.c.occurrence,
+                _begin.c.id < _known.c.id,
+            )
+        )
+    )
+    .values(
+        state=State.SUPERSEDED.value,
+        settled_at=sa.bindparam("now"),
+        reason="superseded: another connector put the end of a later part of this employee before",
+    )
+)
+"""A connector that stood still puts late that a phone was not answered, which another one saw answered since."""
 
 
 def of_participation(each: Delivery) -> dict[str, Any]:
@@ -152,15 +186,19 @@ def statistics(connection: sa.Connection) -> OutboxStatistics:
 def purge(connection: sa.Connection, before: float) -> int:
     other, begin = delivery.alias("other"), delivery.alias("begin")
     kept = sa.or_(other.c.state.in_([*UNSETTLED, State.PARKED]), other.c.settled_at >= before)
-    calls = (
+    # Each call is looked at once, not once for each of its rows.
+    old = (
         sa.select(delivery.c.call_id)
-        .where(
-            delivery.c.state.in_([State.DELIVERED, State.SUPERSEDED]),
-            delivery.c.created_at < before,
-            ~sa.exists().where(other.c.call_id == delivery.c.call_id, kept),
-            ~sa.exists().where(begin.c.call_id == delivery.c.call_id, unended(begin)),
-        )
+        .where(delivery.c.state.in_([State.DELIVERED, State.SUPERSEDED]), delivery.c.created_at < before)
         .distinct()
+        .subquery()
+    )
+    calls = (
+        sa.select(old.c.call_id)
+        .where(
+            ~sa.exists().where(other.c.call_id == old.c.call_id, kept),
+            ~sa.exists().where(begin.c.call_id == old.c.call_id, unended(begin)),
+        )
         .limit(CHUNK)
     )
     chosen = list(connection.scalars(calls))
@@ -170,7 +208,7 @@ def purge(connection: sa.Connection, before: float) -> int:
 
 
 def end_of(begin: sa.FromClause) -> sa.ScalarSelect[Any]:
-    """The END that is there for what ``begin`` began; row by row, as in leasing._HEAD."""
+    """The END that is there for what ``begin`` began; row by row, as in leasing._FIRST_WAITING."""
     end = delivery.alias("end_of")
     return sa.select(end.c.id).where(_follows(end, Kind.END, begin)).limit(1).correlate(begin).scalar_subquery()
 

@@ -15,15 +15,20 @@ CHUNK = 500
 """Rows that a statement names one by one; SQLite's old limit is 999 parameters."""
 
 
+def is_shared(connection: sa.Connection) -> bool:
+    """Several connectors may use this database."""
+    return connection.dialect.name == "postgresql"
+
+
 def lock(connection: sa.Connection, number: int, *, shared: bool = False) -> None:
     """Until the end of the transaction."""
-    if connection.dialect.name == "postgresql":
+    if is_shared(connection):
         function = sa.func.pg_advisory_xact_lock_shared if shared else sa.func.pg_advisory_xact_lock
         connection.execute(sa.select(function(number)))
 
 
 def insert_new(connection: sa.Connection, table: sa.Table, key: str) -> sa.Executable:
     """INSERT that drops a row whose ``key`` is there."""
-    if connection.dialect.name == "postgresql":
+    if is_shared(connection):
         return postgresql.insert(table).on_conflict_do_nothing(index_elements=[key])
     return sqlite.insert(table).on_conflict_do_nothing(index_elements=[key])

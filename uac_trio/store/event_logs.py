@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from uac_trio.event_log import LogChanges, LogPart, read_entry, write_entry
+from uac_trio.store.dialect import PUT_LOCK, lock
 from uac_trio.store.tables import event_log
 
 STALE = 86400.0
@@ -46,6 +47,8 @@ class EventLogRows:
 
     def write(self, connection: sa.Connection, changes: Sequence[LogChanges]) -> None:
         """In the caller's transaction."""
+        if any(each.dropped for each in changes):
+            lock(connection, PUT_LOCK)  # the logs of other runs go too, and two that drop the same must not deadlock
         for each in changes:
             for source, target in each.copied:
                 _copy(connection, each.run, source, target)

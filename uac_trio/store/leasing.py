@@ -11,7 +11,17 @@ from uac_trio.crm.delivery import Kind
 from uac_trio.crm.protocol import PastBegin
 from uac_trio.store.deliveries import as_delivery, end_of, storable
 from uac_trio.store.dialect import CHUNK, LEASE_LOCK, lock
-from uac_trio.store.rows import Delivered, LeasedRow, LeaseRequest, Parked, Released, Retry, Settlement, Unknown
+from uac_trio.store.rows import (
+    Delivered,
+    LeasedRow,
+    LeaseRequest,
+    Parked,
+    Released,
+    Retry,
+    Settlement,
+    UndoneLease,
+    Unknown,
+)
 from uac_trio.store.tables import State, delivery
 
 LIVE = 60.0
@@ -30,22 +40,24 @@ _c = delivery.c
 _other = delivery.alias("other")
 _later = delivery.alias("later")
 
-# Waiting rows whose turn it is: nothing earlier of their call waits, nothing of it is in flight. The scalar subquery is
-# looked up in the index row by row, until enough are found. PostgreSQL would turn a NOT EXISTS into a join of all that
-# wait with all there is, which takes minutes after an outage; and a condition on the state, in place of the order by
-# it, would let it search the wrong index.
-_HEAD = (
+# Waiting rows whose turn it is: nothing earlier of their call waits, nothing of it is in flight. Both scalar subqueries
+# are one look into the index delivery_call, however many rows the call has. PostgreSQL would turn a NOT EXISTS into a
+# join of all that wait with all there is, which takes minutes after an outage.
+_FIRST_WAITING = (
+    sa.select(sa.func.min(_other.c.id))
+    .where(_other.c.call_id == _c.call_id, _other.c.state == State.WAITING.value)
+    .correlate(delivery)
+    .scalar_subquery()
+)
+_IN_FLIGHT = (
     sa.select(_other.c.id)
-    .where(_other.c.call_id == _c.call_id)
-    .order_by(
-        sa.case((_other.c.state == State.SENDING.value, 0), (_other.c.state == State.WAITING.value, 1), else_=2),
-        _other.c.id,
-    )
+    .where(_other.c.call_id == _c.call_id, _other.c.state == State.SENDING.value)
     .limit(1)
     .correlate(delivery)
     .scalar_subquery()
 )
-_IS_HEAD = sa.and_(_c.state == State.WAITING.value, _c.id == _HEAD)
+_HAS_TURN = sa.and_(_c.id == _FIRST_WAITING, _IN_FLIGHT.is_(None))
+_IS_HEAD = sa.and_(_c.state == State.WAITING.value, _HAS_TURN)
 
 # Of rows that are named by their ids or calls. SQLite, which does not know how many rows there are in a state, would
 # search its index for all that wait rather than look at the few.
@@ -54,7 +66,7 @@ _WAITS = _c.state.concat("") == State.WAITING.value
 # Looked up in the statement that finds the row: whatever two connectors do at one time, no superseded row is leased.
 _SUPERSEDED = (
     sa.select(_later.c.id)
-    .where(_later.c.key == _c.superseded_by)
+    .where(_later.c.key == _c.superseded_by, sa.or_(_c.subject != "", _later.c.id < _c.id))
     .correlate(delivery)
     .scalar_subquery()
     .is_not(None)
@@ -68,7 +80,7 @@ _NEWEST_IDS = (
     .limit(NEWEST)
 )
 _CANDIDATE = sa.select(_c.id, _SUPERSEDED).where(_c.next_try_at <= sa.bindparam("now"))
-_NAMED = _CANDIDATE.where(_WAITS, _c.id == _HEAD)
+_NAMED = _CANDIDATE.where(_WAITS, _HAS_TURN)
 _LIVE = (
     _NAMED.add_columns(sa.and_(_c.kind == Kind.BEGIN.value, end_of(delivery).is_(None)).label("is_news"))
     # Named one by one, for no planner finds them among an outage's backlog by conditions as wide as these.
@@ -119,6 +131,15 @@ _LEASE = (
     )
     .returning(delivery)
 )
+_UNDO = (
+    sa.update(delivery)
+    .where(
+        _c.state == State.SENDING.value,
+        _c.leased_by == sa.bindparam("owner"),
+        _c.leased_until == sa.bindparam("until"),
+    )
+    .values(state=State.WAITING.value, attempt=_c.attempt - 1, leased_until=None)
+)
 _FREE = (
     sa.select(_c.id)
     .where(
@@ -129,6 +150,12 @@ _FREE = (
     )
     .with_for_update(skip_locked=True)
 )
+
+
+def undo(connection: sa.Connection, undone: Sequence[UndoneLease]) -> None:
+    """What was leased by a transaction of which the outcome is not known was not sent: it waits again."""
+    for each in undone:
+        connection.execute(_UNDO, {"owner": each.owner, "until": each.until})
 
 
 def lease(connection: sa.Connection, wanted: LeaseRequest, now: float) -> list[LeasedRow]:
@@ -344,9 +371,11 @@ def next_wake(connection: sa.Connection, now: float) -> float | None:
 
 
 def mend_times(connection: sa.Connection, now: float, longest: float) -> None:
-    """After the clock was set back: nothing waits longer than the ``longest`` pause or lease, in seconds."""
+    """After the clock was set back: nothing waits longer than the ``longest`` pause or lease, in seconds, and what was
+    put before is no newer than what is put now."""
     far = now + longest
-    waits = sa.and_(_c.state == State.WAITING.value, _c.next_try_at > far)
-    connection.execute(sa.update(delivery).where(waits).values(next_try_at=now))
+    waits = _c.state == State.WAITING.value
+    connection.execute(sa.update(delivery).where(waits, _c.next_try_at > far).values(next_try_at=now))
+    connection.execute(sa.update(delivery).where(waits, _c.created_at > far).values(created_at=now))
     leased = sa.and_(_c.state == State.SENDING.value, _c.leased_until > far)
     connection.execute(sa.update(delivery).where(leased).values(leased_until=now))

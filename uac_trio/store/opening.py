@@ -167,6 +167,11 @@ def _postgresql_engine(url: sa.URL, settings: OutboxSettings) -> sa.Engine:
     def prepare(connection: Any, _: object) -> None:  # noqa: ANN401  psycopg is optional
         connection.execute("SET statement_timeout = '30s'")
         connection.execute("SET lock_timeout = '15s'")
+        # A connector that stops in mid-transaction holds locks that all others wait for.
+        connection.execute("SET idle_in_transaction_session_timeout = '10s'")
+        connection.execute("SET tcp_keepalives_idle = 10")
+        connection.execute("SET tcp_keepalives_interval = 5")
+        connection.execute("SET tcp_keepalives_count = 3")
         connection.execute("SET jit = off")  # compiling a lease takes longer than the lease
         connection.commit()
 

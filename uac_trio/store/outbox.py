@@ -40,6 +40,7 @@ from uac_trio.store.rows import (
     OutboxStatistics,
     ParkedRow,
     Settlement,
+    UndoneLease,
 )
 
 T = TypeVar("T")
@@ -53,6 +54,7 @@ class Exchange:
     recordings: Sequence[NewRecording] = ()
     logs: Sequence[LogChanges] = ()
     settle: Sequence[tuple[LeasedRow, Settlement]] = ()
+    undo: Sequence[UndoneLease] = ()
     lease: LeaseRequest | None = None
 
 
@@ -213,6 +215,7 @@ class Outbox:
             self.recordings.put(connection, asked.recordings, now)
         self.event_logs.write(connection, asked.logs)
         lost = leasing.settle(connection, asked.settle, now)
+        leasing.undo(connection, asked.undo)
         if asked.lease is None:
             return Exchanged(new=new, lost=tuple(lost))
         leased = leasing.lease(connection, asked.lease, now)

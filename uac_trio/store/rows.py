@@ -90,6 +90,15 @@ class LeaseRequest:
     """Ids of calls that keep their turn: they were just delivered something and may have more."""
 
 
+@attrs.frozen
+class UndoneLease:
+    """A lease whose transaction failed: whether it was committed is not known, and nothing of it was sent."""
+
+    owner: str
+    until: float
+    """When it would end, which no other lease of this owner does."""
+
+
 @attrs.frozen(kw_only=True)
 class Exchanged:
     """What one transaction led to."""

@@ -72,7 +72,7 @@ delivery = sa.Table(
         "state IN ('waiting', 'sending', 'delivered', 'parked', 'superseded')", name="delivery_state_known"
     ),
     sa.CheckConstraint("kind IN ('begin', 'answer', 'end', 'recording')", name="delivery_kind_known"),
-    sa.Index("delivery_call", "call_id", "id"),
+    sa.Index("delivery_call", "call_id", "state", "id"),
     sa.Index("delivery_due", "state", "next_try_at", "id"),
     sa.Index("delivery_age", "state", "created_at", "id"),
     sa.Index("delivery_customer", "customer_digits"),

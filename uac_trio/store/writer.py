@@ -15,7 +15,7 @@ from uac_trio.event_log import LogChanges
 from uac_trio.store.opening import OutboxError
 from uac_trio.store.outbox import Exchange, Outbox
 from uac_trio.store.recordings import NewRecording
-from uac_trio.store.rows import Exchanged, LeasedRow, LeaseRequest, Settlement
+from uac_trio.store.rows import Exchanged, LeasedRow, LeaseRequest, Settlement, UndoneLease
 
 PAUSE = 1.0
 """Seconds after which a store that failed is tried again."""
@@ -121,17 +121,22 @@ class StoreWriter:
 
     async def _exchange(self, puts: Puts | None, settled: list[tuple[LeasedRow, Settlement]]) -> bool:
         """One transaction, repeated until the store takes it. True: there was nothing to put or to settle."""
+        undone: list[UndoneLease] = []
         while True:
             wanted = self.lessee.lease_request() if self.lessee is not None and not self._ends else None
-            if puts is None and not settled and wanted is None:
+            if puts is None and not settled and not undone and wanted is None:
                 return True
-            new = puts or Puts()
-            asked = Exchange(put=new.deliveries, recordings=new.recordings, logs=new.logs, settle=settled, lease=wanted)
+            new, now = puts or Puts(), self.now()
+            asked = Exchange(
+                put=new.deliveries, recordings=new.recordings, logs=new.logs, settle=settled, undo=undone, lease=wanted
+            )
             try:
                 self._asked_at = trio.current_time()
-                exchanged = await self.outbox.exchange(asked, self.now())
+                exchanged = await self.outbox.exchange(asked, now)
             except OutboxError as why:
                 self.health.fails(why)
+                if wanted is not None:
+                    undone.append(UndoneLease(wanted.owner, now + wanted.seconds))
             else:
                 break
             finally:

@@ -56,7 +56,7 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("kind IN ('begin', 'answer', 'end', 'recording')", name="delivery_kind_known"),
     )
-    op.create_index("delivery_call", "delivery", ["call_id", "id"])
+    op.create_index("delivery_call", "delivery", ["call_id", "state", "id"])
     op.create_index("delivery_due", "delivery", ["state", "next_try_at", "id"])
     op.create_index("delivery_age", "delivery", ["state", "created_at", "id"])
     op.create_index("delivery_customer", "delivery", ["customer_digits"])
