@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl
 
+import attrs
 import pytest
 
 from uac_trio.calls import Direction, Role
@@ -17,6 +18,7 @@ FAILURE = Reply(status=200, text="<Response><Authentication>Failure</Authenticat
 EMPTY = Reply(status=200)
 TEXT = Reply(status=200, text="Error: cannot connect to the database")
 E500 = Reply(status=500)
+FATAL = Reply(status=200, text="<br /><b>Fatal error</b>:  Uncaught mysqli_sql_exception: running with --read-only")
 REFUSED = NoReply(failure=Failure.NOT_SENT, detail="refused")
 SILENCE = NoReply(failure=Failure.UNKNOWN, detail="no reply in 15 s")
 
@@ -156,12 +158,13 @@ def test_silence_between_two_texts(judge: VtigerJudge) -> None:
 # -- HTTP 500 -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("failed", [E500, FATAL], ids=["500", "200"])
 @pytest.mark.parametrize(("probe", "ruling"), [(FAILURE, Ruling.PARKED), (E500, Ruling.AWAY), (SILENCE, Ruling.AWAY)])
-def test_500_to_what_may_not_be_repeated(probe: Reply | NoReply, ruling: Ruling) -> None:
+def test_500_to_what_may_not_be_repeated(failed: Reply, probe: Reply | NoReply, ruling: Ruling) -> None:
     """A StartApp is sent again only if the CRM fails at what touches no row as well."""
     judge = crm(Flavour.STOCK).new_judge()
     once = sent(flavour=Flavour.STOCK)
-    doubt = judge.doubt(once, judge.judge(once, E500))
+    doubt = judge.doubt(once, judge.judge(once, failed))
     assert doubt is not None
     decided = doubt.decide(probe)
     assert decided.ruling is ruling
@@ -174,6 +177,32 @@ def test_500_to_what_may_be_repeated(judge: VtigerJudge) -> None:
     verdict = judge.judge(sent(), E500)
     assert (verdict.ruling, verdict.is_own) == (Ruling.AWAY, True)
     assert judge.doubt(sent(), verdict) is None
+
+
+def test_a_fatal_error_as_text_of_a_crm_that_worked(judge: VtigerJudge) -> None:
+    """As a 500: an outage first, and this request's own when others go through meanwhile."""
+    judge.settled(sent(), judge.judge(sent(), EMPTY))
+    second = sent("2")
+    for attempt in (1, 2):
+        verdict = judge.judge(attrs.evolve(second, attempt=attempt), FATAL)
+        assert (verdict.ruling, verdict.is_own) == (Ruling.AWAY, True)
+        assert judge.doubt(second, verdict) is None
+    for attempt in range(1, 6):
+        judge.settled(sent("3"), judge.judge(sent("3"), EMPTY))
+        verdict = judge.judge(attrs.evolve(second, attempt=attempt), FATAL)
+        assert verdict.ruling is (Ruling.AGAIN if attempt < 5 else Ruling.PARKED)
+
+
+def test_a_fatal_error_as_text_teaches_nothing_of_500s(judge: VtigerJudge) -> None:
+    """It is believed of a CRM without a past if the probe confirms it, each time; a real 500 is still news."""
+    for call in ("1", "2"):
+        assert judge.judge(sent(call), FATAL).ruling is Ruling.AGAIN
+        verdict = judge.judge(sent(call, 2), FATAL)
+        assert verdict.ruling is Ruling.PROBABLY
+        assert judge.doubt(sent(call, 2), verdict) is not None
+        judge.settled(sent(call, 2), verdict)
+        assert not judge.is_usual
+    assert judge.judge(sent("3"), E500).ruling is Ruling.AGAIN
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from uac_trio.crm.vtiger.server_errors import Evidence
 XML = '<?xml version="1.0" encoding="utf-8"?><Response>{}</Response>'
 FAILURE = XML.format("<Authentication>Failure</Authentication>")
 NGINX = "<html>\r\n<head><title>{0}</title></head>\r\n<body><center><h1>{0}</h1></center></body>\r\n</html>"
+FATAL = "<br />\n<b>Fatal error</b>:  Uncaught Error: Class 'X'"
 LIST_IN_500 = "Input array has 25 params, does not match query: 'insert into vtiger_pbxmanager(pbxmanagerid,direction"
 
 # (status, body, ruling at the first sending)
@@ -35,7 +36,7 @@ ANSWERS = {
     "list in a value": (500, LIST_IN_500, Ruling.PARKED),
     "PHP notice": (200, "<br />\n<b>Notice</b>:  Undefined index: x in /var/www/a.php", Ruling.DELIVERED),
     "PHP deprecation as text": (200, "\nDeprecated: Required parameter $x follows", Ruling.DELIVERED),
-    "PHP fatal shown": (200, "<br />\n<b>Fatal error</b>:  Uncaught Error: Class 'X'", Ruling.AGAIN),
+    "PHP fatal shown": (200, FATAL, Ruling.AGAIN),
     "login page": (200, "<!DOCTYPE html>\n<html><head><title>vtiger", Ruling.MISCONFIGURED),
     "SPAgi.php instead": (200, '{"success":false,"error":{"code":400}}', Ruling.MISCONFIGURED),
     "index.php of vTiger": (200, "Invalid request", Ruling.MISCONFIGURED),
@@ -91,8 +92,9 @@ def test_every_rule_is_reached() -> None:
         words = judge(Step.HANGUP, Reply(status=status, text=text), attempt=1).words
         reached |= {rule.words for rule in RULES if rule.words and words.startswith(rule.words)}
     for evidence in Evidence:
-        words = judge(Step.HANGUP, Reply(status=500), attempt=1, evidence=evidence).words
-        reached |= {rule.words for rule in RULES if rule.words and words.startswith(rule.words)}
+        for reply in (Reply(status=500), Reply(status=200, text=FATAL)):
+            words = judge(Step.HANGUP, reply, attempt=1, evidence=evidence).words
+            reached |= {rule.words for rule in RULES if rule.words and words.startswith(rule.words)}
 
     assert reached == {rule.words for rule in RULES if rule.words}
 
@@ -119,6 +121,24 @@ def test_a_crm_that_always_says_500_is_not_asked_twice() -> None:
     assert verdict.ruling is Ruling.PROBABLY
     unknown_text = judge(Step.HANGUP, Reply(status=200, text="what?"), attempt=1, evidence=Evidence.USUAL)
     assert unknown_text.ruling is Ruling.AGAIN
+
+
+@pytest.mark.parametrize(
+    ("evidence", "first", "fifth"),
+    [
+        (Evidence.NONE, Ruling.AGAIN, Ruling.PROBABLY),
+        (Evidence.USUAL, Ruling.AGAIN, Ruling.PROBABLY),
+        (Evidence.OUTAGE, Ruling.AWAY, Ruling.AWAY),
+        (Evidence.OWN, Ruling.AGAIN, Ruling.PARKED),
+        (Evidence.DOUBT, Ruling.AGAIN, Ruling.PROBABLY),
+    ],
+)
+def test_fatal_error_with_200(evidence: Evidence, first: Ruling, fifth: Ruling) -> None:
+    """display_errors=On makes such an answer of a 500, with what is to be read in it: perhaps a read-only database."""
+    reply = Reply(status=200, text=FATAL)
+
+    assert judge(Step.HANGUP, reply, attempt=1, evidence=evidence).ruling is first
+    assert judge(Step.HANGUP, reply, attempt=5, evidence=evidence).ruling is fifth
 
 
 EMPTY, PAGE = "", NGINX.format("500 Internal Server Error")

@@ -3,6 +3,7 @@
 One answer is not believed by itself where it may be an outage that looks like something else:
 
 - a 500 to what may not be repeated: the row may be there, unless the CRM fails at what touches no row as well;
+- PHP's "Fatal error" with status 200 (display_errors=On): as a 500, but it teaches nothing of later 500s;
 - ``Authentication Failure``: SalesPlatform's answers so while its database is away, since the secret is there;
 - an unknown text: perhaps a database error that PHP prints;
 - the first 500 that would be taken for written: a CRM whose database works refuses a request without a secret.
@@ -11,14 +12,13 @@ One answer is not believed by itself where it may be an outage that looks like s
 from __future__ import annotations
 
 from collections.abc import Iterable
-from http import HTTPStatus
 
 import attrs
 
 from uac_trio.crm.protocol import Doubt, PastBegin, Sent
 from uac_trio.crm.reply import NoReply, Reply, Ruling, Verdict, excerpt
 from uac_trio.crm.vtiger.account import VtigerAccount
-from uac_trio.crm.vtiger.reply import UNKNOWN_TEXT, is_unknown_text, judge
+from uac_trio.crm.vtiger.reply import PRINTED_FATAL, UNKNOWN_TEXT, is_php_failure, is_unknown_text, judge
 from uac_trio.crm.vtiger.request import Step, posted
 from uac_trio.crm.vtiger.server_errors import Evidence, ServerErrors
 
@@ -80,7 +80,7 @@ class VtigerJudge:
         verdict = judge(step, answer, attempt=sent.attempt, evidence=evidence)
         if isinstance(answer, NoReply):
             return attrs.evolve(verdict, is_own=self._errors.has_failed(key))
-        if answer.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        if is_php_failure(answer):
             self._errors.failed(key)
             return attrs.evolve(verdict, is_own=True)
         if is_unknown_text(answer):
@@ -89,12 +89,13 @@ class VtigerJudge:
         return attrs.evolve(verdict, is_own=self._errors.has_failed(key))
 
     def doubt(self, sent: Sent, verdict: Verdict) -> Doubt | None:
+        is_500 = not verdict.words.startswith(PRINTED_FATAL)
         if verdict.ruling is Ruling.AUTH_FAILED:
             return Doubt(
                 request=posted(self._account.url, "probe", UNSIGNED_PROBE),
                 decide=lambda answer: _auth_failed(verdict, answer),
             )
-        if verdict.ruling is Ruling.PROBABLY and not self.is_usual:
+        if verdict.ruling is Ruling.PROBABLY and not (self.is_usual and is_500):
             return Doubt(
                 request=posted(self._account.url, "probe", UNSIGNED_PROBE),
                 decide=lambda answer: _believed(verdict, answer),
@@ -112,6 +113,8 @@ class VtigerJudge:
     def settled(self, sent: Sent, verdict: Verdict) -> None:
         key = sent.request.key
         match verdict.ruling:
+            case Ruling.PROBABLY if verdict.words.startswith(PRINTED_FATAL):
+                self._errors.given_up(key)
             case Ruling.DELIVERED | Ruling.PROBABLY:
                 believed = verdict.ruling is Ruling.PROBABLY
                 self._errors.settled(key, Step(sent.request.name), sent.delivery.extension, believed=believed)

@@ -6,6 +6,7 @@ PBXManager.php gives no sign of success: it says 200 with an empty body to what 
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 
 import attrs
 
@@ -36,8 +37,17 @@ _ANY = range(1000)
 _EMPTY = r"\A\s*\Z"
 _ANYTHING = r""
 _PAGE = r"<!DOCTYPE|<html"
+_FATAL = r"\bFatal error\b[^:]{0,100}:"
 _FATAL_ADVICE = (
     "PHP failed inside vTiger, as a rule after the row was written; its web server's error log has the reason"
+)
+PRINTED_FATAL = (
+    "PHP failed inside vTiger, as a rule after the row was written, and prints it into the answer: it says there what "
+    "to mend; set display_errors=Off in the CRM's php.ini"
+)
+_FAILS = (
+    "vTiger fails: its database is away or cannot be written, or PHP is broken there; its web server's error log "
+    "has the reason (requests wait, none is lost)"
 )
 _FAILS_HERE = (
     "vTiger fails at this request and not at others; its web server's error log has the reason; once that is mended, "
@@ -72,8 +82,10 @@ RULES: tuple[_Rule, ...] = (
         "vTiger refused this request with its text about a restricted file: it found no user or record to work with",
     ),
     _Rule(_only(200), r"Input array has \d+ params", Ruling.PARKED, "vTiger refused a value of this request"),
-    # display_errors=On turns PHP's failures into text with status 200.
-    _Rule(_only(200), r"\bFatal error\b[^:]{0,100}:", Ruling.AGAIN, _FATAL_ADVICE, tries=2, finally_=Ruling.PROBABLY),
+    # display_errors=On makes such a text, with status 200, of what would be an empty 500: the same evidence holds.
+    _Rule(_only(200), _FATAL, Ruling.AWAY, _FAILS, when=frozenset({Evidence.OUTAGE})),
+    _Rule(_only(200), _FATAL, Ruling.AGAIN, _FAILS_HERE, tries=5, when=frozenset({Evidence.OWN})),
+    _Rule(_only(200), _FATAL, Ruling.AGAIN, PRINTED_FATAL, tries=2, finally_=Ruling.PROBABLY),
     _Rule(
         _only(200),
         r"\A\s*(<br\s*/?>\s*)*(<b>)?(Warning|Notice|Deprecated)\b",
@@ -125,14 +137,7 @@ RULES: tuple[_Rule, ...] = (
         "the web server does not let the request through to vTiger's callback: check [vtiger] url and the access rules "
         "of the CRM's web server",
     ),
-    _Rule(
-        _only(500),
-        _ANYTHING,
-        Ruling.AWAY,
-        "vTiger fails: its database is away or cannot be written, or PHP is broken there; its web server's error log "
-        "has the reason (requests wait, none is lost)",
-        when=frozenset({Evidence.OUTAGE}),
-    ),
+    _Rule(_only(500), _ANYTHING, Ruling.AWAY, _FAILS, when=frozenset({Evidence.OUTAGE})),
     _Rule(_only(500), _ANYTHING, Ruling.AGAIN, _FAILS_HERE, tries=5, when=frozenset({Evidence.OWN})),
     _Rule(_only(500), _PAGE, Ruling.AGAIN, _FAILS_HERE, tries=5, when=frozenset({Evidence.DOUBT})),
     _Rule(
@@ -164,7 +169,7 @@ RULES: tuple[_Rule, ...] = (
 def judge(step: Step, answer: Reply | NoReply, *, attempt: int, evidence: Evidence = Evidence.NONE) -> Verdict:
     """What ``answer`` to the ``attempt``-th (from 1) sending of a ``step`` means.
 
-    ``evidence`` is what this CRM's earlier answers say of a 500.
+    ``evidence`` is what this CRM's earlier answers say of a failure of PHP (``is_php_failure``).
     Never AGAIN for a step that is not ``repeatable``.
     """
     if isinstance(answer, NoReply):
@@ -176,11 +181,17 @@ def judge(step: Step, answer: Reply | NoReply, *, attempt: int, evidence: Eviden
         return Verdict(ruling=Ruling.MISCONFIGURED, words=f"HTTP status {answer.status} is none; check [vtiger] url")
     ruling = rule.ruling
     if ruling is Ruling.AGAIN:
-        pointless = evidence is Evidence.USUAL and rule.finally_ is Ruling.PROBABLY
+        pointless = evidence is Evidence.USUAL and rule.words == _FATAL_ADVICE
         if attempt >= rule.tries or pointless or not repeatable(step):
             ruling = rule.finally_
     retry_after = answer.retry_after if ruling is Ruling.AWAY else 0.0
     return Verdict(ruling=ruling, words=shown(rule.words, answer), retry_after=retry_after)
+
+
+def is_php_failure(reply: Reply) -> bool:
+    """A 500, or the text that display_errors=On makes of it."""
+    rule = _rule(reply, Evidence.NONE)
+    return reply.status == HTTPStatus.INTERNAL_SERVER_ERROR or (rule is not None and rule.words == PRINTED_FATAL)
 
 
 def is_unknown_text(reply: Reply) -> bool:

@@ -84,5 +84,5 @@ class ServerErrors:
                 self._usual.clear()
 
     def given_up(self, key: str) -> None:
-        """The request is parked."""
+        """The request waits no more, and nothing follows from it: it is parked, or PHP printed its failure."""
         self._failed.pop(key, None)
