@@ -227,12 +227,55 @@ def test_500_that_would_be_taken_for_written(judge: VtigerJudge, unsigned: Reply
 
 def test_what_was_answered_to_earlier_runs(judge: VtigerJudge) -> None:
     """An installation that answers 500 to all that it writes is known from the store, and no news."""
-    judge.recall([PastBegin(extension="101", is_probable=True), PastBegin(extension="105", is_probable=False)])
+    judge.recall([PastBegin(extension=extension, is_probable=True) for extension in ("101", "102", "103")])
+    judge.recall([PastBegin(extension="105", is_probable=False)])
     assert judge.is_usual
     assert judge.judge(sent(), E500).ruling is Ruling.PROBABLY
     judge.recall([PastBegin(extension="101", is_probable=False)])
     assert not judge.is_usual
     assert judge.judge(sent("2"), E500).ruling is Ruling.AWAY
+
+
+def test_each_extension_s_first_500_is_probed(judge: VtigerJudge) -> None:
+    """In each run, though the CRM is usual: the probe alone shows that its database is there now."""
+    judge.recall([PastBegin(extension="101", is_probable=True)])
+    for extension, is_news in [("101", True), ("101", False), ("102", True), ("102", False), ("101", False)]:
+        request = sent("1", extension=extension)
+        verdict = judge.judge(request, E500)
+        assert verdict.ruling is Ruling.PROBABLY
+        assert (judge.doubt(request, verdict) is not None) is is_news
+        judge.settled(request, verdict)
+
+
+def test_one_500_that_was_believed_of_a_crm_that_works(judge: VtigerJudge) -> None:
+    """Neither before nor after it is the first 500 of another extension taken for written."""
+    judge.settled(sent("0"), judge.judge(sent("0"), EMPTY))
+    other = sent("1", extension="102")
+    rulings = []
+    for attempt in (1, 1, 2):
+        verdict = judge.judge(attrs.evolve(other, attempt=attempt), E500)
+        rulings.append(verdict.ruling)
+        judge.settled(other, verdict)
+        judge.settled(sent("2"), judge.judge(sent("2"), EMPTY))
+    assert rulings == [Ruling.AWAY, Ruling.AGAIN, Ruling.PROBABLY]
+    for extension in ("103", "104"):
+        assert judge.judge(sent("3", extension=extension), E500).ruling is Ruling.AWAY
+    later = sent("4", extension="102")
+    assert judge.judge(later, E500).ruling is Ruling.AGAIN
+    verdict = judge.judge(attrs.evolve(later, attempt=2), E500)
+    assert (verdict.ruling, judge.doubt(later, verdict) is None) == (Ruling.PROBABLY, False)
+
+
+def test_500s_of_a_first_start_and_then_200s(judge: VtigerJudge) -> None:
+    """What was believed when nothing was known holds no more when extension after extension is answered with 200."""
+    first = sent("0", 2, extension="102")
+    judge.settled(first, judge.judge(first, E500))
+    assert judge.is_usual
+    for n in range(20):
+        request = sent(f"1-{n}", extension=str(200 + n))
+        judge.settled(request, judge.judge(request, EMPTY))
+    assert not judge.is_usual
+    assert judge.judge(sent("2", extension="300"), E500).ruling is Ruling.AWAY
 
 
 def test_a_start_app_that_may_be_lost_is_no_sign_of_usual_500s() -> None:

@@ -35,15 +35,74 @@ def test_an_extension_that_was_answered_with_200(errors: ServerErrors) -> None:
     assert errors.evidence("k", "102") is Evidence.OUTAGE
 
 
+def believed(errors: ServerErrors, *extensions: str) -> None:
+    for extension in extensions:
+        errors.settled(f"{extension}/believed", BEGIN, extension, believed=True)
+
+
 def test_a_fresh_installation(errors: ServerErrors) -> None:
     """It answers 500 to all that it writes, and 200 to an extension that no user has."""
-    errors.settled("k", BEGIN, "101", believed=True)
+    believed(errors, "101", "103", "104")
     answered(errors, "105")
 
     assert errors.evidence("l", "101") is Evidence.USUAL
     assert errors.evidence("l", "102") is Evidence.USUAL
     assert errors.evidence("l", "105") is Evidence.OUTAGE
     assert errors.are_usual
+
+
+@pytest.mark.parametrize(
+    ("doubtful", "working", "new", "of_a_believed_one"),
+    [
+        (1, 0, Evidence.USUAL, Evidence.USUAL),
+        (1, 1, Evidence.OUTAGE, Evidence.DOUBT),
+        (2, 1, Evidence.OUTAGE, Evidence.DOUBT),
+        (3, 1, Evidence.USUAL, Evidence.USUAL),
+        (1, 20, Evidence.OUTAGE, Evidence.DOUBT),
+        (20, 10, Evidence.OUTAGE, Evidence.DOUBT),
+        (21, 10, Evidence.USUAL, Evidence.USUAL),
+    ],
+)
+@pytest.mark.parametrize("works_first", [False, True])
+def test_how_many_extensions(
+    errors: ServerErrors, doubtful: int, working: int, new: Evidence, of_a_believed_one: Evidence, *, works_first: bool
+) -> None:
+    """A few beliefs do not make a CRM usual that answers 200 to others, whichever came first."""
+    known = [str(500 + n) for n in range(doubtful)]
+    if not works_first:
+        believed(errors, *known)
+    for n in range(working):
+        answered(errors, str(200 + n))
+    if works_first:
+        believed(errors, *known)
+
+    assert errors.evidence("k", "300") is new
+    assert errors.evidence("k", "500") is of_a_believed_one
+    assert errors.are_usual is (new is Evidence.USUAL)
+
+
+def test_an_extension_that_works_is_never_usual(errors: ServerErrors) -> None:
+    """A belief from an earlier run does not outweigh its 200."""
+    answered(errors, "101")
+    believed(errors, "101")
+
+    assert errors.evidence("k", "101") is Evidence.OUTAGE
+    assert not errors.are_usual
+
+
+def test_what_is_confirmed(errors: ServerErrors) -> None:
+    """Each extension for itself, while the CRM is usual and none of them was mended."""
+    believed(errors, "101", "102")
+    errors.confirm("101")
+    assert [errors.is_confirmed(one) for one in ("101", "102")] == [True, False]
+    answered(errors, "105")
+    assert not errors.is_confirmed("101"), "not usual any more"
+    believed(errors, "103")
+    assert errors.is_confirmed("101")
+    answered(errors, "102")
+    believed(errors, "101", "103", "104", "106", "107")
+    assert errors.are_usual
+    assert not errors.is_confirmed("101"), "an extension was mended meanwhile"
 
 
 def test_a_fresh_installation_that_was_mended(errors: ServerErrors) -> None:

@@ -6,7 +6,8 @@ One answer is not believed by itself where it may be an outage that looks like s
 - PHP's "Fatal error" with status 200 (display_errors=On): as a 500, but it teaches nothing of later 500s;
 - ``Authentication Failure``: SalesPlatform's answers so while its database is away, since the secret is there;
 - an unknown text: perhaps a database error that PHP prints;
-- the first 500 that would be taken for written: a CRM whose database works refuses a request without a secret.
+- an extension's first 500 that would be taken for written, and all of a CRM that answers 200 to others: a CRM whose
+  database works refuses a request without a secret.
 """
 
 from __future__ import annotations
@@ -89,13 +90,13 @@ class VtigerJudge:
         return attrs.evolve(verdict, is_own=self._errors.has_failed(key))
 
     def doubt(self, sent: Sent, verdict: Verdict) -> Doubt | None:
-        is_500 = not verdict.words.startswith(PRINTED_FATAL)
+        is_confirmed = self._errors.is_confirmed(sent.delivery.extension)
         if verdict.ruling is Ruling.AUTH_FAILED:
             return Doubt(
                 request=posted(self._account.url, "probe", UNSIGNED_PROBE),
                 decide=lambda answer: _auth_failed(verdict, answer),
             )
-        if verdict.ruling is Ruling.PROBABLY and not (self.is_usual and is_500):
+        if verdict.ruling is Ruling.PROBABLY and (not is_confirmed or verdict.words.startswith(PRINTED_FATAL)):
             return Doubt(
                 request=posted(self._account.url, "probe", UNSIGNED_PROBE),
                 decide=lambda answer: _believed(verdict, answer),
@@ -111,13 +112,15 @@ class VtigerJudge:
         return None
 
     def settled(self, sent: Sent, verdict: Verdict) -> None:
-        key = sent.request.key
+        key, step, extension = sent.request.key, Step(sent.request.name), sent.delivery.extension
         match verdict.ruling:
             case Ruling.PROBABLY if verdict.words.startswith(PRINTED_FATAL):
                 self._errors.given_up(key)
-            case Ruling.DELIVERED | Ruling.PROBABLY:
-                believed = verdict.ruling is Ruling.PROBABLY
-                self._errors.settled(key, Step(sent.request.name), sent.delivery.extension, believed=believed)
+            case Ruling.PROBABLY:
+                self._errors.settled(key, step, extension, believed=True)
+                self._errors.confirm(extension)
+            case Ruling.DELIVERED:
+                self._errors.settled(key, step, extension, believed=False)
             case Ruling.PARKED:
                 self._errors.given_up(key)
             case _:

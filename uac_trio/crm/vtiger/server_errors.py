@@ -4,8 +4,24 @@ A fresh web installation of SalesPlatform 7.2 answers an empty 500 to every requ
 on, and the row is written (seen; models/Record.php calls a class that is not there). Any other CRM answers 500 when it
 is broken: its database is away, full or read-only, a PHP file is half copied. Then nothing is written.
 
-The two differ in their past alone. 200 is evidence only from an extension's own DialBegin: vTiger answers it as well to
-what it ignores, such as an extension that no user has.
+The two differ in their past alone. A 200 to a DialBegin proves that the extension works, or that no user has it:
+vTiger answers 200 as well to what it ignores. So extensions are counted, the ``working`` ones (200) against the
+``believed`` ones (their 500 was taken for written, and never a 200 came). The CRM is usual while more than twice as
+many are believed as work; one believed extension that is answered with 200 ends all beliefs, for that was a mended CRM.
+
+===========================  ===================  =====================================
+a 500 of an extension that   the CRM is usual     it is not
+===========================  ===================  =====================================
+works; of stock any          OUTAGE, then OWN     OUTAGE, then OWN
+is believed                  USUAL                DOUBT
+is new, and none works       USUAL                NONE
+is new, and others work      USUAL                OUTAGE, then DOUBT
+===========================  ===================  =====================================
+
+"Then": at the next 500 to the same request, once another call was begun with 200 meanwhile.
+
+What is taken for written after DOUBT or NONE, and the first of each extension in each run after USUAL, is confirmed by
+the unsigned probe (``judging.py``).
 """
 
 from __future__ import annotations
@@ -17,6 +33,7 @@ import attrs
 from uac_trio.crm.vtiger.request import Step
 
 _BEGINS = (Step.DIAL_BEGIN, Step.START_APP)
+_CLEARLY_MORE = 2
 _MOST_FAILED = 1000
 """Requests remembered that wait after a 500; a CRM that is away is asked one at a time."""
 
@@ -25,10 +42,10 @@ class Evidence(enum.Enum):
     """What is known when a request is answered with 500."""
 
     NONE = "no call of any extension was begun in this CRM before"
-    USUAL = "it answers 500 to all that it has written"
+    USUAL = "it answers 500 to nearly all that it has written"
     OUTAGE = "it has answered 200 before"
     OWN = "it has begun other calls since this request's last 500"
-    DOUBT = "so it has, but none of this extension, ever"
+    DOUBT = "so it has, but none of this extension, ever; or it works, and this extension's 500 was believed before"
 
 
 @attrs.define
@@ -40,7 +57,9 @@ class ServerErrors:
     _works: set[str] = attrs.field(factory=set, init=False)
     """Extensions whose DialBegin was answered with 200."""
     _usual: set[str] = attrs.field(factory=set, init=False)
-    """Extensions whose 500 was taken for written."""
+    """Extensions whose 500 was taken for written, and that were never answered with 200."""
+    _confirmed: set[str] = attrs.field(factory=set, init=False)
+    """Those of them of which the probe said so in this run."""
     _begun: int = attrs.field(default=0, init=False)
     """Calls begun with 200."""
     _failed: dict[str, int] = attrs.field(factory=dict, init=False)
@@ -49,18 +68,26 @@ class ServerErrors:
     @property
     def are_usual(self) -> bool:
         """This CRM answers 500 to what it has written."""
-        return self.may_be_usual and bool(self._usual)
+        return self.may_be_usual and len(self._usual) > _CLEARLY_MORE * len(self._works)
+
+    def is_confirmed(self, extension: str) -> bool:
+        """Its 500 needs no probe."""
+        return self.are_usual and extension in self._confirmed
+
+    def confirm(self, extension: str) -> None:
+        """A 500 of the extension was taken for written after the probe."""
+        self._confirmed.add(extension)
 
     def evidence(self, key: str, extension: str) -> Evidence:
         """For a 500 to the request ``key`` of ``extension``."""
         is_own = self._begun > self._failed.get(key, self._begun)
         if not self.may_be_usual or extension in self._works:
             return Evidence.OWN if is_own else Evidence.OUTAGE
-        if self._usual:
+        if self.are_usual:
             return Evidence.USUAL
         if not self._works:
             return Evidence.NONE
-        return Evidence.DOUBT if is_own else Evidence.OUTAGE
+        return Evidence.DOUBT if is_own or extension in self._usual else Evidence.OUTAGE
 
     def failed(self, key: str) -> None:
         """The request was answered with 500 and waits."""
@@ -76,12 +103,13 @@ class ServerErrors:
         """The request was delivered: answered with 200, or ``believed`` to be written in spite of an error."""
         self._failed.pop(key, None)
         if believed:
-            self._usual.add(extension)
+            self._usual |= {extension} - self._works
         elif step in _BEGINS:
             self._begun += 1
             self._works.add(extension)
             if extension in self._usual:  # repaired
                 self._usual.clear()
+                self._confirmed.clear()
 
     def given_up(self, key: str) -> None:
         """The request waits no more, and nothing follows from it: it is parked, or PHP printed its failure."""
