@@ -23,7 +23,7 @@ from uac_trio.crm.delivery import Delivery, DeliveryMaker, failed_click
 from uac_trio.crm.protocol import CRM, CRMRequest, Doubt, Judge, PastBegin, Sent, Surroundings
 from uac_trio.crm.reply import Failure, NoReply, Reply, Ruling, Verdict
 from uac_trio.crm.responsible import Finding, Responsible
-from uac_trio.crm.webhook import SCHEMA, TRIES, Webhook, WebhookSettings
+from uac_trio.crm.webhook import NOT_THIS_DELIVERY, SCHEMA, TRIES, Webhook, WebhookSettings
 from uac_trio.live_check.finding import Findings, Level
 from uac_trio.replay import replay
 from uac_trio.transcript import read_transcript
@@ -265,7 +265,28 @@ def doubt_of(verdict: Verdict) -> Doubt:
     return doubt
 
 
-@pytest.mark.parametrize("answer", [OK, GONE, SILENT, *(Reply(status=status) for status in (400, 403, 404, 503, 504))])
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 451, 302])
+@pytest.mark.parametrize(("attempt", "ruling"), [(1, Ruling.AGAIN), (TRIES - 1, Ruling.AGAIN), (TRIES, Ruling.PARKED)])
+def test_refusal_of_one_delivery(status: int, attempt: int, ruling: Ruling) -> None:
+    """While a ping is answered a firewall, or the receiver, objects to this delivery alone."""
+    doubt = webhook().doubt(sent(attempt), webhook().judge(sent(attempt), Reply(status=status)))
+    assert doubt is not None
+    assert body_of(doubt.request) == {"schema": SCHEMA, "event": "ping"}
+    decided = doubt.decide(OK)
+    assert decided.ruling is ruling
+    assert decided.words == f"{NOT_THIS_DELIVERY} [HTTP {status}]"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 405, 451, 302])
+@pytest.mark.parametrize("answer", [Reply(status=403), Reply(status=404), FAILED, GONE, SILENT])
+def test_refusal_of_everything(status: int, answer: Reply | NoReply) -> None:
+    """A ping that is not answered as it should be: the secret or the address is wrong."""
+    verdict = webhook().judge(sent(TRIES), Reply(status=status))
+    assert verdict.ruling in (Ruling.AUTH_FAILED, Ruling.MISCONFIGURED)
+    assert doubt_of(verdict).decide(answer) is verdict
+
+
+@pytest.mark.parametrize("answer", [OK, GONE, SILENT, *(Reply(status=status) for status in (400, 409, 503, 504))])
 def test_no_doubt(answer: Reply | NoReply) -> None:
     """Any other answer is believed."""
     assert webhook().doubt(sent(), webhook().judge(sent(), answer)) is None

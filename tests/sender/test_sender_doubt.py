@@ -117,6 +117,47 @@ async def test_a_text_to_one_call_of_a_crm_that_works(tmp_path: Path) -> None:
     assert parked.reason.startswith("vTiger answered with an unknown text [HTTP 200, 'Error: cannot connect")
 
 
+FORBIDDEN = Answer(status=403, body="<h1>Forbidden</h1>")
+
+
+async def test_a_firewall_that_objects_to_one_call(tmp_path: Path, logged: list[Mapping[str, object]]) -> None:
+    """Its request is repeated, and parked in the end; other calls wait for nothing."""
+
+    def script(form: Mapping[str, str]) -> Behaviour:
+        if form.get("vtigersignature") != SECRET:
+            return FAILURE
+        return FORBIDDEN if (form["callUUID"], form["callstatus"]) == ("main-bad", "DialBegin") else Answer()
+
+    async with bench(tmp_path, script) as b:
+        await b.put(a_call("bad"))
+        await b.crm.until(lambda: len(b.crm.steps("main-bad")) >= 2)
+        await b.put(a_call("good"))
+        await b.settled()
+        (parked,) = await b.outbox.parked()
+
+    assert b.crm.steps("main-bad") == ["DialBegin"] * 4 + NAMES
+    assert b.crm.steps("main-good") == NAMES
+    assert "firewall" in parked.reason
+    assert "uac-trio outbox retry" in parked.reason
+    assert parked.reason.endswith("[HTTP 403, 'Forbidden']")
+    assert not {"sender.crm_misconfigured", "sender.crm_away"} & set(events(logged))
+
+
+async def test_a_web_server_that_lets_nothing_through(tmp_path: Path, logged: list[Mapping[str, object]]) -> None:
+    """The probe neither: everything waits for an administrator, and nothing is parked."""
+    vtiger = Vtiger(broken=FORBIDDEN, probe=FORBIDDEN)
+    async with bench(tmp_path, vtiger) as b:
+        await b.put(a_call("1"), a_call("2"))
+        assert "check [vtiger] url and the access rules" in await b.troubled()
+        await b.crm.until(lambda: sum(bool(each.call_id) for each in b.crm.seen) >= 15)
+        assert (await b.outbox.statistics()).parked == 0
+        vtiger.broken = None
+        await b.settled()
+
+    assert events(logged)[0] == "sender.crm_misconfigured"
+    assert events(logged)[-1] == "sender.crm_back"
+
+
 async def test_an_address_of_vtiger_that_is_not_its_callback_s(
     tmp_path: Path, logged: list[Mapping[str, object]]
 ) -> None:

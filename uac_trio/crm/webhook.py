@@ -40,6 +40,7 @@ STATUSES: Mapping[int, tuple[Ruling, str]] = {
     502: (Ruling.AWAY, "the proxy before the receiver gets no answer from it"),
     504: (Ruling.UNKNOWN, "the proxy before the receiver gave up waiting for it"),
 }
+NOT_THIS_DELIVERY = "the receiver, or a firewall before it, refuses this delivery and answers a ping"
 OTHER = (Ruling.MISCONFIGURED, "no receiver answers so: check [webhook] url")
 """What any other status means."""
 
@@ -137,7 +138,12 @@ class Webhook:
         return attrs.evolve(verdict, ruling=Ruling.PARKED) if gives_up else verdict
 
     def doubt(self, sent: Sent, verdict: Verdict) -> Doubt | None:
-        """A receiver that fails may fail at this delivery alone."""
+        """A receiver that fails or refuses may do so at this delivery alone."""
+        if verdict.ruling in (Ruling.AUTH_FAILED, Ruling.MISCONFIGURED):
+            seen = verdict.words.removeprefix(REFUSED).removeprefix(OTHER[1])
+            ruling = Ruling.PARKED if sent.attempt >= TRIES else Ruling.AGAIN
+            own = Verdict(ruling=ruling, words=f"{NOT_THIS_DELIVERY}{seen}")
+            return Doubt(request=self.probe, decide=lambda answer: own if _works(answer) else verdict)
         if not verdict.words.startswith(FAILS):
             return None
         away = attrs.evolve(verdict, ruling=Ruling.AWAY, is_own=True)

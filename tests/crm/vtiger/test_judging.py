@@ -10,14 +10,24 @@ import pytest
 from uac_trio.calls import Direction, Role
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.crm.protocol import CRM, PastBegin, Sent, Surroundings
-from uac_trio.crm.reply import Failure, NoReply, Reply, Ruling
+from uac_trio.crm.reply import Failure, NoReply, Reply, Ruling, Verdict
 from uac_trio.crm.vtiger import Flavour, VtigerSettings
-from uac_trio.crm.vtiger.judging import DATABASE_AWAY, PROBE, SAME_TEXT, UNSIGNED_PROBE, VtigerJudge, judge_probe
+from uac_trio.crm.vtiger.judging import (
+    DATABASE_AWAY,
+    NO_CALL_THROUGH,
+    NOT_THIS_REQUEST,
+    PROBE,
+    SAME_TEXT,
+    UNSIGNED_PROBE,
+    VtigerJudge,
+    judge_probe,
+)
 
 FAILURE = Reply(status=200, text="<Response><Authentication>Failure</Authentication></Response>")
 EMPTY = Reply(status=200)
 TEXT = Reply(status=200, text="Error: cannot connect to the database")
 E500 = Reply(status=500)
+FORBIDDEN = Reply(status=403, text="<h1>Forbidden</h1>")
 FATAL = Reply(status=200, text="<br /><b>Fatal error</b>:  Uncaught mysqli_sql_exception: running with --read-only")
 REFUSED = NoReply(failure=Failure.NOT_SENT, detail="refused")
 SILENCE = NoReply(failure=Failure.UNKNOWN, detail="no reply in 15 s")
@@ -153,6 +163,59 @@ def test_silence_between_two_texts(judge: VtigerJudge) -> None:
     judge.judge(sent("1"), TEXT)
     judge.judge(sent("3"), SILENCE)
     assert judge.judge(sent("2"), TEXT).ruling is Ruling.AWAY
+
+
+# -- A request that does not get through --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 406, 451])
+@pytest.mark.parametrize(
+    ("probe", "rulings"),
+    [
+        (FAILURE, [Ruling.AGAIN] * 4 + [Ruling.PARKED]),
+        (EMPTY, [Ruling.AGAIN] * 4 + [Ruling.PARKED]),
+        (FORBIDDEN, [Ruling.MISCONFIGURED] * 5),
+        (E500, [Ruling.MISCONFIGURED] * 5),
+        (SILENCE, [Ruling.MISCONFIGURED] * 5),
+    ],
+)
+def test_one_call_that_does_not_get_through(
+    judge: VtigerJudge, status: int, probe: Reply | NoReply, rulings: list[Ruling]
+) -> None:
+    """While the probe is answered a firewall objects to this request; while it is not, the address is wrong."""
+    decided = []
+    for attempt in range(1, 6):
+        request = sent(attempt=attempt)
+        verdict = judge.judge(request, Reply(status=status))
+        assert verdict.ruling is Ruling.MISCONFIGURED
+        doubt = judge.doubt(request, verdict)
+        assert doubt is not None
+        assert dict(parse_qsl(doubt.request.body.decode())) == PROBE
+        decided.append(doubt.decide(probe))
+    assert [one.ruling for one in decided] == rulings
+    is_own = rulings[-1] is Ruling.PARKED
+    assert decided[-1].words.startswith(NOT_THIS_REQUEST) is is_own
+    assert decided[-1].words.endswith(f"[HTTP {status}]")
+    assert is_own or decided[-1] == verdict
+
+
+@pytest.mark.parametrize(("probe", "ruling"), [(FAILURE, Ruling.AWAY), (FORBIDDEN, Ruling.MISCONFIGURED)])
+def test_several_calls_that_do_not_get_through(judge: VtigerJudge, probe: Reply | NoReply, ruling: Ruling) -> None:
+    """The same status to a second call, with nothing else between them: no call's tries are used up."""
+
+    def decided(call: str) -> Verdict:
+        request = sent(call, attempt=5)
+        doubt = judge.doubt(request, judge.judge(request, FORBIDDEN))
+        assert doubt is not None
+        return doubt.decide(probe)
+
+    decided("1")
+    for call in ("2", "1", "1", "3"):
+        verdict = decided(call)
+        assert verdict.ruling is ruling
+        assert verdict.is_own is verdict.words.startswith(NO_CALL_THROUGH) is (ruling is Ruling.AWAY)
+    judge.judge(sent("4"), EMPTY)
+    assert decided("1").ruling is (Ruling.PARKED if ruling is Ruling.AWAY else ruling)
 
 
 # -- HTTP 500 -------------------------------------------------------------------------------------------------------

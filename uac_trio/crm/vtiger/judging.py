@@ -6,6 +6,7 @@ One answer is not believed by itself where it may be an outage that looks like s
 - PHP's "Fatal error" with status 200 (display_errors=On): as a 500, but it teaches nothing of later 500s;
 - ``Authentication Failure``: SalesPlatform's answers so while its database is away, since the secret is there;
 - an unknown text: perhaps a database error that PHP prints;
+- a 403 or the like: the address is wrong, unless the probe gets through: then a firewall objects to this request;
 - an extension's first 500 that would be taken for written, and all of a CRM that answers 200 to others: a CRM whose
   database works refuses a request without a secret.
 """
@@ -19,7 +20,14 @@ import attrs
 from uac_trio.crm.protocol import Doubt, PastBegin, Sent
 from uac_trio.crm.reply import NoReply, Reply, Ruling, Verdict, excerpt
 from uac_trio.crm.vtiger.account import VtigerAccount
-from uac_trio.crm.vtiger.reply import PRINTED_FATAL, UNKNOWN_TEXT, is_php_failure, is_unknown_text, judge
+from uac_trio.crm.vtiger.reply import (
+    NOT_LET_THROUGH,
+    PRINTED_FATAL,
+    UNKNOWN_TEXT,
+    is_php_failure,
+    is_unknown_text,
+    judge,
+)
 from uac_trio.crm.vtiger.request import Step, posted
 from uac_trio.crm.vtiger.server_errors import Evidence, ServerErrors
 
@@ -36,6 +44,15 @@ DATABASE_AWAY = (
     "secret key is set in its PBXManager settings (requests wait, none is lost)"
 )
 SAME_TEXT = "vTiger answers the same unknown text to every call: it fails as a whole (requests wait, none is lost)"
+NOT_THIS_REQUEST = (
+    "the web server, or a firewall before it, does not let this request through but lets others: its log names the "
+    "rule; once that is mended, uac-trio outbox retry sends the request again"
+)
+NO_CALL_THROUGH = (
+    "the web server, or a firewall before it, lets no call's requests through but does let a probe: its log names the "
+    "rule (requests wait, none is lost)"
+)
+_REFUSED_TRIES = 5
 
 
 def judge_harmless(answer: Reply | NoReply) -> Verdict:
@@ -61,9 +78,9 @@ class VtigerJudge:
     def __init__(self, account: VtigerAccount, writes_in_spite_of_500: bool) -> None:
         self._account = account
         self._errors = ServerErrors(writes_in_spite_of_500)
-        self._unknown_text: str | None = None
-        """The last unknown text; None since anything else was answered."""
-        self._unknown_to: str | None = None
+        self._refusal: str | None = None
+        """The last unknown text, or status of what was not let through; None since anything else was answered."""
+        self._refused: str | None = None
         """The call it was answered to; None: several."""
 
     @property
@@ -86,7 +103,10 @@ class VtigerJudge:
             return attrs.evolve(verdict, is_own=True)
         if is_unknown_text(answer):
             return self._judge_text(excerpt(answer.text), sent.delivery.call_id, verdict)
-        self._unknown_text = None
+        if verdict.words.startswith(NOT_LET_THROUGH):
+            self._note_refusal(f"HTTP {answer.status}", sent.delivery.call_id)
+        else:
+            self._refusal = None
         return attrs.evolve(verdict, is_own=self._errors.has_failed(key))
 
     def doubt(self, sent: Sent, verdict: Verdict) -> Doubt | None:
@@ -104,6 +124,12 @@ class VtigerJudge:
         if verdict.words.startswith(UNKNOWN_TEXT):
             return Doubt(
                 request=posted(self._account.url, "probe", PROBE), decide=lambda answer: _unknown(verdict, answer)
+            )
+        if verdict.words.startswith(NOT_LET_THROUGH):
+            other = NO_CALL_THROUGH if self._refused is None else NOT_THIS_REQUEST
+            return Doubt(
+                request=posted(self._account.url, "probe", PROBE),
+                decide=lambda answer: _not_let_through(verdict, answer, other, sent.attempt),
             )
         if verdict.ruling is Ruling.AWAY and verdict.is_own and not sent.request.is_repeatable:
             return Doubt(
@@ -128,13 +154,16 @@ class VtigerJudge:
 
     def _judge_text(self, text: str, call_id: str, verdict: Verdict) -> Verdict:
         """The same unknown text to several calls, with nothing else between them, is an outage."""
-        if text != self._unknown_text:
-            self._unknown_text, self._unknown_to = text, call_id
-        elif call_id != self._unknown_to:
-            self._unknown_to = None
-        if self._unknown_to is None:
+        self._note_refusal(text, call_id)
+        if self._refused is None:
             return Verdict(ruling=Ruling.AWAY, words=f"{SAME_TEXT} [{text!r}]", is_own=True)
         return verdict
+
+    def _note_refusal(self, refusal: str, call_id: str) -> None:
+        if refusal != self._refusal:
+            self._refusal, self._refused = refusal, call_id
+        elif call_id != self._refused:
+            self._refused = None
 
 
 def _auth_failed(verdict: Verdict, answer: Reply | NoReply) -> Verdict:
@@ -151,6 +180,16 @@ def _believed(verdict: Verdict, answer: Reply | NoReply) -> Verdict:
 
 def _unknown(verdict: Verdict, answer: Reply | NoReply) -> Verdict:
     return verdict if judge_probe(answer).ruling is Ruling.DELIVERED else attrs.evolve(verdict, ruling=Ruling.AWAY)
+
+
+def _not_let_through(verdict: Verdict, answer: Reply | NoReply, other: str, attempt: int) -> Verdict:
+    """``other``: what it is if the probe gets through."""
+    if judge_probe(answer).ruling is not Ruling.DELIVERED:
+        return verdict
+    words = verdict.words.replace(NOT_LET_THROUGH, other, 1)
+    if other is NO_CALL_THROUGH:
+        return Verdict(ruling=Ruling.AWAY, words=words, is_own=True)
+    return Verdict(ruling=Ruling.PARKED if attempt >= _REFUSED_TRIES else Ruling.AGAIN, words=words)
 
 
 def _not_repeated(verdict: Verdict, answer: Reply | NoReply) -> Verdict:

@@ -55,6 +55,10 @@ _FAILS_HERE = (
 )
 
 UNKNOWN_TEXT = "vTiger answered with an unknown text"
+NOT_LET_THROUGH = (
+    "the web server does not let the request through to vTiger's callback: check [vtiger] url and the access rules of "
+    "the CRM's web server"
+)
 
 RULES: tuple[_Rule, ...] = (
     _Rule(
@@ -134,8 +138,7 @@ RULES: tuple[_Rule, ...] = (
         range(400, 500),
         _ANYTHING,
         Ruling.MISCONFIGURED,
-        "the web server does not let the request through to vTiger's callback: check [vtiger] url and the access rules "
-        "of the CRM's web server",
+        NOT_LET_THROUGH,
     ),
     _Rule(_only(500), _ANYTHING, Ruling.AWAY, _FAILS, when=frozenset({Evidence.OUTAGE})),
     _Rule(_only(500), _ANYTHING, Ruling.AGAIN, _FAILS_HERE, tries=5, when=frozenset({Evidence.OWN})),
