@@ -13,15 +13,15 @@ many are believed as work; one believed extension that is answered with 200 ends
 a 500 of an extension that   the CRM is usual     it is not
 ===========================  ===================  =====================================
 works; of stock any          OUTAGE, then OWN     OUTAGE, then OWN
-is believed                  USUAL                DOUBT
+is believed                  USUAL                USUAL
 is new, and none works       USUAL                NONE
 is new, and others work      USUAL                OUTAGE, then DOUBT
 ===========================  ===================  =====================================
 
 "Then": at the next 500 to the same request, once another call was begun with 200 meanwhile.
 
-What is taken for written after DOUBT or NONE, and the first of each extension in each run after USUAL, is confirmed by
-the unsigned probe (``judging.py``).
+What is taken for written is confirmed by the unsigned probe (``judging.py``): of a usual CRM the first of each
+extension in each run, of any other every one.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ class Evidence(enum.Enum):
     """What is known when a request is answered with 500."""
 
     NONE = "no call of any extension was begun in this CRM before"
-    USUAL = "it answers 500 to nearly all that it has written"
+    USUAL = "it answers 500 to nearly all that it has written, or to all of this extension's"
     OUTAGE = "it has answered 200 before"
     OWN = "it has begun other calls since this request's last 500"
-    DOUBT = "so it has, but none of this extension, ever; or it works, and this extension's 500 was believed before"
+    DOUBT = "so it has, but none of this extension, ever"
 
 
 @attrs.define
@@ -83,11 +83,11 @@ class ServerErrors:
         is_own = self._begun > self._failed.get(key, self._begun)
         if not self.may_be_usual or extension in self._works:
             return Evidence.OWN if is_own else Evidence.OUTAGE
-        if self.are_usual:
+        if self.are_usual or extension in self._usual:
             return Evidence.USUAL
         if not self._works:
             return Evidence.NONE
-        return Evidence.DOUBT if is_own or extension in self._usual else Evidence.OUTAGE
+        return Evidence.DOUBT if is_own else Evidence.OUTAGE
 
     def failed(self, key: str) -> None:
         """The request was answered with 500 and waits."""
