@@ -45,14 +45,15 @@ DATABASE_AWAY = (
 )
 SAME_TEXT = "vTiger answers the same unknown text to every call: it fails as a whole (requests wait, none is lost)"
 NOT_THIS_REQUEST = (
-    "the web server, or a firewall before it, does not let this request through but lets others: its log names the "
-    "rule; once that is mended, uac-trio outbox retry sends the request again"
+    "the web server, or a firewall before it, does not let this request through, though it does let a probe: its log "
+    "names the rule; once that is mended, uac-trio outbox retry sends the request again"
 )
 NO_CALL_THROUGH = (
-    "the web server, or a firewall before it, lets no call's requests through but does let a probe: its log names the "
-    "rule (requests wait, none is lost)"
+    "the web server, or a firewall before it, lets no call's requests through, though it does let a probe: its log "
+    "names the rule (requests wait, none is lost)"
 )
 _REFUSED_TRIES = 5
+"""Sendings of one request that is not let through while the probe is; then it is parked."""
 
 
 def judge_harmless(answer: Reply | NoReply) -> Verdict:
@@ -160,6 +161,7 @@ class VtigerJudge:
         return verdict
 
     def _note_refusal(self, refusal: str, call_id: str) -> None:
+        """The same one to another call, with nothing else between them, makes it one to several."""
         if refusal != self._refusal:
             self._refusal, self._refused = refusal, call_id
         elif call_id != self._refused:
