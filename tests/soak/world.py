@@ -31,6 +31,8 @@ KILL_EVERY = 14.0
 LONG_FREEZE = 30.0
 LONG_FREEZES = 0.15
 """Of all freezes, how many are as long as that."""
+LONG_SOAK = 1200.0
+"""Seconds of a soak in which they are."""
 SETTLES_WITHIN = 120.0
 STAYS_SETTLED = 3.0
 MOST_EXCUSED = 0.02
@@ -196,7 +198,9 @@ class World:
     async def _hang(self) -> None:
         connector = self.random.choice(self.connectors)
         usual = 12.0 if len(self.connectors) > 1 else 2.0
-        seconds = LONG_FREEZE if self.random.random() < LONG_FREEZES else self.random.uniform(0.2, usual)
+        seconds = self.random.uniform(0.2, usual)
+        if self.plan.seconds >= LONG_SOAK and self.random.random() < LONG_FREEZES:
+            seconds = LONG_FREEZE
         if connector in self._handled:
             return
         self._handled.add(connector)
