@@ -168,7 +168,7 @@ def judge(crm: StandInCRM, pieces: dict[str, Piece], played: Iterable[Played], w
                 verdict.inferred += len(set(found) - set(expected))
                 verdict.unrecorded += len(_unrecorded(found, expected))
                 verdict.unseen += max(0, len(expected) - len(found))
-            _judge_part(verdict, what, call, found, [(one, witness) for witness in witnesses])
+            _judge_part(verdict, what, call, found, expected, [(one, witness) for witness in witnesses])
     verdict.wrong += [f"{row.sourceuuid}: {row.user} is still {row.callstatus}" for row in crm.stuck()]
     verdict.wrong += [f"{row.sourceuuid}: two rows of {row.user}" for row in crm.doubles()]
     verdict.wrong += [f"{row.sourceuuid}: a call that nobody made" for row in crm.rows if row.sourceuuid not in known]
@@ -183,16 +183,25 @@ def _ids(played: Played) -> set[str]:
 
 
 def _judge_part(
-    verdict: Verdict, what: str, call: str, found: tuple[Row, ...], witnesses: list[tuple[Played, Witness]]
+    verdict: Verdict,
+    what: str,
+    call: str,
+    found: tuple[Row, ...],
+    expected: tuple[Row, ...],
+    witnesses: list[tuple[Played, Witness]],
 ) -> None:
-    """A call that not every connector saw whole: are its rows what followed from what they saw?"""
+    """A call that not every connector saw whole: are its rows what followed from what they saw?
+
+    After a kill a row may be of an employee of whom the same connector, never killed, would have delivered nothing: a
+    list of channels shows less of a call than its events. But it is one who took part.
+    """
     told = [row for _, witness in witnesses for row in witness.rows.get(call, ())]
     strange = [row for row in found if not _follows(row, [one for one in told if one.extension == row.extension])]
     who = {row.extension for row in found}
     lost = {extension for _, witness in witnesses for extension in witness.tells_of(call)} - who
     if not (strange or lost):
         return
-    wrong_people = who - {row.extension for row in told}
+    wrong_people = who - {row.extension for row in (*told, *expected)}
     if (
         all(row.ended for row in found)
         and not wrong_people
