@@ -134,6 +134,11 @@ class Verdict:
     """Of which the recording alone is missing."""
     forgotten: int = 0
     """Rows of such calls that differ from what was told, by what went with a killed process."""
+    lessened: int = 0
+    """Rows of calls seen in part that are not what a connector that was never killed would have made of it: they show
+    less of it, or the direction that a list of channels shows."""
+    remarks: list[str] = attrs.field(factory=list)
+    """Which."""
     outdone: int = 0
     """Of half known calls: rows that differ, since the one that knew less was quicker."""
     unseen: int = 0
@@ -202,12 +207,12 @@ def _judge_part(
     if not (strange or lost):
         return
     wrong_people = who - {row.extension for row in (*told, *expected)}
-    if (
-        all(row.ended for row in found)
-        and not wrong_people
-        and any(witness.may_have_forgotten(one) for one, witness in witnesses)
-    ):
+    is_sound = all(row.ended for row in found) and not wrong_people
+    if is_sound and any(witness.may_have_forgotten(one) for one, witness in witnesses):
         verdict.forgotten += len(strange) + len(lost)
+    elif is_sound and not lost:
+        verdict.lessened += len(strange)
+        verdict.remarks.append(what)
     else:
         seen = "; ".join(_shown(witness.rows.get(call, ())) for _, witness in witnesses)
         verdict.wrong.append(f"{what} (not watched as a whole; of what was told follows: {seen})")
