@@ -126,7 +126,7 @@ async def test_number(environment: bytes, number: str) -> None:
 
 async def test_nobody_is_responsible(logged: list[Mapping[str, Any]]) -> None:
     """Then the variable is emptied, so that an earlier one does not stand; the log says why."""
-    lookup = FakeLookup(Responsible(finding=Finding.NOBODY, reason="the CRM knows no record"))
+    lookup = FakeLookup(Responsible(finding=Finding.NO_OWNER, reason="the CRM knows no record"))
     async with serving(lookup, variable="__OWNER") as served:
         assert await served.told() == b'SET VARIABLE __OWNER ""\n'
     assert logged[0]["reason"] == "the CRM knows no record"

@@ -387,16 +387,16 @@ def test_owner_address() -> None:
 def test_nothing_to_ask(number: str) -> None:
     """A caller without a number, or an employee, has no owner."""
     assert webhook().owner_question(number) == Responsible(
-        finding=Finding.NOBODY, reason="the caller shows no number, or an employee's"
+        finding=Finding.NO_OWNER, reason="the caller shows no number, or an employee's"
     )
 
 
 @pytest.mark.parametrize(
     ("answer", "finding", "reason"),
     [
-        (Reply(status=200, text='{"extension": null}'), Finding.NOBODY, "the receiver names no extension"),
-        (Reply(status=200, text='{"extension": "7777"}'), Finding.NOBODY, "the receiver names no extension"),
-        (Reply(status=200, text='{"extension": 101}'), Finding.NOBODY, "the receiver names no extension"),
+        (Reply(status=200, text='{"extension": null}'), Finding.NO_OWNER, "the receiver names no extension"),
+        (Reply(status=200, text='{"extension": "7777"}'), Finding.NO_OWNER, "the receiver names no extension"),
+        (Reply(status=200, text='{"extension": 101}'), Finding.NO_OWNER, "the receiver names no extension"),
         (Reply(status=200, text="[]"), Finding.FAILED, "the receiver did not answer"),
         (Reply(status=200, text="{}"), Finding.FAILED, "the receiver did not answer"),
         (Reply(status=200, text="<html>"), Finding.FAILED, "the receiver did not answer"),

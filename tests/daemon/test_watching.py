@@ -22,8 +22,8 @@ from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.crm.protocol import CRMRequest
 from uac_trio.crm.reply import Ruling, Verdict
 from uac_trio.daemon import watching as room
-from uac_trio.daemon.figures import Figures
 from uac_trio.daemon.live_page import Circumstances, live_state
+from uac_trio.daemon.metrics import Metrics
 from uac_trio.daemon.standing import Standing
 from uac_trio.daemon.watching import Watching
 from uac_trio.pipeline import Pipeline
@@ -53,7 +53,7 @@ class Scene:
     watching: Watching = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.watching = Watching(now=self.clock, figures=Figures())
+        self.watching = Watching(now=self.clock, metrics=Metrics())
 
     def play(self, name: str, until: float = float("inf"), rules: TrackerRules | None = None) -> None:
         """Run a recorded scenario through the real pipeline, or its first ``until`` seconds."""
@@ -376,7 +376,7 @@ async def test_what_became_of_a_click() -> None:
 def test_a_fault_in_watching_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """What only shows may fail: the pipeline and the sender go on, and the log has it."""
     scene = Scene()
-    monkeypatch.setattr(Figures, "count_fact", lambda *_: 1 / 0)
+    monkeypatch.setattr(Metrics, "count_fact", lambda *_: 1 / 0)
     with structlog.testing.capture_logs() as log:
         scene.watching.observe(call_began(1), [])
     assert [entry["event"] for entry in log] == ["watching.failed"]

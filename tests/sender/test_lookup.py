@@ -61,7 +61,9 @@ async def test_configured_address() -> None:
 async def test_nobody_is_asked_about_nobody() -> None:
     """No request is made for hidden numbers and for employees."""
     async with fake_vtiger(by_number) as crm, asking(crm) as made:
-        assert [(await made.ask(told, 1)).finding for told in ("", "unknown", "101", "x' or 1")] == [Finding.NOBODY] * 4
+        assert [(await made.ask(told, 1)).finding for told in ("", "unknown", "101", "x' or 1")] == [
+            Finding.NO_OWNER
+        ] * 4
         assert crm.seen == []
 
 

@@ -57,7 +57,7 @@ async def test_form() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        Responsible(finding=Finding.NOBODY, reason="no record"),
+        Responsible(finding=Finding.NO_OWNER, reason="no record"),
         Responsible(finding=Finding.AWAY, reason="refused"),
         Responsible(finding=Finding.FAILED, reason="late"),
     ],
@@ -85,7 +85,7 @@ async def test_nobody(answer: Responsible) -> None:
 )
 async def test_parameters(query: str, status: int, asked: list[str]) -> None:
     """Without the one secret 403 and an empty body, for CURL() takes the body of an error for the value."""
-    lookup = FakeLookup(Responsible(finding=Finding.NOBODY))
+    lookup = FakeLookup(Responsible(finding=Finding.NO_OWNER))
     assert await ask(app_with(lookup), f"/route?{query}", "GET") == (status, "")
     assert [number for number, _ in lookup.asked] == asked
 

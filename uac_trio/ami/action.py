@@ -227,7 +227,7 @@ class GetConfig(Action):
 
 @attrs.frozen(kw_only=True)
 class ShowDialPlan(Action):
-    """What an extension of a context does: ListDialplan events; an error tells which of the two is not there.
+    """What an extension of a context does: ListDialplan events; an error names the one that is not there.
 
     Needs ``write=reporting`` or ``config``.
     """
@@ -276,8 +276,8 @@ class Originate(Action):
     """Calls ``channel``; when it answers, it goes on at ``exten`` in ``context``.
 
     Always asynchronous: a synchronous Originate holds back all events of the connection until the phone is answered.
-    The success of the response says "queued" only; what became of it is told by OriginateResponse and the channel's
-    own events, whose Uniqueid is ``channel_id``.
+    The success of the response says "queued" only; the outcome is in OriginateResponse and the channel's own
+    events, whose Uniqueid is ``channel_id``.
     """
 
     name = "Originate"

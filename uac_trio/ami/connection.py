@@ -1,7 +1,7 @@
 """One session with a server, from its greeting on, without I/O.
 
 The caller reads the socket into ``receive_data()``, takes what ``next_message()`` gives, and writes what ``send()``
-gives. The order of a session is the table ``TRANSITIONS``; what it does not have is an error of whoever did it.
+gives. The order of a session is the table ``TRANSITIONS``; what it does not have is an error of the side that did it.
 
     connection = AMIConnection(id_prefix="uac-7f3a")
     connection.receive_data(data)          # as often as the socket gives something
@@ -260,7 +260,7 @@ class AMIConnection:
         action_id = response.get("ActionID")
         if not action_id and self.state in (State.CHALLENGING, State.LOGIN):
             # Only one action can be meant. Elsewhere an answer without ActionID (to a stray blank line, to a line too
-            # long) is given to nobody.
+            # long) belongs to no action.
             return next(iter(self._pending.values()))
         return self._pending.get(action_id)
 

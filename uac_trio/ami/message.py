@@ -26,7 +26,7 @@ class Message:
     """One AMI message. ``headers`` are (name, value) pairs in the order of the wire.
 
     A value like those of attrs, written by hand for its cost: the parser makes thousands a second, of which few are
-    asked for more than some values, so ``headers`` are made from the lines when somebody wants them.
+    asked for more than some values, so ``headers`` are made from the lines when they are read.
     """
 
     __slots__ = ("_headers", "_lines", "_values")

@@ -24,5 +24,5 @@ class SessionListener(Protocol):
         ...
 
     def lost(self, pbx: str, reason: str, at: float) -> None:
-        """The session that ``connected()`` told of is over."""
+        """The session that ``connected()`` reported is over."""
         ...

@@ -12,7 +12,7 @@ from uac_trio.ami import Action, Answer
 
 class Outcome(enum.Enum):
     QUEUED = "queued"
-    """The PBX has taken the order; the call's own events tell the rest."""
+    """The PBX has taken the order; the call's own events show the rest."""
     REFUSED = "refused"
     """Nothing was dialled: the PBX said no, or nothing was sent."""
     UNKNOWN = "unknown"

@@ -62,13 +62,14 @@ class AMIServer:
     want_dialplan: bool = False
     """Ask for class dialplan as well, two thirds of all traffic: variables such as MIXMONITOR_FILENAME."""
     noise: tuple[str, ...] = NOISE
-    """Events the server is asked to leave out. It obeys users with ``write=system`` only, which nobody needs to be."""
+    """Events the server is asked to leave out. It obeys users with ``write=system``
+    only, a right that no connector needs."""
     connect_timeout: float = attrs.field(default=10.0, validator=_positive)
     login_timeout: float = attrs.field(default=15.0, validator=_positive)
     """From the connection to the accepted login. A refusal takes Asterisk a second."""
     ping_interval: float = attrs.field(default=8.0, validator=_positive)
     """A server that has sent nothing for so long gets a Ping. With ``answer_timeout`` and ``session.LATE``: a
-    connection that is dead without a word (half-open) is noticed within 20 s."""
+    connection that is silently dead (half-open) is noticed within 20 s."""
     answer_timeout: float = attrs.field(default=10.0, validator=_positive)
     """For the answer to any action. If nothing at all comes for so long after a Ping, the session ends."""
     send_timeout: float = attrs.field(default=10.0, validator=_positive)

@@ -46,7 +46,7 @@ class ChannelView(NamedTuple):
     state: int | None = None
     """A ``ChannelState``, or one of the rare that have no name here."""
     number: str = ""
-    """CallerIDNum: of a dialled channel at first the callee's own number, later it may be anybody's."""
+    """CallerIDNum: of a dialled channel at first the callee's own number, later any number."""
     caller_name: str = ""
     connected: str = ""
     """ConnectedLineNum: what the device shows as the other side."""
@@ -265,7 +265,7 @@ class VoicemailStarted(ChannelEvent):
 
 @attrs.frozen(kw_only=True)
 class RecordingStarted(ChannelEvent):
-    """MixMonitor writes to ``path``, whether or not anybody ever answers."""
+    """MixMonitor writes to ``path``, whether or not a phone ever answers."""
 
     channel: ChannelView
     path: str

@@ -17,7 +17,7 @@ from uac_trio.calls.outcome import Outcome, legs_outcome
 from uac_trio.calls.rules import TrackerRules
 
 CHANNEL_ID_PREFIX = "uac-"
-"""How the calls we originate can be told from all others: their first channel's Uniqueid begins so."""
+"""How the calls we originate differ from all others: their first channel's Uniqueid begins so."""
 
 OUTCOMES = (
     "completed", "transferred",

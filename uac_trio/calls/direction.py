@@ -141,7 +141,7 @@ def shown_by(call: Call, leg: Leg, rules: TrackerRules) -> Iterator[tuple[Channe
 
 def _device_of_click(call: Call, leg: Leg, rules: TrackerRules) -> Identity | None:
     """The identity of a device that an Originate rang for an employee: of a click of ours any device, since we know who
-    clicked; else one that nothing shows to be anybody's, such as their mobile."""
+    clicked; else one that nothing shows to be of another, such as their mobile."""
     source = call.source
     if source is None or not is_near(call, leg):
         return None

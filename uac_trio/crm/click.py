@@ -33,7 +33,7 @@ class ClickAnswer(enum.Enum):
 
 
 class Originated(enum.Enum):
-    """What became of an order given to a PBX."""
+    """The outcome of an order given to a PBX."""
 
     QUEUED = "queued"
     """The PBX has taken it; its events show what follows."""
@@ -81,7 +81,7 @@ class Route:
 
     pbx: str
     extensions: re.Pattern[str] | frozenset[str] | None = None
-    """Whose phones are on this PBX: a pattern the whole extension must match, or a list. None: everybody's."""
+    """Whose phones are on this PBX: a pattern the whole extension must match, or a list. None: all extensions'."""
     channel: str = "PJSIP/{extension}"
     context: str = "from-internal"
     contexts: frozenset[str] = frozenset()

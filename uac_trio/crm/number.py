@@ -100,9 +100,9 @@ def national_digits(number: str, region: str) -> str:
 def spellings(number: str, region: str) -> frozenset[str]:
     """``number`` in all ways in which it may be typed in ``region``, and those of all that a PBX may take it for.
 
-    Of ``0044 20 7946 0000``, less its formatting, in RU among others ``+442079460000`` and ``810442079460000``. Whoever
-    edits a contact chooses the spelling, so what forbids a number must not depend on it. The plus may be taken off
-    before dialling, and providers take ``00`` and a bare country code for ``+`` in every country.
+    Of ``0044 20 7946 0000``, less its formatting, in RU among others ``+442079460000`` and ``810442079460000``. The
+    user who edits a contact chooses the spelling, so what forbids a number must not depend on it. The plus may be taken
+    off before dialling, and providers take ``00`` and a bare country code for ``+`` in every country.
     """
     digits = number.removeprefix("+")
     found = {number, digits, international(number, region)}

@@ -118,7 +118,7 @@ class CRM(Protocol):
 
     @property
     def player_sends_secret(self) -> bool:
-        """Whoever asks for a recording has to give the secret; otherwise the link is enough."""
+        """A request for a recording carries the secret; otherwise the link is enough."""
 
     def wants(self, fact: OfParticipation) -> bool:
         """Does anything follow from this fact?"""

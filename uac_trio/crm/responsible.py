@@ -41,7 +41,7 @@ class Finding(enum.Enum):
     """What a question led to."""
 
     OWNED = "owned"
-    NOBODY = "nobody"
+    NO_OWNER = "no owner"
     """There is no employee to send the caller to, and asking again soon would bring nothing."""
     FAILED = "failed"
     """It is not known, for this number."""

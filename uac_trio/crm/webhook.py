@@ -177,7 +177,7 @@ class Webhook:
 
     def owner_question(self, number: str) -> CRMRequest | Responsible:
         if not any(character.isdigit() for character in number) or self.surroundings.is_extension(number):
-            return Responsible(finding=Finding.NOBODY, reason="the caller shows no number, or an employee's")
+            return Responsible(finding=Finding.NO_OWNER, reason="the caller shows no number, or an employee's")
         return attrs.evolve(self._post("owner", {"number": number}, number), url=self.owner_address)
 
     @property
@@ -194,7 +194,7 @@ class Webhook:
             return Responsible(finding=Finding.FAILED, reason='the receiver did not answer {"extension": ...}')
         if isinstance(extension, str) and self.surroundings.is_extension(extension):
             return Responsible(finding=Finding.OWNED, extension=extension)
-        return Responsible(finding=Finding.NOBODY, reason="the receiver names no extension, as text, of [calls]")
+        return Responsible(finding=Finding.NO_OWNER, reason="the receiver names no extension, as text, of [calls]")
 
     # -- for administrators -------------------------------------------------------------------------------------------
 

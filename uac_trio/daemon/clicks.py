@@ -1,4 +1,4 @@
-"""What became of the clicks in the CRM, for the log."""
+"""The outcomes of clicks in the CRM, for the log."""
 
 from __future__ import annotations
 

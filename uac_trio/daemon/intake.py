@@ -88,7 +88,7 @@ class _Listener:
         try:
             deliveries = step()
         except Exception:
-            # A fault of ours over one event must not end everybody's calls. What the pipeline knows is not to be
+            # A fault of ours over one event must not end all other calls. What the pipeline knows is not to be
             # trusted any more, nor the event logs that led to it; the outbox and a snapshot of the PBX are.
             log.exception("daemon.digest_failed", pbx=pbx)
             self.failed = True

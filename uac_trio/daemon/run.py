@@ -31,9 +31,9 @@ from uac_trio.ami_client import AMIClient
 from uac_trio.calls import ClickOrder
 from uac_trio.config import Config
 from uac_trio.crm.click import FREEPBX_SKIPS_VOICEMAIL, Dial, Originated, skipping_voicemail
-from uac_trio.daemon.figures import CONTENT_TYPE, Figures
 from uac_trio.daemon.intake import Intake
 from uac_trio.daemon.live_page import Circumstances, live_state
+from uac_trio.daemon.metrics import CONTENT_TYPE, Metrics
 from uac_trio.daemon.standing import Standing
 from uac_trio.daemon.store_file import StoreFile, file_of
 from uac_trio.daemon.storing import StoreHealth, Storing
@@ -97,7 +97,7 @@ async def run_daemon(
             await trio.sleep_forever()
         finally:
             stop.set()
-            daemon.hull.deadline = trio.current_time() + END_WITHIN
+            daemon.shutdown_scope.deadline = trio.current_time() + END_WITHIN
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -106,7 +106,7 @@ class _Daemon:
     now: Callable[[], float]
     stop: trio.Event
     log_lines_dropped: Callable[[], int]
-    hull: trio.CancelScope = attrs.field(factory=lambda: trio.CancelScope(shield=True))
+    shutdown_scope: trio.CancelScope = attrs.field(factory=lambda: trio.CancelScope(shield=True))
     outbox: Outbox = attrs.field(init=False)
     archive: Archive = attrs.field(init=False)
     awaited: AwaitedRecordings = attrs.field(init=False)
@@ -123,12 +123,12 @@ class _Daemon:
     started_at: float = attrs.field(default=attrs.Factory(lambda self: self.now(), takes_self=True), init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.watching = Watching(now=self.now, figures=Figures(), is_awaited=self._has_recordings)
+        self.watching = Watching(now=self.now, metrics=Metrics(), is_awaited=self._has_recordings)
 
     async def run_shielded(self, task_status: trio.TaskStatus[Any]) -> None:
-        with self.hull:
+        with self.shutdown_scope:
             await self.run(task_status)
-        if self.hull.cancelled_caught:
+        if self.shutdown_scope.cancelled_caught:
             log.error("daemon.shutdown_cut_short", seconds=END_WITHIN)
         if self.store_health.in_memory:
             lost = self.store_health.in_memory
@@ -301,13 +301,13 @@ class _Daemon:
         and for the waits that are still open at the end.
         """
         await self.stop.wait()
-        self.outbox.give_up_at(self.hull.deadline)
+        self.outbox.give_up_at(self.shutdown_scope.deadline)
         await trio.sleep(COMMIT_WITHIN)
         sending.cancel()
         self.outbox.give_up_at(trio.current_time())
         with trio.CancelScope(shield=True):
             await trio.sleep(0.05)
-        self.outbox.give_up_at(self.hull.deadline)
+        self.outbox.give_up_at(self.shutdown_scope.deadline)
 
     # -- how all of it stands -----------------------------------------------------------------------------------------
 
@@ -370,7 +370,7 @@ class _Daemon:
         recordings: dict[str, int] = {}
         with contextlib.suppress(OutboxError):  # uac_store_up shows it
             recordings = await count_recordings(self.outbox)
-        return self.watching.figures.page(self._standing(), self.playback.downloads.running, recordings)
+        return self.watching.metrics.page(self._standing(), self.playback.downloads.running, recordings)
 
 
 def open_recordings(

@@ -1,4 +1,4 @@
-"""How the daemon and the parties around it stand at one moment: for /healthz, the live page and the figures."""
+"""How the daemon and the parties around it stand at one moment: for /healthz, the live page and the metrics."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ class Storing:
             await trio.sleep(store_writer.PAUSE)
 
     async def look_after_store(self) -> None:
-        """Keep the figures for /healthz fresh and throw old rows away."""
+        """Keep the counts for /healthz fresh and throw old rows away."""
         purge_at = trio.current_time()
         while True:
             try:

@@ -1,4 +1,4 @@
-"""What goes on, for people and for figures: calls in progress, calls that ended, how each delivery stands.
+"""What goes on, for people and for metrics: calls in progress, calls that ended, how each delivery stands.
 
 Facts come from the pipeline (``observe``), answers of the CRM from the sender (``sent``), clicks from the web
 (``around``). Everything is bounded and in memory: the outbox, not this, is the truth. ``daemon/live_page.py`` makes the
@@ -35,7 +35,7 @@ from uac_trio.crm.click import Dial, Originated
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.crm.protocol import CRMRequest
 from uac_trio.crm.reply import Ruling, Verdict
-from uac_trio.daemon.figures import Figures
+from uac_trio.daemon.metrics import Metrics
 from uac_trio.store import LeasedRow
 
 log = structlog.get_logger()
@@ -48,8 +48,8 @@ MAX_DELIVERIES = 120
 MAX_CLICKS = 50
 MAX_ODD = 50
 FORGOTTEN_AFTER = 600.0
-"""Seconds without a fact after which a call in which nobody rings or talks is not shown any more: of calls that turn
-out to be part of another one (a pickup, a parked call that is taken back) no end is followed."""
+"""Seconds without a fact after which a call without a ringing or talking phone is not shown any more: of calls that
+turn out to be part of another one (a pickup, a parked call that is taken back) no end is followed."""
 
 
 @attrs.define(eq=False)
@@ -115,7 +115,7 @@ class WatchedCall:
     status: str = ""
     ended_at: float | None = None
     click: str = ""
-    """What became of the click that began it, in words."""
+    """The outcome of the click that began it, in words."""
 
     @property
     def is_busy(self) -> bool:
@@ -170,7 +170,7 @@ class Watching:
     """Made once, for all pipelines that this process makes. Nothing in here waits."""
 
     now: Callable[[], float]
-    figures: Figures
+    metrics: Metrics
     is_awaited: Callable[[str], bool] = lambda _: False
     """Are the recordings of this PBX waited for?"""
     live: OrderedDict[str, WatchedCall] = attrs.field(factory=OrderedDict, init=False)
@@ -186,7 +186,7 @@ class Watching:
     def observe(self, fact: Fact, deliveries: Sequence[Delivery]) -> None:
         """The pipeline's callback. Raises nothing."""
         with _harmless():
-            self.figures.count_fact(fact)
+            self.metrics.count_fact(fact)
             self._observe(fact, deliveries, self.now())
 
     def recall(self, fact: Fact, deliveries: Sequence[Delivery]) -> None:
@@ -304,7 +304,7 @@ class Watching:
             self._sent(row, request, verdict, took, self.now())
 
     def _sent(self, row: LeasedRow, request: CRMRequest, verdict: Verdict, took: float, at: float) -> None:
-        self.figures.count_sent(request.name, verdict.ruling, took)
+        self.metrics.count_sent(request.name, verdict.ruling, took)
         followed = self._by_key.get(row.delivery.key)
         is_delivered = verdict.ruling in (Ruling.DELIVERED, Ruling.PROBABLY)
         if is_delivered:
@@ -313,16 +313,16 @@ class Watching:
             return  # of an earlier run, or of long ago
         if not followed.awaits_file:
             if followed.tries == 0:
-                self.figures.stored_after(max(0.0, row.created_at - followed.made_at))
+                self.metrics.stored_after(max(0.0, row.created_at - followed.made_at))
             if is_delivered and not followed.is_settled:
-                self.figures.delivered_after(row.delivery.kind, max(0.0, at - followed.made_at))
+                self.metrics.delivered_after(row.delivery.kind, max(0.0, at - followed.made_at))
         followed.ruling, followed.words, followed.sent_at = verdict.ruling, verdict.words, at
         followed.tries += 1
 
     def may_be_lost(self, row: LeasedRow, why: str) -> None:
         """The sender's callback: a delivery was given up after a sending without an answer. Raises nothing."""
         with _harmless():
-            self.figures.count_may_be_lost()
+            self.metrics.count_may_be_lost()
             if (followed := self._by_key.get(row.delivery.key)) is not None:
                 followed.ruling, followed.words = Ruling.UNKNOWN, why
 
@@ -339,7 +339,7 @@ class Watching:
         return outcome
 
     def _ordered(self, dial: Dial, outcome: Originated, at: float) -> None:
-        self.figures.count_order(outcome)
+        self.metrics.count_order(outcome)
         call_id = f"{dial.pbx}-{dial.channel_id}"  # the order names the channel's Uniqueid, which becomes its Linkedid
         known = self.ended.get(call_id)
         words = known.click if known is not None and known.click else CLICK_WORDS[outcome]

@@ -52,7 +52,8 @@ class SenderSettings:
 
     @property
     def lease_seconds(self) -> float:
-        """Nobody else may touch the call while we wait for an answer, nor, if we die, while the CRM may still work.
+        """No other connector may touch the call while an answer is awaited, nor, after our death, while the CRM may
+        still work.
 
         So it is also how long the calls rest that a dead connector had in hand. One sending is a request, perhaps with
         a probe before it and a question after it.

@@ -111,7 +111,7 @@ class Lookup:
         elif took < self._rules.deadline_seconds and self._trouble:
             log.info("route.crm_back", host=self._crm.host)
             self._trouble = ""
-        if answer.finding in (Finding.OWNED, Finding.NOBODY):
+        if answer.finding in (Finding.OWNED, Finding.NO_OWNER):
             self._keep(number, answer)
 
     # -- a CRM that is away -------------------------------------------------------------------------------------------
@@ -143,9 +143,9 @@ class Lookup:
 async def open_lookup(
     crm: CRM, rules: ResponsibleRules, settings: SenderSettings, *, now: Callable[[], float]
 ) -> AsyncIterator[Lookup]:
-    """Questions to the CRM, while the block lasts. ``now`` tells seconds since the epoch.
+    """Questions to the CRM, while the block lasts. ``now`` returns seconds since the epoch.
 
-    Questions that are on the wire when it is left are given up, and whoever still waits for them is told at once.
+    Questions that are on the wire when it is left are given up, and what still waits for them gets an answer at once.
     """
     patience = attrs.evolve(settings, in_flight=AT_ONCE, connect_timeout=LATE / 2, reply_timeout=LATE / 2)
     async with open_client(crm, patience, now=now) as client:

@@ -1,7 +1,7 @@
 """The event logs of calls in progress, in the same database as their deliveries.
 
 They are written in the transaction that stores the deliveries which followed from them, so the two never differ:
-whoever replays a log after a crash is where the outbox is. A run is one life of one connector's pipeline.
+a log that is replayed after a crash leads to where the outbox is. A run is one life of one connector's pipeline.
 """
 
 from __future__ import annotations

@@ -146,7 +146,7 @@ def _sqlite_engine(url: sa.URL, settings: OutboxSettings) -> sa.Engine:
 
 
 def _postgresql_engine(url: sa.URL, settings: OutboxSettings) -> sa.Engine:
-    # A server that vanished without a word must not hold a worker thread for the two hours TCP would allow.
+    # A server that vanished silently must not hold a worker thread for the two hours TCP would allow.
     arguments: dict[str, Any] = {
         "application_name": "uac-trio",
         "connect_timeout": 5,

@@ -178,7 +178,7 @@ class Outbox:
         return await self._write(dead_letters.drop, row_id, now)
 
     async def forget(self, number: str) -> Forgotten:
-        """Remove what is kept of a customer: every row of every call with ``number`` that the CRM was told of."""
+        """Remove what is kept of a customer: every row of every call with ``number``, delivered ones alone."""
         return await self._write(forget, number)
 
     # -- In worker threads ------------------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ class RecordingRows:
 
     def _release(self, connection: sa.Connection, token: str, size: int, now: float) -> bool:
         waits = sa.and_(recording.c.token == token, recording.c.state == RecordingState.WAITING)
-        lock(connection, PUT_LOCK)  # first, as whoever puts a recording does
+        lock(connection, PUT_LOCK)  # first, as in put
         row = connection.execute(sa.select(recording).where(waits).with_for_update()).one_or_none()
         if row is None:
             return False

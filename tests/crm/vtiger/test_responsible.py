@@ -40,13 +40,13 @@ RECORDED = {
     "SPAgi owner 102": (Finding.OWNED, "102"),
     "SPAgi lead owner 103": (Finding.OWNED, "103"),
     "SPAgi account": (Finding.OWNED, "101"),
-    "SPAgi unknown": (Finding.NOBODY, ""),
+    "SPAgi unknown": (Finding.NO_OWNER, ""),
     "SPAgi no callerNumber": (Finding.AWAY, ""),
     "SPAgi empty callerNumber": (Finding.AWAY, ""),
     "SPAgi bad signature": (Finding.AWAY, ""),
     "SPAgi GET": (Finding.OWNED, "101"),
-    "SPAgi owner has no extension (admin)": (Finding.NOBODY, ""),
-    "SPAgi owner is a group (id 3)": (Finding.NOBODY, ""),
+    "SPAgi owner has no extension (admin)": (Finding.NO_OWNER, ""),
+    "SPAgi owner is a group (id 3)": (Finding.NO_OWNER, ""),
 }
 
 
@@ -107,7 +107,7 @@ def test_number_that_is_not(told: str) -> None:
         assert answer == {"callerNumber": "7916101"}
     else:
         assert isinstance(answer, Responsible)
-        assert (answer.finding, answer.extension) == (Finding.NOBODY, "")
+        assert (answer.finding, answer.extension) == (Finding.NO_OWNER, "")
 
 
 def told(extension: object) -> str:
@@ -124,15 +124,15 @@ ANSWERS: dict[str, tuple[int, str, Finding, str]] = {
     "after a warning of PHP": (200, WARNING + told("101"), Finding.OWNED, "101"),
     "after a byte order mark": (200, "\ufeff" + '{"success":true,"result":{"crmUserExtension":"101"}}',
                                 Finding.OWNED, "101"),
-    "null": (200, told(None), Finding.NOBODY, ""),
-    "empty extension": (200, told(""), Finding.NOBODY, ""),
-    "no such key": (200, '{"success":true,"result":{}}', Finding.NOBODY, ""),
-    "no extension by the rules": (200, told("+79161234567"), Finding.NOBODY, ""),
-    "blanks around": (200, told(" 101"), Finding.NOBODY, ""),
-    "two of them for Dial()": (200, told("101&102"), Finding.NOBODY, ""),
-    "true": (200, told(True), Finding.NOBODY, ""),
-    "a list": (200, told(["101"]), Finding.NOBODY, ""),
-    "other digits": (200, told("١٠١"), Finding.NOBODY, ""),
+    "null": (200, told(None), Finding.NO_OWNER, ""),
+    "empty extension": (200, told(""), Finding.NO_OWNER, ""),
+    "no such key": (200, '{"success":true,"result":{}}', Finding.NO_OWNER, ""),
+    "no extension by the rules": (200, told("+79161234567"), Finding.NO_OWNER, ""),
+    "blanks around": (200, told(" 101"), Finding.NO_OWNER, ""),
+    "two of them for Dial()": (200, told("101&102"), Finding.NO_OWNER, ""),
+    "true": (200, told(True), Finding.NO_OWNER, ""),
+    "a list": (200, told(["101"]), Finding.NO_OWNER, ""),
+    "other digits": (200, told("١٠١"), Finding.NO_OWNER, ""),
     "wrong signature": (200, REFUSAL, Finding.AWAY, ""),
     "refused after a warning": (200, WARNING + REFUSAL, Finding.AWAY, ""),
     "result is none": (200, '{"success":true,"result":null}', Finding.AWAY, ""),
@@ -184,7 +184,7 @@ def test_no_answer(failure: Failure) -> None:
 def test_generous_rules_let_nothing_into_the_dialplan() -> None:
     """Where everything is an extension by the rules, what is no word for Dial() is still none."""
     for extension in ("101&102", "101,30", "${EXTEN}", "101@trunk", "a b", '1"2', "1\n2", "1" * 33):
-        assert read_answer(Reply(status=200, text=told(extension)), lambda _: True).finding is Finding.NOBODY
+        assert read_answer(Reply(status=200, text=told(extension)), lambda _: True).finding is Finding.NO_OWNER
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_nothing_to_ask() -> None:
     """Then there is an answer and no request."""
     answer = crm().owner_question("101")
     assert isinstance(answer, Responsible)
-    assert answer.finding is Finding.NOBODY
+    assert answer.finding is Finding.NO_OWNER
     told_101 = Reply(status=200, text=told("101"))
     assert crm().read_owner(told_101) == Responsible(finding=Finding.OWNED, extension="101")
 

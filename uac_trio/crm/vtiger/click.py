@@ -6,7 +6,7 @@ A click in a CRM card makes the CRM's server (modules/PBXManager/connectors/PBXM
 
 with an empty body. It looks at nothing of the reply but the trimmed body: exactly ``Error``, exactly
 ``Authentication Failure`` or an empty one mean failure, anything else success. It waits without a limit and blocks the
-user's CRM tab meanwhile, so the reply goes out as soon as the PBX has taken the order, long before anybody answers.
+user's CRM tab meanwhile, so the reply goes out as soon as the PBX has taken the order, long before a phone is answered.
 """
 
 from __future__ import annotations

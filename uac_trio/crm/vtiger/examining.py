@@ -55,7 +55,7 @@ def examine(
 def _not_vtiger(said: Verdict, account: VtigerAccount) -> str:
     if said.ruling is Ruling.DELIVERED:
         return (
-            f"{without_login(account.url)} takes any secret without a word: something else than vTiger's callback "
+            f"{without_login(account.url)} silently takes any secret: something else than vTiger's callback "
             "answers there; check that [vtiger] url ends in /modules/PBXManager/callbacks/PBXManager.php"
         )
     return f"{without_login(account.url)}: {said.words}"

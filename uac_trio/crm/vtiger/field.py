@@ -21,7 +21,7 @@ MAX_NUMBER = 100
 
 MAX_NAME = 100
 MAX_LINK = 200
-"""Column recordingurl: vTiger cuts a longer one without a word."""
+"""Column recordingurl: vTiger cuts a longer one silently."""
 
 _NUMBER = re.compile(r"[0-9+*#A-Za-z.-]+")
 _CALL_UUID = re.compile(r"[0-9A-Za-z._:;@+*#-]{1,100}")

@@ -36,9 +36,9 @@ def question(shown: str, is_extension: Callable[[str], bool]) -> Mapping[str, st
     """The form to post for a caller's number, less our secret; or the answer, where there is nothing to ask."""
     number = field.number(shown)
     if number == field.ANONYMOUS or not any(letter in "0123456789" for letter in number):
-        return Responsible(finding=Finding.NOBODY, reason="the caller shows no number, or one that is none")
+        return Responsible(finding=Finding.NO_OWNER, reason="the caller shows no number, or one that is none")
     if is_extension(number):
-        return Responsible(finding=Finding.NOBODY, reason="the caller is an employee by [calls] extensions")
+        return Responsible(finding=Finding.NO_OWNER, reason="the caller is an employee by [calls] extensions")
     return {"callerNumber": number}
 
 
@@ -76,14 +76,14 @@ def _decoded(text: str) -> Mapping[str, object] | None:
 def _named(extension: object, is_extension: Callable[[str], bool]) -> Responsible:
     if extension is None or extension == "":
         return Responsible(
-            finding=Finding.NOBODY,
+            finding=Finding.NO_OWNER,
             reason="the CRM knows no record with this number, or its owner is a group or has no extension",
         )
     if isinstance(extension, int) and not isinstance(extension, bool):
         extension = str(extension)
     if not isinstance(extension, str) or not _DIALLABLE.fullmatch(extension) or not is_extension(extension):
         return Responsible(
-            finding=Finding.NOBODY,
+            finding=Finding.NO_OWNER,
             reason=f"the CRM names {excerpt(str(extension))!r}, which is no extension by [calls] extensions",
         )
     return Responsible(finding=Finding.OWNED, extension=extension)

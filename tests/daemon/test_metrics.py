@@ -14,7 +14,7 @@ from uac_trio.calls.fact import Oddity
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.crm.click import Originated
 from uac_trio.crm.reply import Ruling
-from uac_trio.daemon.figures import VERDICTS, Figures
+from uac_trio.daemon.metrics import VERDICTS, Metrics
 from uac_trio.daemon.standing import Standing
 from uac_trio.sender import SenderStatus
 from uac_trio.store import OutboxStatistics
@@ -40,7 +40,7 @@ def standing(**changed: Any) -> Standing:
     return Standing(**given)
 
 
-def read(figures: Figures, **changed: Any) -> dict[str, float]:
+def read(figures: Metrics, **changed: Any) -> dict[str, float]:
     """``name{label=value}`` to value, as Prometheus reads the page."""
     page = figures.page(standing(**changed), 1, {"ready": 6}).decode()
     return {
@@ -53,7 +53,7 @@ def read(figures: Figures, **changed: Any) -> dict[str, float]:
 def test_how_things_stand() -> None:
     """What is read off at a scrape: PBXes, calls, outbox, CRM, recordings."""
     waits = OutboxStatistics(waiting=3, sending=1, parked=2, delivered=9, superseded=1, oldest_waiting_at=NOW - 40)
-    found = read(Figures(), outbox=waits)
+    found = read(Metrics(), outbox=waits)
     assert {name: value for name, value in found.items() if not name.startswith("uac_outbox_rows")}.items() >= {
         "uac_build_info{version=1.2.3}": 1,
         "uac_pbx_connected{pbx=main}": 1,
@@ -89,7 +89,7 @@ def test_how_things_stand() -> None:
 def test_trouble() -> None:
     """A CRM that takes nothing and a store that is away are 0; a store never asked tells no rows."""
     trouble = SenderStatus(in_flight=0, trouble="away", trouble_since=NOW)
-    found = read(Figures(), sender=trouble, store_trouble="the disk is full", outbox=None)
+    found = read(Metrics(), sender=trouble, store_trouble="the disk is full", outbox=None)
     assert (found["uac_crm_up"], found["uac_store_up"]) == (0, 0)
     assert not [name for name in found if name.startswith("uac_outbox")]
 
@@ -101,7 +101,7 @@ def test_a_recorded_call() -> None:
     for request in scene.deliveries:
         scene.answer(request)
     scene.answer(scene.deliveries[0], Ruling.UNKNOWN)
-    found = read(scene.watching.figures)
+    found = read(scene.watching.metrics)
     assert found["uac_calls_ended_total{direction=inbound}{status=completed}"] == 1
     assert found["uac_participations_ended_total{direction=inbound}{outcome=completed}"] == 1
     assert found["uac_participations_ended_total{direction=inbound}{outcome=answered-elsewhere}"] == 2
@@ -120,7 +120,7 @@ def test_nobody_is_named() -> None:
     for request in scene.deliveries:
         scene.answer(request)
     scene.watching.observe(Oddity(call_id="main-1", at=NOW, because="79161234567"), [])
-    page = scene.watching.figures.page(standing(), 1, {"ready": 6}).decode()
+    page = scene.watching.metrics.page(standing(), 1, {"ready": 6}).decode()
     labels = {
         value
         for family in text_string_to_metric_families(page)
@@ -144,7 +144,7 @@ async def test_clicks() -> None:
     await scene.watching.around(originate, DIAL)
     for result in (ClickResult("customer-busy", ""), ClickResult("customer-busy", ""), None):
         scene.watching.observe(ended(1, result), [])
-    found = read(scene.watching.figures)
+    found = read(scene.watching.metrics)
     assert found["uac_click2call_orders_total{outcome=refused}"] == 1
     assert found["uac_click2call_calls_total{outcome=customer-busy}"] == 2
     assert found["uac_calls_ended_total{direction=inbound}{status=no-answer}"] == 3
@@ -154,7 +154,7 @@ def test_phones_of_no_employee() -> None:
     """Each ring of such a phone counts, so that rules that match nobody can raise an alarm."""
     scene = Scene()
     scene.play("asterisk22/inbound_ringgroup_answered", rules=TrackerRules(extensions=["101"]))
-    assert read(scene.watching.figures)["uac_not_an_employee_total"] == 2
+    assert read(scene.watching.metrics)["uac_not_an_employee_total"] == 2
 
 
 def test_every_ruling_has_a_word() -> None:
@@ -163,17 +163,17 @@ def test_every_ruling_has_a_word() -> None:
 
 
 def test_two_daemons_in_one_process() -> None:
-    """Figures are of the daemon they belong to: a second one begins with none."""
+    """Metrics are of the daemon they belong to: a second one begins with none."""
     first, second = Scene(), Scene()
     first.watching.observe(ended(1), [])
-    assert "uac_calls_ended_total{direction=inbound}{status=no-answer}" in read(first.watching.figures)
-    assert "uac_calls_ended_total{direction=inbound}{status=no-answer}" not in read(second.watching.figures)
+    assert "uac_calls_ended_total{direction=inbound}{status=no-answer}" in read(first.watching.metrics)
+    assert "uac_calls_ended_total{direction=inbound}{status=no-answer}" not in read(second.watching.metrics)
 
 
 def test_the_library_starts_nothing() -> None:
     """Importing the figures starts no thread and brings no event loop in."""
     code = (
-        "import sys, threading, uac_trio.daemon.figures; "
+        "import sys, threading, uac_trio.daemon.metrics; "
         "print(threading.active_count(), 'asyncio' in sys.modules, 'twisted' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

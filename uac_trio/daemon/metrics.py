@@ -1,4 +1,4 @@
-"""Figures for Prometheus. Units and names by its conventions; labels are names of PBXes, steps, states and outcomes,
+"""Metrics for Prometheus. Units and names by its conventions; labels are names of PBXes, steps, states and outcomes,
 never a number, a name or an extension."""
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ VERDICTS = {
 
 
 @attrs.define(eq=False)
-class Figures:
+class Metrics:
     """Of this process, in a registry of their own."""
 
     registry: CollectorRegistry = attrs.field(factory=lambda: CollectorRegistry(auto_describe=False), init=False)
@@ -107,7 +107,7 @@ class Figures:
 
     def count_sent(self, request: str, ruling: Ruling, took: float) -> None:
         self._requests.labels(request, VERDICTS[ruling]).inc()
-        if ruling not in (Ruling.AWAY, Ruling.UNKNOWN):  # else nobody answered
+        if ruling not in (Ruling.AWAY, Ruling.UNKNOWN):  # else there was no answer
             self._reply_seconds.observe(took)
 
     def count_may_be_lost(self) -> None:
@@ -131,7 +131,7 @@ class Figures:
 
 
 def _without_created(metrics: Iterable[Metric]) -> Iterable[Metric]:
-    """Less the time at which each counter was first used, which doubles their number and helps nobody."""
+    """Less the time at which each counter was first used, which doubles their number and is of no use."""
     for metric in metrics:
         metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
         yield metric
