@@ -104,7 +104,7 @@ def left_over(tracker: CallTracker) -> dict[str, int]:
         "sets of linkedids": graph._union._linkedids,
         "remembered": graph.remembered,
         "missing": graph.missing,
-        "ending": tracker._ending,
+        "ending": tracker._conclusions.ending,
     }
     return {name: len(things) for name, things in held.items() if things}
 

@@ -1,7 +1,8 @@
 """AMI events to facts about calls: one tracker to a PBX.
 
-The way of an event: adapter (``adapters.py`` chooses it) -> call graph -> direction -> participations -> facts. Here
-are the order of these steps, the clock, and the reconciliation with listings of channels.
+The way of an event: adapter (``adapters.py`` chooses it) -> call graph -> direction -> participations -> facts. The
+last three are in ``conclusions.py``. Here are connection and clock, the end of calls, and the reconciliation with
+listings of channels.
 """
 
 from __future__ import annotations
@@ -11,58 +12,41 @@ from collections.abc import Iterable, Iterator, Sequence
 import attrs
 
 from uac_trio.ami.message import Event
-from uac_trio.calls import direction, handover, recording
+from uac_trio.calls import direction, handover
 from uac_trio.calls.adapters import Adapter, AmiGeneration, adapter_for, generation_of
 from uac_trio.calls.call import (
     Call,
-    CallEnd,
     ClickOrder,
     Direction,
-    Orientation,
     Remembered,
     Unseen,
 )
 from uac_trio.calls.call_graph import CallGraph
 from uac_trio.calls.call_outcome import call_status, far_legs
-from uac_trio.calls.change import Change, Merge
 from uac_trio.calls.channel import Channel, HangUp
 from uac_trio.calls.channel_events import (
-    AttendedTransferred,
-    BlindTransferred,
-    CdrWritten,
-    ChannelEvent,
     ChannelsListed,
     ListedChannel,
     ListingUnusable,
-    OriginateEnded,
-    Parked,
-    QueueJoined,
-    RecordingStarted,
     ServerBooted,
-    ServerLacks,
     SnapshotEvent,
-    Unparked,
-    VoicemailStarted,
 )
-from uac_trio.calls.click import CHANNEL_ID_PREFIX, is_click, order_of
-from uac_trio.calls.company import is_anothers, is_ours
+from uac_trio.calls.click import is_click
+from uac_trio.calls.company import is_anothers
+from uac_trio.calls.conclusions import Conclusions
 from uac_trio.calls.conversation import Answer
-from uac_trio.calls.deadlines import Deadlines
 from uac_trio.calls.endpoint import Evidence, Identity
 from uac_trio.calls.fact import (
-    CallBegan,
     CallEnded,
     CallerQueued,
     CallMerged,
     CallTransferred,
     Fact,
-    NotAnEmployee,
     Oddity,
 )
 from uac_trio.calls.names import creation_order
-from uac_trio.calls.participations import Moment, advance, end_participation, own_unreached, recordings, stop_clocks
+from uac_trio.calls.participations import Moment, end_participation, own_unreached, recordings, stop_clocks
 from uac_trio.calls.rules import TrackerRules
-from uac_trio.calls.stuck import StuckCalls
 from uac_trio.calls.summary import summarise
 
 SUSPICION = 1.0
@@ -91,19 +75,17 @@ class CallTracker:
     """A snapshot of the present connection was reconciled: what is not known here does not exist."""
     _generation: AmiGeneration = attrs.field(default=AmiGeneration.AMI_2, init=False)
     _adapter: Adapter = attrs.field(init=False)
-    _ending: Deadlines[Call] = attrs.field(factory=Deadlines, init=False)
-    """By call id: calls that are over; finished when they are due, the end plus the time a Cdr may take."""
-    _stuck: StuckCalls = attrs.field(factory=StuckCalls, init=False)
+    _conclusions: Conclusions = attrs.field(init=False)
     _connected_at: float = attrs.field(default=0.0, init=False)
     _lost_at: float | None = attrs.field(default=None, init=False)
     """When the last connection was lost."""
     listed_channels: frozenset[str] | None = attrs.field(default=None, init=False)
     """Uniqueids that the next list of channels is about, where event logs are replayed; None: all there are."""
-    _merged: list[tuple[str, str]] = attrs.field(factory=list, init=False)
     _dropped: list[str] = attrs.field(factory=list, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.graph = CallGraph(self.pbx, self.rules)
+        self._conclusions = Conclusions(self.graph, self.rules)
         self._adapter = adapter_for("", self.rules)
 
     # -- in ---------------------------------------------------------------------------------------------------------
@@ -117,7 +99,7 @@ class CallTracker:
             if isinstance(channel_event, SnapshotEvent):
                 facts += self._compare(channel_event, at)
             else:
-                facts += self._conclude(channel_event, self.graph.apply(channel_event, at), at)
+                facts += self._conclusions.of_change(channel_event, self.graph.apply(channel_event, at), at)
         return [fact for fact in facts if self._is_shown(fact)] if self.rules.is_shared() else facts
 
     def _is_shown(self, fact: Fact) -> bool:
@@ -163,10 +145,9 @@ class CallTracker:
     @property
     def next_deadline(self) -> float:
         """When ``tick`` has something to do; infinity = never."""
-        graph = self.graph
-        return min(
-            self._stuck.next_deadline, graph.bridge_due, self._ending.first, graph.missing.first, graph.orders.first
-        )
+        graph, conclusions = self.graph, self._conclusions
+        firsts = (graph.bridge_due, graph.missing.first, graph.orders.first)
+        return min(conclusions.stuck.next_deadline, conclusions.ending.first, *firsts)
 
     def tick(self, at: float) -> list[Fact]:
         """Do what is due."""
@@ -183,16 +164,18 @@ class CallTracker:
         gone = [channel for uniqueid, channel, _ in missing if channel.is_live and known.get(uniqueid) is channel]
         facts += self._vanish(gone, at, "not in the list of channels")
         for channel in gone:
-            facts += self._advance(channel.call, [channel], Moment(at, f"{channel.full_name} ended unseen", self.graph))
-        for _, call, _ in self._ending.due(at):
+            facts += self._conclusions.advance(
+                channel.call, [channel], Moment(at, f"{channel.full_name} ended unseen", self.graph)
+            )
+        for _, call, _ in self._conclusions.ending.due(at):
             facts += self._finish(call, at)
-        for call in self._stuck.due(at):
+        for call in self._conclusions.stuck.due(at):
             facts += self._end_stuck(call, at)
         return facts
 
     def take_listing_request(self, at: float) -> bool:
         """Whether to ask the PBX for a list of its channels now: a call may have ended unseen. True is rare."""
-        return self._stuck.take_listing_request(at)
+        return self._conclusions.stuck.take_listing_request(at)
 
     def finish(self, at: float) -> list[Fact]:
         """There will be no more events (the end of a replay): conclude every call, those still up as they stand."""
@@ -217,8 +200,8 @@ class CallTracker:
 
     def take_changes(self) -> tuple[list[tuple[str, str]], list[str]]:
         """Since the last time: (absorbed, survivor) of calls that were merged, and calls that were dropped."""
-        merged, dropped = self._merged, self._dropped
-        self._merged, self._dropped = [], []
+        merged, dropped = self._conclusions.merged, self._dropped
+        self._conclusions.merged, self._dropped = [], []
         return merged, dropped
 
     def live_calls(self) -> list[Call]:
@@ -239,179 +222,11 @@ class CallTracker:
             if part.is_announced or not is_announced
         }
 
-    # -- conclusions -------------------------------------------------------------------------------------------------
-
-    def _conclude(self, event: ChannelEvent, change: Change, at: float) -> Iterator[Fact]:
-        """What follows from an event that the graph has taken in."""
-        self._keep_open(change.reopened)
-        for merge in change.merges:
-            yield from self._close_absorbed(merge, Moment(at, merge.because, self.graph))
-        now = Moment(at, event, self.graph)
-        yield from self._take_notes(event, now)
-        for leg in change.legs:
-            yield from handover.notice_leg(leg.channel.call, leg, now)
-        yield from self._follow(change.channels, now)
-        for leg in change.rang:
-            if leg.channel.is_line:
-                yield from _not_an_employee(leg.channel.call, leg.channel, now)
-
-    def _follow(self, channels: Iterable[Channel], now: Moment) -> Iterator[Fact]:
-        """Direction, then participations of each call that has a touched channel."""
-        for call, touched in self._by_call(channels):
-            before = call.orientation
-            for channel in touched:
-                yield from self._orient_by(call, channel, now)
-            yield from self._advance(call, touched if call.orientation is before else _all_of(call, touched), now)
-            visit = call.queue.visit
-            if visit is not None and visit.waiting is not None and call.conversation.answer is not None:
-                yield from handover.notice_sent_on(call, "redirect", visit.queue, now, because=handover.REDIRECT)
-
-    def _by_call(self, channels: Iterable[Channel]) -> Iterable[tuple[Call, list[Channel]]]:
-        """The channels of each call; one whose call was merged belongs to its home too, where that still goes on."""
-        by_call: dict[str, tuple[Call, list[Channel]]] = {}
-        for channel in channels:
-            by_call.setdefault(channel.call.id, (channel.call, []))[1].append(channel)
-            home = channel.home
-            if home is not None and home.id in self.graph.calls and not home.merged_into:
-                by_call.setdefault(home.id, (home, []))[1].append(channel)
-        return by_call.values()
-
-    def _orient_by(self, call: Call, channel: Channel, now: Moment) -> Iterator[Fact]:
-        leg = channel.leg
-        if leg is not None and channel.is_person:
-            for end, identity in direction.shown_by(call, leg, self.rules):
-                self.graph.identify(end, identity)
-        yield from self._orient(call, direction.orient(call, channel, self.rules), now)
-
-    def _orient(self, call: Call, orientation: Orientation, now: Moment) -> Iterator[Fact]:
-        before = call.orientation
-        if orientation is before or orientation == before:
-            return
-        if orientation.direction is Direction.INTERNAL and _is_customers(call):
-            return  # the customer's channel may be the first to leave; what is announced of them ends as theirs
-        call.orientation = orientation
-        if orientation.direction is Direction.INBOUND and not call.has_met_line:
-            call.has_met_line = True
-        if orientation.direction is before.direction or orientation.direction is None:
-            return
-        if before.direction is Direction.INTERNAL:
-            for participation in call.participations:  # between colleagues until now, a customer's call from now on
-                participation.is_announced = participation.ended_at is not None
-        yield from self._announce(call, now)
-
-    def _announce(self, call: Call, now: Moment) -> Iterator[Fact]:
-        """CallBegan, once the direction is known, and again if it turns out to be another."""
-        parties = call.orientation
-        if parties.direction is None or parties.direction is call.announced_as or not is_ours(call, self.rules):
-            return
-        call.announced_as = parties.direction
-        yield CallBegan(
-            call_id=call.id, at=now.at, because=now.because, direction=parties.direction, customer=parties.customer,
-            did=parties.did,
-        )  # fmt: skip
-
-    def _advance(self, call: Call, touched: Iterable[Channel], now: Moment) -> Iterator[Fact]:
-        if call.merged_into:
-            return  # concluded as it was; its channels are the survivor's
-        yield from self._announce(call, now)
-        yield from advance(call, touched, now)
-        call.seen_at = max(call.seen_at, now.at)
-        if call.end is None and not call.channels.live:
-            self._end(call, now.at)
-        else:
-            self._stuck.look(call, now.at)
-
-    def _end(self, call: Call, at: float) -> None:
-        """It has no channel any more; what may still come of it is waited for."""
-        call.end = CallEnd(call.channels.last_end(at))
-        self._ending.add(call.id, call, at + self.rules.linger)
-
-    def _keep_open(self, reopened: Iterable[Call]) -> None:
-        """They have a live channel again."""
-        for call in reopened:
-            self._ending.pop(call.id)
-
-    def _close_absorbed(self, merge: Merge, now: Moment) -> Iterator[Fact]:
-        """The absorbed call ends, and is reported as it was if it was one that people made."""
-        absorbed = merge.absorbed
-        for participation in absorbed.participations.unfinished:
-            yield from end_participation(absorbed, participation, now)
-        absorbed.conversation.end(now.at)
-        absorbed.participations.undecided.clear()
-        absorbed.end = CallEnd(now.at, merged_into=merge.survivor.id)
-        self._merged.append((absorbed.id, merge.survivor.id))
-        if absorbed.legs:
-            yield CallMerged(call_id=absorbed.id, at=now.at, because=now.because, into=merge.survivor.id)
-        self._ending.add(absorbed.id, absorbed, now.at + self.rules.linger)
-
-    def _take_notes(self, event: ChannelEvent, now: Moment) -> Iterator[Fact]:
-        """What some events mean beyond the graph."""
-        match event:
-            case BlindTransferred():
-                yield from handover.blind(self.graph, event, now)
-            case AttendedTransferred():
-                yield from handover.attended(self.graph, event, now)
-            case Parked():
-                handover.parked(self.graph, event, now)
-            case Unparked():
-                yield from handover.unparked(self.graph, event, now)
-            case QueueJoined():
-                yield from self._queued(event, now)
-            case OriginateEnded() if not event.is_success:
-                yield from self._originate_failed(event, now)
-            case ServerLacks():
-                yield Oddity(call_id="", at=now.at, because=event.what)
-            case CdrWritten() | VoicemailStarted() | RecordingStarted():
-                recording.take(self.graph, event)
-            case _:
-                pass
-
-    def _queued(self, event: QueueJoined, now: Moment) -> Iterator[Fact]:
-        channel = self.graph.find(event.channel)
-        if channel is None:
-            return
-        call = channel.call
-        yield from handover.notice_sent_on(call, "redirect", event.queue, now, because=handover.REDIRECT)
-        because = f"QueueCallerJoin {channel.full_name}"
-        yield CallerQueued(call_id=call.id, at=now.at, because=because, queue=event.queue, position=event.position)
-
-    def _originate_failed(self, event: OriginateEnded, now: Moment) -> Iterator[Fact]:
-        """It names what would have been dialled: the customer of a click whose CallerID was not the customer's."""
-        call = self._originated(event, now.at)
-        if call is None:
-            return
-        asked = order_of(event, call.click.order, self.rules)
-        call.click.failure = asked
-        is_internal = self.rules.is_extension(asked.number)
-        if call.source is not None and asked.number and not is_internal and not call.orientation.customer:
-            call.orientation = attrs.evolve(call.orientation, customer=asked.number)
-            because = Moment(now.at, "OriginateResponse Failure", self.graph)
-            yield from self._advance(call, call.channels, because)
-
-    def _originated(self, event: OriginateEnded, at: float) -> Call | None:
-        """The call of a failed Originate. Without a ChannelId of the client's the response has no Uniqueid, only the
-        channel that was asked for (main/pbx.c); its call is just ending."""
-        graph = self.graph
-        source = graph.channels.get(event.uniqueid)
-        if source is not None:
-            return source.call
-        if not event.uniqueid.startswith(CHANNEL_ID_PREFIX):
-            asked = event.asked.removesuffix("/n") + "-"
-            named = (channel for channel in reversed(graph.channels.values()) if channel.full_name.startswith(asked))
-            source = next((channel for channel in named if channel.is_originated), None)
-            return source.call if source is not None else None
-        if graph.is_gone(event.uniqueid):
-            return None
-        # No channel could be made, or its Newchannel is still on its way.
-        call = graph.call_of_click(event.uniqueid, at)
-        self._end(call, at)
-        return call
-
     # -- ends --------------------------------------------------------------------------------------------------------
 
     def _finish(self, call: Call, at: float) -> Iterator[Fact]:
         """Emit the call's last facts and drop it."""
-        self._ending.pop(call.id)
+        self._conclusions.ending.pop(call.id)
         now = Moment(at, "the call is over", self.graph)
         if call.end is None:
             now = Moment(at, "the recording of events ends here", self.graph)
@@ -425,7 +240,7 @@ class CallTracker:
             yield from recordings(call, now)
             summary = summarise(call, at, self.graph.shows_hangup_requests)
             yield CallEnded(call_id=call.id, at=at, because=now.because, ended_at=ended_at, summary=summary)
-        self._stuck.forget(call)
+        self._conclusions.stuck.forget(call)
         self.graph.forget(call)
         self._dropped.append(call.id)
 
@@ -450,7 +265,7 @@ class CallTracker:
     def _end_stuck(self, call: Call, at: float) -> Iterator[Fact]:
         because = "silent since its other parties were gone, and no list of channels shows it"
         yield from self._vanish(list(call.channels.live), at, because)
-        yield from self._advance(call, call.channels, Moment(at, because, self.graph))
+        yield from self._conclusions.advance(call, call.channels, Moment(at, because, self.graph))
 
     def _vanish(self, channels: Iterable[Channel], at: float, because: str) -> Iterator[Fact]:
         """Channels ended unseen; when, is not known: as long ago as can be. What follows is left to ``_advance``."""
@@ -515,7 +330,7 @@ class CallTracker:
                 # the customer was sent on unseen
                 to = participation.extension
                 facts += handover.notice_sent_on(call, "blind", to, now, because="list of channels")
-                facts += self._advance(call, call.channels.live, now)
+                facts += self._conclusions.advance(call, call.channels.live, now)
         self.is_synced = True
         facts.sort(key=lambda fact: fact.at)
         yield from facts
@@ -527,12 +342,12 @@ class CallTracker:
     def _advance_all(self, now: Moment) -> Iterator[Fact]:
         """Several channels changed at once, some of them (those that vanished) some time ago."""
         for call in [call for call in self.graph.calls.values() if call.end is None]:
-            yield from self._advance(call, call.channels, now)
+            yield from self._conclusions.advance(call, call.channels, now)
 
     def _restore(self, item: ListedChannel, is_new: bool, at: float) -> Iterator[Fact]:
         """The channel, its call and its bridge."""
         channel, change = self.graph.restore(item, at)
-        self._keep_open(change.reopened)
+        self._conclusions.keep_open(change.reopened)
         if channel is None or not channel.is_live:
             return
         now = Moment(at, "list of channels", self.graph)
@@ -541,7 +356,7 @@ class CallTracker:
         if is_new:
             self._recognise_caller(channel)
         for merge in change.merges:
-            yield from self._close_absorbed(merge, now)
+            yield from self._conclusions.close_absorbed(merge, now)
 
     def _restore_leg(self, item: ListedChannel, is_new: bool, at: float) -> Iterator[Fact]:
         """Who dialled it, now that all channels and bridges are there."""
@@ -551,11 +366,11 @@ class CallTracker:
         call, now = channel.call, Moment(at, "list of channels", self.graph)
         if channel.leg is None or (is_new and channel.leg.caller is None):  # that it rings has made a leg already
             if self.graph.restore_leg(channel, item.application, at):
-                yield from self._orient_by(call, channel, now)
+                yield from self._conclusions.orient_by(call, channel, now)
             else:
-                yield from self._orient(call, direction.by_listing(call, channel), now)
+                yield from self._conclusions.orient(call, direction.by_listing(call, channel), now)
         elif channel is call.source:
-            yield from self._orient_by(call, channel, now)
+            yield from self._conclusions.orient_by(call, channel, now)
 
     def _recognise_caller(self, channel: Channel) -> None:
         """The channel that began an outgoing call is its caller's, though it shows the company's number by now."""
@@ -575,7 +390,9 @@ class CallTracker:
             at, first = min(answered, key=lambda each: each[0])
             by = first.customer if first.extension == orientation.operator else first.extension
             call.conversation.resume(Answer(at, by))
-        yield from self._orient(call, orientation, Moment(now.at, "reported before the restart", self.graph))
+        yield from self._conclusions.orient(
+            call, orientation, Moment(now.at, "reported before the restart", self.graph)
+        )
 
     def _booted(self, event: ServerBooted, at: float) -> Iterator[Fact]:
         """A server that was up for less time than a channel has lived restarted in between: the channel is gone."""
@@ -589,22 +406,3 @@ class CallTracker:
         facts += self._advance_all(Moment(at, "FullyBooted", self.graph))
         facts.sort(key=lambda fact: fact.at)
         yield from facts
-
-
-def _is_customers(call: Call) -> bool:
-    """Whether an employee's part in it was announced as one with a customer."""
-    return call.direction not in (None, Direction.INTERNAL) and call.participations.is_announced
-
-
-def _all_of(call: Call, touched: Iterable[Channel]) -> Iterable[Channel]:
-    """Another direction concerns all who are in the call."""
-    return {**dict.fromkeys(touched), **call.channels.live}
-
-
-def _not_an_employee(call: Call, channel: Channel, now: Moment) -> Iterator[Fact]:
-    """A phone rings that is no employee's by the rules. A line that was dialled with an outside number is expected."""
-    evidence = channel.identity.evidence
-    if evidence in (Evidence.DIALLED, Evidence.TRUNKS):
-        return
-    because = f"{channel.full_name} rang: no employee, since {evidence.value}"
-    yield NotAnEmployee(call_id=call.id, at=now.at, because=because, channel=channel.full_name)
