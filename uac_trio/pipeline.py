@@ -247,7 +247,9 @@ class Pipeline:
                     listed += 1
                 elif event.name == LIST_END:
                     exchange.tracker.listed_channels = replayed.channels
-                    event = Event((("Event", event.name), ("ListItems", str(listed))))
+                    # All but the count stays: items and end belong together by their ActionID.
+                    rest = (header for header in event.headers if header[0] != "ListItems")
+                    event = Event((*rest, ("ListItems", str(listed))))
                     listed = 0
                 deliveries += self.received(pbx, [event], entry.at)
                 exchange.tracker.listed_channels = None

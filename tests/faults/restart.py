@@ -59,8 +59,9 @@ class Host:
     def connect(self, at: float) -> None:
         """Log in, and take the snapshot in."""
         self._put(self.pipeline.connected("main", EPOCH + at))
-        shown = [Event((("Event", "CoreShowChannel"), *one.items())) for one in self.pbx.channels()]
-        end = Event((("Event", "CoreShowChannelsComplete"), ("ListItems", str(len(shown)))))
+        asked = ("ActionID", f"run-{self._runs}")  # as every server repeats it in each item
+        shown = [Event((("Event", "CoreShowChannel"), asked, *one.items())) for one in self.pbx.channels()]
+        end = Event((("Event", "CoreShowChannelsComplete"), asked, ("ListItems", str(len(shown)))))
         self._put(self.pipeline.received("main", [*shown, end], EPOCH + at))
 
     def lose(self, at: float) -> None:

@@ -68,16 +68,11 @@ def report(figures: Figures, seconds: float) -> list[str]:
         ("rows of calls nobody was told all of: not seen", verdict.unseen),
         ("rows that went with what a killed process had just heard", verdict.forgotten),
         ("rows that differ, told by the one that knew less", verdict.outdone),
-        ("rows of calls seen in part that show less after a restart", verdict.lessened),
         *((f"logged {name}", count) for name, count in sorted(figures.logged.items())),
         ("rows wrong", len(figures.wrong)),
     ]
     width = max(len(name) for name, _ in lines)
-    return [
-        *(f"{name:<{width}}  {value:>8}" for name, value in lines),
-        *(f"shows less: {remark}" for remark in figures.verdict.remarks),
-        *figures.wrong,
-    ]
+    return [*(f"{name:<{width}}  {value:>8}" for name, value in lines), *figures.wrong]
 
 
 if __name__ == "__main__":

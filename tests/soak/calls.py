@@ -134,11 +134,6 @@ class Verdict:
     """Of which the recording alone is missing."""
     forgotten: int = 0
     """Rows of such calls that differ from what was told, by what went with a killed process."""
-    lessened: int = 0
-    """Rows of calls seen in part that are not what a connector that was never killed would have made of it: they show
-    less of it, or the direction that a list of channels shows."""
-    remarks: list[str] = attrs.field(factory=list)
-    """Which."""
     outdone: int = 0
     """Of half known calls: rows that differ, since the one that knew less was quicker."""
     unseen: int = 0
@@ -173,7 +168,7 @@ def judge(crm: StandInCRM, pieces: dict[str, Piece], played: Iterable[Played], w
                 verdict.inferred += len(set(found) - set(expected))
                 verdict.unrecorded += len(_unrecorded(found, expected))
                 verdict.unseen += max(0, len(expected) - len(found))
-            _judge_part(verdict, what, call, found, expected, [(one, witness) for witness in witnesses])
+            _judge_part(verdict, what, call, found, [(one, witness) for witness in witnesses])
     verdict.wrong += [f"{row.sourceuuid}: {row.user} is still {row.callstatus}" for row in crm.stuck()]
     verdict.wrong += [f"{row.sourceuuid}: two rows of {row.user}" for row in crm.doubles()]
     verdict.wrong += [f"{row.sourceuuid}: a call that nobody made" for row in crm.rows if row.sourceuuid not in known]
@@ -188,31 +183,22 @@ def _ids(played: Played) -> set[str]:
 
 
 def _judge_part(
-    verdict: Verdict,
-    what: str,
-    call: str,
-    found: tuple[Row, ...],
-    expected: tuple[Row, ...],
-    witnesses: list[tuple[Played, Witness]],
+    verdict: Verdict, what: str, call: str, found: tuple[Row, ...], witnesses: list[tuple[Played, Witness]]
 ) -> None:
-    """A call that not every connector saw whole: are its rows what followed from what they saw?
-
-    After a kill a row may be of an employee of whom the same connector, never killed, would have delivered nothing: a
-    list of channels shows less of a call than its events. But it is one who took part.
-    """
+    """A call that not every connector saw whole: are its rows what followed from what they saw?"""
     told = [row for _, witness in witnesses for row in witness.rows.get(call, ())]
     strange = [row for row in found if not _follows(row, [one for one in told if one.extension == row.extension])]
     who = {row.extension for row in found}
     lost = {extension for _, witness in witnesses for extension in witness.tells_of(call)} - who
     if not (strange or lost):
         return
-    wrong_people = who - {row.extension for row in (*told, *expected)}
-    is_sound = all(row.ended for row in found) and not wrong_people
-    if is_sound and any(witness.may_have_forgotten(one) for one, witness in witnesses):
+    wrong_people = who - {row.extension for row in told}
+    if (
+        all(row.ended for row in found)
+        and not wrong_people
+        and any(witness.may_have_forgotten(one) for one, witness in witnesses)
+    ):
         verdict.forgotten += len(strange) + len(lost)
-    elif is_sound and not lost:
-        verdict.lessened += len(strange)
-        verdict.remarks.append(what)
     else:
         seen = "; ".join(_shown(witness.rows.get(call, ())) for _, witness in witnesses)
         verdict.wrong.append(f"{what} (not watched as a whole; of what was told follows: {seen})")
