@@ -77,3 +77,9 @@ async def deliver(outbox: Outbox, now: float = NOW) -> list[str]:
             sent.append(what(row))
             assert await outbox.settle(row, Delivered(), now)
     return sent
+
+
+async def only(outbox: Outbox, now: float = NOW, owner: str = "me") -> LeasedRow:
+    """The one row that may be sent now."""
+    (row,) = await lease(outbox, now, owner=owner)
+    return row

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import attrs
 import sqlalchemy as sa
 
 from uac_trio.calls.call import Direction
@@ -122,10 +123,10 @@ def _as_row(each: Delivery, now: float) -> dict[str, Any]:
     }
 
 
-def as_delivery(row: sa.Row[Any]) -> Delivery:
-    """The reverse of what ``put`` stored."""
+def as_part(row: sa.Row[Any], kind: Kind) -> Delivery:
+    """The reverse of ``of_participation``."""
     return Delivery(
-        kind=Kind(row.kind),
+        kind=kind,
         pbx=row.pbx,
         call_id=row.call_id,
         subject=row.subject,
@@ -136,6 +137,13 @@ def as_delivery(row: sa.Row[Any]) -> Delivery:
         customer=row.customer,
         at=row.at,
         began_at=row.began_at,
+    )
+
+
+def as_delivery(row: sa.Row[Any]) -> Delivery:
+    """The reverse of what ``put`` stored."""
+    return attrs.evolve(
+        as_part(row, Kind(row.kind)),
         first_began_at=row.first_began_at,
         customer_name=row.customer_name,
         line=row.line,

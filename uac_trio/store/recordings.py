@@ -14,11 +14,9 @@ from typing import Any
 import attrs
 import sqlalchemy as sa
 
-from uac_trio.calls.call import Direction
-from uac_trio.calls.participation import Role
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.store import deliveries
-from uac_trio.store.deliveries import of_participation
+from uac_trio.store.deliveries import as_part, of_participation
 from uac_trio.store.dialect import PUT_LOCK, insert_new, lock
 from uac_trio.store.tables import recording
 
@@ -166,20 +164,7 @@ def _as_row(each: NewRecording, now: float) -> dict[str, Any]:
 
 
 def _as_delivery(row: sa.Row[Any]) -> Delivery:
-    return Delivery(
-        kind=Kind.RECORDING,
-        pbx=row.pbx,
-        call_id=row.call_id,
-        subject=row.subject,
-        occurrence=row.occurrence,
-        extension=row.extension,
-        role=Role(row.role),
-        direction=Direction(row.direction),
-        customer=row.customer,
-        at=row.at,
-        began_at=row.began_at,
-        recording=row.token,
-    )
+    return attrs.evolve(as_part(row, Kind.RECORDING), recording=row.token)
 
 
 def as_value(row: sa.Row[Any]) -> RecordingRow:
