@@ -68,6 +68,10 @@ class Verdict:
     """For AWAY: seconds for which the CRM asked to be left alone."""
     is_own: bool = False
     """For AWAY: perhaps this request alone fails, so another one goes first."""
+    cause: enum.Enum | None = None
+    """The kind of answer, by a judge's own table; for its doubts."""
+    seen: str = ""
+    """What was seen, in brackets; ``words`` ends with it."""
 
 
 def retry_after_seconds(header: str, now: float) -> float:
@@ -83,14 +87,17 @@ def retry_after_seconds(header: str, now: float) -> float:
 
 def shown(words: str, reply: Reply) -> str:
     """``words`` with what was seen, for an administrator."""
-    if not words:
-        return ""
+    return f"{words} {seen_in(reply)}" if words else ""
+
+
+def seen_in(reply: Reply) -> str:
+    """What an administrator may see of it, in brackets."""
     seen = f"HTTP {reply.status}"
     if reply.location:
         seen += f", Location: {excerpt(reply.location)}"
     if reply.text.strip():
         seen += f", {excerpt(reply.text)!r}"
-    return f"{words} [{seen}]"
+    return f"[{seen}]"
 
 
 _EXCERPT = 120

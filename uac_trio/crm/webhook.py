@@ -5,6 +5,7 @@ Each delivery is one POST. The receiver drops doubles by ``id`` and answers 2xx 
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import hmac
 import json
@@ -21,7 +22,7 @@ from uac_trio.crm.click import MAX_PARAMETER, ClickAnswer, ClickRequest, Refusal
 from uac_trio.crm.delivery import Delivery, Kind, Scope
 from uac_trio.crm.protocol import CRMRequest, Doubt, Findings, PastBegin, Sent, Surroundings
 from uac_trio.crm.recording import recording_link
-from uac_trio.crm.reply import Failure, NoReply, Reply, Ruling, Verdict, shown
+from uac_trio.crm.reply import Failure, NoReply, Reply, Ruling, Verdict, seen_in, shown
 from uac_trio.crm.responsible import Finding, Responsible
 
 SCHEMA = 1
@@ -43,6 +44,13 @@ STATUSES: Mapping[int, tuple[Ruling, str]] = {
 NOT_THIS_DELIVERY = "the receiver, or a firewall before it, refuses this delivery and answers a ping"
 OTHER = (Ruling.MISCONFIGURED, "no receiver answers so: check [webhook] url")
 """What any other status means."""
+
+
+class Cause(enum.Enum):
+    """What is not believed without a ping."""
+
+    FAILS = "a 5xx, perhaps to this delivery alone"
+
 
 CLICK_PARAMETERS = ("secret", "extension", "number")
 CLICK_STATUSES = {ClickAnswer.SUCCESS: 200, ClickAnswer.ERROR: 422, ClickAnswer.AUTHENTICATION_FAILURE: 403}
@@ -140,11 +148,10 @@ class Webhook:
     def doubt(self, sent: Sent, verdict: Verdict) -> Doubt | None:
         """A receiver that fails or refuses may do so at this delivery alone."""
         if verdict.ruling in (Ruling.AUTH_FAILED, Ruling.MISCONFIGURED):
-            seen = verdict.words.removeprefix(REFUSED).removeprefix(OTHER[1])
             ruling = Ruling.PARKED if sent.attempt >= TRIES else Ruling.AGAIN
-            own = Verdict(ruling=ruling, words=f"{NOT_THIS_DELIVERY}{seen}")
+            own = Verdict(ruling=ruling, words=f"{NOT_THIS_DELIVERY} {verdict.seen}")
             return Doubt(request=self.probe, decide=lambda answer: own if _works(answer) else verdict)
-        if not verdict.words.startswith(FAILS):
+        if verdict.cause is not Cause.FAILS:
             return None
         away = attrs.evolve(verdict, ruling=Ruling.AWAY, is_own=True)
         return Doubt(request=self.probe, decide=lambda answer: verdict if _works(answer) else away)
@@ -245,7 +252,9 @@ def _verdict(answer: Reply | NoReply) -> Verdict:
     if isinstance(answer, Reply):
         ruling, words = STATUSES.get(answer.status, OTHER)
         retry_after = answer.retry_after if ruling is Ruling.AWAY else 0.0
-        return Verdict(ruling=ruling, words=shown(words, answer), retry_after=retry_after)
+        cause = Cause.FAILS if ruling is Ruling.AGAIN else None
+        words = shown(words, answer)
+        return Verdict(ruling=ruling, words=words, retry_after=retry_after, cause=cause, seen=seen_in(answer))
     if answer.failure is Failure.NOT_SENT:
         return Verdict(ruling=Ruling.AWAY, words=f"the receiver cannot be reached: {answer.detail}")
     return Verdict(ruling=Ruling.UNKNOWN, words=f"it is not known whether the receiver has this: {answer.detail}")

@@ -20,14 +20,7 @@ import attrs
 from uac_trio.crm.protocol import Doubt, PastBegin, Sent
 from uac_trio.crm.reply import NoReply, Reply, Ruling, Verdict, excerpt
 from uac_trio.crm.vtiger.account import VtigerAccount
-from uac_trio.crm.vtiger.reply import (
-    NOT_LET_THROUGH,
-    PRINTED_FATAL,
-    UNKNOWN_TEXT,
-    is_php_failure,
-    is_unknown_text,
-    judge,
-)
+from uac_trio.crm.vtiger.reply import Cause, is_php_failure, judge
 from uac_trio.crm.vtiger.request import Step, posted
 from uac_trio.crm.vtiger.server_errors import Evidence, ServerErrors
 
@@ -102,9 +95,9 @@ class VtigerJudge:
         if is_php_failure(answer):
             self._errors.failed(key)
             return attrs.evolve(verdict, is_own=True)
-        if is_unknown_text(answer):
+        if verdict.cause is Cause.UNKNOWN_TEXT:
             return self._judge_text(excerpt(answer.text), sent.delivery.call_id, verdict)
-        if verdict.words.startswith(NOT_LET_THROUGH):
+        if verdict.cause is Cause.NOT_LET_THROUGH:
             self._note_refusal(f"HTTP {answer.status}", sent.delivery.call_id)
         else:
             self._refusal = None
@@ -117,16 +110,16 @@ class VtigerJudge:
                 request=posted(self._account.url, "probe", UNSIGNED_PROBE),
                 decide=lambda answer: _auth_failed(verdict, answer),
             )
-        if verdict.ruling is Ruling.PROBABLY and (not is_confirmed or verdict.words.startswith(PRINTED_FATAL)):
+        if verdict.ruling is Ruling.PROBABLY and (not is_confirmed or verdict.cause is Cause.PRINTED_FATAL):
             return Doubt(
                 request=posted(self._account.url, "probe", UNSIGNED_PROBE),
                 decide=lambda answer: _believed(verdict, answer),
             )
-        if verdict.words.startswith(UNKNOWN_TEXT):
+        if verdict.cause is Cause.UNKNOWN_TEXT:
             return Doubt(
                 request=posted(self._account.url, "probe", PROBE), decide=lambda answer: _unknown(verdict, answer)
             )
-        if verdict.words.startswith(NOT_LET_THROUGH):
+        if verdict.cause is Cause.NOT_LET_THROUGH:
             other = NO_CALL_THROUGH if self._refused is None else NOT_THIS_REQUEST
             return Doubt(
                 request=posted(self._account.url, "probe", PROBE),
@@ -141,7 +134,7 @@ class VtigerJudge:
     def settled(self, sent: Sent, verdict: Verdict) -> None:
         key, step, extension = sent.request.key, Step(sent.request.name), sent.delivery.extension
         match verdict.ruling:
-            case Ruling.PROBABLY if verdict.words.startswith(PRINTED_FATAL):
+            case Ruling.PROBABLY if verdict.cause is Cause.PRINTED_FATAL:
                 self._errors.given_up(key)
             case Ruling.PROBABLY:
                 self._errors.settled(key, step, extension, believed=True)
@@ -188,7 +181,7 @@ def _not_let_through(verdict: Verdict, answer: Reply | NoReply, other: str, atte
     """``other``: what it is if the probe gets through."""
     if judge_probe(answer).ruling is not Ruling.DELIVERED:
         return verdict
-    words = verdict.words.replace(NOT_LET_THROUGH, other, 1)
+    words = f"{other} {verdict.seen}"
     if other is NO_CALL_THROUGH:
         return Verdict(ruling=Ruling.AWAY, words=words, is_own=True)
     return Verdict(ruling=Ruling.PARKED if attempt >= _REFUSED_TRIES else Ruling.AGAIN, words=words)

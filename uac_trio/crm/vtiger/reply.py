@@ -5,14 +5,24 @@ PBXManager.php gives no sign of success: it says 200 with an empty body to what 
 
 from __future__ import annotations
 
+import enum
 import re
 from http import HTTPStatus
 
 import attrs
 
-from uac_trio.crm.reply import Failure, NoReply, Reply, Ruling, Verdict, shown
+from uac_trio.crm.reply import Failure, NoReply, Reply, Ruling, Verdict, seen_in, shown
 from uac_trio.crm.vtiger.request import Step, repeatable
 from uac_trio.crm.vtiger.server_errors import Evidence
+
+
+class Cause(enum.Enum):
+    """Kinds of answers that are not believed by themselves (``judging.py``)."""
+
+    FAILED = "a 500 that may hide a written row"
+    PRINTED_FATAL = "PHP's failure as text with status 200"
+    UNKNOWN_TEXT = "status 200 with none of the texts that we know"
+    NOT_LET_THROUGH = "refused by the web server, or by something before it"
 
 
 @attrs.frozen
@@ -27,6 +37,7 @@ class _Rule:
     finally_: Ruling = Ruling.PARKED
     when: frozenset[Evidence] = frozenset(Evidence)
     """The evidence with which it holds."""
+    cause: Cause | None = None
 
 
 def _only(status: int) -> range:
@@ -41,7 +52,7 @@ _FATAL = r"\bFatal error\b[^:]{0,100}:"
 _FATAL_ADVICE = (
     "PHP failed inside vTiger, as a rule after the row was written; its web server's error log has the reason"
 )
-PRINTED_FATAL = (
+_PRINTED_ADVICE = (
     "PHP failed inside vTiger, as a rule after the row was written, and prints it into the answer: it says there what "
     "to mend; set display_errors=Off in the CRM's php.ini"
 )
@@ -54,8 +65,7 @@ _FAILS_HERE = (
     "uac-trio outbox retry sends the request again"
 )
 
-UNKNOWN_TEXT = "vTiger answered with an unknown text"
-NOT_LET_THROUGH = (
+_NOT_LET_THROUGH = (
     "the web server does not let the request through to vTiger's callback: check [vtiger] url and the access rules of "
     "the CRM's web server"
 )
@@ -87,9 +97,25 @@ RULES: tuple[_Rule, ...] = (
     ),
     _Rule(_only(200), r"Input array has \d+ params", Ruling.PARKED, "vTiger refused a value of this request"),
     # display_errors=On makes such a text, with status 200, of what would be an empty 500: the same evidence holds.
-    _Rule(_only(200), _FATAL, Ruling.AWAY, _FAILS, when=frozenset({Evidence.OUTAGE})),
-    _Rule(_only(200), _FATAL, Ruling.AGAIN, _FAILS_HERE, tries=5, when=frozenset({Evidence.OWN})),
-    _Rule(_only(200), _FATAL, Ruling.AGAIN, PRINTED_FATAL, tries=2, finally_=Ruling.PROBABLY),
+    _Rule(_only(200), _FATAL, Ruling.AWAY, _FAILS, when=frozenset({Evidence.OUTAGE}), cause=Cause.PRINTED_FATAL),
+    _Rule(
+        _only(200),
+        _FATAL,
+        Ruling.AGAIN,
+        _FAILS_HERE,
+        tries=5,
+        when=frozenset({Evidence.OWN}),
+        cause=Cause.PRINTED_FATAL,
+    ),
+    _Rule(
+        _only(200),
+        _FATAL,
+        Ruling.AGAIN,
+        _PRINTED_ADVICE,
+        tries=2,
+        finally_=Ruling.PROBABLY,
+        cause=Cause.PRINTED_FATAL,
+    ),
     _Rule(
         _only(200),
         r"\A\s*(<br\s*/?>\s*)*(<b>)?(Warning|Notice|Deprecated)\b",
@@ -111,7 +137,14 @@ RULES: tuple[_Rule, ...] = (
         "vTiger itself answers, not its callback: check that [vtiger] url ends in "
         "/modules/PBXManager/callbacks/PBXManager.php",
     ),
-    _Rule(_only(200), _ANYTHING, Ruling.AGAIN, UNKNOWN_TEXT, tries=5),
+    _Rule(
+        _only(200),
+        _ANYTHING,
+        Ruling.AGAIN,
+        "vTiger answered with an unknown text",
+        tries=5,
+        cause=Cause.UNKNOWN_TEXT,
+    ),
     _Rule(
         range(201, 300),
         _ANYTHING,
@@ -138,7 +171,8 @@ RULES: tuple[_Rule, ...] = (
         range(400, 500),
         _ANYTHING,
         Ruling.MISCONFIGURED,
-        NOT_LET_THROUGH,
+        _NOT_LET_THROUGH,
+        cause=Cause.NOT_LET_THROUGH,
     ),
     _Rule(_only(500), _ANYTHING, Ruling.AWAY, _FAILS, when=frozenset({Evidence.OUTAGE})),
     _Rule(_only(500), _ANYTHING, Ruling.AGAIN, _FAILS_HERE, tries=5, when=frozenset({Evidence.OWN})),
@@ -151,7 +185,7 @@ RULES: tuple[_Rule, ...] = (
         "error log has the reason (requests wait, none is lost)",
     ),
     # Every event that touches a row is answered so by a fresh web installation of 7.2, and the row IS written.
-    _Rule(_only(500), _ANYTHING, Ruling.AGAIN, _FATAL_ADVICE, tries=2, finally_=Ruling.PROBABLY),
+    _Rule(_only(500), _ANYTHING, Ruling.AGAIN, _FATAL_ADVICE, tries=2, finally_=Ruling.PROBABLY, cause=Cause.FAILED),
     _Rule(
         range(502, 504),
         _ANYTHING,
@@ -184,23 +218,24 @@ def judge(step: Step, answer: Reply | NoReply, *, attempt: int, evidence: Eviden
         return Verdict(ruling=Ruling.MISCONFIGURED, words=f"HTTP status {answer.status} is none; check [vtiger] url")
     ruling = rule.ruling
     if ruling is Ruling.AGAIN:
-        pointless = evidence is Evidence.USUAL and rule.words == _FATAL_ADVICE
+        pointless = evidence is Evidence.USUAL and rule.cause is Cause.FAILED
         if attempt >= rule.tries or pointless or not repeatable(step):
             ruling = rule.finally_
     retry_after = answer.retry_after if ruling is Ruling.AWAY else 0.0
-    return Verdict(ruling=ruling, words=shown(rule.words, answer), retry_after=retry_after)
+    return Verdict(
+        ruling=ruling,
+        words=shown(rule.words, answer),
+        retry_after=retry_after,
+        cause=rule.cause,
+        seen=seen_in(answer),
+    )
 
 
 def is_php_failure(reply: Reply) -> bool:
     """A 500, or the text that display_errors=On makes of it."""
     rule = _rule(reply, Evidence.NONE)
-    return reply.status == HTTPStatus.INTERNAL_SERVER_ERROR or (rule is not None and rule.words == PRINTED_FATAL)
-
-
-def is_unknown_text(reply: Reply) -> bool:
-    """A 200 with none of the texts that we know."""
-    rule = _rule(reply, Evidence.NONE)
-    return rule is not None and rule.words == UNKNOWN_TEXT
+    is_printed = rule is not None and rule.cause is Cause.PRINTED_FATAL
+    return is_printed or reply.status == HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _rule(reply: Reply, evidence: Evidence) -> _Rule | None:
