@@ -13,7 +13,8 @@ One answer is not believed by itself where it may be an outage that looks like s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 import attrs
 
@@ -72,10 +73,10 @@ class VtigerJudge:
     def __init__(self, account: VtigerAccount, writes_in_spite_of_500: bool) -> None:
         self._account = account
         self._errors = ServerErrors(writes_in_spite_of_500)
-        self._refusal: str | None = None
-        """The last unknown text, or status of what was not let through; None since anything else was answered."""
-        self._refused: str | None = None
-        """The call it was answered to; None: several."""
+        self._refusal = ""
+        """The last unknown text, or status of what was not let through; "" since anything else was answered."""
+        self._refused: set[str] = set()
+        """The calls that it was answered to, two at most."""
 
     @property
     def is_usual(self) -> bool:
@@ -100,36 +101,28 @@ class VtigerJudge:
         if verdict.cause is Cause.NOT_LET_THROUGH:
             self._note_refusal(f"HTTP {answer.status}", sent.delivery.call_id)
         else:
-            self._refusal = None
+            self._refusal = ""
         return attrs.evolve(verdict, is_own=self._errors.has_failed(key))
 
     def doubt(self, sent: Sent, verdict: Verdict) -> Doubt | None:
         is_confirmed = self._errors.is_confirmed(sent.delivery.extension)
         if verdict.ruling is Ruling.AUTH_FAILED:
-            return Doubt(
-                request=posted(self._account.url, "probe", UNSIGNED_PROBE),
-                decide=lambda answer: _auth_failed(verdict, answer),
-            )
+            return self._probed(UNSIGNED_PROBE, partial(_auth_failed, verdict))
         if verdict.ruling is Ruling.PROBABLY and (not is_confirmed or verdict.cause is Cause.PRINTED_FATAL):
-            return Doubt(
-                request=posted(self._account.url, "probe", UNSIGNED_PROBE),
-                decide=lambda answer: _believed(verdict, answer),
-            )
+            return self._probed(UNSIGNED_PROBE, partial(_believed, verdict))
         if verdict.cause is Cause.UNKNOWN_TEXT:
-            return Doubt(
-                request=posted(self._account.url, "probe", PROBE), decide=lambda answer: _unknown(verdict, answer)
-            )
+            return self._probed(PROBE, partial(_unknown, verdict))
         if verdict.cause is Cause.NOT_LET_THROUGH:
-            other = NO_CALL_THROUGH if self._refused is None else NOT_THIS_REQUEST
-            return Doubt(
-                request=posted(self._account.url, "probe", PROBE),
-                decide=lambda answer: _not_let_through(verdict, answer, other, sent.attempt),
+            decide = (
+                _no_call_let_through if self._is_refused_to_several else partial(_one_not_let_through, sent.attempt)
             )
+            return self._probed(PROBE, partial(decide, verdict))
         if verdict.ruling is Ruling.AWAY and verdict.is_own and not sent.request.is_repeatable:
-            return Doubt(
-                request=posted(self._account.url, "probe", PROBE), decide=lambda answer: _not_repeated(verdict, answer)
-            )
+            return self._probed(PROBE, partial(_not_repeated, verdict))
         return None
+
+    def _probed(self, probe: Mapping[str, str], decide: Callable[[Reply | NoReply], Verdict]) -> Doubt:
+        return Doubt(request=posted(self._account.url, "probe", probe), decide=decide)
 
     def settled(self, sent: Sent, verdict: Verdict) -> None:
         key, step, extension = sent.request.key, Step(sent.request.name), sent.delivery.extension
@@ -149,16 +142,21 @@ class VtigerJudge:
     def _judge_text(self, text: str, call_id: str, verdict: Verdict) -> Verdict:
         """The same unknown text to several calls, with nothing else between them, is an outage."""
         self._note_refusal(text, call_id)
-        if self._refused is None:
+        if self._is_refused_to_several:
             return Verdict(ruling=Ruling.AWAY, words=f"{SAME_TEXT} [{text!r}]", is_own=True)
         return verdict
 
     def _note_refusal(self, refusal: str, call_id: str) -> None:
-        """The same one to another call, with nothing else between them, makes it one to several."""
         if refusal != self._refusal:
-            self._refusal, self._refused = refusal, call_id
-        elif call_id != self._refused:
-            self._refused = None
+            self._refusal = refusal
+            self._refused.clear()
+        if not self._is_refused_to_several:
+            self._refused.add(call_id)
+
+    @property
+    def _is_refused_to_several(self) -> bool:
+        """Calls got the last refusal one after another, with nothing else between them."""
+        return len(self._refused) > 1
 
 
 def _auth_failed(verdict: Verdict, answer: Reply | NoReply) -> Verdict:
@@ -177,14 +175,17 @@ def _unknown(verdict: Verdict, answer: Reply | NoReply) -> Verdict:
     return verdict if judge_probe(answer).ruling is Ruling.DELIVERED else attrs.evolve(verdict, ruling=Ruling.AWAY)
 
 
-def _not_let_through(verdict: Verdict, answer: Reply | NoReply, other: str, attempt: int) -> Verdict:
-    """``other``: what it is if the probe gets through."""
+def _one_not_let_through(attempt: int, verdict: Verdict, answer: Reply | NoReply) -> Verdict:
     if judge_probe(answer).ruling is not Ruling.DELIVERED:
         return verdict
-    words = f"{other} {verdict.seen}"
-    if other is NO_CALL_THROUGH:
-        return Verdict(ruling=Ruling.AWAY, words=words, is_own=True)
-    return Verdict(ruling=Ruling.PARKED if attempt >= _REFUSED_TRIES else Ruling.AGAIN, words=words)
+    ruling = Ruling.PARKED if attempt >= _REFUSED_TRIES else Ruling.AGAIN
+    return Verdict(ruling=ruling, words=f"{NOT_THIS_REQUEST} {verdict.seen}")
+
+
+def _no_call_let_through(verdict: Verdict, answer: Reply | NoReply) -> Verdict:
+    if judge_probe(answer).ruling is not Ruling.DELIVERED:
+        return verdict
+    return Verdict(ruling=Ruling.AWAY, words=f"{NO_CALL_THROUGH} {verdict.seen}", is_own=True)
 
 
 def _not_repeated(verdict: Verdict, answer: Reply | NoReply) -> Verdict:
