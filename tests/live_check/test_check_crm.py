@@ -83,7 +83,7 @@ async def test_all_is_well() -> None:
 FAULTS: dict[str, tuple[Any, Level, str]] = {
     "wrong secret": (vtiger(secret="other"), Level.PROBLEM, "it refuses our secret: [vtiger] secret differs"),
     "its database is away": (vtiger(secret="other", unsigned=Answer()), Level.PROBLEM, "its database is away, or no"),
-    "any secret": (lambda _: Answer(), Level.PROBLEM, "takes any secret without a word"),
+    "any secret": (lambda _: Answer(), Level.PROBLEM, "silently takes any secret"),
     "a login page": (lambda _: Answer(body="<!DOCTYPE html>"), Level.PROBLEM, "a web page or JSON is answered"),
     "not there": (lambda _: NOT_FOUND, Level.PROBLEM, "does not let the request through"),
     "redirect": (lambda _: Answer(status=301, location="https://x/"), Level.PROBLEM, "the address redirects"),
