@@ -29,14 +29,16 @@ from tests.postgres import temporary_postgresql
 from uac_trio.calls.call import Direction
 from uac_trio.calls.outcome import Outcome
 from uac_trio.calls.participation import Role
+from uac_trio.clock import now as clock
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.crm.protocol import CRM, Surroundings
 from uac_trio.crm.vtiger import VtigerSettings
-from uac_trio.daemon import now as clock
 from uac_trio.http_client import open_http_client
 from uac_trio.logs import LogSettings, configure_logging
-from uac_trio.sender import SenderSettings, run_sender
-from uac_trio.store import OutboxError, OutboxSettings, open_outbox
+from uac_trio.sender.breaker import SenderSettings
+from uac_trio.sender.delivery import run_sender
+from uac_trio.store.outbox import open_outbox
+from uac_trio.store.settings import OutboxError, OutboxSettings
 from uac_trio.store.writer import StoreWriter
 
 SETTINGS = SenderSettings()

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from uac_trio.ami import Event, MessageParser, Wanted
-from uac_trio.calls import CallTracker
 from uac_trio.calls.adapters import is_wanted
+from uac_trio.calls.tracker import CallTracker
 from uac_trio.transcript import read_transcript
 
 READ = 65536

@@ -15,10 +15,8 @@ from tests.fake_asterisk import (
     FakeSession,
 )
 from uac_trio.ami import Event, Message, Originate
-from uac_trio.ami_client import (
-    AMIClient,
-    AMIServer,
-)
+from uac_trio.ami_client.client import AMIClient
+from uac_trio.ami_client.server import AMIServer
 
 EPOCH = 1_795_413_713.0
 ORDER = Originate(channel="PJSIP/101", context="from-internal", exten="+79161234567", channel_id="crm-1")

@@ -19,7 +19,7 @@ from tests.test_agi import ENVIRONMENT
 from uac_trio import agi_server
 from uac_trio.agi_server import serve_agi
 from uac_trio.crm.responsible import Finding, Responsible, ResponsibleRules
-from uac_trio.web import CannotListenError
+from uac_trio.web.settings import CannotListenError
 
 CALLER = ENVIRONMENT.replace(b"agi_arg_1: 79990001122\n", b"")
 SET = b'SET VARIABLE UAC_RESPONSIBLE "101"\n'

@@ -23,10 +23,8 @@ from tests.fake_asterisk import (
     silence,
 )
 from uac_trio.ami import Message
-from uac_trio.ami_client import (
-    AMIClient,
-    AMIServer,
-)
+from uac_trio.ami_client.client import AMIClient
+from uac_trio.ami_client.server import AMIServer
 
 # ---- a session
 

@@ -15,11 +15,8 @@ from tests.fake_asterisk import (
     hang_up,
     silence,
 )
-from uac_trio.ami_client import (
-    MAX_WAITING,
-    OriginateOutcome,
-    Outcome,
-)
+from uac_trio.ami_client.order import OriginateOutcome, Outcome
+from uac_trio.ami_client.session import MAX_WAITING
 
 # ---- actions
 

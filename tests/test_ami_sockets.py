@@ -24,12 +24,9 @@ from tests.fake_asterisk import (
     event,
 )
 from tests.fake_vtiger import reset
-from uac_trio.ami_client import (
-    AMIClient,
-    Outcome,
-    open_stream,
-    run_ami_client,
-)
+from uac_trio.ami_client.client import AMIClient, run_ami_client
+from uac_trio.ami_client.order import Outcome
+from uac_trio.ami_client.stream import open_stream
 
 # ---- real sockets
 

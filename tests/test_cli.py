@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 import trio
 from click.testing import CliRunner, Result
@@ -17,8 +19,7 @@ from tests.fake_asterisk import REACTIONS, FakeAsterisk, answer
 from tests.fake_vtiger import FAILURE, Script, fake_vtiger
 from tests.fake_vtiger import Answer as CRMAnswer
 from uac_trio import __version__
-from uac_trio.cli import main
-from uac_trio.demo import run as demo_run
+from uac_trio.cli import COMMANDS, main
 
 ROOT = Path(__file__).parent.parent
 FIXTURES = ROOT / "fixtures" / "ami_transcripts" / "asterisk22"
@@ -62,7 +63,7 @@ def test_version() -> None:
     assert invoked("--version").output == f"uac-trio, version {__version__}\n"
 
 
-@pytest.mark.parametrize("command", [["--help"], *([name, "--help"] for name in main.commands)])
+@pytest.mark.parametrize("command", [["--help"], *([name, "--help"] for name in COMMANDS)])
 def test_help(command: list[str]) -> None:
     """Every command explains itself."""
     result = invoked(*command)
@@ -71,8 +72,38 @@ def test_help(command: list[str]) -> None:
 
 
 def test_public_commands() -> None:
-    """The commands that are promised are there."""
-    assert set(main.commands) >= {"run", "demo", "replay", "record", "check"}
+    """The commands that are promised are there, and the list of them says what each says of itself."""
+    assert set(COMMANDS) >= {"run", "demo", "replay", "record", "check"}
+    with click.Context(main) as context:
+        for name, listed in COMMANDS.items():
+            command = main.get_command(context, name)
+            assert command is not None
+            assert command.name == name
+            assert command.get_short_help_str(200) == listed.help
+
+
+NOT_FOR_EACH = {"quart", "hypercorn", "httpx", "alembic", "sqlalchemy", "trio", "jinja2", "prometheus_client"}
+
+
+@pytest.mark.parametrize(
+    ("command", "may_import"),
+    [
+        (["--version"], set[str]()),
+        (["--help"], set[str]()),
+        (["replay", "--calls", str(FIXTURES / "inbound_answered.jsonl")], set[str]()),
+        (["check", "--config", str(ROOT / "deploy" / "uac-trio.example.toml")], {"sqlalchemy"}),
+    ],
+)
+def test_imports_only_what_it_needs(command: list[str], may_import: set[str]) -> None:
+    """Commands that need no server and no database start without their libraries."""
+    code = (
+        "import sys; from uac_trio.cli import COMMANDS, main; main(sys.argv[1:], standalone_mode=False); "
+        f"print(sorted({NOT_FOR_EACH} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], capture_output=True, text=True, check=True, cwd=ROOT, timeout=60
+    )
+    assert set(ast.literal_eval(done.stdout.splitlines()[-1])) <= may_import
 
 
 def test_check_in_words(config: Path) -> None:
@@ -170,6 +201,35 @@ def test_replay_timeline() -> None:
     result = invoked("replay", FIXTURES / "inbound_answered.ami", "--timeline")
     assert result.exit_code == 0
     assert "101 gets a call from +79161234567" in result.stdout
+
+
+def test_replay_one_call() -> None:
+    """replay --call shows one call of all, and an id that is in none is named."""
+    result = invoked("replay", FIXTURES / "inbound_answered.jsonl", "--calls")
+    call_id = json.loads(result.output)["call_id"]
+    for wanted in (call_id, call_id.removeprefix("main-")):
+        assert (
+            invoked("replay", FIXTURES / "inbound_answered.jsonl", "--calls", "--call", wanted).output == result.output
+        )
+    result = invoked("replay", FIXTURES / "inbound_answered.jsonl", "--timeline", "--call", "1.1")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == "uac-trio: there is no call 1.1 in these files; --calls shows the ids\n"
+
+
+def test_replay_shows_its_progress() -> None:
+    """On a terminal that shows nothing else there is a bar, on stderr."""
+    controller, terminal = os.openpty()
+    command = [sys.executable, "-m", "uac_trio", "replay", str(FIXTURES / "inbound_answered.ami"), "--calls"]
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=terminal, check=True, cwd=ROOT, timeout=60)
+        shown = os.read(controller, 65536).decode()
+    finally:
+        os.close(controller)
+        os.close(terminal)
+    assert "replay" in shown
+    assert "100%" in shown
+    assert len(done.stdout.splitlines()) == 1
 
 
 def test_replay_rules(tmp_path: Path) -> None:
@@ -293,7 +353,7 @@ def test_demo_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
         seen.append((once, port))
         return 1
 
-    monkeypatch.setattr(demo_run, "run_demo", run_demo)
+    monkeypatch.setattr("uac_trio.cli.demo.run_demo", run_demo)
     assert invoked("demo", "--once", "--port", "8080").exit_code == 1
     assert seen == [(True, 8080)]
 

@@ -10,11 +10,11 @@ from click.testing import CliRunner, Result
 
 from tests.recordings.sounds import fake_converter, read_only, row
 from tests.store.calls import NOW, a_call, deliver, recording_of
-from uac_trio import cli
 from uac_trio.cli import main
-from uac_trio.config import load_config
-from uac_trio.daemon import open_recordings
-from uac_trio.store import OutboxSettings, open_outbox
+from uac_trio.config.loading import load_config
+from uac_trio.daemon.recordings import open_recordings
+from uac_trio.store.outbox import open_outbox
+from uac_trio.store.settings import OutboxSettings
 
 CONFIG = """
 [[pbx]]
@@ -35,7 +35,7 @@ url = "sqlite:///{folder}/connector.db"
 
 @pytest.fixture(autouse=True)
 def logs_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cli, "configure_logging", lambda _: None)  # it is for the whole process
+    monkeypatch.setattr("uac_trio.cli.forget.configure_logging", lambda _: None)  # it is for the whole process
 
 
 @pytest.fixture

@@ -11,16 +11,10 @@ from click.testing import CliRunner, Result
 from tests.store.calls import NOW, NUMBER, a_call
 from uac_trio.cli import main
 from uac_trio.crm.delivery import Kind
-from uac_trio.store import (
-    Delivered,
-    LeaseRequest,
-    Outbox,
-    OutboxSettings,
-    OutboxStatistics,
-    Parked,
-    dead_letters,
-    open_outbox,
-)
+from uac_trio.store import dead_letters
+from uac_trio.store.outbox import Outbox, open_outbox
+from uac_trio.store.rows import Delivered, LeaseRequest, OutboxStatistics, Parked
+from uac_trio.store.settings import OutboxSettings
 
 CONFIG = """
 [[pbx]]

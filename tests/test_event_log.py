@@ -13,7 +13,8 @@ from tests.calls.crm_office import crm_of, token
 from tests.calls.simulator import Asterisk, Line
 from tests.calls.stored_logs import StoredLogs
 from uac_trio.ami.message import Event
-from uac_trio.calls import Call, ClickOrder, TrackerRules
+from uac_trio.calls.call import Call, ClickOrder
+from uac_trio.calls.rules import TrackerRules
 from uac_trio.event_log import (
     LIST_END,
     MOST_ENTRIES,

@@ -17,8 +17,11 @@ from uac_trio.crm.protocol import Surroundings
 from uac_trio.crm.reply import NoReply
 from uac_trio.crm.vtiger import VtigerSettings
 from uac_trio.http_client import NoReplyError, NotSentError, UntrustedError, open_http_client
-from uac_trio.recordings import HostSettings, RecordingsBusyError, open_host
-from uac_trio.sender import SenderSettings, ask_once
+from uac_trio.recordings.host import open_host
+from uac_trio.recordings.place import RecordingsBusyError
+from uac_trio.recordings.settings import HostSettings
+from uac_trio.sender.breaker import SenderSettings
+from uac_trio.sender.client import ask_once
 
 AUTHORITY = trustme.CA()
 

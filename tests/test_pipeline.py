@@ -12,8 +12,8 @@ from tests.calls.simulator import Asterisk, Line
 from tests.calls.stored_logs import StoredLogs
 from tests.calls.streams import recorded
 from uac_trio.ami.message import Event, Response
-from uac_trio.calls import TrackerRules
 from uac_trio.calls.fact import CallBegan, CallEnded, Fact
+from uac_trio.calls.rules import TrackerRules
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.crm.vtiger.account import Flavour
 from uac_trio.pipeline import Pipeline

@@ -7,10 +7,11 @@ import re
 import shlex
 from pathlib import Path
 
+import click
 import pytest
 
 from uac_trio.cli import main
-from uac_trio.store import OutboxSettings
+from uac_trio.store.settings import OutboxSettings
 
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "README.ru.md")
@@ -48,7 +49,9 @@ def test_commands_exist(line: str) -> None:
     for words in (shlex.split(part) for part in line.split("&&")):
         if not words[0].endswith("uac-trio"):
             continue
-        command = main.commands[words[1]]
+        with click.Context(main) as context:
+            command = main.get_command(context, words[1])
+        assert command is not None
         options = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words[2:] if word.startswith("--")} <= options
 

@@ -11,8 +11,8 @@ import trio
 import trio.testing
 
 from tests.fake_asterisk import FakeAsterisk
-from uac_trio.ami_client import AMIServer
-from uac_trio.daemon import now
+from uac_trio.ami_client.server import AMIServer
+from uac_trio.clock import now
 from uac_trio.recorder import Recorded, RecordError, record
 from uac_trio.transcript import read_transcript
 
@@ -103,7 +103,8 @@ async def test_second_connection_has_its_own_file(pbx: FakeAsterisk, tmp_path: P
             told = await record([server], out, seconds=10, anonymise=False, now=now, stop=stop)
     assert told.paths == (out, tmp_path / "call_2.jsonl")
     for path in told.paths:
-        assert read_transcript(path.name, path.read_bytes()).chunks[1].data.startswith(b"Asterisk Call Manager/")
+        chunks = list(read_transcript(path.name, path.read_bytes()).chunks)
+        assert chunks[1].data.startswith(b"Asterisk Call Manager/")
 
 
 async def test_pbx_that_cannot_be_reached(pbx: FakeAsterisk, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.test_cli import CONFIG, FIXTURES, ROOT
-from uac_trio.cli import main
+from uac_trio.cli import COMMANDS
 
 SERVE = """
 [serve]
@@ -106,4 +106,4 @@ def test_refusal(
 
 def test_every_command_is_tried() -> None:
     """No command is left out of the table."""
-    assert {command.split()[0] for command, *_ in REFUSALS} == set(main.commands)
+    assert {command.split()[0] for command, *_ in REFUSALS} == set(COMMANDS)

@@ -8,9 +8,11 @@ import attrs
 import pytest
 
 from tests.calls.crm_office import crm_of
-from tests.recorded import ROOT, replayed, rules_of
+from tests.recorded import ROOT, replayed, rules_of, transcripts_of
+from uac_trio.calls.call import Direction
+from uac_trio.calls.fact import CallBegan, CallMerged
 from uac_trio.calls.rules import TrackerRules
-from uac_trio.replay import Replay, call_lines, replay, request_lines, timeline_lines
+from uac_trio.replay import Concluded, Replay, call_lines, of_call, play, replay, request_lines, timeline_lines
 from uac_trio.transcript import read_transcript
 
 KEYS = (
@@ -25,7 +27,7 @@ def replay_bytes(*files: tuple[str, bytes], rules: TrackerRules | None = None) -
 
 def test_call_lines() -> None:
     """One JSON object a call, with the documented keys."""
-    [line] = call_lines(replayed("asterisk22/inbound_ringgroup_answered"))
+    [line] = call_lines(replayed("asterisk22/inbound_ringgroup_answered").facts)
     call = json.loads(line)
     assert set(KEYS) <= set(call)
     assert {part["extension"]: part["outcome"] for part in call["participations"]} == {
@@ -35,7 +37,7 @@ def test_call_lines() -> None:
 
 def test_request_lines() -> None:
     """One JSON object a request, in the order they are made."""
-    requests = [json.loads(line) for line in request_lines(replayed("asterisk22/inbound_answered"))]
+    requests = [json.loads(line) for line in request_lines(replayed("asterisk22/inbound_answered").story)]
     assert [request["callstatus"] for request in requests] == [
         "DialBegin", "DialAnswer", "Hangup", "EndCall", "Record",
     ]  # fmt: skip
@@ -47,7 +49,7 @@ def test_request_lines() -> None:
 
 def test_timeline_tells_cause_and_decision() -> None:
     """Each fact stands with the event that caused it and the request that followed."""
-    text = "\n".join(timeline_lines(replayed("asterisk22/queue_then_blind_transfer")))
+    text = "\n".join(timeline_lines(replayed("asterisk22/queue_then_blind_transfer").story))
     assert "inbound call, customer +79161234567 to 4951000701" in text
     assert "waits in queue support" in text
     assert "blind transfer by 101 to 102" in text
@@ -71,7 +73,7 @@ def test_timeline_tells_cause_and_decision() -> None:
 )
 def test_timeline_words(name: str, words: str) -> None:
     """Every kind of fact has words of its own."""
-    assert words in "\n".join(timeline_lines(replayed(name)))
+    assert words in "\n".join(timeline_lines(replayed(name).story))
 
 
 @pytest.mark.parametrize("name", ["asterisk22/inbound_answered", "asterisk22/inbound_ringgroup_local"])
@@ -100,6 +102,31 @@ def test_hostile_transcript() -> None:
     result = replay_bytes(("bad.ami", data + b"A: " + b"x" * 10_000_000))
     assert [call.status.value for call in result.calls] == ["completed"]
     assert any(problem.startswith("bad.ami: ") for problem in result.problems)
+
+
+def test_steps_of_one_call() -> None:
+    """``of_call`` keeps what was concluded of a call and of those merged into it, asked for by the id of any."""
+    name = "asterisk22/attended_transfer_refer"
+    crm = crm_of()
+    steps = list(
+        play([read_transcript(path.name, path.read_bytes()) for path in transcripts_of(name)], rules_of(name), crm, [])
+    )
+    (merged,) = [step.fact for step in steps if isinstance(step.fact, CallMerged)]
+    whole = {merged.call_id, merged.into}
+    expected = sorted((step for step in steps if step.fact.call_id in whole), key=lambda step: step.fact.call_id)
+    for wanted in (*whole, merged.into.removeprefix("main-")):
+        found = list(of_call(steps, wanted))
+        assert sorted(found, key=lambda step: step.fact.call_id) == expected
+    others = {step.fact.call_id for step in steps} - whole - {""}
+    for other in others:
+        assert {step.fact.call_id for step in of_call(steps, other)} == {other}
+    assert list(of_call(steps, "main-1.1")) == []
+
+
+def test_steps_of_a_call_that_goes_on() -> None:
+    """A call without an end is kept too."""
+    began = CallBegan(call_id="main-1.1", at=1.0, because="", direction=Direction.INBOUND, customer="", did="")
+    assert list(of_call([Concluded(began, [])], "1.1")) == [Concluded(began, [])]
 
 
 def test_open_calls_are_told_as_they_stand() -> None:

@@ -17,10 +17,11 @@ import trio
 
 from tests.recordings.far import asking
 from tests.recordings.sounds import row, wav
-from uac_trio.config import ConfigError, load_serve_config
+from uac_trio.config.loading import load_serve_config
+from uac_trio.config.reader import ConfigError
 from uac_trio.config.tables import SERVE_TABLES, TABLES
-from uac_trio.recordings import HostSettings
-from uac_trio.web import ServeSettings
+from uac_trio.recordings.settings import HostSettings
+from uac_trio.web.settings import ServeSettings
 
 EXAMPLE = Path(__file__).parent.parent / "deploy" / "uac-trio-recordings.example.toml"
 LEAST = '[serve]\nrecordings = ["/a"]\nnetworks = ["10.0.0.1"]\nsecret = "s3cret"\n'

@@ -17,7 +17,8 @@ import attrs
 import trio
 
 from uac_trio.ami import Message
-from uac_trio.ami_client import AMIClient, AMIServer, run_ami_client
+from uac_trio.ami_client.client import AMIClient, run_ami_client
+from uac_trio.ami_client.server import AMIServer
 from uac_trio.anonymise import Anonymiser, without_secret
 from uac_trio.transcript import Chunk, Direction, epoch_note, format_chunk
 

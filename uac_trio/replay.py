@@ -6,7 +6,7 @@ Deterministic and without network: the clock is that of the recording.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -46,6 +46,14 @@ PBX = "main"
 
 
 @attrs.frozen
+class Concluded:
+    """A fact with the deliveries that follow from it."""
+
+    fact: Fact
+    deliveries: Sequence[Delivery]
+
+
+@attrs.frozen
 class Rendered:
     """A request to the CRM with its delivery."""
 
@@ -65,31 +73,41 @@ class Rendered:
 class Replay:
     """The result of a replay."""
 
-    facts: list[Fact] = attrs.field(factory=list)
-    requests: list[Rendered] = attrs.field(factory=list)
     story: list[Fact | Rendered] = attrs.field(factory=list)
     """Facts and requests, each request after its fact."""
     problems: list[str] = attrs.field(factory=list)
     """Faults of the transcripts themselves: a protocol error, an end within a message."""
 
     @property
+    def facts(self) -> list[Fact]:
+        return [item for item in self.story if not isinstance(item, Rendered)]
+
+    @property
+    def requests(self) -> list[Rendered]:
+        """In the order of sending."""
+        return [item for item in self.story if isinstance(item, Rendered)]
+
+    @property
     def calls(self) -> list[CallSummary]:
         return [fact.summary for fact in self.facts if isinstance(fact, CallEnded)]
 
 
-def replay(transcripts: Sequence[Transcript], rules: TrackerRules, crm: CRM) -> Replay:
-    """Run transcripts, successive connections to one PBX, through the pipeline."""
+def replay(transcripts: Iterable[Transcript], rules: TrackerRules, crm: CRM) -> Replay:
+    """Replay transcripts as ``play`` does, and keep all that follows."""
     result = Replay()
+    result.story.extend(rendered(play(transcripts, rules, crm, result.problems), crm))
+    return result
 
-    def rendered(deliveries: Sequence[Delivery]) -> list[Rendered]:
-        return [Rendered(delivery, request) for delivery in deliveries for request in crm.requests(delivery)]
+
+def play(transcripts: Iterable[Transcript], rules: TrackerRules, crm: CRM, problems: list[str]) -> Iterator[Concluded]:
+    """Run transcripts, successive connections to one PBX, through the pipeline: what is concluded, as it comes.
+
+    Adds faults of the transcripts themselves to ``problems``.
+    """
+    concluded: list[Concluded] = []
 
     def observe(fact: Fact, deliveries: Sequence[Delivery]) -> None:
-        result.facts.append(fact)
-        result.story += [fact, *rendered(deliveries)]
-
-    def take(deliveries: Sequence[Delivery]) -> None:
-        result.requests += rendered(deliveries)
+        concluded.append(Concluded(fact, deliveries))
 
     pipeline = Pipeline(rules, crm, partial(recording_token, crm.secret), observe)
     at = 0.0
@@ -101,27 +119,79 @@ def replay(transcripts: Sequence[Transcript], rules: TrackerRules, crm: CRM) -> 
                 at = max(at, transcript.at(chunk))  # eof: the connection was lost
             if chunk.direction != "recv":
                 continue
-            take(pipeline.tick(at))
+            pipeline.tick(at)
             parser.receive_data(chunk.data)
-            try:
-                messages = list(_messages(parser))
-                if messages and not connected:
-                    connected = True
-                    take(pipeline.connected(PBX, at, _banner(messages)))
-                take(pipeline.received(PBX, [each for each in messages if not isinstance(each, Banner)], at))
-            except RemoteProtocolError as error:
-                result.problems.append(f"{transcript.name}: {error}; the rest of this file is not read")
+            messages, fault = _messages(parser)
+            if messages and not connected:
+                connected = True
+                pipeline.connected(PBX, at, _banner(messages))
+            pipeline.received(PBX, [each for each in messages if not isinstance(each, Banner)], at)
+            yield from concluded
+            concluded.clear()
+            if fault is not None:
+                problems.append(f"{transcript.name}: {fault}; the rest of this file is not read")
                 break
         if parser.unfinished:
-            result.problems.append(f"{transcript.name}: ends in mid-message ({parser.unfinished} bytes are left over)")
-        take(pipeline.lost(PBX, at))
+            problems.append(f"{transcript.name}: ends in mid-message ({parser.unfinished} bytes are left over)")
+        pipeline.lost(PBX, at)
     # Wait for the Cdrs of ended calls; calls without an end stay open.
     until = at + rules.linger + SETTLES_WITHIN
     while (deadline := pipeline.next_deadline) <= until:
         at = max(at, deadline)
-        take(pipeline.tick(at))
-    take(pipeline.finish(at))
-    return result
+        pipeline.tick(at)
+    pipeline.finish(at)
+    yield from concluded
+
+
+def rendered(steps: Iterable[Concluded], crm: CRM) -> Iterator[Fact | Rendered]:
+    """Each fact, and after it the requests that deliver it."""
+    for step in steps:
+        yield step.fact
+        for delivery in step.deliveries:
+            for request in crm.requests(delivery):
+                yield Rendered(delivery, request)
+
+
+@attrs.define
+class _CallSteps:
+    """What was concluded about a call and those that were merged with it."""
+
+    ids: set[str]
+    unfinished: set[str]
+    """Of these, the calls that did not end yet."""
+    steps: list[Concluded] = attrs.field(factory=list)
+
+    def merge(self, other: _CallSteps) -> None:
+        self.ids |= other.ids
+        self.unfinished |= other.unfinished
+        self.steps += other.steps
+
+
+def of_call(steps: Iterable[Concluded], wanted: str) -> Iterator[Concluded]:
+    """Of the steps those of one call, and of the calls that were merged with it. ``wanted``: the call's id, with or
+    without the name of the PBX."""
+    wanted_ids = {wanted, f"{PBX}-{wanted}"}
+    open_calls: dict[str, _CallSteps] = {}
+
+    def find(call_id: str) -> _CallSteps:
+        return open_calls.setdefault(call_id, _CallSteps({call_id}, {call_id}))
+
+    for step in steps:
+        fact = step.fact
+        call = find(fact.call_id)
+        call.steps.append(step)
+        if isinstance(fact, CallMerged) and (into := find(fact.into)) is not call:
+            into.merge(call)
+            open_calls.update(dict.fromkeys(call.ids, into))
+        elif isinstance(fact, CallEnded):
+            call.unfinished.discard(fact.call_id)
+        if not call.unfinished:
+            for call_id in call.ids:
+                del open_calls[call_id]
+            if wanted_ids & call.ids:
+                yield from call.steps
+    for call_id in wanted_ids & open_calls.keys():
+        yield from open_calls[call_id].steps
 
 
 def _banner(messages: Sequence[Message | Banner]) -> str:
@@ -129,37 +199,45 @@ def _banner(messages: Sequence[Message | Banner]) -> str:
     return next((message.text for message in messages if isinstance(message, Banner)), "")
 
 
-def _messages(parser: MessageParser) -> Iterator[Message | Banner]:
-    while (message := parser.next_message()) is not None:
-        yield message
+def _messages(parser: MessageParser) -> tuple[list[Message | Banner], RemoteProtocolError | None]:
+    """The complete messages, and the fault after them."""
+    messages: list[Message | Banner] = []
+    try:
+        while (message := parser.next_message()) is not None:
+            messages.append(message)
+    except RemoteProtocolError as fault:
+        return messages, fault
+    return messages, None
 
 
-def call_lines(result: Replay) -> Iterator[str]:
+def call_lines(story: Iterable[Fact | Rendered]) -> Iterator[str]:
     """One JSON object per call."""
-    for summary in result.calls:
-        yield json.dumps(summary.as_json(), ensure_ascii=False)
+    for item in story:
+        if isinstance(item, CallEnded):
+            yield json.dumps(item.summary.as_json(), ensure_ascii=False)
 
 
-def request_lines(result: Replay) -> Iterator[str]:
+def request_lines(story: Iterable[Fact | Rendered]) -> Iterator[str]:
     """One JSON object per request, in the order of sending. ``at``: seconds since the epoch."""
-    for rendered in result.requests:
-        yield json.dumps(
-            {
-                "at": round(rendered.at, 3),
-                "callstatus": rendered.request.name,
-                "call_id": rendered.call_id,
-                "extension": rendered.delivery.subject,
-                "key": rendered.request.key,
-                "form": dict(rendered.request.about),
-            },
-            ensure_ascii=False,
-        )
+    for item in story:
+        if isinstance(item, Rendered):
+            yield json.dumps(
+                {
+                    "at": round(item.at, 3),
+                    "callstatus": item.request.name,
+                    "call_id": item.call_id,
+                    "extension": item.delivery.subject,
+                    "key": item.request.key,
+                    "form": dict(item.request.about),
+                },
+                ensure_ascii=False,
+            )
 
 
-def timeline_lines(result: Replay) -> Iterator[str]:
+def timeline_lines(story: Iterable[Fact | Rendered]) -> Iterator[str]:
     """For people: each call with its facts, their causes, and the requests to the CRM. Times are UTC."""
     by_call: dict[str, list[Fact | Rendered]] = {}
-    for item in result.story:
+    for item in story:
         by_call.setdefault(item.call_id, []).append(item)
     for call_id, items in sorted(by_call.items(), key=lambda entry: entry[1][0].at):
         began = items[0].at

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence, Sized
 
-from uac_trio.calls import CallTracker, Direction
+from uac_trio.calls.call import Direction
 from uac_trio.calls.fact import (
     FOLLOWS,
     CallBegan,
@@ -19,6 +19,7 @@ from uac_trio.calls.fact import (
     RecordingKnown,
 )
 from uac_trio.calls.outcome import TALKED
+from uac_trio.calls.tracker import CallTracker
 
 
 def broken(facts: Iterable[Fact]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Literal
 import attrs
 
 from tests.calls.wire import CUSTOMER, DID, Chan, Wire
-from uac_trio.calls import ClickOrder
+from uac_trio.calls.call import ClickOrder
 
 ID = "uac-1700000000-3f9a2b7c"
 RECORDING = "/monitor/out.wav"

@@ -10,9 +10,11 @@ import attrs
 from tests.calls.simulator import Asterisk, Line
 from tests.calls.streams import due
 from uac_trio.ami.message import Event
-from uac_trio.calls import CallTracker, Direction, Outcome
+from uac_trio.calls.call import Direction
 from uac_trio.calls.fact import Fact, ParticipationEnded
+from uac_trio.calls.outcome import Outcome
 from uac_trio.calls.summary import CallSummary
+from uac_trio.calls.tracker import CallTracker
 
 MISSED = CallSummary(
     call_id="main-1.0", linkedid="1.0", direction=Direction.INBOUND, customer="+79161234567", customer_name="",

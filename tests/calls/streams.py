@@ -10,8 +10,9 @@ from typing import Any
 from tests.recorded import NAMES, transcripts_of
 from uac_trio.ami.message import Event
 from uac_trio.ami.parser import MessageParser
-from uac_trio.calls import CallTracker, TrackerRules
 from uac_trio.calls.fact import CallEnded, Fact
+from uac_trio.calls.rules import TrackerRules
+from uac_trio.calls.tracker import CallTracker
 from uac_trio.transcript import read_transcript
 
 Timed = tuple[float, Event]

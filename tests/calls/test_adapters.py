@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.calls.scenes import event
-from uac_trio.calls import WANTED_EVENTS, CallTracker, ClickOrder, TrackerRules
-from uac_trio.calls.adapters import AmiGeneration, adapter_for, generation_of, is_wanted
+from uac_trio.calls.adapters import WANTED_EVENTS, AmiGeneration, adapter_for, generation_of, is_wanted
 from uac_trio.calls.ami1 import WANTED_AMI1, Ami1Adapter
 from uac_trio.calls.ami2 import WANTED_AMI2, Ami2Adapter
+from uac_trio.calls.call import ClickOrder
 from uac_trio.calls.fact import Fact, Oddity
+from uac_trio.calls.rules import TrackerRules
+from uac_trio.calls.tracker import CallTracker
 
 AMI_1, AMI_2 = "Asterisk Call Manager/1.3", "Asterisk Call Manager/11.0.0"
 

@@ -12,10 +12,12 @@ from tests.calls.scenes import event, list_channels
 from tests.calls.streams import due, names, recorded, run, told
 from tests.recorded import NAMES, rules_of, truth_of
 from uac_trio.ami.message import Event
-from uac_trio.calls import CallTracker, ClickOrder, Direction, Role, TrackerRules
+from uac_trio.calls.call import ClickOrder, Direction
 from uac_trio.calls.click import OUTCOMES
 from uac_trio.calls.fact import CallEnded, Fact, ParticipationBegan
-from uac_trio.calls.tracker import ORDER_LASTS
+from uac_trio.calls.participation import Role
+from uac_trio.calls.rules import TrackerRules
+from uac_trio.calls.tracker import ORDER_LASTS, CallTracker
 
 SAID = {
     "click_who_sees_what": ("completed", "the customer answered; they talked 1 s"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from uac_trio.calls import TrackerRules
 from uac_trio.calls.channel_events import ChannelState, ChannelView
 from uac_trio.calls.endpoint import MAX_LEARNED, EndpointClassifier, Evidence, Identity
 from uac_trio.calls.names import parse_channel_name
+from uac_trio.calls.rules import TrackerRules
 
 RULES = TrackerRules(
     devices={"sip-anna": "101", "anna": "101"}, trunks=("gate-7", "777"), mobiles={"+79261234567": "103"}

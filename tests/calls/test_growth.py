@@ -9,7 +9,8 @@ from types import FrameType
 import pytest
 
 from uac_trio.ami.message import Event
-from uac_trio.calls import CallTracker, TrackerRules
+from uac_trio.calls.rules import TrackerRules
+from uac_trio.calls.tracker import CallTracker
 
 RULES = TrackerRules(internal="report")
 

@@ -12,8 +12,10 @@ from tests.calls.invariants import broken, left_over
 from tests.calls.panel import Panel
 from tests.calls.streams import Timed, due, names, recorded
 from uac_trio.ami.message import Event
-from uac_trio.calls import WANTED_EVENTS, CallTracker, TrackerRules
+from uac_trio.calls.adapters import WANTED_EVENTS
 from uac_trio.calls.fact import Fact
+from uac_trio.calls.rules import TrackerRules
+from uac_trio.calls.tracker import CallTracker
 
 RULES = TrackerRules(internal="report", unreached="101")
 SCENARIOS = names(

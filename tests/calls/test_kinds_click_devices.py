@@ -22,7 +22,7 @@ from tests.calls.originate import (
     talk,
 )
 from tests.calls.wire import CUSTOMER, Chan, Office
-from uac_trio.calls import TrackerRules
+from uac_trio.calls.rules import TrackerRules
 
 
 @pytest.mark.parametrize("by", ORIGINATORS)

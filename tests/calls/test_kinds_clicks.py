@@ -23,7 +23,7 @@ from tests.calls.originate import (
     talk,
 )
 from tests.calls.wire import CUSTOMER, Chan, Office
-from uac_trio.calls import TrackerRules
+from uac_trio.calls.rules import TrackerRules
 
 ENDS: tuple[tuple[str, Callable[[Click, Chan], None], str, str, bool], ...] = (
     ("talk", talk, "completed", "completed", True),

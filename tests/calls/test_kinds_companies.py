@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.calls.wire import CUSTOMER, DID, OTHER_CUSTOMER, Chan, Office, Story, Wire
-from uac_trio.calls import TrackerRules
 from uac_trio.calls.fact import CallEnded, Fact, NotAnEmployee
+from uac_trio.calls.rules import TrackerRules
 
 OUR_DID, THEIR_DID = DID, "4951000200"
 OURS, THEIRS = "t1", "t2"

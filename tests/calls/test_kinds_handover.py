@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from tests.calls.wire import CUSTOMER, Chan, Office, Wire
-from uac_trio.calls import TrackerRules
+from uac_trio.calls.rules import TrackerRules
 
 
 def talks_with_101(wire: Wire) -> tuple[Chan, Chan, str]:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.calls.confirming import App, Confirmed
 from tests.calls.wire import CUSTOMER, Chan, Office, Wire
-from uac_trio.calls import TrackerRules
+from uac_trio.calls.rules import TrackerRules
 
 RECORDING = "/monitor/in.wav"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.calls.wire import CUSTOMER, DID, Chan, Office, Wire
-from uac_trio.calls import TrackerRules
+from uac_trio.calls.rules import TrackerRules
 
 LINES = [
     pytest.param("SIP/33915", "from-trunk-sip-33915", id="digits, context of a trunk"),

@@ -9,7 +9,7 @@ import pytest
 
 from tests.calls.confirming import Confirmed
 from tests.calls.wire import CUSTOMER, DID, Chan, Office, Wire
-from uac_trio.calls import TrackerRules
+from uac_trio.calls.rules import TrackerRules
 
 MOBILE = "89261234567"
 WITH = TrackerRules(mobiles={"+7 926 123-45-67": "101"}, unreached="109")

@@ -18,8 +18,9 @@ from tests.calls.simulator import Asterisk
 from tests.calls.stored_logs import StoredLogs
 from tests.calls.streams import due
 from uac_trio.ami.message import Event
-from uac_trio.calls import CallTracker, TrackerRules
 from uac_trio.calls.fact import CallEnded, Fact, ParticipationBegan, ParticipationEnded
+from uac_trio.calls.rules import TrackerRules
+from uac_trio.calls.tracker import CallTracker
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.pipeline import Begun, Pipeline
 

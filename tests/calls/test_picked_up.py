@@ -7,8 +7,9 @@ import pytest
 from tests.calls.scenes import feed, ringing
 from tests.calls.simulator import Asterisk, Line
 from tests.calls.streams import run, told
-from uac_trio.calls import CallTracker, Outcome
 from uac_trio.calls.fact import Fact, OfParticipation, ParticipationEnded
+from uac_trio.calls.outcome import Outcome
+from uac_trio.calls.tracker import CallTracker
 
 
 def dial_end(pbx: Asterisk, caller: Line, leg: Line, status: str) -> None:

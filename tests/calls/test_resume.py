@@ -11,7 +11,7 @@ import pytest
 from tests.calls.crm_office import Office, crm_of, token
 from tests.calls.panel import Panel
 from tests.calls.streams import Timed, recorded
-from uac_trio.calls import TrackerRules
+from uac_trio.calls.rules import TrackerRules
 from uac_trio.crm.vtiger.account import Flavour
 from uac_trio.pipeline import Pipeline
 

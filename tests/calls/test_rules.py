@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from uac_trio.calls import TrackerRules
-from uac_trio.calls.rules import national_number
+from uac_trio.calls.rules import TrackerRules, national_number
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from tests.calls.scenes import ends, event, feed, list_channels, ringing
 from tests.calls.simulator import Asterisk
 from tests.calls.streams import due
 from uac_trio.ami.message import Event
-from uac_trio.calls import CallTracker, Outcome, Role
 from uac_trio.calls.fact import (
     CallEnded,
     Fact,
@@ -19,7 +18,9 @@ from uac_trio.calls.fact import (
     ParticipationBegan,
     ParticipationEnded,
 )
-from uac_trio.calls.tracker import LISTED_WITHIN
+from uac_trio.calls.outcome import Outcome
+from uac_trio.calls.participation import Role
+from uac_trio.calls.tracker import LISTED_WITHIN, CallTracker
 
 
 def test_a_channel_that_vanished_ended_when_the_connection_was_lost() -> None:

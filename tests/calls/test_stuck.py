@@ -8,8 +8,9 @@ from tests.calls.invariants import left_over
 from tests.calls.scenes import ends, event, feed, list_channels, ringing
 from tests.calls.simulator import Asterisk, Line
 from tests.calls.streams import due
-from uac_trio.calls import CallTracker, Outcome
+from uac_trio.calls.outcome import Outcome
 from uac_trio.calls.stuck import DOUBTED_AFTER, ENDED_AFTER
+from uac_trio.calls.tracker import CallTracker
 
 
 def without_last_hangup() -> tuple[CallTracker, Asterisk, Line]:

@@ -9,7 +9,6 @@ from tests.calls.scenes import ends, event, feed, ringing
 from tests.calls.simulator import Asterisk
 from tests.calls.streams import due, recorded, run, told
 from uac_trio.ami.message import Event
-from uac_trio.calls import CallTracker, Outcome, TrackerRules
 from uac_trio.calls.fact import (
     CallMerged,
     NotAnEmployee,
@@ -17,7 +16,9 @@ from uac_trio.calls.fact import (
     ParticipationEnded,
     RecordingKnown,
 )
-from uac_trio.calls.outcome import leg_outcome
+from uac_trio.calls.outcome import Outcome, leg_outcome
+from uac_trio.calls.rules import TrackerRules
+from uac_trio.calls.tracker import CallTracker
 
 # ---- who owns what nobody heard
 

@@ -14,7 +14,7 @@ from tests.calls.invariants import broken, left_over
 from tests.calls.panel import Panel
 from tests.calls.streams import due
 from uac_trio.ami.message import Event
-from uac_trio.calls import CallTracker, ClickOrder, TrackerRules
+from uac_trio.calls.call import ClickOrder
 from uac_trio.calls.fact import (
     CallEnded,
     Fact,
@@ -25,6 +25,8 @@ from uac_trio.calls.fact import (
     RecordingKnown,
 )
 from uac_trio.calls.names import creation_order
+from uac_trio.calls.rules import TrackerRules
+from uac_trio.calls.tracker import CallTracker
 
 CUSTOMER = "+79161234567"
 OTHER_CUSTOMER = "+79167778899"

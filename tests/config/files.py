@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from uac_trio.config import Config, ConfigError, load_config
+from uac_trio.config.loading import Config, load_config
+from uac_trio.config.reader import ConfigError
 from uac_trio.crm.vtiger import VtigerAccount
 from uac_trio.crm.vtiger.dialects import Vtiger
 

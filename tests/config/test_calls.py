@@ -8,7 +8,8 @@ import pytest
 
 from tests.config.files import FULL, PBX, VTIGER, loaded
 from uac_trio.calls.rules import TrackerRules
-from uac_trio.config import ConfigError, load_rules
+from uac_trio.config.loading import load_rules
+from uac_trio.config.reader import ConfigError
 from uac_trio.config.words import describe
 
 

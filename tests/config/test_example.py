@@ -10,20 +10,20 @@ from typing import Any
 import attrs
 
 from tests.config.files import PBX, loaded, vtiger
-from uac_trio.ami_client import AMIServer
+from uac_trio.ami_client.server import AMIServer
 from uac_trio.calls.rules import TrackerRules
-from uac_trio.config import load_config
 from uac_trio.config.crms import keys_of
+from uac_trio.config.loading import load_config
 from uac_trio.config.tables import SERVER, TABLES
 from uac_trio.crm.click import Click2CallRules
 from uac_trio.crm.responsible import ResponsibleRules
 from uac_trio.crm.vtiger import VtigerSettings
 from uac_trio.crm.webhook import Webhook, WebhookSettings
 from uac_trio.logs import LogSettings
-from uac_trio.recordings import RecordingsSettings
-from uac_trio.sender import SenderSettings
-from uac_trio.store import OutboxSettings
-from uac_trio.web import WebSettings
+from uac_trio.recordings.settings import RecordingsSettings
+from uac_trio.sender.breaker import SenderSettings
+from uac_trio.store.settings import OutboxSettings
+from uac_trio.web.settings import WebSettings
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "uac-trio.example.toml"
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.config.files import FAR, PBX, VTIGER, loaded, problems
 from uac_trio.config.words import describe
-from uac_trio.recordings import HostSettings
+from uac_trio.recordings.settings import HostSettings
 
 
 def test_recordings_of_another_machine(tmp_path: Path) -> None:

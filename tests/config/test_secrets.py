@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.config.files import FULL, PBX, VTIGER, loaded, problems, vtiger
-from uac_trio.config import load_config
+from uac_trio.config.loading import load_config
 from uac_trio.config.words import describe
 
 

@@ -9,14 +9,15 @@ import pytest
 
 from tests.config.files import FULL, PBX, VTIGER, loaded, problems, vtiger
 from uac_trio.calls.rules import TrackerRules
-from uac_trio.config import ConfigError, load_config
+from uac_trio.config.loading import load_config
+from uac_trio.config.reader import ConfigError
 from uac_trio.crm.click import Click2CallRules
 from uac_trio.crm.vtiger.account import Flavour
 from uac_trio.logs import LogSettings
-from uac_trio.recordings import RecordingsSettings
-from uac_trio.sender import SenderSettings
-from uac_trio.store import OutboxSettings
-from uac_trio.web import WebSettings
+from uac_trio.recordings.settings import RecordingsSettings
+from uac_trio.sender.breaker import SenderSettings
+from uac_trio.store.settings import OutboxSettings
+from uac_trio.web.settings import WebSettings
 
 
 def test_least_configuration(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.calls.scenes import summary
-from uac_trio.calls import Direction, Role
+from uac_trio.calls.call import Direction
 from uac_trio.calls.fact import (
     CallEnded,
     OfParticipation,
@@ -15,6 +15,7 @@ from uac_trio.calls.fact import (
     RecordingKnown,
 )
 from uac_trio.calls.outcome import Outcome
+from uac_trio.calls.participation import Role
 
 T0 = 1795413713.0
 OUTWARD: dict[str, Any] = {"role": Role.CALLER, "direction": Direction.OUTBOUND}

@@ -8,9 +8,10 @@ import attrs
 import pytest
 
 from tests.crm.facts import NOT_TAKEN, SECOND_PHONE, T0, answered, began, ended, over, recorded
-from uac_trio.calls import Direction, Role
+from uac_trio.calls.call import Direction
 from uac_trio.calls.fact import CallTransferred, Fact, OfParticipation
 from uac_trio.calls.outcome import TALKED, Outcome
+from uac_trio.calls.participation import Role
 from uac_trio.calls.summary import ParticipationSummary
 from uac_trio.crm.delivery import WHOLE_CALL, Delivery, DeliveryMaker, Kind, Scope, closing, failed_click
 

@@ -12,7 +12,7 @@ import trio
 from tests.daemon.world import CALL_ID, WHOLE_CALL, World, answered, part_of_call, ringing, running
 from tests.fake_asterisk import silence
 from tests.fake_vtiger import FAILURE, Answer
-from uac_trio.calls import TrackerRules
+from uac_trio.calls.rules import TrackerRules
 from uac_trio.pipeline import Pipeline
 
 

@@ -8,7 +8,7 @@ import trio
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.daemon.test_watching import DIAL, NOTHING_WAITS, NOW, Scene, ended
-from uac_trio.ami_client import AMIStatus
+from uac_trio.ami_client.status import AMIStatus
 from uac_trio.calls.click import ClickResult
 from uac_trio.calls.fact import Oddity
 from uac_trio.calls.rules import TrackerRules
@@ -16,8 +16,8 @@ from uac_trio.crm.click import Originated
 from uac_trio.crm.reply import Ruling
 from uac_trio.daemon.metrics import VERDICTS, Metrics
 from uac_trio.daemon.standing import Standing
-from uac_trio.sender import SenderStatus
-from uac_trio.store import OutboxStatistics
+from uac_trio.sender.delivery import SenderStatus
+from uac_trio.store.rows import OutboxStatistics
 
 
 def standing(**changed: Any) -> Standing:

@@ -15,9 +15,9 @@ from tests.daemon.world import CALL_ID, World, part_of_call, running
 from tests.recordings.far import SECRET as FAR_SECRET
 from tests.recordings.far import serving
 from tests.recordings.sounds import wav
-from uac_trio.config import Config
-from uac_trio.daemon import now
-from uac_trio.recordings import HostSettings
+from uac_trio.clock import now
+from uac_trio.config.loading import Config
+from uac_trio.recordings.settings import HostSettings
 
 NAME = "20261123-060153-+79161234567-4951000101-1795413713.0.wav"
 SOUND = wav(2)

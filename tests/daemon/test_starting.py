@@ -17,10 +17,10 @@ from tests.daemon.world import (
     running,
     until_in_memory,
 )
-from uac_trio.daemon import run_daemon
+from uac_trio.daemon.run import run_daemon
 from uac_trio.pipeline import Pipeline
-from uac_trio.store import OutboxError
-from uac_trio.web import CannotListenError
+from uac_trio.store.settings import OutboxError
+from uac_trio.web.settings import CannotListenError
 
 
 async def test_address_that_is_taken(world: World) -> None:

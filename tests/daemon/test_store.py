@@ -18,10 +18,12 @@ from tests.daemon.world import (
     part_of_call,
     ringing,
     running,
+    states,
     stored,
 )
-from uac_trio import daemon
-from uac_trio.store import Outbox, OutboxError
+from uac_trio.clock import now
+from uac_trio.store.outbox import Outbox
+from uac_trio.store.settings import OutboxError
 
 
 async def test_store_that_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,6 +76,7 @@ async def test_old_rows_are_purged(world: World) -> None:
     async with running(world.config()):
         await (await world.session()).say(part_of_call(None, None))
         await world.until(lambda: world.crm.steps(CALL_ID)[-1:] == ["EndCall"])
-    later = daemon.now() + 30 * 86400
+        await world.until(lambda: states(world) <= {"delivered", "superseded"})
+    later = now() + 30 * 86400
     async with running(world.config(), now=lambda: later):
         await world.until(lambda: stored(world) == [])

@@ -12,7 +12,7 @@ import pytest
 import structlog.testing
 
 from uac_trio.daemon.store_file import StoreFile, file_of
-from uac_trio.store import OutboxSettings
+from uac_trio.store.settings import OutboxSettings
 
 
 def opened(path: Path) -> sqlite3.Connection:

@@ -12,10 +12,11 @@ from tests.calls.crm_office import crm_of, token
 from tests.calls.scenes import summary
 from tests.recorded import NAMES, rules_of, transcripts_of
 from uac_trio.ami import Banner, Message, MessageParser
-from uac_trio.ami_client import AMIStatus
-from uac_trio.calls import Direction, Role
+from uac_trio.ami_client.status import AMIStatus
+from uac_trio.calls.call import Direction
 from uac_trio.calls.click import ClickResult
 from uac_trio.calls.fact import CallBegan, CallEnded, CallMerged, NotAnEmployee, Oddity, ParticipationBegan
+from uac_trio.calls.participation import Role
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.crm.click import Dial, Originated
 from uac_trio.crm.delivery import Delivery, Kind
@@ -27,8 +28,8 @@ from uac_trio.daemon.metrics import Metrics
 from uac_trio.daemon.standing import Standing
 from uac_trio.daemon.watching import Watching
 from uac_trio.pipeline import Pipeline
-from uac_trio.sender import SenderStatus
-from uac_trio.store import LeasedRow, OutboxStatistics, ParkedRow
+from uac_trio.sender.delivery import SenderStatus
+from uac_trio.store.rows import LeasedRow, OutboxStatistics, ParkedRow
 from uac_trio.transcript import read_transcript
 
 NOW = 1_795_413_713.0

@@ -13,7 +13,7 @@ import httpx
 from tests.daemon.world import CALL_ID, World, answered, part_of_call, ringing, running
 from tests.fake_asterisk import answer
 from tests.fake_vtiger import Answer, Behaviour, Seen
-from uac_trio.config import Config, load_config
+from uac_trio.config.loading import Config, load_config
 
 SECRET = "a-long-s3cret-word"
 

@@ -18,8 +18,8 @@ import trio.testing
 
 from tests.fake_asterisk import FakeAsterisk, FakeSession
 from tests.fake_vtiger import FakeVtiger, fake_vtiger
-from uac_trio.config import Config, load_config
-from uac_trio.daemon import run_daemon
+from uac_trio.config.loading import Config, load_config
+from uac_trio.daemon.run import run_daemon
 
 CALL_ID = "main-1795413713.0"
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "ami_transcripts" / "asterisk22" / "inbound_answered.ami"
@@ -104,7 +104,7 @@ shutdown_grace = 0.2
         await trio.testing.wait_all_tasks_blocked(0.01)  # its answer is out: nobody else is speaking
         return session
 
-    async def until(self, fact: Callable[[], object], seconds: float = 4) -> None:
+    async def until(self, fact: Callable[[], object], seconds: float = 10) -> None:
         await self.crm.until(lambda: bool(fact()), seconds)
 
 
@@ -159,6 +159,14 @@ def stored(world: World) -> list[str]:
         kinds = [kind for (kind,) in connection.execute("SELECT kind FROM delivery ORDER BY id")]
     connection.close()
     return kinds
+
+
+def states(world: World) -> set[str]:
+    """The states of the deliveries in the outbox."""
+    with sqlite3.connect(world.tmp_path / "connector.db") as connection:
+        found = {state for (state,) in connection.execute("SELECT state FROM delivery")}
+    connection.close()
+    return found
 
 
 def unused_port() -> int:

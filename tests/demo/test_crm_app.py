@@ -13,7 +13,7 @@ import trio
 
 from uac_trio.demo.crm import CRMContact, CRMUser, StandInCRM
 from uac_trio.demo.crm_app import CALLBACK_PATH, OWNER_PATH, create_crm_app, crm_state, serve_crm_app, status_colour
-from uac_trio.web.server import CannotListenError
+from uac_trio.web.settings import CannotListenError
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "vtiger_exchanges.jsonl"
 RAW = [x for x in map(json.loads, FIXTURE.read_text(encoding="utf-8").splitlines()) if "raw" in x]

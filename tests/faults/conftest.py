@@ -20,8 +20,9 @@ from tests.faults.restart import undisturbed
 from tests.recorded import ROOT, rules_of
 from tests.soak.calls import Row, new_crm, rows_of
 from uac_trio.ami.message import Event
-from uac_trio.config import Config, load_config
-from uac_trio.daemon import now, run_daemon
+from uac_trio.clock import now
+from uac_trio.config.loading import Config, load_config
+from uac_trio.daemon.run import run_daemon
 from uac_trio.demo.recorded_pbx import RecordedPBX, serve_recorded_pbx
 from uac_trio.demo.recording import Recording, Rewriter, read_recording
 

@@ -10,7 +10,7 @@ from tests.calls.crm_office import crm_of, left_open, token
 from tests.calls.stored_logs import StoredLogs
 from tests.soak.calls import Row, new_crm, rows_of
 from uac_trio.ami.message import Event
-from uac_trio.calls import WANTED_EVENTS
+from uac_trio.calls.adapters import WANTED_EVENTS
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.crm.delivery import Delivery
 from uac_trio.demo.recorded_pbx import RecordedPBX

@@ -12,7 +12,7 @@ import trio
 from tests.faults.conftest import World, is_answered, locked, recording, rings, running
 from tests.faults.proxy import open_proxy
 from uac_trio.ami.message import Event
-from uac_trio.daemon import now
+from uac_trio.clock import now
 from uac_trio.demo.recorded_pbx import RecordedPBX, serve_recorded_pbx
 from uac_trio.demo.recording import encoded
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 import trio
 
 from tests.faults.conftest import World, running
-from uac_trio.calls import WANTED_EVENTS
+from uac_trio.calls.adapters import WANTED_EVENTS
 
 FILES = ("connector.db", "connector.db-wal")
 

@@ -12,7 +12,7 @@ from tests.faults.conftest import recording, truth
 from tests.faults.restart import Host, joined, reconnected, restarted
 from tests.recorded import NAMES, is_ami_1, rules_of, transcripts_of
 from tests.soak.calls import LEFT_OUT, Row
-from uac_trio.calls import WANTED_EVENTS
+from uac_trio.calls.adapters import WANTED_EVENTS
 
 ALIKE = 20
 """Every so many recordings, and so many moments of each: all of them have been tried, which takes minutes."""

@@ -18,8 +18,9 @@ import trio
 
 from tests.faults.conftest import World, is_answered, locked, rings, running
 from uac_trio.crm.delivery import Delivery
-from uac_trio.daemon import run_daemon
-from uac_trio.store import OutboxError, deliveries
+from uac_trio.daemon.run import run_daemon
+from uac_trio.store import deliveries
+from uac_trio.store.settings import OutboxError
 
 
 class Disk:

@@ -12,7 +12,7 @@ from uac_trio.crm.protocol import Surroundings
 from uac_trio.crm.vtiger import Flavour, VtigerSettings
 from uac_trio.live_check.crm import check_crm
 from uac_trio.live_check.finding import Findings, Level
-from uac_trio.sender import SenderSettings
+from uac_trio.sender.breaker import SenderSettings
 
 NOW = 1795413713.0
 SECRET = "right-secret"

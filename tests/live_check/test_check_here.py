@@ -20,18 +20,20 @@ from tests.recordings.far import serving
 from tests.recordings.sounds import fake_converter
 from tests.store.calls import delivery
 from uac_trio.agi_server import serve_agi
-from uac_trio.config import Config
+from uac_trio.config.loading import Config
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.crm.responsible import Responsible, ResponsibleRules
 from uac_trio.crm.vtiger.responsible import question
-from uac_trio.live_check import Finding, Level, finding_lines, look
 from uac_trio.live_check import here as looked_at
-from uac_trio.live_check.finding import Findings
+from uac_trio.live_check.finding import Finding, Findings, Level, finding_lines
 from uac_trio.live_check.here import check_agi, check_http, check_recordings, check_store, check_user
+from uac_trio.live_check.looking import look
 from uac_trio.recordings.converting import TOOLS, try_tool
-from uac_trio.store import LeaseRequest, OutboxSettings, Parked, open_outbox
 from uac_trio.store.inspecting import count_recordings, inspect_store
-from uac_trio.web import WebSettings
+from uac_trio.store.outbox import open_outbox
+from uac_trio.store.rows import LeaseRequest, Parked
+from uac_trio.store.settings import OutboxSettings
+from uac_trio.web.settings import WebSettings
 
 __all__ = ["world"]
 

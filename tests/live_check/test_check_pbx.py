@@ -11,7 +11,7 @@ import trustme
 
 from tests.ami_scene import server
 from tests.fake_asterisk import REACTIONS, FakeAsterisk, Reaction, answer, block, error, event, hang_up, log_in, silence
-from uac_trio.ami_client import AMIServer
+from uac_trio.ami_client.server import AMIServer
 from uac_trio.crm.click import Route
 from uac_trio.live_check import pbx as looked_at
 from uac_trio.live_check.finding import Findings, Level

@@ -11,9 +11,14 @@ from pathlib import Path
 import attrs
 import trio
 
-from uac_trio.recordings import Archive, Directories, HostSettings, RecordingsSettings, open_archive, wire
-from uac_trio.store import RecordingRow
-from uac_trio.web import ServeSettings, WebSettings, create_recordings_app, serve_web
+from uac_trio.recordings import wire
+from uac_trio.recordings.archive import Archive, open_archive
+from uac_trio.recordings.directories import Directories
+from uac_trio.recordings.settings import HostSettings, RecordingsSettings
+from uac_trio.store.recordings import RecordingRow
+from uac_trio.web.recordings_host import create_recordings_app
+from uac_trio.web.server import serve_web
+from uac_trio.web.settings import ServeSettings, WebSettings
 
 SECRET = "far secret"
 NOW = 1795413063.0

@@ -9,7 +9,7 @@ import struct
 import sys
 from pathlib import Path
 
-from uac_trio.store import RecordingRow, RecordingState
+from uac_trio.store.recordings import RecordingRow, RecordingState
 
 TOKEN = "0123456789abcdef" * 2
 AT = 1795413063.0  # 2026-11-23 05:51:03 UTC

@@ -18,16 +18,15 @@ from tests.recordings.far import SECRET, serving
 from tests.recordings.sounds import wav
 from tests.store.calls import delivery, lease
 from uac_trio.crm.delivery import Delivery, Kind
-from uac_trio.recordings import (
-    AwaitedRecordings,
-    HostSettings,
-    RecordingsSettings,
-    awaiting,
-    open_archive,
-    split_recordings,
-)
+from uac_trio.recordings import awaiting
+from uac_trio.recordings.archive import open_archive, split_recordings
+from uac_trio.recordings.awaiting import AwaitedRecordings
 from uac_trio.recordings.finding import find_recording
-from uac_trio.store import Delivered, Outbox, OutboxError, OutboxSettings, RecordingRows, RecordingState, open_outbox
+from uac_trio.recordings.settings import HostSettings, RecordingsSettings
+from uac_trio.store.outbox import Outbox, open_outbox
+from uac_trio.store.recordings import RecordingRows, RecordingState
+from uac_trio.store.rows import Delivered
+from uac_trio.store.settings import OutboxError, OutboxSettings
 
 T0 = 1795413063.0
 SETTLE = 0.05

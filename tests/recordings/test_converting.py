@@ -11,9 +11,10 @@ import structlog.testing
 import trio
 
 from tests.recordings.sounds import AT, fake_converter, row
-from uac_trio.recordings import Archive, RecordingsSettings, open_archive
+from uac_trio.recordings.archive import Archive, open_archive
 from uac_trio.recordings.cache import Cache
 from uac_trio.recordings.converting import find_tool
+from uac_trio.recordings.settings import RecordingsSettings
 
 COUNT = "open(os.path.join(os.path.dirname(os.path.dirname(out)), 'runs'), 'a').write('x')\n"
 COPY = "open(out, 'wb').write(b'wav:' + sys.stdin.buffer.read())\n"

@@ -16,15 +16,11 @@ import trio
 
 from tests.recordings.far import NOW, asking, serving
 from tests.recordings.sounds import fake_converter, read_only, row, wav
-from uac_trio.recordings import (
-    Archive,
-    Look,
-    RecordingKeptError,
-    RecordingMissingError,
-    RecordingsBusyError,
-    RecordingsSettings,
-)
-from uac_trio.store import RecordingRow
+from uac_trio.recordings.archive import Archive
+from uac_trio.recordings.finding import RecordingKeptError, RecordingMissingError
+from uac_trio.recordings.place import Look, RecordingsBusyError
+from uac_trio.recordings.settings import RecordingsSettings
+from uac_trio.store.recordings import RecordingRow
 
 SOUND = wav(0.5)
 ROW = row("/var/spool/asterisk/monitor/2026/11/23/call.wav")

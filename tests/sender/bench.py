@@ -17,13 +17,17 @@ from tests.fake_vtiger import (
     Script,
     fake_vtiger,
 )
-from uac_trio.calls import Direction, Role
+from uac_trio.calls.call import Direction
 from uac_trio.calls.outcome import Outcome
+from uac_trio.calls.participation import Role
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.crm.protocol import Surroundings
 from uac_trio.crm.vtiger import Flavour, VtigerSettings
-from uac_trio.sender import Sender, SenderSettings, run_sender
-from uac_trio.store import LeasedRow, Outbox, OutboxError, OutboxSettings, open_outbox
+from uac_trio.sender.breaker import SenderSettings
+from uac_trio.sender.delivery import Sender, run_sender
+from uac_trio.store.outbox import Outbox, open_outbox
+from uac_trio.store.rows import LeasedRow
+from uac_trio.store.settings import OutboxError, OutboxSettings
 from uac_trio.store.writer import StoreWriter
 
 SECRET = "abracadabra"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from uac_trio.crm.reply import Ruling, Verdict
-from uac_trio.sender import MAX_BODY, CircuitBreaker, ConcurrencyLimit, SenderSettings, backoff
-from uac_trio.sender.breaker import BreakerState
+from uac_trio.sender.breaker import BreakerState, CircuitBreaker, ConcurrencyLimit, SenderSettings, backoff
+from uac_trio.sender.client import MAX_BODY
 
 OPEN, HALF_OPEN = BreakerState.OPEN, BreakerState.HALF_OPEN
 

@@ -15,7 +15,9 @@ from tests.fake_vtiger import Answer, Behaviour, Drip, FakeVtiger, Flood, ResetR
 from uac_trio.crm.protocol import Surroundings
 from uac_trio.crm.responsible import Finding, Responsible, ResponsibleRules
 from uac_trio.crm.vtiger import VtigerSettings
-from uac_trio.sender import Lookup, SenderSettings, lookup, open_lookup
+from uac_trio.sender import lookup
+from uac_trio.sender.breaker import SenderSettings
+from uac_trio.sender.lookup import Lookup, open_lookup
 
 KNOWN = {"+79161234567": "101", "84951234567": "102"}
 OWNED = Responsible(finding=Finding.OWNED, extension="101")

@@ -27,7 +27,9 @@ from tests.sender.bench import INBOUND, NAMES, QUICK, SECRET, a_call, as_told, b
 from uac_trio.crm.delivery import Kind
 from uac_trio.crm.vtiger import Flavour
 from uac_trio.sender.delivery import AHEAD_SECONDS, MOST_AHEAD
-from uac_trio.store import Exchanged, Outbox, OutboxSettings, open_outbox
+from uac_trio.store.outbox import Outbox, open_outbox
+from uac_trio.store.rows import Exchanged
+from uac_trio.store.settings import OutboxSettings
 
 BEGIN = [Kind.BEGIN]
 END = [Kind.END]

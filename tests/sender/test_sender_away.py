@@ -27,7 +27,9 @@ from tests.fake_vtiger import (
 from tests.sender.bench import INBOUND, NAMES, QUICK, SECRET, a_call, bench, events, in_turn, now
 from uac_trio.crm.delivery import Kind
 from uac_trio.crm.vtiger import Flavour
-from uac_trio.store import Exchange, Exchanged, OutboxError, OutboxSettings, open_outbox
+from uac_trio.store.outbox import Exchange, open_outbox
+from uac_trio.store.rows import Exchanged
+from uac_trio.store.settings import OutboxError, OutboxSettings
 
 BEGIN = [Kind.BEGIN]
 BOTH_ENDS = [Kind.BEGIN, Kind.END]

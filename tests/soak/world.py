@@ -20,8 +20,8 @@ from tests.faults.proxy import Proxy, open_proxy
 from tests.postgres import restart_postgresql
 from tests.soak.calls import Piece, Verdict, Witness, judge, new_crm, repertoire, rows_as_told
 from tests.soak.connector import Connector
-from uac_trio.calls import WANTED_EVENTS
-from uac_trio.daemon import now
+from uac_trio.calls.adapters import WANTED_EVENTS
+from uac_trio.clock import now
 from uac_trio.demo.recorded_pbx import Play, Played, RecordedPBX, serve_recorded_pbx
 
 SECRET = "soak-secret"

@@ -11,7 +11,9 @@ from uac_trio.calls.outcome import Outcome
 from uac_trio.calls.participation import Role
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.event_log import Entry, LogPart
-from uac_trio.store import Delivered, LeasedRow, LeaseRequest, NewRecording, Outbox
+from uac_trio.store.outbox import Outbox
+from uac_trio.store.recordings import NewRecording
+from uac_trio.store.rows import Delivered, LeasedRow, LeaseRequest
 
 NOW = 1_790_000_000.0
 NUMBER = "79161234567"

@@ -14,14 +14,9 @@ from tests.store.calls import (
     only,
 )
 from uac_trio.crm.delivery import Kind
-from uac_trio.store import (
-    Delivered,
-    OutboxError,
-    OutboxSettings,
-    Parked,
-    Released,
-    open_outbox,
-)
+from uac_trio.store.outbox import open_outbox
+from uac_trio.store.rows import Delivered, Parked, Released
+from uac_trio.store.settings import OutboxError, OutboxSettings
 
 BEGIN_END = (Kind.BEGIN, Kind.END)
 

@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from tests.store.calls import NUMBER, delivery, log_of
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.event_log import LogChanges, LogPart, to_replay
-from uac_trio.store import Exchange, OutboxError, OutboxSettings, open_outbox
 from uac_trio.store.event_logs import STALE, EventLogRows
-from uac_trio.store.outbox import Outbox
+from uac_trio.store.outbox import Exchange, Outbox, open_outbox
+from uac_trio.store.settings import OutboxError, OutboxSettings
 from uac_trio.store.tables import event_log
 
 BEGIN = delivery(Kind.BEGIN)

@@ -4,7 +4,10 @@ import pytest
 
 from tests.store.calls import NOW, a_call, deliver, delivery, recording_of
 from uac_trio.crm.delivery import Kind
-from uac_trio.store import Forgotten, OutboxSettings, RecordingState, open_outbox
+from uac_trio.store.forgetting import Forgotten
+from uac_trio.store.outbox import open_outbox
+from uac_trio.store.recordings import RecordingState
+from uac_trio.store.settings import OutboxSettings
 
 OTHER = "79165556677"
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from uac_trio.store import OutboxSettings, open_outbox
 from uac_trio.store.inspecting import count_recordings, inspect_store
+from uac_trio.store.outbox import open_outbox
+from uac_trio.store.settings import OutboxSettings
 
 
 async def test_look_beside_a_daemon(store_url: str) -> None:

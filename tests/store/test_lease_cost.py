@@ -13,7 +13,10 @@ import sqlalchemy as sa
 
 from tests.store.calls import LEASE, NOW, WHOLE, a_call, deliver, delivery, lease
 from uac_trio.crm.delivery import Delivery, Kind
-from uac_trio.store import Delivered, Exchange, LeaseRequest, Outbox, OutboxSettings, Retry, leasing, open_outbox
+from uac_trio.store import leasing
+from uac_trio.store.outbox import Exchange, Outbox, open_outbox
+from uac_trio.store.rows import Delivered, LeaseRequest, Retry
+from uac_trio.store.settings import OutboxSettings
 from uac_trio.store.tables import delivery as table
 from uac_trio.store.tables import metadata
 

@@ -17,18 +17,9 @@ from tests.store.calls import (
 )
 from uac_trio.crm.delivery import Kind
 from uac_trio.crm.protocol import PastBegin
-from uac_trio.store import (
-    Delivered,
-    Exchange,
-    LeaseRequest,
-    OutboxSettings,
-    Parked,
-    Released,
-    Retry,
-    Settlement,
-    Unknown,
-    open_outbox,
-)
+from uac_trio.store.outbox import Exchange, open_outbox
+from uac_trio.store.rows import Delivered, LeaseRequest, Parked, Released, Retry, Settlement, Unknown
+from uac_trio.store.settings import OutboxSettings
 
 DAY = 86400.0
 BEGIN_END = (Kind.BEGIN, Kind.END)

@@ -30,20 +30,18 @@ from uac_trio.calls.outcome import Outcome
 from uac_trio.calls.participation import Role
 from uac_trio.crm.delivery import Kind
 from uac_trio.event_log import LogChanges
-from uac_trio.store import (
+from uac_trio.store.outbox import Exchange, open_outbox
+from uac_trio.store.rows import (
     Delivered,
-    Exchange,
     Exchanged,
     LeaseRequest,
     OpenParticipation,
-    OutboxError,
-    OutboxSettings,
     OutboxStatistics,
     Parked,
     Retry,
     Settlement,
-    open_outbox,
 )
+from uac_trio.store.settings import OutboxError, OutboxSettings
 
 DAY = 86400.0
 BEGIN_END = (Kind.BEGIN, Kind.END)

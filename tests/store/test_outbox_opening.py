@@ -16,9 +16,10 @@ from alembic.migration import MigrationContext
 
 from tests.store.calls import NOW, delivery
 from uac_trio.crm.delivery import Delivery, Kind
-from uac_trio.store import OutboxError, OutboxSettings, open_outbox
 from uac_trio.store.inspecting import inspect_store
-from uac_trio.store.opening import BEFORE_THE_FIRST_RELEASE, beside, explain, open_engine, parse_url
+from uac_trio.store.opening import BEFORE_THE_FIRST_RELEASE, explain, open_engine
+from uac_trio.store.outbox import open_outbox
+from uac_trio.store.settings import OutboxError, OutboxSettings, beside, parse_url
 from uac_trio.store.tables import VERSION_TABLE, metadata
 
 

@@ -13,18 +13,9 @@ from hypothesis import strategies as st
 
 from tests.store.calls import LEASE, NOW, a_call
 from uac_trio.crm.delivery import Kind
-from uac_trio.store import (
-    Delivered,
-    LeasedRow,
-    LeaseRequest,
-    Outbox,
-    OutboxSettings,
-    Parked,
-    Released,
-    Retry,
-    Unknown,
-    open_outbox,
-)
+from uac_trio.store.outbox import Outbox, open_outbox
+from uac_trio.store.rows import Delivered, LeasedRow, LeaseRequest, Parked, Released, Retry, Unknown
+from uac_trio.store.settings import OutboxSettings
 
 KINDS = (Kind.BEGIN, Kind.ANSWER, Kind.END, Kind.RECORDING)
 

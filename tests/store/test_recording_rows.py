@@ -7,7 +7,9 @@ import pytest
 
 from tests.store.calls import NOW, NUMBER, a_call, deliver, lease, recording_of
 from uac_trio.crm.delivery import Kind
-from uac_trio.store import NewRecording, Outbox, OutboxError, OutboxSettings, RecordingState, open_outbox
+from uac_trio.store.outbox import Outbox, open_outbox
+from uac_trio.store.recordings import NewRecording, RecordingState
+from uac_trio.store.settings import OutboxError, OutboxSettings
 
 TOKEN = f"{'main-1':x>32}"
 

@@ -13,7 +13,10 @@ from tests.postgres import wanted
 from tests.store.calls import LEASE, NOW, WHOLE, a_call, deliver, delivery, lease, what
 from uac_trio.calls.outcome import Outcome
 from uac_trio.crm.delivery import Delivery, Kind
-from uac_trio.store import Delivered, Exchange, LeaseRequest, Outbox, OutboxSettings, Retry, leasing, open_outbox
+from uac_trio.store import leasing
+from uac_trio.store.outbox import Exchange, Outbox, open_outbox
+from uac_trio.store.rows import Delivered, LeaseRequest, Retry
+from uac_trio.store.settings import OutboxSettings
 from uac_trio.store.tables import delivery as table
 
 side_by_side = pytest.mark.skipif(not wanted(), reason="SQLite has one writer at a time")

@@ -19,19 +19,11 @@ import trio.testing
 from tests.store.calls import LEASE, NOW, a_call, delivery, lease, log_of, recording_of, what
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.event_log import LogChanges
-from uac_trio.store import (
-    Delivered,
-    Exchanged,
-    LeasedRow,
-    LeaseRequest,
-    Outbox,
-    OutboxError,
-    OutboxSettings,
-    Parked,
-    deliveries,
-    open_outbox,
-)
+from uac_trio.store import deliveries
 from uac_trio.store import writer as written
+from uac_trio.store.outbox import Outbox, open_outbox
+from uac_trio.store.rows import Delivered, Exchanged, LeasedRow, LeaseRequest, Parked
+from uac_trio.store.settings import OutboxError, OutboxSettings
 from uac_trio.store.writer import Puts, StoreWriter
 
 BEGIN_END = [Kind.BEGIN, Kind.END]

@@ -13,7 +13,9 @@ from quart_trio import QuartTrio
 from uac_trio.crm.click import Click2CallRules, Dial, Originated, Route
 from uac_trio.crm.protocol import CRM, Surroundings
 from uac_trio.crm.vtiger import VtigerSettings
-from uac_trio.web import Click2Call, Health, WrongSecrets, create_app
+from uac_trio.web.app import Health, create_app
+from uac_trio.web.click2call import Click2Call
+from uac_trio.web.wrong_secrets import WrongSecrets
 
 SECRET = "labsecret123"
 CLICK = f"/makecall?event=OutgoingCall&secret={SECRET}&from=101&to=%2B7+%28916%29+123-45-67&context=from-internal"

@@ -16,10 +16,11 @@ from quart_trio import QuartTrio
 from tests.recordings.sounds import AT, TOKEN, row, wav
 from tests.web.clicking import CLICK, SECRET, FakePBX, app_with, ask
 from uac_trio.crm.click import Click2CallRules
-from uac_trio.recordings import RecordingsSettings, open_archive
-from uac_trio.store import RecordingRow
-from uac_trio.web import Playback, WrongSecrets
-from uac_trio.web.recordings import add_recordings
+from uac_trio.recordings.archive import open_archive
+from uac_trio.recordings.settings import RecordingsSettings
+from uac_trio.store.recordings import RecordingRow
+from uac_trio.web.recordings import Playback, add_recordings
+from uac_trio.web.wrong_secrets import WrongSecrets
 
 PARAMETERS = {
     "event": "OutgoingCall",

@@ -10,7 +10,7 @@ import trio
 
 from tests.web.clicking import CLICK, SECRET, FakePBX, app_with, ask
 from uac_trio.crm.click import Click2CallRules, Dial, Originated
-from uac_trio.web import Health
+from uac_trio.web.app import Health
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])

@@ -20,9 +20,11 @@ from uac_trio.calls.fact import Oddity
 from uac_trio.crm.reply import Ruling
 from uac_trio.daemon.live_page import live_state
 from uac_trio.networks import PRIVATE_NETWORKS
-from uac_trio.web import WebSettings, own_hosts, serve_web
 from uac_trio.web import monitor as room
 from uac_trio.web.monitor import Monitor, add_monitor, clock, page_template, span
+from uac_trio.web.own_hosts import own_hosts
+from uac_trio.web.server import serve_web
+from uac_trio.web.settings import WebSettings
 
 EVIL = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>"
 

@@ -20,10 +20,13 @@ import trio.testing
 from quart_trio import QuartTrio
 
 from tests.recordings.sounds import AT, TOKEN, fake_converter, row, wav
-from uac_trio.recordings import RecordingsSettings, open_archive
-from uac_trio.store import OutboxError, RecordingRow
-from uac_trio.web import Playback, WebSettings, serve_web
-from uac_trio.web.recordings import add_recordings, disposition
+from uac_trio.recordings.archive import open_archive
+from uac_trio.recordings.settings import RecordingsSettings
+from uac_trio.store.recordings import RecordingRow
+from uac_trio.store.settings import OutboxError
+from uac_trio.web.recordings import Playback, add_recordings, disposition
+from uac_trio.web.server import serve_web
+from uac_trio.web.settings import WebSettings
 
 SECRET = "labsecret123"
 NAME = "20261123-055103-+79161234567-101-1795413060.1.wav"

@@ -12,10 +12,12 @@ from quart_trio import QuartTrio
 
 from tests.browser import chromium, needs_chromium
 from tests.recordings.sounds import AT, TOKEN, row, wav
-from uac_trio.recordings import RecordingsSettings, open_archive
-from uac_trio.store import RecordingRow
-from uac_trio.web import Playback, WebSettings, serve_web
-from uac_trio.web.recordings import add_recordings
+from uac_trio.recordings.archive import open_archive
+from uac_trio.recordings.settings import RecordingsSettings
+from uac_trio.store.recordings import RecordingRow
+from uac_trio.web.recordings import Playback, add_recordings
+from uac_trio.web.server import serve_web
+from uac_trio.web.settings import WebSettings
 
 MINUTES = 20
 SEEK_TO = 1000

@@ -16,9 +16,10 @@ from quart_trio import QuartTrio
 
 from tests.recordings.far import Far, asking, serving
 from tests.recordings.sounds import TOKEN, fake_converter, row, wav
-from uac_trio.recordings import RecordingsSettings
-from uac_trio.web import Playback, WebSettings, serve_web
-from uac_trio.web.recordings import add_recordings
+from uac_trio.recordings.settings import RecordingsSettings
+from uac_trio.web.recordings import Playback, add_recordings
+from uac_trio.web.server import serve_web
+from uac_trio.web.settings import WebSettings
 
 SECRET = "crm secret"
 SOUND = wav(0.5)

@@ -14,7 +14,9 @@ from tests.test_agi_server import FakeLookup
 from tests.web.clicking import FakePBX, ask, healthy, vtiger
 from uac_trio.crm.click import Click2CallRules
 from uac_trio.crm.responsible import Finding, Responsible, ResponsibleRules
-from uac_trio.web import Click2Call, Routing, create_app
+from uac_trio.web.app import create_app
+from uac_trio.web.click2call import Click2Call
+from uac_trio.web.route import Routing
 
 SECRET = "route-secret"
 URL = f"/route?number=%2B79161234567&secret={SECRET}"

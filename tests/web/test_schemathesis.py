@@ -25,9 +25,15 @@ from schemathesis.specs.openapi.checks import (
 from tests.recordings.sounds import AT, TOKEN, row, wav
 from tests.web.clicking import vtiger
 from uac_trio.crm.click import Click2CallRules, Dial, Originated, Route
-from uac_trio.recordings import RecordingsSettings, open_archive
-from uac_trio.store import RecordingRow
-from uac_trio.web import Click2Call, Health, Playback, WebSettings, WrongSecrets, create_app, serve_web
+from uac_trio.recordings.archive import open_archive
+from uac_trio.recordings.settings import RecordingsSettings
+from uac_trio.store.recordings import RecordingRow
+from uac_trio.web.app import Health, create_app
+from uac_trio.web.click2call import Click2Call
+from uac_trio.web.recordings import Playback
+from uac_trio.web.server import serve_web
+from uac_trio.web.settings import WebSettings
+from uac_trio.web.wrong_secrets import WrongSecrets
 
 SECRET = "labsecret123"
 MANY = 1_000_000

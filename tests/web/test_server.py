@@ -14,7 +14,8 @@ import trio.testing
 from quart import Response, request
 from quart_trio import QuartTrio
 
-from uac_trio.web import CannotListenError, WebSettings, parse_bind, serve_web
+from uac_trio.web.server import serve_web
+from uac_trio.web.settings import CannotListenError, WebSettings, parse_bind
 
 HUGE = 20_000_000  # more than the kernel's buffers of both sides hold
 

@@ -6,7 +6,8 @@ import structlog.testing
 import trio
 import trio.testing
 
-from uac_trio.web import WrongSecrets, wrong_secrets
+from uac_trio.web import wrong_secrets
+from uac_trio.web.wrong_secrets import WrongSecrets
 
 CRM, STRANGER = "10.0.0.5", "10.0.0.66"
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import phonenumbers
 
 from uac_trio.networks import Network
-from uac_trio.web import parse_bind
+from uac_trio.web.settings import parse_bind
 
 Read = Callable[[Any], Any]
 """Converts a value. Raises WrongValueError for an invalid one."""

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from uac_trio.store.opening import parse_url, shown
+from uac_trio.store.settings import parse_url, shown
 
 if TYPE_CHECKING:
     from uac_trio.calls.rules import TrackerRules
-    from uac_trio.config import Config
+    from uac_trio.config.loading import Config
 
 
 def describe(config: Config, at: float) -> Iterator[str]:

@@ -13,9 +13,9 @@ import structlog
 import trio
 
 from uac_trio.ami import Message
-from uac_trio.ami_client import AMIClient, run_ami_client
-from uac_trio.calls import ClickOrder
+from uac_trio.ami_client.client import AMIClient, run_ami_client
 from uac_trio.calls.adapters import AmiGeneration, generation_of, is_wanted
+from uac_trio.calls.call import ClickOrder
 from uac_trio.calls.fact import (
     CallEnded,
     Fact,
@@ -25,7 +25,7 @@ from uac_trio.calls.fact import (
     ParticipationEnded,
     RecordingKnown,
 )
-from uac_trio.config import Config
+from uac_trio.config.loading import Config
 from uac_trio.crm.delivery import Delivery, failed_click
 from uac_trio.crm.recording import recording_token
 from uac_trio.daemon.clicks import log_click

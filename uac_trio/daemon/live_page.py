@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from uac_trio.ami_client import AMIStatus
+from uac_trio.ami_client.status import AMIStatus
 from uac_trio.calls.adapters import AmiGeneration, generation_of
 from uac_trio.calls.call import Direction
 from uac_trio.calls.participation import Role
@@ -18,7 +18,7 @@ from uac_trio.crm.reply import Ruling
 from uac_trio.daemon.standing import Standing
 from uac_trio.daemon.watching import Followed, Share, WatchedCall, Watching
 from uac_trio.logs import mask_number, mask_text, strip_bidi
-from uac_trio.store import ParkedRow
+from uac_trio.store.rows import ParkedRow
 
 SHOWN_CALLS = 100
 """Calls in progress on the page."""

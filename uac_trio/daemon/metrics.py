@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from uac_trio.ami_client import AMIStatus
+from uac_trio.ami_client.status import AMIStatus
 from uac_trio.calls.fact import CallEnded, Fact, NotAnEmployee, Oddity, ParticipationEnded
 from uac_trio.crm.click import Originated
 from uac_trio.crm.delivery import Kind

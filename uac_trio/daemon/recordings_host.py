@@ -11,11 +11,13 @@ import structlog
 import trio
 
 from uac_trio import __version__
-from uac_trio.config import ServeConfig
-from uac_trio.daemon.run import now
+from uac_trio.clock import now
+from uac_trio.config.loading import ServeConfig
 from uac_trio.daemon.systemd import notify_systemd, watchdog_seconds
-from uac_trio.recordings import Directories
-from uac_trio.web import WebSettings, create_recordings_app, serve_web
+from uac_trio.recordings.directories import Directories
+from uac_trio.web.recordings_host import create_recordings_app
+from uac_trio.web.server import serve_web
+from uac_trio.web.settings import WebSettings
 
 log = structlog.get_logger()
 

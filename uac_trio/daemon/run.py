@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
@@ -27,35 +26,38 @@ import trio
 from uac_trio import __version__
 from uac_trio.agi_server import serve_agi
 from uac_trio.ami import LocalProtocolError, Originate
-from uac_trio.ami_client import AMIClient
-from uac_trio.calls import ClickOrder
-from uac_trio.config import Config
+from uac_trio.ami_client.client import AMIClient
+from uac_trio.calls.call import ClickOrder
+from uac_trio.clock import now
+from uac_trio.config.loading import Config
 from uac_trio.crm.click import FREEPBX_SKIPS_VOICEMAIL, Dial, Originated, skipping_voicemail
 from uac_trio.daemon.intake import Intake
 from uac_trio.daemon.live_page import Circumstances, live_state
 from uac_trio.daemon.metrics import CONTENT_TYPE, Metrics
+from uac_trio.daemon.recordings import open_recordings
 from uac_trio.daemon.standing import Standing
 from uac_trio.daemon.store_file import StoreFile, file_of
 from uac_trio.daemon.storing import StoreHealth, Storing
 from uac_trio.daemon.systemd import notify_systemd
 from uac_trio.daemon.watching import Watching
-from uac_trio.recordings import Archive, AwaitedRecordings, open_archive
-from uac_trio.sender import Lookup, Sender, open_lookup, run_sender
-from uac_trio.store import Outbox, OutboxError, ParkedRow, open_outbox
+from uac_trio.recordings.archive import Archive
+from uac_trio.recordings.awaiting import AwaitedRecordings
+from uac_trio.sender.delivery import Sender, run_sender
+from uac_trio.sender.lookup import Lookup, open_lookup
 from uac_trio.store.inspecting import count_recordings
+from uac_trio.store.outbox import Outbox, open_outbox
+from uac_trio.store.rows import ParkedRow
+from uac_trio.store.settings import OutboxError
 from uac_trio.store.writer import StoreWriter
-from uac_trio.web import (
-    Click2Call,
-    Health,
-    Monitor,
-    Playback,
-    Routing,
-    WrongSecrets,
-    create_app,
-    own_hosts,
-    parse_bind,
-    serve_web,
-)
+from uac_trio.web.app import Health, create_app
+from uac_trio.web.click2call import Click2Call
+from uac_trio.web.monitor import Monitor
+from uac_trio.web.own_hosts import own_hosts
+from uac_trio.web.recordings import Playback
+from uac_trio.web.route import Routing
+from uac_trio.web.server import serve_web
+from uac_trio.web.settings import parse_bind
+from uac_trio.web.wrong_secrets import WrongSecrets
 
 log = structlog.get_logger()
 
@@ -69,11 +71,6 @@ PARKED_SHOWN = 20
 END_WITHIN = 18.0
 """After that a shutdown is cut short, whatever is still open: the process ends within 20 s of SIGTERM. Below
 TimeoutStopSec of the systemd unit."""
-
-
-def now() -> float:
-    """Seconds since the epoch: the one clock that the program reads."""
-    return time.time()  # noqa: TID251
 
 
 async def run_daemon(
@@ -371,20 +368,6 @@ class _Daemon:
         with contextlib.suppress(OutboxError):  # uac_store_up shows it
             recordings = await count_recordings(self.outbox)
         return self.watching.metrics.page(self._standing(), self.playback.downloads.running, recordings)
-
-
-def open_recordings(
-    config: Config, outbox: Outbox, now: Callable[[], float] = now
-) -> AbstractAsyncContextManager[Archive]:
-    """The recordings that ``config`` and the outbox know; conversions are kept beside the store."""
-    return open_archive(
-        config.playback,
-        roots=config.recordings,
-        hosts=config.hosts,
-        cache=outbox.directory / "recordings-cache",
-        find=outbox.recordings.find,
-        now=now,
-    )
 
 
 def open_questions(

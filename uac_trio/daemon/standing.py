@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import attrs
 
-from uac_trio.ami_client import AMIStatus
-from uac_trio.sender import SenderStatus
-from uac_trio.store import OutboxStatistics
+from uac_trio.ami_client.status import AMIStatus
+from uac_trio.sender.delivery import SenderStatus
+from uac_trio.store.rows import OutboxStatistics
 
 
 @attrs.frozen(kw_only=True)

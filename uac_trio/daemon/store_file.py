@@ -16,8 +16,7 @@ import attrs
 import structlog
 import trio
 
-from uac_trio.store import OutboxSettings
-from uac_trio.store.opening import SQLITE, parse_url
+from uac_trio.store.settings import SQLITE, OutboxSettings, parse_url
 
 log = structlog.get_logger()
 

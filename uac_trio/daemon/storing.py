@@ -11,9 +11,11 @@ import trio
 
 from uac_trio.crm.delivery import Delivery
 from uac_trio.pipeline import Pipeline
-from uac_trio.recordings import split_recordings
-from uac_trio.store import Outbox, OutboxError, OutboxStatistics
+from uac_trio.recordings.archive import split_recordings
 from uac_trio.store import writer as store_writer
+from uac_trio.store.outbox import Outbox
+from uac_trio.store.rows import OutboxStatistics
+from uac_trio.store.settings import OutboxError
 from uac_trio.store.writer import Puts, StoreWriter
 
 log = structlog.get_logger()

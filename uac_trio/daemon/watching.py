@@ -36,7 +36,7 @@ from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.crm.protocol import CRMRequest
 from uac_trio.crm.reply import Ruling, Verdict
 from uac_trio.daemon.metrics import Metrics
-from uac_trio.store import LeasedRow
+from uac_trio.store.rows import LeasedRow
 
 log = structlog.get_logger()
 

@@ -16,7 +16,8 @@ from uac_trio.crm.vtiger.account import Flavour
 from uac_trio.demo.crm import CallRow, CRMReply, StandInCRM
 from uac_trio.demo.crm_tables import OPEN_STATES
 from uac_trio.demo.listen import listen
-from uac_trio.web.server import WebSettings, serve_web
+from uac_trio.web.server import serve_web
+from uac_trio.web.settings import WebSettings
 
 CALLBACK_PATH = "/modules/PBXManager/callbacks/PBXManager.php"
 OWNER_PATH = "/modules/PBXManager/callbacks/SPAgi.php"

@@ -20,8 +20,9 @@ from pathlib import Path
 import attrs
 import trio
 
-from uac_trio.config import Config, load_config
-from uac_trio.daemon import now, run_daemon
+from uac_trio.clock import now
+from uac_trio.config.loading import Config, load_config
+from uac_trio.daemon.run import run_daemon
 from uac_trio.demo.crm import CallRow, CRMContact, CRMUser, StandInCRM
 from uac_trio.demo.crm_app import CALLBACK_PATH, call_columns, serve_crm_app
 from uac_trio.demo.monitor import FakeMixMonitor
@@ -29,7 +30,7 @@ from uac_trio.demo.recorded_pbx import Play, Played, RecordedPBX, serve_recorded
 from uac_trio.demo.recording import shipped_recordings
 from uac_trio.demo.truth import differences, expected_rows
 from uac_trio.logs import LogSettings, configure_logging
-from uac_trio.web.server import CannotListenError
+from uac_trio.web.settings import CannotListenError
 
 PBX_NAME = "demo"
 USERS = (

@@ -6,8 +6,3 @@
 - here.py: this machine: store, recordings, addresses for HTTP and FastAGI
 - looking.py: runs all checks concurrently, with a timeout
 """
-
-from uac_trio.live_check.finding import Finding, Level, finding_lines
-from uac_trio.live_check.looking import look
-
-__all__ = ["Finding", "Level", "finding_lines", "look"]

@@ -8,7 +8,8 @@ import attrs
 
 from uac_trio.crm.protocol import CRM
 from uac_trio.live_check.finding import Findings
-from uac_trio.sender import SenderSettings, ask_once
+from uac_trio.sender.breaker import SenderSettings
+from uac_trio.sender.client import ask_once
 
 CONNECTS_WITHIN = 3.0
 ANSWERS_WITHIN = 8.0

@@ -7,7 +7,7 @@ from functools import partial
 
 import trio
 
-from uac_trio.config import Config
+from uac_trio.config.loading import Config
 from uac_trio.live_check.crm import check_crm
 from uac_trio.live_check.finding import Findings
 from uac_trio.live_check.here import check_agi, check_http, check_recordings, check_store, check_user

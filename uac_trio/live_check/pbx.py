@@ -34,7 +34,9 @@ from uac_trio.ami import (
     ShowDialPlan,
     md5_key,
 )
-from uac_trio.ami_client import NO_EXTENSION, AMIServer, open_stream
+from uac_trio.ami_client.client import NO_EXTENSION
+from uac_trio.ami_client.server import AMIServer
+from uac_trio.ami_client.stream import open_stream
 from uac_trio.crm.click import FREEPBX_SKIPS_VOICEMAIL, Route, skipping_voicemail
 from uac_trio.live_check.finding import Findings
 from uac_trio.socket_errors import socket_reason

@@ -17,11 +17,11 @@ from uac_trio.recordings.cache import Cache
 from uac_trio.recordings.converting import Converter, find_tool
 from uac_trio.recordings.directories import Directories
 from uac_trio.recordings.finding import RecordingKeptError, RecordingMissingError
-from uac_trio.recordings.host import HostSettings, RecordingsHost, open_host
+from uac_trio.recordings.host import RecordingsHost, open_host
 from uac_trio.recordings.place import Look, Place, RecordingFile, RecordingsBusyError, Wanted
-from uac_trio.recordings.settings import RecordingsSettings
+from uac_trio.recordings.settings import HostSettings, RecordingsSettings
 from uac_trio.recordings.sound import sound_of
-from uac_trio.store import NewRecording, RecordingRow
+from uac_trio.store.recordings import NewRecording, RecordingRow
 
 log = structlog.get_logger()
 

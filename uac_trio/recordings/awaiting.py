@@ -17,7 +17,8 @@ from uac_trio.recordings.archive import DAY, Archive
 from uac_trio.recordings.finding import RecordingKeptError
 from uac_trio.recordings.place import Look, RecordingsBusyError
 from uac_trio.recordings.sound import WITHOUT_LENGTH
-from uac_trio.store import OutboxError, RecordingRow, RecordingRows
+from uac_trio.store.recordings import RecordingRow, RecordingRows
+from uac_trio.store.settings import OutboxError
 
 log = structlog.get_logger()
 

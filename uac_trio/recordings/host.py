@@ -21,6 +21,7 @@ from uac_trio.http_client import HTTPClient, HTTPReply, NoReplyError, NotSentErr
 from uac_trio.recordings import wire
 from uac_trio.recordings.finding import NO_FILE, RecordingKeptError, RecordingMissingError
 from uac_trio.recordings.place import Look, RecordingsBusyError, Wanted
+from uac_trio.recordings.settings import HostSettings
 
 log = structlog.get_logger()
 
@@ -31,20 +32,6 @@ ANSWER_WITHIN = 30.0
 """Seconds. The server's own timeout for its directories is 20."""
 CONNECTIONS = 16
 """At once."""
-
-
-@attrs.frozen(kw_only=True)
-class HostSettings:
-    """``recordings_url`` of one ``[[pbx]]`` and the settings that belong to it."""
-
-    pbx: str
-    """The name of the PBX."""
-    url: str
-    """The URL of ``uac-trio serve-recordings``."""
-    secret: str = attrs.field(repr=False)
-    """``[serve] secret`` of that machine."""
-    ca_file: str | None = None
-    """PEM file of the certificate authorities to trust for https instead of the system's."""
 
 
 @attrs.define(eq=False)

@@ -33,3 +33,17 @@ class RecordingsSettings:
     """The directory of converted files; "" = ``recordings-cache`` beside the store."""
     cache_mb: int = 500
     """Size limit of the cache in MiB; the least recently used files are evicted."""
+
+
+@attrs.frozen(kw_only=True)
+class HostSettings:
+    """``recordings_url`` of one ``[[pbx]]`` and the settings that belong to it."""
+
+    pbx: str
+    """The name of the PBX."""
+    url: str
+    """The URL of ``uac-trio serve-recordings``."""
+    secret: str = attrs.field(repr=False)
+    """``[serve] secret`` of that machine."""
+    ca_file: str | None = None
+    """PEM file of the certificate authorities to trust for https instead of the system's."""

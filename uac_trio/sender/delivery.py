@@ -22,18 +22,18 @@ from uac_trio.crm.protocol import CRM, CRMRequest, Judge, Sent
 from uac_trio.crm.reply import Ruling, Verdict
 from uac_trio.sender.breaker import BreakerState, CircuitBreaker, ConcurrencyLimit, SenderSettings, backoff
 from uac_trio.sender.client import CRMClient, open_client
-from uac_trio.store import (
+from uac_trio.store.rows import (
     Delivered,
     Exchanged,
     LeasedRow,
     LeaseRequest,
-    OutboxError,
     Parked,
     Released,
     Retry,
     Settlement,
     Unknown,
 )
+from uac_trio.store.settings import OutboxError
 from uac_trio.store.writer import GATHER, StoreWriter
 
 log = structlog.get_logger()

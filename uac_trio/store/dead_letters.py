@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from uac_trio.store.deliveries import as_delivery
 from uac_trio.store.dialect import LEASE_LOCK, lock
-from uac_trio.store.opening import OutboxError
 from uac_trio.store.rows import ParkedRow
+from uac_trio.store.settings import OutboxError
 from uac_trio.store.tables import State, delivery
 
 

@@ -14,19 +14,10 @@ import trio
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from uac_trio.store.opening import (
-    BEFORE_THE_FIRST_RELEASE,
-    INSTALL_DRIVER,
-    SQLITE,
-    OutboxError,
-    OutboxSettings,
-    in_words,
-    is_there,
-    parse_url,
-    shown,
-)
+from uac_trio.store.opening import BEFORE_THE_FIRST_RELEASE, in_words, is_there
 from uac_trio.store.outbox import Outbox
 from uac_trio.store.rows import OutboxStatistics, ParkedRow
+from uac_trio.store.settings import INSTALL_DRIVER, SQLITE, OutboxError, OutboxSettings, parse_url, shown
 from uac_trio.store.tables import VERSION_TABLE, delivery, recording
 
 _MIGRATIONS = Path(__file__).parent / "migrations"

@@ -10,24 +10,20 @@ import os
 import re
 import sqlite3
 import stat
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import attrs
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from uac_trio.store.settings import INSTALL_DRIVER, SQLITE, OutboxError, OutboxSettings, parse_url, shown
 from uac_trio.store.tables import VERSION_TABLE, delivery
-
-SQLITE = "sqlite"
-POSTGRESQL = "postgresql+psycopg"
 
 SYNCHRONOUS = "FULL"
 """SQLite: a commit is on the disk before the call that made it returns, so a power cut loses nothing."""
@@ -36,57 +32,8 @@ _MIGRATION_LOCK = 0x0AC_0001  # PostgreSQL advisory lock: connectors that start 
 _alembic_is_global = threading.Lock()  # its ``context`` is one per process
 
 
-INSTALL_DRIVER = f"run: {sys.executable} -m pip install 'psycopg[binary]'"
-
-
 BEFORE_THE_FIRST_RELEASE = frozenset({"0001", "0002", "0003"})
 """Revisions of schemas that stored the CRM's requests."""
-
-
-class OutboxError(Exception):
-    """The outbox's database cannot be used (now). The text says which, why and what to do; it holds no password.
-
-    A delivery whose ``put`` failed so is not in the outbox: the caller keeps it and tries again.
-    """
-
-
-@attrs.frozen(kw_only=True)
-class OutboxSettings:
-    url: str = attrs.field(default="sqlite:////var/lib/uac-trio/connector.db")
-    """``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql+psycopg://user:password@host/database``."""
-    busy_timeout: float = attrs.field(default=5.0, validator=attrs.validators.gt(0))
-    """Seconds to wait for a database file that another program has locked."""
-    keep_delivered: float = attrs.field(default=7 * 86400.0, validator=attrs.validators.ge(3600))
-    """Seconds for which delivered rows are kept: they drop doubles after a restart, and hold personal data."""
-    pool_size: int = attrs.field(default=4, validator=attrs.validators.ge(1))
-    """Connections to PostgreSQL."""
-
-
-def shown(url: sa.URL) -> str:
-    return url.render_as_string(hide_password=True)
-
-
-def parse_url(text: str) -> sa.URL:
-    expected = "expected sqlite:///FILE or postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
-    try:
-        url = sa.make_url(text)
-    except (sa.exc.ArgumentError, ValueError) as error:
-        raise OutboxError(f"[store] url is no database address; {expected}") from error
-    if url.drivername not in (SQLITE, POSTGRESQL):
-        raise OutboxError(f"[store] url {shown(url)}: {url.drivername} is not supported; {expected}")
-    if url.drivername == SQLITE and (not url.database or url.database.startswith((":memory:", "file:"))):
-        raise OutboxError("[store] url must name a file, since the outbox has to outlive us: sqlite:///connector.db")
-    if url.drivername == SQLITE and url.host:
-        raise OutboxError(f"[store] url {shown(url)}: a file has three slashes before its path, sqlite:///connector.db")
-    return url
-
-
-def beside(text: str, directory: Path) -> str:
-    """The address ``text``, a relative file of SQLite as one of ``directory``. Raises OutboxError."""
-    url = parse_url(text)
-    if url.drivername != SQLITE:
-        return text
-    return str(url.set(database=str(directory / str(url.database))))
 
 
 def open_engine(settings: OutboxSettings, *, create: bool = True) -> sa.Engine:

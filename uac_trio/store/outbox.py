@@ -30,7 +30,7 @@ from uac_trio.event_log import LogChanges
 from uac_trio.store import dead_letters, deliveries, leasing
 from uac_trio.store.event_logs import EventLogRows
 from uac_trio.store.forgetting import Forgotten, forget
-from uac_trio.store.opening import OutboxError, OutboxSettings, in_words, make_ready, open_engine, shown
+from uac_trio.store.opening import in_words, make_ready, open_engine
 from uac_trio.store.recordings import NewRecording, RecordingRows
 from uac_trio.store.rows import (
     Exchanged,
@@ -42,6 +42,7 @@ from uac_trio.store.rows import (
     Settlement,
     UndoneLease,
 )
+from uac_trio.store.settings import OutboxError, OutboxSettings, shown
 
 T = TypeVar("T")
 

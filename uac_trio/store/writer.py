@@ -12,10 +12,10 @@ import trio
 
 from uac_trio.crm.delivery import Delivery
 from uac_trio.event_log import LogChanges
-from uac_trio.store.opening import OutboxError
 from uac_trio.store.outbox import Exchange, Outbox
 from uac_trio.store.recordings import NewRecording
 from uac_trio.store.rows import Exchanged, LeasedRow, LeaseRequest, Settlement, UndoneLease
+from uac_trio.store.settings import OutboxError
 
 PAUSE = 1.0
 """Seconds after which a store that failed is tried again."""

@@ -27,15 +27,12 @@ from quart.wrappers.response import ResponseBody
 from quart_trio import QuartTrio
 
 from uac_trio.crm.recording import TOKEN
-from uac_trio.recordings import (
-    Archive,
-    Playable,
-    RecordingFile,
-    RecordingMissingError,
-    RecordingsBusyError,
-    RecordingsSettings,
-)
-from uac_trio.store import OutboxError, RecordingRow
+from uac_trio.recordings.archive import Archive, Playable
+from uac_trio.recordings.finding import RecordingMissingError
+from uac_trio.recordings.place import RecordingFile, RecordingsBusyError
+from uac_trio.recordings.settings import RecordingsSettings
+from uac_trio.store.recordings import RecordingRow
+from uac_trio.store.settings import OutboxError
 from uac_trio.web.partial import Selection, Version, select
 from uac_trio.web.wrong_secrets import WrongSecrets
 

@@ -16,37 +16,16 @@ import structlog
 from quart import Response, request
 from quart_trio import QuartTrio
 
-from uac_trio.networks import Network, is_allowed_address
-from uac_trio.recordings import Directories, RecordingKeptError, RecordingMissingError, RecordingsBusyError, wire
+from uac_trio.networks import is_allowed_address
+from uac_trio.recordings import wire
+from uac_trio.recordings.directories import Directories
+from uac_trio.recordings.finding import RecordingKeptError, RecordingMissingError
+from uac_trio.recordings.place import RecordingsBusyError
+from uac_trio.web.settings import ServeSettings
 
 log = structlog.get_logger()
 
 BODY_SECONDS = 10
-
-
-def _at_least_one(_: object, attribute: attrs.Attribute[Any], value: tuple[object, ...]) -> None:
-    if not value:
-        raise ValueError("expected a list of one or more")
-
-
-@attrs.frozen(kw_only=True)
-class ServeSettings:
-    """``[serve]`` of the configuration of ``uac-trio serve-recordings``."""
-
-    secret: str = attrs.field(repr=False)
-    """``recordings_secret`` of the connectors."""
-    recordings: tuple[str, ...] = attrs.field(validator=_at_least_one)
-    """The directories. Nothing outside of them is opened."""
-    networks: tuple[Network, ...] = attrs.field(validator=_at_least_one)
-    """The networks of the connectors."""
-    bind: str = "0.0.0.0:5001"
-    """Address and port to listen on."""
-    delete_files: bool = False
-    """Connectors may have files deleted (``delete_files``, ``forget --files``)."""
-    stall_seconds: float = 30.0
-    """Timeout in seconds of a connector that reads nothing of an answer."""
-    max_connections: int = 100
-    """Connections open at once; one more is closed."""
 
 
 def create_recordings_app(settings: ServeSettings, directories: Directories, *, now: Callable[[], float]) -> QuartTrio:

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-import attrs
 import h11
 import structlog
 import trio
@@ -28,7 +27,7 @@ from hypercorn.utils import wrap_app
 from quart_trio import QuartTrio
 
 from uac_trio.logs import LogLimit
-from uac_trio.networks import PRIVATE_NETWORKS, Network
+from uac_trio.web.settings import CannotListenError, WebSettings, parse_bind
 
 log = structlog.get_logger()
 
@@ -37,47 +36,6 @@ PIECE = 65536
 
 REQUEST_WITHIN = 5.0
 """Timeout in seconds for the headers of each request on a connection. (The app has its own timeout for the body.)"""
-
-
-class CannotListenError(Exception):
-    """The address of ``[http] bind`` cannot be listened on; the text says which and why."""
-
-
-@attrs.frozen(kw_only=True)
-class WebSettings:
-    """``[http]`` of the configuration."""
-
-    bind: str = "127.0.0.1:5000"
-    """Address and port that vTiger's click2call requests come to. ``0.0.0.0:5000`` listens on every address."""
-    public_url: str = ""
-    """The URL by which the CRM and its users reach this server; links to recordings begin with it."""
-    max_connections: int = 100
-    """Connections open at once; half as many per client address. At the limit, a new connection replaces one whose
-    client has not sent its request yet; if there is none, the new one is closed."""
-    stall_seconds: float = 30.0
-    """Timeout of a client that reads nothing of its reply."""
-    grace_seconds: float = 3.0
-    """How long open replies may go on after a shutdown request."""
-    monitor_networks: tuple[Network, ...] = PRIVATE_NETWORKS
-    """Networks that may see ``/live`` and ``/metrics``, which show who calls when. Default: private networks. A reverse
-    proxy on this host makes every client look local, so it must not forward these paths."""
-    monitor_hosts: tuple[str, ...] = ()
-    """Host names allowed for ``/live`` and ``/metrics`` besides ``localhost``, any IP address, this machine's name and
-    those in ``bind`` and ``public_url``. Others are refused because of DNS rebinding."""
-    wrong_secrets_per_minute: int = 20
-    """Rate limit: after so many wrong secrets in a minute a client is blocked for the next one."""
-
-
-def parse_bind(bind: str) -> tuple[str, int]:
-    """``0.0.0.0:5000`` or ``[::1]:5000`` as host and port. Raises ValueError with what was expected."""
-    host, colon, port = bind.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    host = host[1:-1] if bracketed else host
-    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ValueError("an address and a port, such as 0.0.0.0:5000")
-    if ":" in host and not bracketed:
-        raise ValueError("an IPv6 address in brackets and a port, such as [::1]:5000")
-    return host, int(port)
 
 
 async def serve_web(

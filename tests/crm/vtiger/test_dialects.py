@@ -26,9 +26,10 @@ from tests.crm.facts import (
     over,
     recorded,
 )
-from uac_trio.calls import Direction, Role
+from uac_trio.calls.call import Direction
 from uac_trio.calls.fact import CallEnded, Fact
 from uac_trio.calls.outcome import Outcome
+from uac_trio.calls.participation import Role
 from uac_trio.calls.summary import ParticipationSummary
 from uac_trio.crm.delivery import Delivery, DeliveryMaker, Kind, Scope, closing
 from uac_trio.crm.protocol import CRM, CRMRequest, Surroundings

@@ -7,7 +7,8 @@ from urllib.parse import parse_qsl
 import attrs
 import pytest
 
-from uac_trio.calls import Direction, Role
+from uac_trio.calls.call import Direction
+from uac_trio.calls.participation import Role
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.crm.protocol import CRM, PastBegin, Sent, Surroundings
 from uac_trio.crm.reply import Failure, NoReply, Reply, Ruling, Verdict

@@ -1,0 +1,43 @@
+"""``uac-trio run`` and ``uac-trio serve-recordings``."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from uac_trio.cli.common import config_option, fail, usable
+from uac_trio.cli.running import refusals, until_signal
+from uac_trio.config.loading import load_config, load_serve_config
+from uac_trio.daemon.recordings_host import run_recordings_host
+from uac_trio.daemon.run import run_daemon
+from uac_trio.log_writer import open_log
+from uac_trio.logs import configure_logging
+from uac_trio.store.settings import OutboxError
+from uac_trio.web.settings import CannotListenError
+
+
+@click.command()
+@config_option
+def run(config_path: Path) -> None:
+    """Run the daemon until SIGTERM or SIGINT."""
+    config = usable(lambda: load_config(config_path))
+    with open_log() as writer:
+        configure_logging(config.log, stream=writer)
+        daemon = partial(run_daemon, config, log_lines_dropped=lambda: writer.lines_dropped if writer else 0)
+        refused = refusals(partial(until_signal, daemon), OutboxError, CannotListenError)
+    if refused:
+        fail(*(f"uac-trio: {why}" for why in refused))
+
+
+@click.command()
+@config_option
+def serve_recordings(config_path: Path) -> None:
+    """Serve the recordings of this machine to connectors on other machines, until SIGTERM or SIGINT."""
+    config = usable(lambda: load_serve_config(config_path))
+    with open_log() as writer:
+        configure_logging(config.log, stream=writer)
+        refused = refusals(partial(until_signal, partial(run_recordings_host, config)), CannotListenError)
+    if refused:
+        fail(*(f"uac-trio: {why}".replace("[http]", "[serve]") for why in refused))
