@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from heapq import merge
+from operator import itemgetter
+from typing import ClassVar
 
 import attrs
 
 from uac_trio.transcript.chunk import Chunk, Source, Transcript, split
 from uac_trio.transcript.epoch import END, TIMESTAMP, UNIQUEID, time_in_event_tv, without_blank_lines
-
-MOST = 65536
-"""Bytes of a chunk; messages of one time are one chunk up to there."""
 
 _CHANNEL = re.compile(rb"\r\n(?:Dest)?Uniqueid: ([^\r\n]+)\r\n(?:Dest)?Linkedid: ([^\r\n]+)")
 _VARIABLE = re.compile(rb"\r\nVariable: (\w+)\r\nValue: (\d*)(?:\r\n|$)")
@@ -24,172 +25,216 @@ _CDR_END = re.compile(rb"\r\nEndTime: ([-0-9]{10} [0-9:]{8})(?:\r\n|$)")
 _CDR_DIALLED = re.compile(rb"\r\nDestinationChannel: ([^\r\n]+)")
 _CDR_UNIQUEID = re.compile(rb"\r\nUniqueID: ([^\r\n]+)")
 
-_GOING_ON = frozenset({b"Newchannel", b"DialBegin", b"BridgeEnter", b"Hold", b"Unhold"})
-_ENDING = frozenset(
-    {b"HangupRequest", b"SoftHangupRequest", b"BridgeLeave", b"DialEnd", b"QueueCallerAbandon", b"Hangup"}
-)
-_OF_CALLS = _GOING_ON | _ENDING
-
 _STAMPS_WITHIN = 256
-"""Bytes from the begin of a message within which its Timestamp or EventTV is: they follow Event and Privilege
-(main/manager.c, ``__manager_event``; main/security_events.c), or Response, ActionID and Ping."""
+"""Bytes from the begin of a message within which its Timestamp is: it follows Event and Privilege (main/manager.c,
+``__manager_event``), or Response, ActionID and Ping."""
 
 
 def read_raw(name: str, source: Source) -> Transcript:
-    """Chunks are messages of the same time. ``epoch`` is the time of the first message that has one."""
+    """Chunks are of one time each. ``epoch`` is the time of the first message that has one."""
     clock = _RawClock()
     clock.read(source)
-    epoch = next((time for _, time in clock.timed(source) if time is not None), None)
-    return Transcript(name=name, chunks=_RawChunks(source, clock, epoch), epoch=epoch)
+    times = clock.times()
+    return Transcript(name=name, chunks=_RawChunks(source, times), epoch=times[0].at if times else None)
+
+
+@attrs.frozen
+class _Time:
+    """From this byte of a file on, it is so late: seconds since 1970."""
+
+    offset: int
+    at: float
 
 
 @attrs.frozen
 class _RawChunks:
     source: Source
-    clock: _RawClock
-    epoch: float | None
+    times: Sequence[_Time]
 
     def __iter__(self) -> Iterator[Chunk]:
-        t, blocks, length = 0.0, list[bytes](), 0
-        for block, time in self.clock.timed(self.source):
-            block_t = 0.0 if time is None or self.epoch is None else time - self.epoch
-            if blocks and (block_t != t or length > MOST):
-                yield Chunk(t=t, direction="recv", data=END.join([*blocks, b""]))
-                blocks.clear()
-                length = 0
-            t = block_t
-            blocks.append(block)
-            length += len(block)
-        if rest := END.join(blocks):  # the last message has no end
-            yield Chunk(t=t, direction="recv", data=rest)
+        times = iter(self.times)
+        epoch = self.times[0].at if self.times else 0.0
+        begin, t, coming = 0, 0.0, next(times, None)
+        for piece in self.source():
+            end = begin + len(piece)
+            at = begin
+            while coming is not None and coming.offset < end:
+                if coming.offset > at:
+                    yield Chunk(t=t, direction="recv", data=piece[at - begin : coming.offset - begin])
+                at, t, coming = coming.offset, coming.at - epoch, next(times, None)
+            if end > at:
+                yield Chunk(t=t, direction="recv", data=piece[at - begin :])
+            begin = end
 
 
 @attrs.define
 class _RawClock:
-    """Times that a server sends only afterwards, collected in advance.
+    """The times of messages. Some of them a server sends only afterwards.
 
     Dial() and Queue() clear DIALEDTIME_MS when they begin. When they end, they set ANSWEREDTIME_MS, the milliseconds of
     talk, and then DIALEDTIME_MS, those of the whole (apps/app_dial.c). A Cdr has whole seconds in the server's own time
     zone. Both belong to the first message in a run of messages about the end of a call.
 
-    Messages are named by their index.
+    A message is known by the offset of its first byte. All times are seconds since 1970.
     """
 
-    since: dict[int, tuple[int, float]] = attrs.field(factory=dict)
+    _stamped: array[int] = attrs.field(factory=lambda: array("q"), init=False)
+    """Messages that have their own time, in order,"""
+    _stamps: array[float] = attrs.field(factory=lambda: array("d"), init=False)
+    """and these."""
+    _since: dict[int, tuple[int, float]] = attrs.field(factory=dict, init=False)
     """Message -> an earlier message and the seconds since that one."""
-    answered: dict[bytes, float] = attrs.field(factory=dict)
-    """Dialled channel -> seconds since 1970."""
-    ended: dict[int, float] = attrs.field(factory=dict)
-    """Message -> seconds since 1970."""
-    _zone: float | None = None
-    """Seconds from a Cdr's times to those since 1970."""
-    _begun: dict[bytes, int] = attrs.field(factory=dict)
-    _answers: dict[bytes, int] = attrs.field(factory=dict)
-    _talks: dict[bytes, float] = attrs.field(factory=dict)
-    _linked: dict[bytes, bytes] = attrs.field(factory=dict)
-    _endings: dict[bytes, int] = attrs.field(factory=dict)
+    _ended: dict[int, float] = attrs.field(factory=dict, init=False)
+    _answered: dict[int, bytes] = attrs.field(factory=dict, init=False)
+    """Message -> the dialled channel that it shows answered."""
+    _answered_at: dict[bytes, float] = attrs.field(factory=dict, init=False)
+    """By dialled channel."""
+    _created: dict[int, float] = attrs.field(factory=dict, init=False)
 
-    # -- in advance --------------------------------------------------------------------------------------------------
+    _zone: float | None = attrs.field(default=None, init=False)
+    """Seconds from a Cdr's times to those since 1970."""
+    _begun: dict[bytes, int] = attrs.field(factory=dict, init=False)
+    """By Uniqueid: where its dial began."""
+    _answers: dict[bytes, int] = attrs.field(factory=dict, init=False)
+    _talks: dict[bytes, float] = attrs.field(factory=dict, init=False)
+    _linked: dict[bytes, bytes] = attrs.field(factory=dict, init=False)
+    """By Uniqueid: its Linkedid."""
+    _endings: dict[bytes, int] = attrs.field(factory=dict, init=False)
+    """By Linkedid: the first message about the end."""
+
+    # -- what messages show ------------------------------------------------------------------------------------------
 
     def read(self, source: Source) -> None:
         """Look at all messages."""
-        for index, block in enumerate(split(source(), END)):
-            event = _name(block)
-            if event == b"Cdr":
-                self._cdr(block)
-                continue
-            is_of_calls = event in _OF_CALLS or (event == b"VarSet" and b"EDTIME_MS\r\n" in block)
-            if is_of_calls and (found := _CHANNEL.search(block)):
-                self._event(index, event, block, found[1], found[2])
+        offset, readers = 0, self._READERS
+        for block in split(source(), END):
+            if block.find(b"\r\nTimestamp: ", 0, _STAMPS_WITHIN) >= 0 and (found := TIMESTAMP.search(block)):
+                self._stamp(offset, float(found[1]))
+            event = block if block[:2] != b"\r\n" else without_blank_lines(block)
+            reader = readers.get(event[: event.find(b"\r\n")])
+            if reader is not None:
+                reader(self, offset, block)
+            elif b"\r\nEventTV: " in block and (given := time_in_event_tv(block)) is not None:
+                self._stamp(offset, given)
+            offset += len(block) + len(END)
 
-    def _event(self, index: int, event: bytes, block: bytes, uniqueid: bytes, linkedid: bytes) -> None:
-        self._linked[uniqueid] = linkedid
-        if event == b"VarSet":
-            if given := _VARIABLE.search(block):
-                self._variable(index, uniqueid, given[1], given[2])
-        elif event == b"DialEnd" and _ANSWERED.search(block):
-            self._answers[uniqueid] = index
-            self._endings.pop(linkedid, None)
-        elif event in _GOING_ON:
-            self._endings.pop(linkedid, None)
-        else:
-            self._endings.setdefault(linkedid, index)
+    def _stamp(self, offset: int, at: float) -> None:
+        if not self._stamped or self._stamped[-1] != offset:
+            self._stamped.append(offset)
+            self._stamps.append(at)
 
-    def _variable(self, index: int, uniqueid: bytes, name: bytes, milliseconds: bytes) -> None:
+    def _rtcp(self, offset: int, block: bytes) -> None:
+        if found := _SENT_NTP.search(block):
+            self._stamp(offset, float(found[1]))
+
+    def _newchannel(self, offset: int, block: bytes) -> None:
+        if found := UNIQUEID.search(block):
+            self._created[offset] = float(found[1])
+        self._goes_on(offset, block)
+
+    def _goes_on(self, offset: int, block: bytes) -> None:
+        if found := _CHANNEL.search(block):
+            self._linked[found[1]] = found[2]
+            self._endings.pop(found[2], None)
+
+    def _ends(self, offset: int, block: bytes) -> None:
+        if found := _CHANNEL.search(block):
+            self._linked[found[1]] = found[2]
+            self._endings.setdefault(found[2], offset)
+
+    def _dial_end(self, offset: int, block: bytes) -> None:
+        answered = _ANSWERED.search(block)
+        if answered is None:
+            self._ends(offset, block)
+            return
+        self._answered[offset] = answered[1]
+        self._goes_on(offset, block)
+        if found := _CHANNEL.search(block):
+            self._answers[found[1]] = offset
+
+    def _var_set(self, offset: int, block: bytes) -> None:
+        if b"EDTIME_MS\r\n" not in block:
+            return
+        found, given = _CHANNEL.search(block), _VARIABLE.search(block)
+        if found is None or given is None:
+            return
+        uniqueid, name, milliseconds = found[1], given[1], given[2]
+        self._linked[uniqueid] = found[2]
         if name == b"ANSWEREDTIME_MS":
             self._talks[uniqueid] = int(milliseconds or b"0") / 1000
         elif name == b"DIALEDTIME_MS" and not milliseconds:
-            self._begun[uniqueid] = index
+            self._begun[uniqueid] = offset
             self._answers.pop(uniqueid, None)
         elif name == b"DIALEDTIME_MS" and uniqueid in self._begun:
             begun, seconds = self._begun[uniqueid], int(milliseconds) / 1000
-            self.since[self._endings.get(self._linked[uniqueid], index)] = begun, seconds
+            self._since[self._endings.get(found[2], offset)] = begun, seconds
             if uniqueid in self._answers:
-                self.since[self._answers[uniqueid]] = begun, seconds - self._talks.get(uniqueid, 0.0)
+                self._since[self._answers[uniqueid]] = begun, seconds - self._talks.get(uniqueid, 0.0)
 
-    def _cdr(self, block: bytes) -> None:
+    def _cdr(self, _: int, block: bytes) -> None:
         if self._zone is None:
             self._zone = _zone_offset(block)
         if self._zone is None:
             return
         answer, end = _local(_CDR_ANSWER, block), _local(_CDR_END, block)
         if answer is not None and (dialled := _CDR_DIALLED.search(block)):
-            self.answered.setdefault(dialled[1], answer + self._zone)
+            self._answered_at.setdefault(dialled[1], answer + self._zone)
         uniqueid = _CDR_UNIQUEID.search(block)
         ending = self._endings.get(self._linked.get(uniqueid[1], b"")) if uniqueid else None
         if end is not None and ending is not None:
-            self.ended[ending] = max(end + self._zone, self.ended.get(ending, 0.0))
+            self._ended[ending] = max(end + self._zone, self._ended.get(ending, 0.0))
+
+    _READERS: ClassVar[Mapping[bytes, Callable[..., None]]] = {
+        b"Event: VarSet": _var_set,
+        b"Event: Cdr": _cdr,
+        b"Event: DialEnd": _dial_end,
+        b"Event: RTCPSent": _rtcp,
+        b"Event: RTCPReceived": _rtcp,
+        **dict.fromkeys((b"Event: DialBegin", b"Event: BridgeEnter", b"Event: Hold", b"Event: Unhold"), _goes_on),
+        **dict.fromkeys((b"Event: HangupRequest", b"Event: SoftHangupRequest", b"Event: BridgeLeave"), _ends),
+        **dict.fromkeys((b"Event: QueueCallerAbandon", b"Event: Hangup"), _ends),
+        b"Event: Newchannel": _newchannel,
+    }
+    """By the first line of the message."""
 
     # -- times -------------------------------------------------------------------------------------------------------
 
-    def timed(self, source: Source) -> Iterator[tuple[bytes, float | None]]:
-        """Each message and its time, the latest that this or an earlier one has; None before the first known time."""
-        starts: dict[int, float | None] = dict.fromkeys(start for start, _ in self.since.values())
-        now: float | None = None
-        for index, block in enumerate(split(source(), END)):
-            given = self._given_time(index, block, starts)
-            if given is not None and (now is None or given > now):
-                now = given
-            if index in starts:
-                starts[index] = now
-            yield block, now
+    def times(self) -> list[_Time]:
+        """Where it becomes later. A message's time is the latest that it or an earlier one has."""
+        begun = {start: None for start, _ in self._since.values()}
+        shown = sorted({*self._since, *self._ended, *self._answered, *self._created, *begun})
+        stamps = zip(self._stamped, self._stamps, strict=True)
+        starts: dict[int, float | None] = {}
+        times: list[_Time] = []
+        done = -1
+        for offset, stamp in merge(stamps, ((offset, None) for offset in shown), key=itemgetter(0)):
+            if offset != done:  # else its own stamp came first
+                at = self._shown_time(offset, starts) if stamp is None else stamp
+                if at is not None and (not times or at > times[-1].at):
+                    times.append(_Time(offset, at))
+                done = offset
+            if offset in begun:
+                starts[offset] = times[-1].at if times else None
+        return times
 
-    def _given_time(self, index: int, block: bytes, starts: dict[int, float | None]) -> float | None:
-        if block.find(b"\r\nTimestamp: ", 0, _STAMPS_WITHIN) >= 0 and (found := TIMESTAMP.search(block)):
-            return float(found[1])
-        event = _name(block)
-        if event[:4] == b"RTCP" and (found := _SENT_NTP.search(block)):
-            return float(found[1])
-        if block.find(b"\r\nEventTV: ", 0, _STAMPS_WITHIN) >= 0 and (given := time_in_event_tv(block)) is not None:
-            return given
-        if index in self.since:
-            start, seconds = self.since[index]
+    def _shown_time(self, offset: int, starts: Mapping[int, float | None]) -> float | None:
+        """Of a message that does not have its own."""
+        if offset in self._since:
+            start, seconds = self._since[offset]
             began = starts[start]
             return None if began is None else began + seconds
-        if index in self.ended:
-            return self.ended[index]
-        if event == b"DialEnd" and (found := _ANSWERED.search(block)):
-            return self.answered.get(found[1])
-        if event == b"Newchannel" and (found := UNIQUEID.search(block)):
-            return float(found[1])
-        return None
-
-
-def _name(block: bytes) -> bytes:
-    """Of an event."""
-    if block[:2] == b"\r\n":
-        block = without_blank_lines(block)
-    if block[:7] != b"Event: ":
-        return b""
-    end = block.find(b"\r\n")
-    return block[7:end] if end > 0 else block[7:]
+        if offset in self._ended:
+            return self._ended[offset]
+        if offset in self._answered:
+            return self._answered_at.get(self._answered[offset])
+        return self._created.get(offset)
 
 
 def _local(pattern: re.Pattern[bytes], block: bytes) -> float | None:
     """A Cdr's time as if its zone were UTC."""
     found = pattern.search(block)
     try:
-        stamp = datetime.strptime(found[1].decode("ascii"), "%Y-%m-%d %H:%M:%S") if found else None  # noqa: DTZ007
+        stamp = datetime.fromisoformat(found[1].decode("ascii")) if found else None
     except ValueError:
         return None
     return None if stamp is None else stamp.replace(tzinfo=UTC).timestamp()
