@@ -355,6 +355,8 @@ class Pipeline:
 
 def _seconds_of(stamp: str) -> float | None:
     """Seconds since the epoch; None for some event's own header of that name, and for what is no time."""
+    if not stamp:
+        return None
     try:
         seconds = float(stamp)
     except ValueError:

@@ -183,6 +183,10 @@ class CallGraph:
         """The people this channel can hear, itself included."""
         return self._hearing.audible(channel)
 
+    def is_alone(self, channel: Channel) -> bool:
+        """It has nothing over which it could hear another."""
+        return self._hearing.is_alone(channel)
+
     def expect_bridges(self, is_certain: bool) -> None:
         """Whether it is certain that this server shows its bridges; else the first answer shows it."""
         self._hearing.shows_bridges = is_certain

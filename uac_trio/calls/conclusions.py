@@ -89,11 +89,13 @@ class Conclusions:
         if leg is not None and channel.is_person:
             for end, identity in direction.shown_by(call, leg, self.rules):
                 self.graph.identify(end, identity)
-        yield from self.orient(call, direction.orient(call, channel, self.rules), now)
+        orientation = direction.orient(call, channel, self.rules)
+        if orientation is not call.orientation:
+            yield from self.orient(call, orientation, now)
 
     def orient(self, call: Call, orientation: Orientation, now: Moment) -> Iterator[Fact]:
         before = call.orientation
-        if orientation is before or orientation == before:
+        if orientation == before:
             return
         if orientation.direction is Direction.INTERNAL and _is_customers(call):
             return  # the customer's channel may be the first to leave; what is announced of them ends as theirs

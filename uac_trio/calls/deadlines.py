@@ -15,10 +15,12 @@ T = TypeVar("T")
 class Deadlines(Generic[T]):
     """Values by a key, each with the time (seconds since the epoch) at which it is due.
 
-    All are added with the same delay, so they are in order of time, and ``first`` and ``due``, which are asked with
-    every event, look no further than what is due.
+    All are added with the same delay, so they are in order of time, and ``first``, which is asked with every event, is
+    at hand, and ``due`` looks no further than what is due.
     """
 
+    first: float = attrs.field(default=math.inf, init=False)
+    """When the first one is due; infinity if there is none."""
     _entries: dict[str, tuple[T, float]] = attrs.field(factory=dict, init=False)
 
     def __len__(self) -> int:
@@ -29,20 +31,19 @@ class Deadlines(Generic[T]):
 
     def add(self, key: str, value: T, at: float) -> None:
         """``value`` is due at ``at``, also if it was due at another time before."""
-        self._entries.pop(key, None)
+        self.pop(key)
+        if not self._entries:
+            self.first = at
         self._entries[key] = value, at
 
     def pop(self, key: str) -> T | None:
         """It is not due any more."""
         entry = self._entries.pop(key, None)
-        return None if entry is None else entry[0]
-
-    @property
-    def first(self) -> float:
-        """When the first one is due; infinity if there is none."""
-        for _, at in self._entries.values():
-            return at
-        return math.inf
+        if entry is None:
+            return None
+        if entry[1] == self.first:
+            self.first = next((at for _, at in self._entries.values()), math.inf)
+        return entry[0]
 
     def due(self, at: float) -> list[tuple[str, T, float]]:
         """What is due by ``at``: key, value, and when it was due. It stays until it is popped."""

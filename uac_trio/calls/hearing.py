@@ -42,9 +42,13 @@ class Hearing:
         elif self.bridge_due == math.inf:
             self.bridge_due = change.at + BRIDGED_WITHIN
 
+    def is_alone(self, channel: Channel) -> bool:
+        """It is in no bridge and no pair, and dials do not count."""
+        return channel.bridge is None and channel.half is None and not self.by_dial
+
     def audible(self, channel: Channel) -> tuple[Channel, ...]:
         """The people this channel can hear, itself included."""
-        if channel.bridge is None and channel.half is None and not self.by_dial:
+        if self.is_alone(channel):
             return (channel,)
         seen = {channel: None}
         todo = [channel]

@@ -64,7 +64,7 @@ class Moment:
 
     def is_connected(self, call: Call, channel: Channel) -> bool:
         """The channel hears the other side: a line, or in a call that has none any other person."""
-        if channel.end is not None:
+        if channel.end is not None or self.graph.is_alone(channel):
             return False
         audience = self._audience(channel)
         return len(audience.people) > 1 and (not call.has_met_line or audience.has_line)
