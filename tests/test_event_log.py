@@ -13,6 +13,7 @@ from tests.calls.crm_office import crm_of, token
 from tests.calls.simulator import Asterisk, Line
 from tests.calls.stored_logs import StoredLogs
 from uac_trio.ami.message import Event
+from uac_trio.ami.parser import MessageParser
 from uac_trio.calls.call import Call, ClickOrder
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.event_log import (
@@ -29,7 +30,19 @@ from uac_trio.event_log import (
 from uac_trio.pipeline import Pipeline
 
 TEXT = st.text(st.characters(), max_size=20)  # halves of surrogates too: bytes that are no UTF-8
-EVENTS = st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=5).map(lambda headers: Event(tuple(headers)))
+LISTED = st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=5).map(lambda headers: Event(tuple(headers)))
+
+
+def _parsed(data: bytes) -> Event | None:
+    parser = MessageParser()
+    parser.receive_data(b"Event: X\r\n" + data + b"\r\n\r\n")
+    message = parser.next_message()
+    return message if isinstance(message, Event) else None
+
+
+LINES = st.lists(st.tuples(TEXT, TEXT).map(": ".join) | TEXT, max_size=4)
+PARSED = LINES.map(lambda lines: _parsed("\r\n".join(lines).encode("utf-8", "replace")))
+EVENTS = LISTED | PARSED.filter(lambda event: event is not None)
 TIMES = st.floats(0, 4e9)
 NUMBERS = st.integers(1, 10**9)
 
@@ -52,7 +65,8 @@ def test_a_line_is_read_as_it_was_written(entry: Entry) -> None:
 @pytest.mark.parametrize(
     "line",
     ['[1,"ordered",1.0,[]]', '[1,"lost",1.0,[],7]', '[1,"lost",1.0,7]', '["1","lost",1.0,""]', '[1,"said",1.0,""]',
-     '[1,"lost","1",""]', '[1,"event",1.0,[["x"]]]', '[1,"event",1.0,[5]]', '[1,"event",1.0,[["x",5]]]',
+     '[1,"lost","1",""]', '[1,"event",1.0,[["x"]]]', '[1,"event",1.0,"x"]', '[1,"event",1.0,"Response: Success"]',
+     '[1,"event",1.0,[5]]', '[1,"event",1.0,[["x",5]]]',
      "", "x", "[]", "{}", "7"],
 )  # fmt: skip
 def test_a_damaged_line_is_an_error(line: str) -> None:
@@ -146,6 +160,21 @@ def test_a_log_of_too_many_events_is_given_up() -> None:
         logs.note_order(ClickOrder("uac-1", "101", "102", "x"), 1.0)
     logs.note_order(ClickOrder("uac-2", "101", "102", "x"), 1.0)
     assert [part.call_id for part in logs.take().added] == ["main-uac-2"]
+
+
+def test_the_logs_of_some_calls() -> None:
+    """Of the others what is new waits, and is there the next time; what is over goes at once."""
+    logs = EventLogs("main", "one")
+    orders = {name: ClickOrder(name, "101", "102", "x") for name in ("uac-1", "uac-2", "uac-3")}
+    for order in orders.values():
+        logs.note_order(order, 1.0)
+    assert [part.call_id for part in logs.take({"main-uac-2"}).added] == ["main-uac-2"]
+    logs.drop("main-uac-2")
+    logs.drop("main-uac-3")
+    assert logs.has_changes
+    assert logs.take({"main-uac-9"}).dropped == ("main-uac-2",)
+    assert [part.call_id for part in logs.take().added] == ["main-uac-1"]
+    assert not logs.has_changes
 
 
 @pytest.mark.parametrize("into", ["main-uac-1", "main-uac-2"])

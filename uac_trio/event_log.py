@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from heapq import merge
 from typing import Literal
@@ -17,6 +17,7 @@ from typing import Literal
 import attrs
 
 from uac_trio.ami.message import Event
+from uac_trio.ami.parser import read_usual
 from uac_trio.calls.call import Call, ClickOrder
 
 Kind = Literal["event", "connected", "lost", "ordered"]
@@ -46,18 +47,20 @@ class Entry:
 
 
 def write_entry(entry: Entry) -> str:
-    """One line of ASCII."""
+    """One line of ASCII: a list in JSON. An event of the usual form is its text there, any other a list of headers."""
     about: object = entry.banner
     if entry.event is not None:
-        about = entry.event.headers
+        about = entry.event.text or entry.event.headers
     elif entry.order is not None:
         about = attrs.astuple(entry.order)
-    return json.dumps([entry.number, entry.kind, entry.at, about], separators=(",", ":"))
+    return f'[{entry.number},"{entry.kind}",{entry.at!r},{json.dumps(about)}]'
 
 
 def read_entry(line: str) -> Entry:
     """The reverse of ``write_entry``. Raises ValueError for anything else."""
     match json.loads(line):
+        case [int(number), "event", float(at), str(text)] if isinstance(event := read_usual(text), Event):
+            return Entry(number, "event", at, event)
         case [int(number), "event", float(at), [*headers]] if all(map(_is_header, headers)):
             return Entry(number, "event", at, Event(tuple((name, value) for name, value in headers)))
         case [int(number), "connected" | "lost" as kind, float(at), str(banner)]:
@@ -210,8 +213,13 @@ class EventLogs:
     def has_changes(self) -> bool:
         return bool(self._new or self._copied or self._moved or self._dropped or self._left)
 
-    def take(self) -> LogChanges:
-        """What the store does not have yet."""
+    def take(self, of: Collection[str] | None = None) -> LogChanges:
+        """What the store does not have yet, and has once these changes are made; new entries ``of`` these calls alone,
+        if some are named: those of the others wait for a later time."""
+        taken, rest = self._new, {}
+        if of is not None:
+            taken = {call_id: entries for call_id, entries in self._new.items() if call_id in of}
+            rest = {call_id: entries for call_id, entries in self._new.items() if call_id not in of}
         added = [
             LogPart(
                 pbx=self.pbx,
@@ -221,7 +229,7 @@ class EventLogs:
                 is_whole=call_id not in self._adopted,
                 entries=entries,
             )
-            for call_id, entries in self._new.items()
+            for call_id, entries in taken.items()
             if entries
         ]
         changes = LogChanges(
@@ -232,8 +240,8 @@ class EventLogs:
             left=tuple(self._left),
             added=added,
         )
-        self._stored.update(self._new)
-        self._new = {}
+        self._stored.update(taken)
+        self._new = rest
         self._copied, self._moved, self._dropped, self._left = [], [], [], []
         return changes
 

@@ -6,7 +6,7 @@ The daemon and ``replay`` both run this, so they cannot differ. Several PBXes go
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -167,10 +167,11 @@ class Pipeline:
     def has_log_changes(self) -> bool:
         return any(exchange.logs is not None and exchange.logs.has_changes for exchange in self._exchanges.values())
 
-    def take_log_changes(self) -> list[LogChanges]:
-        """What the stored event logs lack, to be written with the deliveries that followed from it."""
+    def take_log_changes(self, of: Collection[str] | None = None) -> list[LogChanges]:
+        """What the stored event logs lack, to be written with the deliveries that followed from it: those ``of`` some
+        calls, or of all."""
         logs = [exchange.logs for exchange in self._exchanges.values() if exchange.logs is not None]
-        return [changes for each in logs if (changes := each.take())]
+        return [changes for each in logs if (changes := each.take(of))]
 
     # -- after a restart ----------------------------------------------------------------------------------------------
 

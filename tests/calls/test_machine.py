@@ -88,7 +88,7 @@ class Logged:
         return list(restored.deliveries)
 
     def _stored(self, deliveries: list[Delivery]) -> list[Delivery]:
-        self.logs.write(self.pipeline.take_log_changes())
+        self.logs.write(self.pipeline.take_log_changes({each.call_id for each in deliveries} or None))
         return deliveries
 
 

@@ -93,7 +93,8 @@ class Host:
         """One transaction of the store."""
         for delivery in deliveries:
             self.outbox.setdefault(delivery.key, delivery)
-        self.logs.write(self.pipeline.take_log_changes())
+        # As the daemon does: with deliveries the logs of their calls, the others in a transaction without.
+        self.logs.write(self.pipeline.take_log_changes({each.call_id for each in deliveries} or None))
 
 
 def undisturbed(recording: Recording, rules: TrackerRules = RULES) -> dict[str, tuple[Row, ...]]:

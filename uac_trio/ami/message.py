@@ -26,30 +26,33 @@ class Message:
     """One AMI message. ``headers`` are (name, value) pairs in the order of the wire.
 
     A value like those of attrs, written by hand for its cost: the parser makes thousands a second, of which few are
-    asked for more than some values, so ``headers`` are made from the lines when they are read.
+    asked for more than some values, so ``headers`` are made from the text when they are read.
     """
 
-    __slots__ = ("_headers", "_lines", "_values")
+    __slots__ = ("_headers", "_values", "text")
+
+    text: str
+    """The block without its end, if each of its lines is ``Name: value`` and no name comes twice; else ""."""
 
     def __init__(self, headers: tuple[tuple[str, str], ...]) -> None:
         self._headers: tuple[tuple[str, str], ...] | None = headers
-        self._lines: list[str] = []
+        self.text = ""
         self._values: dict[str, str] = {}
         for name, value in headers:
             self._values.setdefault(name.lower(), value)
 
     @classmethod
-    def from_lines(cls, lines: list[str], values: dict[str, str]) -> Self:
-        """The parser's short cut: ``Name: value`` lines, and the value of each name in lower case."""
+    def from_text(cls, text: str, values: dict[str, str]) -> Self:
+        """The parser's short cut: what ``text`` is to be, and the value of each name in lower case."""
         message = cls.__new__(cls)
-        message._headers, message._lines, message._values = None, lines, values  # noqa: SLF001
+        message._headers, message.text, message._values = None, text, values  # noqa: SLF001
         return message
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         if self._headers is None:
-            self._headers = tuple((name, value) for name, _, value in (line.partition(": ") for line in self._lines))
-            self._lines = []
+            lines = self.text.split("\r\n")
+            self._headers = tuple((name, value) for name, _, value in (line.partition(": ") for line in lines))
         return self._headers
 
     def get(self, name: str, default: str = "") -> str:

@@ -261,13 +261,18 @@ def _read_fast(block: bytes) -> Event | Response | None:
         text = block.decode()
     except UnicodeDecodeError:
         return None
+    return read_usual(text)
+
+
+def read_usual(text: str) -> Event | Response | None:
+    """A message from its text without its end; None if it is not of the usual form."""
     lines = text.split("\r\n")
     values = {name.lower(): value for name, found, value in [line.partition(": ") for line in lines] if found}
     names = "".join(values)
     if len(values) != len(lines) or ":" in names or "(" in names or text.count("\n") != len(lines) - 1 or "\0" in text:
         return None
     kind = _KINDS.get(next(iter(values)))
-    return None if kind is None else kind.from_lines(lines, values)
+    return None if kind is None else kind.from_text(text, values)
 
 
 def read_headers(lines: list[bytes]) -> tuple[tuple[str, str], ...]:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from uac_trio.cli.common import config_option, usable
+from uac_trio.cli.options import config_option
+from uac_trio.cli.refusing import usable
 from uac_trio.clock import now
 from uac_trio.config.loading import Config, load_config
 from uac_trio.config.words import describe

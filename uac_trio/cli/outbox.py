@@ -9,7 +9,8 @@ from pathlib import Path
 import attrs
 import click
 
-from uac_trio.cli.common import config_option, fail, usable
+from uac_trio.cli.options import config_option
+from uac_trio.cli.refusing import fail, usable
 from uac_trio.cli.stored import with_outbox
 from uac_trio.clock import now
 from uac_trio.config.loading import load_config

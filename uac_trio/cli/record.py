@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 import trio
 
-from uac_trio.cli.common import config_option, fail, usable
+from uac_trio.cli.options import config_option
+from uac_trio.cli.refusing import fail, usable
 from uac_trio.cli.running import refusals, set_on_signal
 from uac_trio.clock import now
 from uac_trio.config.loading import load_config

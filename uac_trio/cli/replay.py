@@ -11,7 +11,8 @@ from pathlib import Path
 import click
 
 from uac_trio.calls.rules import TrackerRules
-from uac_trio.cli.common import FILE, fail, usable
+from uac_trio.cli.options import FILE
+from uac_trio.cli.refusing import fail, usable
 from uac_trio.crm.protocol import CRM, Surroundings
 from uac_trio.crm.vtiger import Flavour, VtigerSettings
 from uac_trio.replay import Concluded, call_lines, of_call, play, rendered, request_lines, timeline_lines

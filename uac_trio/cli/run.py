@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from uac_trio.cli.common import config_option, fail, usable
+from uac_trio.cli.options import config_option
+from uac_trio.cli.refusing import fail, usable
 from uac_trio.cli.running import refusals, until_signal
 from uac_trio.config.loading import load_config, load_serve_config
 from uac_trio.daemon.recordings_host import run_recordings_host

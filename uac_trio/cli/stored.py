@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import trio
 
-from uac_trio.cli.common import fail
+from uac_trio.cli.refusing import fail
 from uac_trio.config.loading import Config
 from uac_trio.store.outbox import Outbox, open_outbox
 from uac_trio.store.settings import OutboxError

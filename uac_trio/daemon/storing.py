@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ import structlog
 import trio
 
 from uac_trio.crm.delivery import Delivery
+from uac_trio.event_log import LogChanges
 from uac_trio.pipeline import Pipeline
 from uac_trio.recordings.archive import split_recordings
 from uac_trio.store import writer as store_writer
@@ -68,6 +70,8 @@ class Storing:
     statistics: OutboxStatistics | None = None
     pipeline: Pipeline | None = None
     """Whose event logs are written with the deliveries."""
+    _logged_at: float = attrs.field(default=-math.inf, init=False)
+    """When the event logs of all calls were last written, by trio's clock."""
     _waiting: list[Delivery] = attrs.field(factory=list, init=False)
     _taken: int | None = attrs.field(default=None, init=False)
     """Deliveries that are being written, perhaps none but logs; None: nothing is."""
@@ -93,14 +97,27 @@ class Storing:
         return 0
 
     def take(self) -> Puts | None:
-        """All deliveries, and all changes of the logs: what is in one transaction belongs together."""
-        logs = self.pipeline.take_log_changes() if self.pipeline is not None else []
+        """All deliveries, and with them the event logs of their calls: what is in one transaction belongs together.
+        The logs of other calls are written together, every ``LOGGED_WITHIN`` seconds."""
         new, self._waiting = self._waiting, []
+        logs = self._take_logs(new)
         if not new and not logs:
             return None
         self._taken = len(new)
         deliveries, recordings = split_recordings(new, self.roots)
         return Puts(deliveries=deliveries, recordings=recordings, logs=logs)
+
+    def _take_logs(self, new: Sequence[Delivery]) -> Sequence[LogChanges]:
+        if self.pipeline is None:
+            return ()
+        now = trio.current_time()
+        if not new or now - self._logged_at >= LOGGED_WITHIN:
+            self._logged_at = now
+            return self.pipeline.take_log_changes()
+        logs = self.pipeline.take_log_changes({delivery.call_id for delivery in new})
+        if self._has_log_changes:
+            self.writer.wake_nowait(self._logged_at + LOGGED_WITHIN - now)
+        return logs
 
     def stored(self, puts: Puts, new: int) -> None:
         self.health.in_memory -= self._taken or 0

@@ -1,10 +1,9 @@
-"""What several commands share: options, the configuration, and how a command ends that cannot go on."""
+"""How a command ends that cannot go on."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import click
@@ -12,12 +11,6 @@ import click
 from uac_trio.config.reader import ConfigError
 
 T = TypeVar("T")
-
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-config_option = click.option(
-    "--config", "config_path", required=True, type=click.Path(path_type=Path), metavar="FILE", help="The TOML file."
-)
 
 
 def usable(load: Callable[[], T]) -> T:
