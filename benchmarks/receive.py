@@ -1,104 +1,159 @@
-"""What an AMI event costs on its way in: parsed or dropped unread, tracked, translated. Ratios within one run.
+"""What an AMI event costs on its way in: dropped unread or parsed, tracked, rendered; beside panoramisk, which parses.
 
-    python benchmarks/receive.py [--rounds N] [FILE.ami]
+    python benchmarks/receive.py [--rounds N] [--peer-python PYTHON] [FILE.ami ...]
 
-Without a file the stream is made of the recorded calls in fixtures/, repeated. Each variant runs once a round, in
-shuffled order; the table shows the median CPU time an event and its ratio to the first variant of the same round.
+Without files two streams: what a generated server with 100 calls at once sends (around/busy_pbx.py), and the recorded
+one of fixtures/ami_streams, an Asterisk 22 under load, all event classes in both. Each variant runs once a round in
+shuffled order, in a process of its own; the table shows medians of CPU time, and of the ratio to the peer in the same
+round. ``PYTHON`` is one that can import panoramisk.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import lzma
 import random
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from uac_trio.ami import Event, MessageParser, Wanted
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from uac_trio.ami.message import Banner, Message
+from uac_trio.ami.parser import MessageParser, Wanted
 from uac_trio.calls.adapters import is_wanted
-from uac_trio.calls.tracker import CallTracker
-from uac_trio.transcript import read_transcript
+from uac_trio.calls.rules import TrackerRules
+from uac_trio.crm.protocol import Surroundings
+from uac_trio.crm.vtiger import VtigerSettings
+from uac_trio.pipeline import Pipeline
 
 READ = 65536
 """Bytes the AMI client asks the socket for at a time."""
-
-"""What the daemon gets by its event mask; a recording of all classes is two thirds VarSet."""
-
-RECORDED = Path(__file__).resolve().parent.parent / "fixtures" / "ami_transcripts" / "asterisk22"
-
-
-def recorded_stream(repeat: int) -> bytes:
-    """The bytes of all recorded calls that have no protocol peculiarities, one after another."""
-    parts = []
-    for path in sorted(RECORDED.glob("*.jsonl")):
-        if not path.name.startswith("proto_"):
-            transcript = read_transcript(path.name, path.read_bytes())
-            data = b"".join(chunk.data for chunk in transcript.chunks if chunk.direction == "recv")
-            parts.append(data.partition(b"\r\n")[2])
-    return b"Asterisk Call Manager/11.0.0\r\n" + b"".join(parts) * repeat
+HERE = Path(__file__).resolve().parent
+RECORDED = HERE.parent / "fixtures" / "ami_streams" / "asterisk22.ami.xz"
+GENERATED = 100_000
+"""Events."""
+PEER = "panoramisk, every event"
 
 
-def split_only(reads: list[bytes]) -> int:
+def reads(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while data := file.read(READ):
+            yield data
+
+
+def messages(parser: MessageParser, data: bytes) -> list[Message]:
+    parser.receive_data(data)
+    return [message for message in iter(parser.next_message, None) if not isinstance(message, Banner)]
+
+
+def split_only(path: Path) -> int:
     """The floor: find the ends of messages, look at nothing."""
     tail, count = b"", 0
-    for data in reads:
+    for data in reads(path):
         *blocks, tail = (tail + data).split(b"\r\n\r\n")
         count += len(blocks)
     return count
 
 
-def parse(reads: list[bytes], wanted: Wanted | None) -> int:
-    parser = MessageParser(wanted=wanted) if wanted is not None else MessageParser()
-    count = 0
-    for data in reads:
-        parser.receive_data(data)
-        while parser.next_message() is not None:
-            count += 1
-    return count
+def parse(path: Path, wanted: Wanted | None) -> int:
+    parser = MessageParser(wanted=wanted)
+    return sum(len(messages(parser, data)) for data in reads(path))
 
 
-def track(reads: list[bytes]) -> int:
+def track(path: Path) -> int:
+    """Parse what is wanted, track the calls, and render the requests that follow."""
+    rules = TrackerRules()
+    crm = VtigerSettings(url="http://crm.example/", secret="s").crm(Surroundings(is_extension=rules.is_extension))
+    pipeline = Pipeline(rules, crm, lambda _: "")
     parser = MessageParser(wanted=is_wanted)
-    tracker = CallTracker("bench")
-    count, at = 0, 0.0
-    for data in reads:
-        parser.receive_data(data)
+    at, count = 1_795_414_019.0, 0
+    pipeline.connected("bench", at, "Asterisk Call Manager/11.0.0")
+    for data in reads(path):
         at += 0.01
-        while (message := parser.next_message()) is not None:
-            if isinstance(message, Event):
-                count += len(tracker.process(message, at))
-        tracker.tick(at)
+        deliveries = pipeline.tick(at) + pipeline.received("bench", messages(parser, data), at)
+        count += sum(len(crm.requests(delivery)) for delivery in deliveries)
     return count
+
+
+VARIANTS: Mapping[str, Callable[[Path], int]] = {
+    "ends of messages only (floor)": split_only,
+    "parse what the tracker wants": lambda path: parse(path, is_wanted),
+    "parse every event": lambda path: parse(path, None),
+    "parse what it wants, track, render": track,
+}
+
+
+def alone(variant: str, path: Path) -> float:
+    """Seconds of CPU, in a process of its own."""
+    run = subprocess.run(
+        [sys.executable, __file__, "--variant", variant, str(path)], check=True, capture_output=True, text=True
+    )
+    return float(json.loads(run.stdout))
+
+
+def of_peer(python: str, path: Path) -> float:
+    command = [python, str(HERE / "around" / "panoramisk_parse.py"), str(path)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[1])
+
+
+def write_streams(folder: Path) -> dict[str, Path]:
+    """The files of both streams, by name."""
+    from around.busy_pbx import BANNER, Calls
+
+    generated, recorded = folder / "generated.ami", folder / "recorded.ami"
+    with generated.open("wb") as file:
+        file.write(BANNER)
+        file.writelines(Calls(random.Random(1), 1_795_414_019).told(GENERATED, 100))
+    with lzma.open(RECORDED) as packed, recorded.open("wb") as file:
+        file.write(packed.read(25_000_000))
+    return {"generated": generated, "recorded": recorded}
+
+
+def measured(path: Path, rounds: int, peer_python: str) -> dict[str, list[float]]:
+    """Seconds of CPU of each variant in each round."""
+    runs: dict[str, Callable[[], float]] = {name: lambda name=name: alone(name, path) for name in VARIANTS}
+    if peer_python:
+        runs[PEER] = lambda: of_peer(peer_python, path)
+    found: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name in random.sample(list(runs), len(runs)):
+            found[name].append(runs[name]())
+    return found
+
+
+def ratio(found: Mapping[str, list[float]], name: str) -> float:
+    """How many times quicker than the peer, the median over the rounds."""
+    return statistics.median(peer / own for peer, own in zip(found[PEER], found[name], strict=True))
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    arguments.add_argument("file", nargs="?", type=Path)
-    arguments.add_argument("--rounds", type=int, default=5)
-    options = arguments.parse_args()
-    stream = options.file.read_bytes() if options.file else recorded_stream(repeat=3)
-    reads = [stream[i : i + READ] for i in range(0, len(stream), READ)]
-    events = stream.count(b"\r\n\r\n")
-    variants: dict[str, Callable[[], int]] = {
-        "find the ends of messages only (floor)": lambda: split_only(reads),
-        "parse what the tracker wants, drop the rest unread": lambda: parse(reads, is_wanted),
-        "parse every event": lambda: parse(reads, None),
-        "parse what the tracker wants, and track calls": lambda: track(reads),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in variants}
-    for _ in range(options.rounds):
-        for name in random.sample(list(variants), len(variants)):
-            before = time.process_time()
-            variants[name]()
-            seconds[name].append(time.process_time() - before)
-    floor = seconds[next(iter(variants))]
-    print(f"{events} messages, {len(stream) / 1e6:.1f} MB, {options.rounds} rounds, Python {sys.version.split()[0]}")
-    for name, times in seconds.items():
-        ratio = statistics.median(time_ / base for time_, base in zip(times, floor, strict=True))
-        each = statistics.median(times) / events * 1e6
-        print(f"{each:7.2f} us a message {ratio:6.1f} x floor   {name}")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("files", nargs="*", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peer-python", default="")
+    parser.add_argument("--variant", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.variant:
+        before = time.process_time()
+        VARIANTS[options.variant](options.files[0])
+        print(time.process_time() - before)
+        return
+    with tempfile.TemporaryDirectory(prefix="uac-bench-") as folder:
+        streams = {path.name: path for path in options.files} or write_streams(Path(folder))
+        for name, path in streams.items():
+            events = path.read_bytes().count(b"\r\n\r\n")
+            found = measured(path, options.rounds, options.peer_python)
+            print(f"\n{name}: {events:,} messages, {path.stat().st_size / 1e6:.0f} MB, {options.rounds} rounds\n")
+            print("| variant | us a message | times the peer |\n|---|---|---|")
+            for variant, seconds in found.items():
+                times = f"{ratio(found, variant):.1f}" if PEER in found else "-"
+                print(f"| {variant} | {1e6 * statistics.median(seconds) / events:.2f} | {times} |")
 
 
 if __name__ == "__main__":

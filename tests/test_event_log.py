@@ -91,14 +91,22 @@ def test_headers_that_name_a_channel(header: str, expected: bool) -> None:
 class Connector:
     """A pipeline whose event logs are stored after each event."""
 
-    pipeline: Pipeline = attrs.field(factory=lambda: Pipeline(TrackerRules(), crm_of(), token, run="one"))
+    run: str = "one"
     logs: StoredLogs = attrs.field(factory=StoredLogs)
+    pipeline: Pipeline = attrs.field(
+        default=attrs.Factory(lambda self: Pipeline(TrackerRules(), crm_of(), token, run=self.run), takes_self=True)
+    )
 
     def hear(self, pbx: Asterisk, since: int = 0) -> None:
         for at, event in pbx.events[since:]:
             self.pipeline.tick(at)
             self.pipeline.received("main", [event], at)
             self.store()
+
+    def take_list(self, pbx: Asterisk) -> None:
+        self.pipeline.connected("main", pbx.now)
+        self.pipeline.received("main", pbx.listing(), pbx.now)
+        self.store()
 
     def store(self) -> None:
         self.logs.write(self.pipeline.take_log_changes())
@@ -175,6 +183,29 @@ def test_the_logs_of_some_calls() -> None:
     assert logs.take({"main-uac-9"}).dropped == ("main-uac-2",)
     assert [part.call_id for part in logs.take().added] == ["main-uac-1"]
     assert not logs.has_changes
+
+
+def test_the_logs_of_a_restored_call_go_with_it() -> None:
+    """Of all runs: they were replayed, so that none of them knows more, and a shared store would gather them for a day.
+    If the connection is lost again, another run may know more."""
+    for is_lost_again in (False, True):
+        pbx, dead = Asterisk(lambda _: 0), Connector()
+        line = ringing(pbx)
+        dead.hear(pbx)
+        heir = Connector(logs=dead.logs, run="heir")
+        heir.pipeline.restore("main", (), heir.logs.read())
+        heir.take_list(pbx)
+        if is_lost_again:
+            heir.pipeline.lost("main", pbx.now)
+            heir.take_list(pbx)
+        seen = len(pbx.events)
+        pbx.answers(line)
+        pbx.now += 5.0
+        pbx.hangs_up_talk(line)
+        heir.hear(pbx, seen)
+        heir.pipeline.tick(pbx.now + 60.0)
+        heir.store()
+        assert {part.run for part in heir.logs.parts} == ({"one"} if is_lost_again else set())
 
 
 @pytest.mark.parametrize("into", ["main-uac-1", "main-uac-2"])

@@ -138,8 +138,8 @@ class EventLogs:
     _stored: set[str] = attrs.field(factory=set, init=False)
     """Calls of which the store has entries."""
     _adopted: set[str] = attrs.field(factory=set, init=False)
-    _interrupted: set[str] = attrs.field(factory=set, init=False)
-    """Calls during which the connection was lost: another run may know more of them."""
+    _partly_seen: set[str] = attrs.field(factory=set, init=False)
+    """Calls of which another run may know more: they are older than our connection, or it was lost meanwhile."""
     _call_of: dict[str, str] = attrs.field(factory=dict, init=False)
     """By Uniqueid: the call in whose log the channel was last."""
     _channels_of: dict[str, list[str]] = attrs.field(factory=dict, init=False)
@@ -147,6 +147,9 @@ class EventLogs:
     _unassigned: deque[Entry] = attrs.field(factory=lambda: deque(maxlen=MOST_UNASSIGNED), init=False)
     _listed: list[Entry] = attrs.field(factory=list, init=False)
     """Items of a list of channels that is under way: what they mean is known at its end."""
+    _login: Entry | None = attrs.field(default=None, init=False)
+    """Of the present connection. It begins the log of a call that is older: until the list of channels comes, its
+    events mean less."""
     _copied: list[tuple[str, str]] = attrs.field(factory=list, init=False)
     _moved: list[tuple[str, str]] = attrs.field(factory=list, init=False)
     _dropped: list[str] = attrs.field(factory=list, init=False)
@@ -171,8 +174,16 @@ class EventLogs:
         """The connection to the PBX began, or was lost."""
         self._listed.clear()
         live = list(live)
-        self._interrupted |= {call.id for call in live}
-        self._add_to_all(Entry(self._next(), kind, at, banner=banner), live)
+        entry = Entry(self._next(), kind, at, banner=banner)
+        if kind == "connected":
+            self._login = entry
+        else:
+            self._partly_seen |= {call.id for call in live}
+        self._add_to_all(entry, live)
+
+    def note_replayed(self) -> None:
+        """The logs of all runs were replayed: of those calls nothing more is known anywhere."""
+        self._partly_seen.clear()
 
     def note_order(self, order: ClickOrder, at: float) -> None:
         """We ask the PBX for a click: the log of the call it becomes begins before any channel of it is there."""
@@ -202,9 +213,8 @@ class EventLogs:
             if self._call_of.get(uniqueid) == call_id:
                 del self._call_of[uniqueid]
         if call_id in self._stored or call_id in self._given_up:
-            is_whole = call_id not in self._adopted and call_id not in self._interrupted
-            (self._dropped if is_whole else self._left).append(call_id)
-        for each in (self._stored, self._given_up, self._adopted, self._interrupted):
+            (self._left if call_id in self._partly_seen else self._dropped).append(call_id)
+        for each in (self._stored, self._given_up, self._adopted, self._partly_seen):
             each.discard(call_id)
 
     # -- out --------------------------------------------------------------------------------------------------------
@@ -263,8 +273,7 @@ class EventLogs:
             if call is not None and self._call_of.get(uniqueid) != call.id:
                 self._join(uniqueid, call.id)
         for call_id, call in calls.items():
-            if call.is_adopted:
-                self._adopted.add(call_id)
+            self._note_adopted(call)
             self._add(call_id, entry)
 
     def _join(self, uniqueid: str, call_id: str) -> None:
@@ -290,9 +299,15 @@ class EventLogs:
 
     def _add_to_all(self, entry: Entry, live: Iterable[Call]) -> None:
         for call in live:
-            if call.is_adopted:
-                self._adopted.add(call.id)
+            self._note_adopted(call)
             self._add(call.id, entry)
+
+    def _note_adopted(self, call: Call) -> None:
+        if call.is_adopted and call.id not in self._adopted:
+            self._adopted.add(call.id)
+            self._partly_seen.add(call.id)
+            if self._login is not None:
+                self._add(call.id, self._login)
 
     def _add(self, call_id: str, entry: Entry) -> None:
         if call_id not in self._given_up:

@@ -224,6 +224,8 @@ class Pipeline:
         # The PBX's clock may have been set back since: no time is later than that of the last entry.
         exchange.last_at = min(exchange.last_at, last_at + exchange.ahead)
         self.lost(pbx, last_at)
+        if exchange.logs is not None:
+            exchange.logs.note_replayed()
         logged = {part.call_id for part in logs}
         unfit = (who for who, one in begun.items() if not self._is_taken_up(exchange, who, one))
         return {call_id for call_id, _ in unfit if call_id in logged}, deliveries

@@ -38,7 +38,11 @@ class Host:
     logs: StoredLogs = attrs.field(factory=StoredLogs)
     is_shared: bool = False
     """Another connector has the same store."""
+    late: int = 0
+    """Events that reach it between its login and the list of channels."""
     _runs: int = 0
+    _list_due: int = 0
+    """Events until the list of channels that was asked for; 0: none was."""
 
     def __attrs_post_init__(self) -> None:
         self.start(0.0)
@@ -57,8 +61,14 @@ class Host:
         return list(restored.misfits)
 
     def connect(self, at: float) -> None:
-        """Log in, and take the snapshot in."""
+        """Log in, and take the snapshot in, at once or later."""
         self._put(self.pipeline.connected("main", EPOCH + at))
+        if self.late:
+            self._list_due = self.late
+        else:
+            self._take_list(at)
+
+    def _take_list(self, at: float) -> None:
         asked = ("ActionID", f"run-{self._runs}")  # as every server repeats it in each item
         shown = [Event((("Event", "CoreShowChannel"), asked, *one.items())) for one in self.pbx.channels()]
         end = Event((("Event", "CoreShowChannelsComplete"), asked, ("ListItems", str(len(shown)))))
@@ -75,6 +85,10 @@ class Host:
             self._put(self.pipeline.tick(EPOCH + timed.at))
             if timed.event.name in WANTED_EVENTS:
                 self._put(self.pipeline.received("main", [timed.event], EPOCH + timed.at))
+                if self._list_due:
+                    self._list_due -= 1
+                    if not self._list_due:
+                        self._take_list(timed.at)
 
     def finish(self, at: float) -> None:
         for second in range(60):
@@ -113,14 +127,16 @@ def restarted(
     keeps_logs: bool = True,
     missed: int = 0,
     again: int = -1,
+    late: int = 0,
     cut: slice = slice(None),
 ) -> tuple[set[tuple[str, str]], dict[str, tuple[Row, ...]]]:
     """With a restart right before event ``number``, that one and ``missed`` - 1 more being missed; of each part of a
-    log only the entries of ``cut`` are left. And with another one right before event ``again``.
+    log only the entries of ``cut`` are left. And with another one right before event ``again``. ``late``: as of Host.
 
     The calls and employees of which the CRM had been told by then; and the rows in the end.
     """
     host, begun = Host(rules=rules, keeps_logs=keeps_logs), set[tuple[str, str]]()
+    host.late = late
     for position, timed in enumerate(recording.events):
         if position == number:
             begun = {(each.call_id, each.extension) for each in host.outbox.values()}
@@ -133,10 +149,17 @@ def restarted(
 
 
 def reconnected(
-    recording: Recording, number: int, *, rules: TrackerRules = RULES, missed: int = 0, again: int = -1
+    recording: Recording,
+    number: int,
+    *,
+    rules: TrackerRules = RULES,
+    missed: int = 0,
+    again: int = -1,
+    late: int = 0,
 ) -> dict[str, tuple[Row, ...]]:
     """With a broken connection right before event ``number``, that one and ``missed`` - 1 more being missed."""
     host = Host(rules=rules)
+    host.late = late
     for position, timed in enumerate(recording.events):
         if position in (number, again):
             host.lose(host.at if missed else timed.at)

@@ -67,6 +67,18 @@ def test_two_restarts(name: str, missed: int) -> None:
             assert rows == without, f"before events {first} and {second}"
 
 
+@pytest.mark.parametrize("late", [1, 3])
+@pytest.mark.parametrize("name", CHOSEN)
+def test_list_of_channels_comes_late(name: str, late: int) -> None:
+    """What reaches us before the list is logged of the calls that the list shows, with the login before it."""
+    rules, missed = rules_of(name), 6
+    for first, second in pairwise(moments(name)[::2]):
+        if first + missed + 4 * late < second:
+            rows = restarted(recording(name), first, rules=rules, missed=missed, again=second, late=late)[1]
+            without = reconnected(recording(name), first, rules=rules, missed=missed, again=second, late=late)
+            assert rows == without, f"before events {first} and {second}"
+
+
 @pytest.mark.parametrize("missed", [3, 25])
 @pytest.mark.parametrize("name", CHOSEN)
 def test_restart_takes_a_while(name: str, missed: int) -> None:

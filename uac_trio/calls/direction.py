@@ -107,7 +107,7 @@ def _to_line(now: Orientation, leg: Leg, source: Channel) -> Orientation:
 
 def _to_colleague(call: Call, leg: Leg, source: Channel) -> Orientation:
     now = call.orientation
-    if now.direction is None and source.extension:
+    if now.direction is None and source.extension and source is not leg.channel:  # else who calls them is not known yet
         # A source that did not begin the call: its beginning was over before we came.
         operator = source.extension if source.uniqueid == call.linkedid else now.operator
         called = known(source.origin.exten) or leg.channel.extension
