@@ -214,6 +214,34 @@ async def test_the_end_of_an_earlier_part_that_comes_late(
 @side_by_side
 @on_postgresql
 @pytest.mark.parametrize(
+    ("ended_at", "outcome", "expected"),
+    [
+        (NOW + 5, Outcome.NO_ANSWER, (Outcome.COMPLETED, NOW + 5, 2.0)),
+        (NOW + 1, Outcome.NO_ANSWER, (Outcome.COMPLETED, NOW + 3, 0.0)),
+        (NOW + 5, Outcome.TRANSFERRED, (Outcome.TRANSFERRED, NOW + 5, 0.0)),
+    ],
+    ids=["no answer", "its end inferred before the answer", "talked"],
+)
+@pytest.mark.parametrize("occurrence", ["1", "2"])
+async def test_end_of_a_part_that_another_saw_answered(
+    store_url: str, ended_at: float, outcome: Outcome, expected: tuple[Outcome, float, float], occurrence: str
+) -> None:
+    """A connector that was away for the answer infers an end without one: they talked. Of another part nothing is
+    known."""
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        await outbox.put([delivery(Kind.BEGIN), delivery(Kind.ANSWER, at=NOW + 3)], NOW)
+        await deliver(outbox)
+        end = delivery(Kind.END, occurrence=occurrence, ended_at=ended_at, outcome=outcome, talk_secs=0.0)
+        await outbox.put([end], NOW + 30)
+        (row,) = await lease(outbox, now=NOW + 30)
+        as_put = (outcome, ended_at, 0.0)
+        found = row.delivery.outcome, row.delivery.ended_at, row.delivery.talk_secs
+        assert found == (expected if occurrence == "1" else as_put)
+
+
+@side_by_side
+@on_postgresql
+@pytest.mark.parametrize(
     "settlement",
     [Delivered(), Retry(at=NOW + 30, reason="500", attempt=1), None],
     ids=["delivered", "to be tried later", "in flight"],

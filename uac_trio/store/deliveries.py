@@ -42,6 +42,7 @@ def put(connection: sa.Connection, new: Sequence[Delivery], now: float) -> int:
     connection.execute(insert_new(connection, delivery, "key"), [_as_row(each, now) for each in new])
     if is_shared(connection) and any(each.kind is Kind.END and each.subject for each in new):
         connection.execute(_SUPERSEDE_EARLIER, {"last": last, "now": now})
+        connection.execute(_COMPLETE_ANSWERED, {"last": last})
     # Counted so, since psycopg does not count the rows that executemany touched.
     return connection.scalar(_COUNT_AFTER, {"last": last}) or 0
 
@@ -80,6 +81,37 @@ _SUPERSEDE_EARLIER = (
     )
 )
 """A connector that stood still puts late that a phone was not answered, which another one saw answered since."""
+
+
+_answer = delivery.alias("answer")
+_answered_at = (
+    sa.select(sa.func.max(_answer.c.at))
+    .where(
+        _answer.c.id <= sa.bindparam("last"),
+        _answer.c.kind == Kind.ANSWER.value,
+        _answer.c.call_id == delivery.c.call_id,
+        _answer.c.subject == delivery.c.subject,
+        _answer.c.occurrence == delivery.c.occurrence,
+    )
+    .correlate(delivery)
+    .scalar_subquery()
+)
+_COMPLETE_ANSWERED = (
+    sa.update(delivery)
+    .where(
+        delivery.c.id > sa.bindparam("last"),
+        delivery.c.kind == Kind.END.value,
+        delivery.c.subject != "",
+        delivery.c.outcome.not_in([outcome.value for outcome in TALKED]),
+        _answered_at.is_not(None),
+    )
+    .values(
+        outcome=Outcome.COMPLETED.value,
+        ended_at=sa.func.greatest(delivery.c.ended_at, _answered_at),
+        talk_secs=sa.func.greatest(delivery.c.ended_at - _answered_at, 0.0),
+    )
+)
+"""A connector that was away for the answer infers an end without one; the other has put that they talked."""
 
 
 def of_participation(each: Delivery) -> dict[str, Any]:
