@@ -1,4 +1,4 @@
-"""python benchmarks/around/busy_pbx.py RATE SECONDS [peer]: an AMI server with many calls at once, a process.
+"""python benchmarks/around/busy_pbx.py RATE|inf SECONDS [peer]: an AMI server with many calls at once, a process.
 
 All event classes are sent, as by an Asterisk that takes an event mask and does not obey: some 125 events a call, of
 which four requests to vTiger follow, or three. Their order, names, headers and values are those of Asterisk 22
@@ -35,6 +35,10 @@ BANNER = b"Asterisk Call Manager/11.0.0\r\n"
 CALL_SECONDS = 5.0
 """How long a call takes on average: short ones, so that a measurement of seconds sees many of them whole."""
 EVENTS_A_CALL = 125
+FLAT_OUT = 40_000
+"""Events a second of which there are as many calls, where RATE is inf: as quick as the client takes them."""
+PIECE = 200
+"""Events in one write at most."""
 SLICE = 0.001
 """Seconds between two writes at most, if there is something to tell."""
 
@@ -100,6 +104,26 @@ class Calls:
                     break
                 count += 1
                 yield one
+
+    def ring_all(self, phones: int) -> Iterator[bytes]:
+        """One call from outside that rings so many phones at once; the caller gives up."""
+        a = self._channel("trunk-main", number="79161234567", caller_name="", context="from-pstn", exten="74951000101")
+        yield event("Newchannel", "call", a.shown())
+        called = []
+        for number in range(phones):
+            employee = str(10_000 + number)
+            b = self._channel(employee, a.linkedid, number=employee, caller_name="", context="from-internal", exten="s")
+            called.append(b)
+            yield event("Newchannel", "call", b.shown())
+            dial: Lines = [("DialString", f"{employee}/sip:{employee}@10.8.0.31:5060")]
+            yield event("DialBegin", "call", a.shown(), b.shown("Dest"), dial)
+        for b in called:
+            b.state = "Ringing"
+            yield event("Newstate", "call", b.shown())
+        for b in called:
+            yield event("DialEnd", "call", a.shown(), b.shown("Dest"), [("DialStatus", "CANCEL")])
+            yield event("Hangup", "call", b.shown(), [("Cause", 16), ("Cause-txt", "Normal Clearing")])
+        yield event("Hangup", "call", a.shown(), [("Cause", 16), ("Cause-txt", "Normal Clearing")])
 
     def _channel(self, endpoint: str, linkedid: str = "", **more: str) -> Channel:
         self._serial += 1
@@ -303,7 +327,8 @@ def tell(
     began = time.perf_counter()
     while len(written) < len(events):
         sent = len(written)
-        due = min(len(events), int((time.perf_counter() - began) * rate) + 1)
+        passed = (time.perf_counter() - began) * rate
+        due = min(len(events), sent + PIECE if passed > sent + PIECE else int(passed) + 1)
         if due > sent:
             data = b"".join(events[sent:due])
             with writing:
@@ -312,15 +337,17 @@ def tell(
             written += [at] * (due - sent)
             if sent <= first < due:
                 print("begun", flush=True)
-        time.sleep(max(SLICE, began + len(written) / rate - time.perf_counter()))
+        if (pause := began + len(written) / rate - time.perf_counter()) > 0:
+            time.sleep(max(SLICE, pause))
     return written
 
 
 def main() -> None:
     rate, seconds = float(sys.argv[1]), float(sys.argv[2])
-    at_once = max(8, round(rate / EVENTS_A_CALL * CALL_SECONDS))
+    paced = min(rate, FLAT_OUT)
+    at_once = max(8, round(paced / EVENTS_A_CALL * CALL_SECONDS))
     before = at_once * EVENTS_A_CALL  # then the first calls are over, which all began at one time
-    events = list(Calls(random.Random(1), 1795867200).told(before + int(rate * seconds), at_once))
+    events = list(Calls(random.Random(1), 1795867200).told(before + int(paced * seconds), at_once))
     causes = leading_to_posts(events) if "peer" in sys.argv else leading_to_deliveries(events, rate)
     gc.freeze()
     gc.disable()

@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import TextIO
 
@@ -83,6 +85,8 @@ class Connector:
     _process: trio.Process | None = None
     _heard: TextIO | None = None
     _connection: int = 0
+    _first_connections: list[int] = attrs.field(factory=list)
+    """Of each life of the process: its number."""
     _began: float = 0.0
     _log: Path = attrs.field(default=attrs.Factory(lambda self: self.folder / f"{self.name}.log", takes_self=True))
 
@@ -97,6 +101,7 @@ class Connector:
 
     async def start(self) -> None:
         """Start it. ``watching`` waits until it sees the PBX."""
+        self._first_connections.append(self.proxy.connections + 1)
         with self._log.open("ab") as log:
             self._process = await trio.lowlevel.open_process(
                 [sys.executable, "-m", "uac_trio", "run", "--config", str(self.folder / f"{self.name}.toml")],
@@ -164,6 +169,15 @@ class Connector:
             self._heard.close()
         return sorted(self.folder.glob(f"{self.name}-[0-9]*.jsonl"))
 
+    def lives(self) -> list[list[Path]]:
+        """The same, by the life of the process that heard it."""
+        paths = self.heard()
+        first = [bisect_left(paths, self._path(number)) for number in self._first_connections]
+        return [paths[begin:end] for begin, end in pairwise([*first, len(paths)])]
+
+    def _path(self, connection: int) -> Path:
+        return self.folder / f"{self.name}-{connection:04}.jsonl"
+
     def _saw(self, at: float) -> bool:
         if self.blind_since is not None and at >= self.blind_since:
             return False
@@ -199,6 +213,6 @@ class Connector:
             self._connection, self._began = self.proxy.connections, at
             if self._heard is not None:
                 self._heard.close()
-            self._heard = (self.folder / f"{self.name}-{self._connection:04}.jsonl").open("w", encoding="utf-8")
+            self._heard = self._path(self._connection).open("w", encoding="utf-8")
             self._heard.write(format_chunk(epoch_note(at)))
         self._heard.write(format_chunk(Chunk(t=at - self._began, direction="recv", data=data)))

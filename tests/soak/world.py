@@ -257,7 +257,8 @@ class World:
         """What each connector knew."""
         return [
             Witness(
-                rows=rows_as_told(connector.heard()),
+                rows=rows_as_told([connector.heard()]),
+                rows_anew=rows_as_told(connector.lives()),
                 knows=partial(_knows, connector),
                 may_have_forgotten=partial(_may_have_forgotten, connector),
             )

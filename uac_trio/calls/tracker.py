@@ -60,6 +60,9 @@ a connection that broke in that moment may take its time to come back."""
 BOOT_SLACK = 2.0
 """Seconds by which FullyBooted's Uptime (whole seconds) and a channel's first event may be off."""
 
+EVENTS_END = "the recording of events ends here"
+"""Why facts follow of calls that are open at the end of a replay."""
+
 LISTED_WITHIN = 10.0
 """Seconds after a login in which the list of channels is expected. It may be refused."""
 
@@ -229,7 +232,7 @@ class CallTracker:
         self._conclusions.ending.pop(call.id)
         now = Moment(at, "the call is over", self.graph)
         if call.end is None:
-            now = Moment(at, "the recording of events ends here", self.graph)
+            now = Moment(at, EVENTS_END, self.graph)
             call.unseen |= Unseen.END
             for participation in call.participations.unfinished:
                 yield from end_participation(call, participation, now)
