@@ -1,7 +1,8 @@
 """Asking over HTTP: the one module that knows httpx, so that its successor is a change of one module.
 
-Proxies named in the environment are not used; redirects are not followed, for a redirected POST loses its form; cookies
-are not kept, for PHP lets the requests of one session in one at a time.
+httpx's transport is used without its client, which costs as much again and whose work is not wanted here: proxies named
+in the environment are not used; redirects are not followed, for a redirected POST loses its form; cookies are not kept,
+for PHP lets the requests of one session in one at a time.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import lru_cache
 
 import attrs
 import httpx
@@ -45,7 +46,8 @@ class HTTPReply:
 class HTTPClient:
     """Made by ``open_http_client``."""
 
-    _client: httpx.AsyncClient
+    _transport: httpx.AsyncHTTPTransport
+    _timeouts: Mapping[str, float | None]
 
     async def post(
         self, url: str, body: bytes, headers: Mapping[str, str], *, most: int, within: float = float("inf")
@@ -54,13 +56,22 @@ class HTTPClient:
 
         Raises NotSentError, NoReplyError.
         """
-        request = self._client.build_request("POST", url, content=body, headers=dict(headers))
+        request = self._request("POST", url, {**headers, "Content-Length": str(len(body))})
         request.stream = _Body(body)
         return await self._asked(request, most, within)
 
     async def get(self, url: str, *, most: int, within: float = float("inf")) -> HTTPReply:
         """The same without a body."""
-        return await self._asked(self._client.build_request("GET", url), most, within)
+        return await self._asked(self._request("GET", url, {}), most, within)
+
+    def _request(self, method: str, url: str, headers: Mapping[str, str]) -> httpx.Request:
+        parsed = _parsed(url)
+        return httpx.Request(
+            method,
+            parsed,
+            headers={"Host": parsed.netloc.decode("ascii"), **_HEADERS, **headers},
+            extensions={"timeout": self._timeouts},
+        )
 
     async def _asked(self, request: httpx.Request, most: int, within: float) -> HTTPReply:
         try:
@@ -75,7 +86,7 @@ class HTTPClient:
             raise NoReplyError(f"broke the connection: {socket_reason(why) or type(why).__name__}") from why
 
     async def _sent(self, request: httpx.Request, most: int) -> HTTPReply:
-        reply = await self._client.send(request, stream=True)
+        reply = await self._transport.handle_async_request(request)
         try:
             read = bytearray()
             # Cancelled and not left by ``break``: httpx's nested generators end only if something is raised innermost.
@@ -90,6 +101,14 @@ class HTTPClient:
         return HTTPReply(status=reply.status_code, headers=headers, body=bytes(read[:most]))
 
 
+_HEADERS = {"User-Agent": f"uac-trio/{__version__}", "Accept": "*/*", "Accept-Encoding": "identity"}
+
+
+@lru_cache(maxsize=64)
+def _parsed(url: str) -> httpx.URL:
+    return httpx.URL(url)
+
+
 @asynccontextmanager
 async def open_http_client(
     *, connect_timeout: float, reply_timeout: float, connections: int, ca_file: str | None
@@ -99,16 +118,13 @@ async def open_http_client(
     ``ca_file``: authorities to trust for https (PEM), instead of the system's. Raises OSError (also ssl.SSLError) if
     it cannot be read.
     """
-    async with httpx.AsyncClient(
+    timeouts = httpx.Timeout(reply_timeout, connect=connect_timeout).as_dict()
+    async with httpx.AsyncHTTPTransport(
         verify=ssl.create_default_context(cafile=ca_file),
         trust_env=False,
-        follow_redirects=False,
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        timeout=httpx.Timeout(reply_timeout, connect=connect_timeout),
         limits=httpx.Limits(max_connections=connections, keepalive_expiry=_KEEP_ALIVE),
-        headers={"User-Agent": f"uac-trio/{__version__}", "Accept-Encoding": "identity"},
-    ) as client:
-        yield HTTPClient(client)
+    ) as transport:
+        yield HTTPClient(transport, timeouts)
 
 
 @attrs.define(eq=False)
