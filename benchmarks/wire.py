@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ import attrs
 
 AROUND = Path(__file__).resolve().parent / "around"
 ROOT = AROUND.parents[1]
+PEER = "panoramisk + aiohttp"
 PATIENCE = 30.0
 """Seconds without another request after which those that are missing are given up."""
 
@@ -71,6 +73,8 @@ class Figure:
     """Seconds for an event."""
     pace: float
     """Events a second that were told."""
+    durable: float
+    """Events a second until all that follows from them was in the store; the peer has none."""
 
 
 def daemon(directory: Path, ami: int, crm: str) -> list[str]:
@@ -128,7 +132,11 @@ def measured(client: Client, rate: float, seconds: float, *, is_peer: bool) -> F
             with process(command, logs[2]) as popen:
                 line_of(pbx, logs[1])  # begun
                 before = cpu_seconds(popen.pid)
+                begun_at = time.monotonic()
                 told = json.loads(line_of(pbx, logs[1]))
+                if not is_peer:
+                    until_stored(directory)
+                stored_in = time.monotonic() - begun_at
                 arrived = all_arrived(url, told["noted"])
                 cpu = cpu_seconds(popen.pid) - before
         took = [arrived[key] - at for key, at in told["noted"].items() if key in arrived]
@@ -137,7 +145,18 @@ def measured(client: Client, rate: float, seconds: float, *, is_peer: bool) -> F
             missing=len(told["noted"]) - len(took),
             cpu=cpu / told["events"],
             pace=told["events"] / told["seconds"],
+            durable=told["events"] / stored_in,
         )
+
+
+def until_stored(directory: Path) -> None:
+    """Nothing that the daemon of this directory has concluded is in its memory alone."""
+    bind = tomllib.loads((directory / "uac-trio.toml").read_text())["http"]["bind"]
+    while True:
+        with urllib.request.urlopen(f"http://{bind}/healthz") as reply:
+            if json.load(reply)["store"]["in_memory"] == 0:
+                return
+        time.sleep(0.02)
 
 
 def all_arrived(url: str, noted: dict[str, float]) -> dict[str, float]:
@@ -173,7 +192,7 @@ def main() -> None:
     arguments = parser.parse_args()
     clients: dict[str, Client] = {"uac-trio": daemon}
     if can_import(arguments.peer_python):
-        clients["panoramisk + aiohttp"] = peer(arguments.peer_python)
+        clients[PEER] = peer(arguments.peer_python)
     else:
         print("panoramisk and aiohttp cannot be imported: there is no peer (--peer-python)\n")
     found: dict[tuple[float, str], list[Figure]] = {}
@@ -185,8 +204,10 @@ def main() -> None:
                 found.setdefault((rate, name), []).append(
                     measured(clients[name], rate, seconds, is_peer=clients[name] is not daemon)
                 )
-    print("| events/s | who | requests | missing | p50 ms | p99 ms | most ms | us CPU an event |")
-    print("|---|---|---|---|---|---|---|---|")
+    print(
+        "| events/s | who | requests | missing | p50 ms | p99 ms | most ms | us CPU an event | events/s to the store |"
+    )
+    print("|---|---|---|---|---|---|---|---|---|")
     for (rate, name), figures in found.items():
         parts = [statistics.quantiles(figure.took, n=100) for figure in figures]
         p50, p99 = (1000 * statistics.median(part[at] for part in parts) for at in (49, 98))
@@ -195,7 +216,10 @@ def main() -> None:
         told = f"{rate:,.0f}" if pace > 0.97 * rate else f"{rate:,.0f} (told {pace:,.0f})"
         requests, missing = sum(len(figure.took) for figure in figures), sum(figure.missing for figure in figures)
         cpu = 1e6 * statistics.median(figure.cpu for figure in figures)
-        print(f"| {told} | {name} | {requests} | {missing} | {p50:.1f} | {p99:.1f} | {most:.0f} | {cpu:.0f} |")
+        durable = "-" if name == PEER else f"{statistics.median(figure.durable for figure in figures):,.0f}"
+        print(
+            f"| {told} | {name} | {requests} | {missing} | {p50:.1f} | {p99:.1f} | {most:.0f} | {cpu:.0f} | {durable} |"
+        )
 
 
 if __name__ == "__main__":
