@@ -29,7 +29,7 @@ from uac_trio.live_check.finding import Finding, Findings, Level, finding_lines
 from uac_trio.live_check.here import check_agi, check_http, check_recordings, check_store, check_user
 from uac_trio.live_check.looking import look
 from uac_trio.recordings.converting import TOOLS, try_tool
-from uac_trio.store.inspecting import count_recordings, inspect_store
+from uac_trio.store.inspecting import inspect_store
 from uac_trio.store.outbox import open_outbox
 from uac_trio.store.rows import LeaseRequest, Parked
 from uac_trio.store.settings import OutboxSettings
@@ -72,7 +72,7 @@ async def test_store_with_rows(tmp_path: Path) -> None:
         await outbox.put([begin(1), begin(2)], NOW)
         (row,) = await outbox.lease(LeaseRequest(owner="us", limit=1, seconds=60), NOW)
         await outbox.settle(row, Parked(reason="refused 79161234567"), NOW)
-        assert await count_recordings(outbox) == {}
+        assert await outbox.recordings.count_by_state() == {}
     before = path.read_bytes()
     findings = await store_looked_at(path, NOW + 3600)
     assert "its schema is current (" in said(findings, Level.OK)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from uac_trio.store.inspecting import count_recordings, inspect_store
+from uac_trio.store.inspecting import inspect_store
 from uac_trio.store.outbox import open_outbox
 from uac_trio.store.settings import OutboxSettings
 
@@ -14,4 +14,4 @@ async def test_look_beside_a_daemon(store_url: str) -> None:
         look = await inspect_store(settings)
         assert look.schema == look.newest
         assert look.statistics == await outbox.statistics()
-        assert await count_recordings(outbox) == {}
+        assert await outbox.recordings.count_by_state() == {}

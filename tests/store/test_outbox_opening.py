@@ -13,14 +13,16 @@ import sqlalchemy as sa
 import trio
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from tests.store.calls import NOW, delivery
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.store.inspecting import inspect_store
-from uac_trio.store.opening import BEFORE_THE_FIRST_RELEASE, explain, open_engine
+from uac_trio.store.opening import explain, open_engine
 from uac_trio.store.outbox import open_outbox
+from uac_trio.store.schema import BEFORE_THE_FIRST_RELEASE, MIGRATIONS
 from uac_trio.store.settings import OutboxError, OutboxSettings, beside, parse_url
-from uac_trio.store.tables import VERSION_TABLE, metadata
+from uac_trio.store.tables import REVISION, VERSION_TABLE, metadata
 
 
 def end_of(call: str = "main-1") -> Delivery:
@@ -44,6 +46,7 @@ def test_migrations_lead_to_the_tables(store_url: str) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         assert compare_metadata(context, metadata) == []
+    assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == REVISION
     engine.dispose()
 
 

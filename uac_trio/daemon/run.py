@@ -44,7 +44,6 @@ from uac_trio.recordings.archive import Archive
 from uac_trio.recordings.awaiting import AwaitedRecordings
 from uac_trio.sender.delivery import Sender, run_sender
 from uac_trio.sender.lookup import Lookup, open_lookup
-from uac_trio.store.inspecting import count_recordings
 from uac_trio.store.outbox import Outbox, open_outbox
 from uac_trio.store.rows import ParkedRow
 from uac_trio.store.settings import OutboxError
@@ -366,7 +365,7 @@ class _Daemon:
     async def _metrics(self) -> bytes:
         recordings: dict[str, int] = {}
         with contextlib.suppress(OutboxError):  # uac_store_up shows it
-            recordings = await count_recordings(self.outbox)
+            recordings = await self.outbox.recordings.count_by_state()
         return self.watching.metrics.page(self._standing(), self.playback.downloads.running, recordings)
 
 

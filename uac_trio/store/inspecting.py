@@ -14,13 +14,12 @@ import trio
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from uac_trio.store.opening import BEFORE_THE_FIRST_RELEASE, in_words, is_there
+from uac_trio.store.opening import in_words, is_there
 from uac_trio.store.outbox import Outbox
 from uac_trio.store.rows import OutboxStatistics, ParkedRow
+from uac_trio.store.schema import BEFORE_THE_FIRST_RELEASE, MIGRATIONS
 from uac_trio.store.settings import INSTALL_DRIVER, SQLITE, OutboxError, OutboxSettings, parse_url, shown
-from uac_trio.store.tables import VERSION_TABLE, delivery, recording
-
-_MIGRATIONS = Path(__file__).parent / "migrations"
+from uac_trio.store.tables import VERSION_TABLE, delivery
 
 
 @attrs.frozen(kw_only=True)
@@ -57,7 +56,7 @@ def _looked_at(settings: OutboxSettings) -> tuple[StoreLook, sa.Engine | None]:
     """The engine keeps no connection open."""
     url = parse_url(settings.url)
     file = Path(str(url.database)).absolute() if url.drivername == SQLITE else None
-    newest = str(ScriptDirectory(str(_MIGRATIONS)).get_current_head())
+    newest = str(ScriptDirectory(str(MIGRATIONS)).get_current_head())
     look = StoreLook(where=shown(url), file=file, exists=True, newest=newest)
     if file is not None and not is_there(url):
         if not os.access(file.parent, os.W_OK | os.X_OK):
@@ -99,7 +98,7 @@ def _schema(engine: sa.Engine) -> str:
             f"{shown(engine.url)} was written by a version from before the first release: move it away or name another "
             "database in [store] url"
         )
-    known = {script.revision for script in ScriptDirectory(str(_MIGRATIONS)).walk_revisions()}
+    known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
     if newer := set(found) - known:
         raise OutboxError(
             f"{shown(engine.url)} was written by a newer uac-trio (schema {', '.join(sorted(newer))}): install that "
@@ -119,13 +118,3 @@ def _try_to_write(connection: sa.Connection, *, has_rows: bool) -> None:
     may = sa.text("SELECT has_table_privilege(:table, 'SELECT, INSERT, UPDATE, DELETE')")
     if has_rows and not connection.scalar(may, {"table": delivery.name}):
         raise OutboxError(f"{shown(connection.engine.url)}: the user may not change table {delivery.name}: GRANT it")
-
-
-async def count_recordings(outbox: Outbox) -> dict[str, int]:
-    """How many recordings are in each ``RecordingState``, by its value. Raises OutboxError."""
-    return await outbox._read(_recordings_by_state)  # noqa: SLF001 - of this room
-
-
-def _recordings_by_state(connection: sa.Connection) -> dict[str, int]:
-    rows = connection.execute(sa.select(recording.c.state, sa.func.count()).group_by(recording.c.state))
-    return {str(state): count for state, count in rows}

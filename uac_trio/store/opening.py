@@ -10,30 +10,20 @@ import os
 import re
 import sqlite3
 import stat
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from uac_trio.store.settings import INSTALL_DRIVER, SQLITE, OutboxError, OutboxSettings, parse_url, shown
-from uac_trio.store.tables import VERSION_TABLE, delivery
+from uac_trio.store.tables import REVISION, VERSION_TABLE, delivery
 
 SYNCHRONOUS = "FULL"
 """SQLite: a commit is on the disk before the call that made it returns, so a power cut loses nothing."""
 
 _MIGRATION_LOCK = 0x0AC_0001  # PostgreSQL advisory lock: connectors that start together migrate one after another
-_alembic_is_global = threading.Lock()  # its ``context`` is one per process
-
-
-BEFORE_THE_FIRST_RELEASE = frozenset({"0001", "0002", "0003"})
-"""Revisions of schemas that stored the CRM's requests."""
 
 
 def open_engine(settings: OutboxSettings, *, create: bool = True) -> sa.Engine:
@@ -150,42 +140,28 @@ def _switch_to_wal(engine: sa.Engine, patience: float) -> None:
 
 
 def _bring_up_to_date(connection: sa.Connection) -> None:
-    where = shown(connection.engine.url)
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    scripts = ScriptDirectory.from_config(config)
-    known = {script.revision for script in scripts.walk_revisions()}
-    found = set(MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_heads())
-    tables = set(sa.inspect(connection).get_table_names())
-    if found & BEFORE_THE_FIRST_RELEASE:
-        raise OutboxError(
-            f"{where} was written by a version from before the first release, whose rows cannot be read any more: move "
-            "it away (keep it if requests in it still wait) or name another database in [store] url"
-        )
-    if newer := found - known:
-        raise OutboxError(
-            f"{where} was written by a newer uac-trio (schema {', '.join(sorted(newer))}; this one knows up to "
-            f"{scripts.get_current_head()}): install that version again, or name another database in [store] url"
-        )
-    foreign = tables if connection.dialect.name == "sqlite" else tables & {delivery.name}
-    if not found and foreign:
-        raise OutboxError(
-            f"{where} belongs to another program (table {min(foreign)}): name another database in [store] url; "
-            "nothing was changed"
-        )
-    if found != {scripts.get_current_head()}:
-        with _alembic_is_global:
-            command.upgrade(config, "head")
+    if _revision(connection) != REVISION:
+        # alembic is 7 MB that a daemon would carry for its whole life.
+        from uac_trio.store.schema import migrate
+
+        migrate(connection)
+    where = shown(connection.engine.url)
     there = {column["name"] for column in sa.inspect(connection).get_columns(delivery.name)}
     if missing := {column.name for column in delivery.columns} - there:
         raise OutboxError(
             f"{where} lacks columns of this version's schema ({', '.join(sorted(missing))}): it was changed by hand; "
             "restore it from a backup or name another database in [store] url"
         )
+
+
+def _revision(connection: sa.Connection) -> str:
+    """Of the schema that is there; "" = there is none."""
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return ""
+    found: str | None = connection.scalar(sa.text(f"SELECT version_num FROM {VERSION_TABLE}"))  # noqa: S608 - a constant
+    return found or ""
 
 
 # Searched in what the driver says; the first that fits is shown.

@@ -90,6 +90,11 @@ class RecordingRows:
         given_up: bool = await self._write(self._give_up, token, reason, now)
         return given_up
 
+    async def count_by_state(self) -> dict[str, int]:
+        """How many are in each ``RecordingState``, by its value."""
+        counts: dict[str, int] = await self._read(self._count_by_state)
+        return counts
+
     async def older(self, before: float, limit: int = 500, *, after: RecordingRow | None = None) -> list[RecordingRow]:
         """Recordings made ``before`` then, oldest first; of these the ones that come ``after`` another."""
         found: list[RecordingRow] = await self._read(self._older, before, limit, after)
@@ -106,6 +111,10 @@ class RecordingRows:
         connection.execute(statement, [_as_row(each, now) for each in recordings])
 
     # -- In worker threads ------------------------------------------------------------------------------------------
+
+    def _count_by_state(self, connection: sa.Connection) -> dict[str, int]:
+        rows = connection.execute(sa.select(recording.c.state, sa.func.count()).group_by(recording.c.state))
+        return {str(state): count for state, count in rows}
 
     def _find(self, connection: sa.Connection, token: str) -> RecordingRow | None:
         row = connection.execute(sa.select(recording).where(recording.c.token == token)).one_or_none()

@@ -7,6 +7,8 @@ import enum
 import sqlalchemy as sa
 
 VERSION_TABLE = "uac_trio_version"
+REVISION = "0101"
+"""Of these tables, the last in migrations/versions."""
 
 
 class State(enum.StrEnum):
