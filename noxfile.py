@@ -17,6 +17,7 @@ PURE_ROOMS = ",".join(
     for room in ("ami/*", "calls/*", "crm/*", "anonymise.py", "pipeline.py", "replay.py", "transcript/*")
 )
 PURE_FLOOR = 94
+PEERS = ("panoramisk==1.4", "aiohttp==3.*")
 FLOOR = 93
 
 nox.needs_version = ">=2026.4"
@@ -108,7 +109,10 @@ def lab(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """How fast, as ratios measured in one run (benchmarks/)."""
+    """The table of benchmarks/, beside other people's AMI clients in an environment of their own. Arguments go to it."""
     session.install(".")
-    for script in sorted(Path("benchmarks").glob("[a-z]*.py")):
-        session.run("python", str(script), *session.posargs)
+    peers = Path(session.create_tmp()).resolve() / "peers"
+    session.run("python", "-m", "venv", "--clear", str(peers))
+    python = str(peers / "bin" / "python")
+    session.run(python, "-m", "pip", "install", "--quiet", *PEERS, external=True)
+    session.run("python", "benchmarks/table.py", "--peer-python", python, *session.posargs)
