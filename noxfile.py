@@ -109,7 +109,7 @@ def lab(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The table of benchmarks/, beside other people's AMI clients in an environment of their own. Arguments go to it."""
+    """The table of benchmarks/, beside a peer in an environment of its own. Arguments go to it."""
     session.install(".")
     peers = Path(session.create_tmp()).resolve() / "peers"
     session.run("python", "-m", "venv", "--clear", str(peers))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import lzma
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -60,7 +61,8 @@ def measured(rounds: int, peer_python: str) -> dict[str, list[Cost]]:
     """In the same order in each round, so that what is compared was measured side by side."""
     with tempfile.TemporaryDirectory(prefix="uac-bench-") as folder:
         stream = Path(folder) / "recorded.ami"
-        stream.write_bytes(lzma.decompress(RECORDED.read_bytes()))
+        with lzma.open(RECORDED) as packed, stream.open("wb") as file:
+            shutil.copyfileobj(packed, file)  # in pieces: a child's largest memory begins with that of its parent
         chosen = commands(stream, peer_python)
         found: dict[str, list[Cost]] = {name: [] for name in chosen}
         for _ in range(rounds):

@@ -2,8 +2,8 @@
 
     python benchmarks/table.py [--rounds N] [--peer-python PYTHON] [--only WORD]
 
-``PYTHON`` is one that can import panoramisk and aiohttp; ``nox -s bench`` makes it. Without it the rows that compare are
-left out. RESULTS.md keeps what this printed.
+``PYTHON`` is one that can import panoramisk and aiohttp; ``nox -s bench`` makes it. Without it the rows that compare
+are left out. RESULTS.md keeps what this printed.
 """
 
 from __future__ import annotations
