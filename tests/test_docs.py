@@ -11,9 +11,11 @@ import pytest
 
 from tests.crm.facts import T0
 from tests.crm.test_webhook import ANSWER, BEGIN, END, RECORDING, SECRET, webhook
-from tools import make_architecture
+from tools import make_architecture, make_configuration
 from tools.make_calls_doc import PAGE, page
 from uac_trio.calls.outcome import Outcome
+from uac_trio.config.crms import crm_names
+from uac_trio.config.tables import SERVE_TABLES, TABLES
 from uac_trio.crm.click import ClickAnswer, ClickRequest
 from uac_trio.crm.protocol import CRM, CRMRequest, Judge, Sent, Surroundings
 from uac_trio.crm.reply import Failure, NoReply, Reply, Ruling
@@ -30,6 +32,23 @@ def test_architecture_page_is_up_to_date() -> None:
     """Its diagram and tables are those of the program (python -m tools.make_architecture)."""
     text = make_architecture.PAGE.read_text(encoding="utf-8")
     assert make_architecture.page(text) == text
+
+
+def test_configuration_page_is_up_to_date() -> None:
+    """All keys, their defaults and meanings are those of the program (python -m tools.make_configuration)."""
+    assert make_configuration.PAGE.read_text(encoding="utf-8") == make_configuration.page()
+
+
+def test_configuration_page_has_all_tables() -> None:
+    """No table and no key that is known is left out, and each key has a meaning."""
+    shown = {
+        table.strip("[]"): {name for keys, _ in parts for name in keys}
+        for table, parts in make_configuration.TABLES.items()
+    }
+    known = {name: set(keys) for name, keys in {**TABLES, **SERVE_TABLES}.items()}
+    assert {name: shown[name] for name in known} == known
+    assert shown.keys() - known.keys() == set(crm_names())
+    assert [line for line in make_configuration.page().splitlines() if line.endswith("|  |")] == []
 
 
 def test_architecture_page_names_what_there_is() -> None:

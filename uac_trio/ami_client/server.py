@@ -46,7 +46,9 @@ class AMIServer:
     name: str
     """Part of every call's identity, so it never changes."""
     host: str
+    """Of Asterisk's manager interface."""
     port: int = 5038
+    """5039 where ``tls = true`` is usual."""
     tls: bool = False
     """The server's certificate is verified, always; Asterisk's TLS port is 5039 by default."""
     tls_ca: Path | None = None
@@ -54,6 +56,7 @@ class AMIServer:
     tls_name: str | None = None
     """The name in the certificate, where it is not ``host``."""
     username: str
+    """The section of manager.conf."""
     secret: str = attrs.field(repr=False)
     plaintext_login: bool = False
     """Send the secret as it is. Only for proxies that know no MD5 challenge."""
@@ -65,15 +68,18 @@ class AMIServer:
     """Events the server is asked to leave out. It obeys users with ``write=system``
     only, a right that no connector needs."""
     connect_timeout: float = attrs.field(default=10.0, validator=_positive)
+    """For the connection, with TLS where it is on."""
     login_timeout: float = attrs.field(default=15.0, validator=_positive)
     """From the connection to the accepted login. A refusal takes Asterisk a second."""
     ping_interval: float = attrs.field(default=8.0, validator=_positive)
-    """A server that has sent nothing for so long gets a Ping. With ``answer_timeout`` and ``session.LATE``: a
+    """A server that has sent nothing for so long gets a Ping. With ``answer_timeout`` and a second more: a
     connection that is silently dead (half-open) is noticed within 20 s."""
     answer_timeout: float = attrs.field(default=10.0, validator=_positive)
     """For the answer to any action. If nothing at all comes for so long after a Ping, the session ends."""
     send_timeout: float = attrs.field(default=10.0, validator=_positive)
+    """For an action to be written."""
     backoff_min: float = attrs.field(default=1.0, validator=_positive)
+    """The first pause between two attempts to connect."""
     backoff_max: float = attrs.field(default=60.0, validator=_positive)
     """Waits between attempts double from the one to the other, less up to a half at random. A session that lasted
     ``backoff_max`` begins anew."""

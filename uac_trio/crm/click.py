@@ -48,13 +48,14 @@ class Click2CallRules:
     """``[click2call]`` of the configuration."""
 
     enabled: bool = True
+    """Whether clicks are taken at all."""
     networks: tuple[Network, ...] = PRIVATE_NETWORKS
     """Where ``/makecall`` is listened to: the addresses of the CRM's server. Default: private networks."""
     allow: tuple[re.Pattern[str], ...] = ()
     """What may be dialled: one of these is found in the number as typed, less its formatting, or in its international
     form, ``+79161234567``. Empty: everything."""
     deny: tuple[re.Pattern[str], ...] = ()
-    """What may not be dialled, even if allowed: one of these is found in any spelling of the number (``spellings``)."""
+    """What may not be dialled, even if allowed: one of these is found in any spelling of the number."""
     dial_prefix: str = ""
     """Put before numbers that are no extensions (``9`` for an outside line)."""
     dial_form: DialForm = DialForm.AS_TYPED
@@ -83,7 +84,9 @@ class Route:
     extensions: re.Pattern[str] | frozenset[str] | None = None
     """Whose phones are on this PBX: a pattern the whole extension must match, or a list. None: all extensions'."""
     channel: str = "PJSIP/{extension}"
+    """What rings when an employee clicks: a device, or a Local channel for all their devices."""
     context: str = "from-internal"
+    """Where the call goes on when they answer."""
     contexts: frozenset[str] = frozenset()
     """Contexts a request may ask for. Any other, which a CRM sends from its own settings, is passed over."""
     caller_id: str = "{extension}"

@@ -78,6 +78,7 @@ class WebhookSettings:
     """``[webhook]`` of the configuration. Raises ValueError."""
 
     url: str = attrs.field(validator=_is_web_address)
+    """Where the JSON is posted."""
     secret: str = attrs.field(validator=_is_long, repr=False)
     """Signs what is posted, and is what clicks have to give."""
 

@@ -32,9 +32,13 @@ class SenderSettings:
     in_flight: int = attrs.field(default=3, validator=[attrs.validators.ge(1), attrs.validators.le(16)])
     """Requests at once. vTiger serialises the creation of rows, so more than 4 only makes each slower."""
     connect_timeout: float = attrs.field(default=5.0, validator=_POSITIVE)
+    """For a connection to the CRM."""
     reply_timeout: float = attrs.field(default=15.0, validator=_POSITIVE)
+    """Between two pieces of its reply."""
     retry_min: float = attrs.field(default=2.0, validator=_POSITIVE)
+    """The first pause before a request is repeated; each is twice as long as the one before,"""
     retry_max: float = attrs.field(default=300.0, validator=_POSITIVE)
+    """up to this one."""
     away_max: float = attrs.field(default=30.0, validator=_POSITIVE)
     """Longest pause between two looks whether the CRM is back."""
     unknown_pause: float = attrs.field(default=60.0, validator=_POSITIVE)

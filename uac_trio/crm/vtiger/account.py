@@ -78,13 +78,14 @@ class VtigerAccount:
     url: str = attrs.field(
         validator=_is_web_address, converter=_without_slash, repr=lambda url: repr(without_login(url))
     )
-    """The callback's full address; redirects are not followed. May hold a user name and password for the web server in
-    front of the CRM, so it is shown by ``without_login`` alone."""
+    """The full address of the callback, PBXManager.php; redirects are not followed. May hold a user name and password
+    for the web server in front of the CRM; these are never shown."""
     secret: str = attrs.field(repr=False, validator=_is_not_empty)
     """Sent as ``vtigersignature`` with every request."""
     flavour: Flavour = Flavour.SALESPLATFORM
+    """Whose edition it is: SalesPlatform's has a row for each employee's part in a call, stock one for each call."""
     customer_form: CustomerForm = CustomerForm.AS_SHOWN
-    """Of ``Flavour.STOCK`` alone: SalesPlatform's edition compares the last ten digits."""
+    """How ``flavour = "stock"`` gets customers' numbers; SalesPlatform's edition compares the last ten digits."""
     timezone: str = attrs.field(default="Europe/Moscow", validator=_is_zone)
     """IANA name of the CRM's ``$default_timezone``: every time we send is read in it."""
 
