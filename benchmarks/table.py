@@ -18,6 +18,7 @@ from pathlib import Path
 
 import attrs
 import commands
+import listen
 import memory
 import receive
 import scale
@@ -101,12 +102,20 @@ def of_memory(_: int, __: str) -> Iterator[Row]:
     yield Row("after 10,000 calls, against idle", "<= 1.2x", TIMES.format(found.after / found.idle))
 
 
+def of_listening(rounds: int, _: str) -> Iterator[Row]:
+    found = [listen.measured(50) for _ in range(rounds)]
+    ratios = [own / nginx for own, nginx in found if nginx]
+    if ratios:
+        yield Row("`/recording`, 50 listeners, CPU a MB against nginx", "<= 15x", f"{median(ratios):.0f}x")
+
+
 SECTIONS: dict[str, Callable[[int, str], Iterator[Row]]] = {
     "commands": of_commands,
     "receive": of_receiving,
     "scale": of_scale,
     "wire": of_wire,
     "memory": of_memory,
+    "listen": of_listening,
 }
 
 
