@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from heapq import merge
 from operator import itemgetter
@@ -35,33 +36,43 @@ def read_raw(name: str, source: Source) -> Transcript:
     clock = _RawClock()
     clock.read(source)
     times = clock.times()
-    return Transcript(name=name, chunks=_RawChunks(source, times), epoch=times[0].at if times else None)
+    return Transcript(name=name, chunks=_RawChunks(source, times), epoch=times.at[0] if times.at else None)
 
 
 @attrs.frozen
-class _Time:
-    """From this byte of a file on, it is so late: seconds since 1970."""
+class _Times:
+    """Where in a file it becomes later. Arrays: a server with timestampevents writes a time into each message."""
 
-    offset: int
-    at: float
+    offsets: array[int] = attrs.field(factory=lambda: array("q"))
+    """Of the first byte,"""
+    at: array[float] = attrs.field(factory=lambda: array("d"))
+    """and from there on it is so late: seconds since 1970."""
+
+    def add(self, offset: int, at: float) -> None:
+        self.offsets.append(offset)
+        self.at.append(at)
+
+    def __iter__(self) -> Iterator[tuple[int, float]]:
+        return zip(self.offsets, self.at, strict=True)
 
 
 @attrs.frozen
 class _RawChunks:
     source: Source
-    times: Sequence[_Time]
+    times: _Times
 
     def __iter__(self) -> Iterator[Chunk]:
         times = iter(self.times)
-        epoch = self.times[0].at if self.times else 0.0
+        epoch = self.times.at[0] if self.times.at else 0.0
         begin, t, coming = 0, 0.0, next(times, None)
         for piece in self.source():
             end = begin + len(piece)
             at = begin
-            while coming is not None and coming.offset < end:
-                if coming.offset > at:
-                    yield Chunk(t=t, direction="recv", data=piece[at - begin : coming.offset - begin])
-                at, t, coming = coming.offset, coming.at - epoch, next(times, None)
+            while coming is not None and coming[0] < end:
+                offset, later = coming
+                if offset > at:
+                    yield Chunk(t=t, direction="recv", data=piece[at - begin : offset - begin])
+                at, t, coming = offset, later - epoch, next(times, None)
             if end > at:
                 yield Chunk(t=t, direction="recv", data=piece[at - begin :])
             begin = end
@@ -78,10 +89,8 @@ class _RawClock:
     A message is known by the offset of its first byte. All times are seconds since 1970.
     """
 
-    _stamped: array[int] = attrs.field(factory=lambda: array("q"), init=False)
-    """Messages that have their own time, in order,"""
-    _stamps: array[float] = attrs.field(factory=lambda: array("d"), init=False)
-    """and these."""
+    _stamps: _Times = attrs.field(factory=_Times, init=False)
+    """Of messages that have their own time."""
     _since: dict[int, tuple[int, float]] = attrs.field(factory=dict, init=False)
     """Message -> an earlier message and the seconds since that one."""
     _ended: dict[int, float] = attrs.field(factory=dict, init=False)
@@ -119,9 +128,8 @@ class _RawClock:
             offset += len(block) + len(END)
 
     def _stamp(self, offset: int, at: float) -> None:
-        if not self._stamped or self._stamped[-1] != offset:
-            self._stamped.append(offset)
-            self._stamps.append(at)
+        if not self._stamps.offsets or self._stamps.offsets[-1] != offset:
+            self._stamps.add(offset, at)
 
     def _rtcp(self, offset: int, block: bytes) -> None:
         if found := _SENT_NTP.search(block):
@@ -199,22 +207,21 @@ class _RawClock:
 
     # -- times -------------------------------------------------------------------------------------------------------
 
-    def times(self) -> list[_Time]:
-        """Where it becomes later. A message's time is the latest that it or an earlier one has."""
+    def times(self) -> _Times:
+        """A message's time is the latest that it or an earlier one has."""
         begun = {start: None for start, _ in self._since.values()}
         shown = sorted({*self._since, *self._ended, *self._answered, *self._created, *begun})
-        stamps = zip(self._stamped, self._stamps, strict=True)
         starts: dict[int, float | None] = {}
-        times: list[_Time] = []
-        done = -1
-        for offset, stamp in merge(stamps, ((offset, None) for offset in shown), key=itemgetter(0)):
+        times, now, done = _Times(), -math.inf, -1
+        for offset, stamp in merge(self._stamps, ((offset, None) for offset in shown), key=itemgetter(0)):
             if offset != done:  # else its own stamp came first
                 at = self._shown_time(offset, starts) if stamp is None else stamp
-                if at is not None and (not times or at > times[-1].at):
-                    times.append(_Time(offset, at))
+                if at is not None and at > now:
+                    times.add(offset, at)
+                    now = at
                 done = offset
             if offset in begun:
-                starts[offset] = times[-1].at if times else None
+                starts[offset] = now if times.at else None
         return times
 
     def _shown_time(self, offset: int, starts: Mapping[int, float | None]) -> float | None:
