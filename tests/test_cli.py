@@ -232,6 +232,27 @@ def test_replay_shows_its_progress() -> None:
     assert len(done.stdout.splitlines()) == 1
 
 
+def test_replay_config(tmp_path: Path) -> None:
+    """replay --config takes the employees and the CRM of a configuration, without its secrets."""
+    config = tmp_path / "c.toml"
+    config.write_text('[calls]\n[webhook]\nurl = "http://crm.example/calls"\nsecret_file = "/not/there"\n')
+    result = invoked("replay", FIXTURES / "inbound_answered.jsonl", "--requests", "--config", config)
+    assert result.exit_code == 0, result.stderr
+    assert {json.loads(line)["callstatus"] for line in result.output.splitlines()} == {
+        "begin",
+        "answer",
+        "end",
+        "recording",
+    }
+    config.write_text('[calls]\nextensions = "("\n[vtiger]\nurl = "x"\n')
+    result = invoked("replay", FIXTURES / "inbound_answered.jsonl", "--requests", "--config", config)
+    assert result.exit_code == 2
+    assert "c.toml:2: [calls] extensions" in result.stderr
+    assert "c.toml:4: [vtiger] url" in result.stderr
+    result = invoked("replay", FIXTURES / "inbound_answered.jsonl", "--calls", "--config", config, "--rules", config)
+    assert "leave --rules out" in result.stderr
+
+
 def test_replay_rules(tmp_path: Path) -> None:
     """replay --rules takes the [calls] table: with other extensions there are other requests."""
     rules = tmp_path / "rules.toml"

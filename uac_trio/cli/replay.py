@@ -14,7 +14,7 @@ import click
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.cli.options import FILE
 from uac_trio.cli.refusing import fail, usable
-from uac_trio.crm.protocol import CRM, Surroundings
+from uac_trio.crm.protocol import CRM, CRMSettings, Surroundings
 from uac_trio.crm.vtiger import Flavour, VtigerSettings
 from uac_trio.replay import Concluded, call_lines, of_call, play, rendered, request_lines, timeline_lines
 from uac_trio.transcript import TranscriptError, open_transcript
@@ -40,6 +40,7 @@ FORMATS: Mapping[str, Callable[[Iterator[Concluded], CRM], Iterator[str]]] = {
 @click.option("--requests", "show", flag_value="requests", help="One JSON object per request to the CRM.")
 @click.option("--timeline", "show", flag_value="timeline", help="For people: the events of each call and the requests.")
 @click.option("--call", "call_id", metavar="ID", help="Only this call: its id in the other outputs, or its Linkedid.")
+@click.option("--config", type=FILE, help="A configuration; its [calls] and its CRM are used. Or the next three:")
 @click.option("--rules", type=FILE, help="A configuration; its [calls] table is used.")
 @click.option(
     "--flavour",
@@ -50,13 +51,24 @@ FORMATS: Mapping[str, Callable[[Iterator[Concluded], CRM], Iterator[str]]] = {
 )
 @click.option("--timezone", default="Europe/Moscow", show_default=True, help="The CRM's time zone, for --requests.")
 def replay(
-    files: tuple[Path, ...], show: str | None, call_id: str | None, rules: Path | None, flavour: str, timezone: str
+    files: tuple[Path, ...],
+    show: str | None,
+    call_id: str | None,
+    config: Path | None,
+    rules: Path | None,
+    flavour: str,
+    timezone: str,
 ) -> None:
     """Replay FILEs, transcripts of successive connections to one PBX, through the pipeline. Nothing is sent."""
     if show is None:
         raise click.UsageError("choose what to show: --calls, --requests or --timeline")
-    chosen = TrackerRules() if rules is None else _rules(rules)
-    crm = _crm(chosen, Flavour(flavour), timezone)
+    if config is not None and rules is not None:
+        raise click.UsageError("--config has the rules already: leave --rules out")
+    if config is not None:
+        chosen, settings = _of_config(config)
+    else:
+        chosen, settings = TrackerRules() if rules is None else _rules(rules), _vtiger(Flavour(flavour), timezone)
+    crm = settings.crm(Surroundings(public_url="http://connector.example:5000", is_extension=chosen.is_extension))
     # A recording makes values by the million that live as long as their calls: to look for cycles among them less often
     # takes a twentieth less time.
     gc.freeze()
@@ -87,9 +99,15 @@ def _rules(path: Path) -> TrackerRules:
     return usable(lambda: load_rules(path))
 
 
-def _crm(rules: TrackerRules, flavour: Flavour, timezone: str) -> CRM:
+def _of_config(path: Path) -> tuple[TrackerRules, CRMSettings]:
+    from uac_trio.config.loading import load_replay
+
+    return usable(lambda: load_replay(path))
+
+
+def _vtiger(flavour: Flavour, timezone: str) -> VtigerSettings:
     try:
-        settings = VtigerSettings(
+        return VtigerSettings(
             url="http://crm.example/",
             secret="replay",  # noqa: S106 - nothing is sent
             flavour=flavour,
@@ -97,7 +115,6 @@ def _crm(rules: TrackerRules, flavour: Flavour, timezone: str) -> CRM:
         )
     except ValueError as why:
         raise click.UsageError(f"--timezone: {why}") from why
-    return settings.crm(Surroundings(public_url="http://connector.example:5000", is_extension=rules.is_extension))
 
 
 def _read(path: Path, advance: Advance) -> Iterator[bytes]:

@@ -130,12 +130,37 @@ def _read_crm(reader: Reader) -> tuple[str, CRMSettings | None]:
     settings = load_settings(reader, name) if name else None
     if settings is None:
         return name, None
+    keys = _crm_keys(reader, name, settings)
+    return name, None if keys is None else _read(reader, name, settings, {name: {**keys, **SECRET}})
+
+
+def _crm_keys(reader: Reader, name: str, settings: type[CRMSettings]) -> Keys | None:
     try:
-        keys = keys_of(settings)
+        return keys_of(settings)
     except TypeError as why:
         reader.wrong(name, "", f"its package does not fit this version: {why}")
-        return name, None
-    return name, _read(reader, name, settings, {name: {**keys, **SECRET}})
+        return None
+
+
+def load_replay(path: Path) -> tuple[TrackerRules, CRMSettings]:
+    """The ``[calls]`` and the CRM of the file at ``path``, for ``replay --config``; other tables are ignored.
+
+    The CRM's secret is not read, since nothing is sent. Raises ConfigError.
+    """
+    reader = Reader(path, {})
+    reader.load()
+    rules = _read_calls(reader)
+    name = chosen_crm(reader)
+    settings = load_settings(reader, name) if name else None
+    keys = _crm_keys(reader, name, settings) if settings is not None else None
+    crm = None
+    if settings is not None and keys is not None:
+        values = reader.table(name, {**keys, **SECRET})
+        values = {key: value for key, value in values.items() if key not in SECRET}
+        crm = _build(reader, name, 0, settings, {**values, "secret": "nothing is sent".ljust(32, ".")}, keys)
+    if reader.problems or rules is None or crm is None:
+        raise ConfigError(reader.problems)
+    return rules, crm
 
 
 def load_rules(path: Path) -> TrackerRules:
