@@ -109,7 +109,7 @@ def write_streams(folder: Path) -> dict[str, Path]:
     generated, recorded = folder / "generated.ami", folder / "recorded.ami"
     with generated.open("wb") as file:
         file.write(BANNER)
-        file.writelines(Calls(random.Random(1), 1_795_414_019).told(GENERATED, 100))
+        file.writelines(Calls(random.Random(1), 1_795_414_019).stream(GENERATED, 100))
     with lzma.open(RECORDED) as packed, recorded.open("wb") as file:
         file.write(packed.read(25_000_000))
     return {"generated": generated, "recorded": recorded}

@@ -67,7 +67,7 @@ def open_calls(count: int) -> list[Event]:
     """``count`` calls at once, until most of them have taken another's place."""
     from around.busy_pbx import Calls
 
-    return events_of(Calls(random.Random(3), int(EPOCH)).told(count * 60 + 12 * MEASURED, count))
+    return events_of(Calls(random.Random(3), int(EPOCH)).stream(count * 60 + 12 * MEASURED, count))
 
 
 def one_call(channels: int) -> list[Event]:

@@ -72,7 +72,7 @@ class Figure:
     cpu: float
     """Seconds for an event."""
     pace: float
-    """Events a second that were told."""
+    """Events a second that were sent."""
     durable: float
     """Events a second until all that follows from them was in the store; the peer has none."""
 
@@ -133,19 +133,19 @@ def measured(client: Client, rate: float, seconds: float, *, is_peer: bool) -> F
                 line_of(pbx, logs[1])  # begun
                 before = cpu_seconds(popen.pid)
                 begun_at = time.monotonic()
-                told = json.loads(line_of(pbx, logs[1]))
+                load = json.loads(line_of(pbx, logs[1]))
                 if not is_peer:
                     until_stored(directory)
                 stored_in = time.monotonic() - begun_at
-                arrived = all_arrived(url, told["noted"])
+                arrived = all_arrived(url, load["noted"])
                 cpu = cpu_seconds(popen.pid) - before
-        took = [arrived[key] - at for key, at in told["noted"].items() if key in arrived]
+        took = [arrived[key] - at for key, at in load["noted"].items() if key in arrived]
         return Figure(
             took=took,
-            missing=len(told["noted"]) - len(took),
-            cpu=cpu / told["events"],
-            pace=told["events"] / told["seconds"],
-            durable=told["events"] / stored_in,
+            missing=len(load["noted"]) - len(took),
+            cpu=cpu / load["events"],
+            pace=load["events"] / load["seconds"],
+            durable=load["events"] / stored_in,
         )
 
 
@@ -213,12 +213,12 @@ def main() -> None:
         p50, p99 = (1000 * statistics.median(part[at] for part in parts) for at in (49, 98))
         most = 1000 * statistics.median(max(figure.took) for figure in figures)
         pace = statistics.median(figure.pace for figure in figures)
-        told = f"{rate:,.0f}" if pace > 0.97 * rate else f"{rate:,.0f} (told {pace:,.0f})"
+        sent = f"{rate:,.0f}" if pace > 0.97 * rate else f"{rate:,.0f} (sent {pace:,.0f})"
         requests, missing = sum(len(figure.took) for figure in figures), sum(figure.missing for figure in figures)
         cpu = 1e6 * statistics.median(figure.cpu for figure in figures)
         durable = "-" if name == PEER else f"{statistics.median(figure.durable for figure in figures):,.0f}"
         print(
-            f"| {told} | {name} | {requests} | {missing} | {p50:.1f} | {p99:.1f} | {most:.0f} | {cpu:.0f} | {durable} |"
+            f"| {sent} | {name} | {requests} | {missing} | {p50:.1f} | {p99:.1f} | {most:.0f} | {cpu:.0f} | {durable} |"
         )
 
 

@@ -122,7 +122,7 @@ async def make_chroots(
 ) -> dict[int, Path]:
     """The chroots of these versions, from the cache or newly built side by side; a minute, and 400 MB each.
 
-    `skipped` is told of each version that cannot be had. Raises LabUnavailableError where none can be used at all.
+    `skipped` is called for each version that cannot be had. Raises LabUnavailableError where none can be used at all.
     """
     await check_machine()
     releases = [release for release in RELEASES if release.version in versions]

@@ -200,7 +200,7 @@ async def run_all(cache: Path, versions: tuple[int, ...], scenes: list[Scenario]
 def or_skipped(run: Callable[[], Awaitable[int]]) -> int:
     """Run it; where the lab cannot run on this machine say so, and count that as no problem."""
     try:
-        return trio.run(until_told_to_stop, run)
+        return trio.run(until_stopped, run)
     except (LabUnavailableError, AsteriskError, DaemonError, BaseExceptionGroup) as error:
         reason = _first(error)
         match reason:
@@ -214,7 +214,7 @@ def or_skipped(run: Callable[[], Awaitable[int]]) -> int:
                 raise
 
 
-async def until_told_to_stop(run: Callable[[], Awaitable[int]]) -> int:
+async def until_stopped(run: Callable[[], Awaitable[int]]) -> int:
     """Run it to its end, or until SIGINT or SIGTERM; then too its children are ended first."""
     outcome = 1
 

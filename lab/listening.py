@@ -1,4 +1,4 @@
-"""Listens to the recordings that the CRM was told of, as its users do, and holds them against what the phones said."""
+"""Plays the recordings that the CRM has links to, as its users do, and compares them with what the phones said."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOLERANCE = 1.5
 
 @attrs.define(kw_only=True)
 class AttentiveCRM(StandInCRM):
-    """A stand-in CRM that remembers when it was told of each recording."""
+    """A stand-in CRM that remembers when it got the link of each recording."""
 
     linked_at: dict[str, float] = attrs.field(factory=dict)
 

@@ -34,7 +34,7 @@ READY_LIMIT = 30.0
 SETTLE_LIMIT = 15.0
 STOP_LIMIT = 20.0
 
-# how the phones of an employee are called, what tells them to answer, and what leads outside
+# how the phones of an employee are called, the header that makes them answer, and what leads outside
 _CLICKS = {
     "plain": {"channel": "PJSIP/{extension}", "header": "PJSIP_HEADER(add,Alert-Info)", "dial_prefix": ""},
     "office": {
@@ -101,7 +101,7 @@ class DaemonError(Exception):
 
 @attrs.frozen(kw_only=True)
 class Verdict:
-    """What came of one scenario: nothing in `wrong` means it is right."""
+    """The result of one scenario: nothing in `wrong` means it is right."""
 
     scenario: str
     version: int
@@ -278,7 +278,7 @@ async def judge(stage: Stage, crm: AttentiveCRM, scene: Scenario, out: Path) -> 
     wrong = [*([problem] if problem else []), *faults()]
     heard_of, silent = await recordings_of(crm.rows[before:], extension_of, SECRET, Path(monitor(stage.server)))
     wrong += silent + complaints_about(heard_of, calls, crm.linked_at, stage.tone_of)
-    if wrong:  # for whoever looks at it later
+    if wrong:  # to look at it later
         _write_lines(out / f"{scene.name}.rows.txt", [*wanted, *crm.rows[before:]])
     return Verdict(
         scenario=scene.name,

@@ -266,7 +266,7 @@ class Phone:
     """A phone at one loopback address. Made by open_phone().
 
     `plan` says what it does with calls: a Plan, or a function of the number called. `user` is its SIP user, `note`
-    is told all that happens on it.
+    is called with all that happens on it.
     """
 
     def __init__(
@@ -288,7 +288,7 @@ class Phone:
         self._arrived, self._taken = trio.open_memory_channel[Call](math.inf)
 
     def forget(self) -> None:
-        """Forget incoming calls nobody has asked for yet."""
+        """Forget the incoming calls that `next_call` has not returned yet."""
         self._arrived, self._taken = trio.open_memory_channel[Call](math.inf)
 
     async def next_call(self) -> Call:

@@ -90,7 +90,7 @@ def expected_rows(calls: Sequence[Truth], heard: Sequence[Heard]) -> list[Expect
 
 
 def _involved(call: Truth) -> set[str]:
-    """Everybody whose phone had to do with the call."""
+    """Every employee whose phone had to do with the call."""
     return {part["extension"] for part in call["participations"]} | {*call["rang"], call.get("caller")}
 
 
@@ -154,9 +154,9 @@ def _differences(want: ExpectedRow, row: CallRow, zone: ZoneInfo) -> list[str]:
         if text is None:
             wrong.append(f"no {name}")
             continue
-        told = datetime.fromisoformat(text).replace(tzinfo=zone).timestamp()
-        if not at - 1 - TOLERANCE <= told <= at + TOLERANCE:  # the CRM's seconds are truncated or rounded
-            wrong.append(f"{name} {text} is {told - at:+.1f} s off")
+        shown = datetime.fromisoformat(text).replace(tzinfo=zone).timestamp()
+        if not at - 1 - TOLERANCE <= shown <= at + TOLERANCE:  # the CRM's seconds are truncated or rounded
+            wrong.append(f"{name} {text} is {shown - at:+.1f} s off")
     if want.began is not None and want.ended is not None:
         total = want.ended - want.began
         if abs(row.totalduration - total) > TOLERANCE + 0.5:

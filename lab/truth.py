@@ -119,7 +119,7 @@ def fill_in(calls: list[Truth], messages: list[dict[str, str]], monitor: str, ro
 def _audible(recordings: list[dict[str, Any]], uniqueid: str | None) -> str | None:
     """The recording to listen to: the caller's own channel's, else the longest.
 
-    MixMonitor makes a file for calls nobody answers too: 44 bytes, a header.
+    MixMonitor makes a file for unanswered calls too: 44 bytes, a header.
     """
     heard = [entry for entry in recordings if (entry["bytes"] or 0) > 44]
     for entry in heard:

@@ -33,9 +33,9 @@ def server(**changes: object) -> AMIServer:
 
 @attrs.define
 class Heard:
-    """A listener that writes down what it was told, and when."""
+    """A listener that keeps its calls, and when they came."""
 
-    told: list[tuple[str, float]] = attrs.field(factory=list)
+    changes: list[tuple[str, float]] = attrs.field(factory=list)
     messages: list[Message] = attrs.field(factory=list)
     reasons: list[str] = attrs.field(factory=list)
     banner: str = ""
@@ -43,16 +43,16 @@ class Heard:
     def connected(self, pbx: str, banner: str, at: float) -> None:
         assert pbx == "main"
         self.banner = banner
-        self.told.append(("connected", at))
+        self.changes.append(("connected", at))
 
     def received(self, pbx: str, messages: Sequence[Message], at: float) -> None:
-        assert self.told
-        assert self.told[-1][0] == "connected"
+        assert self.changes
+        assert self.changes[-1][0] == "connected"
         assert messages
         self.messages += messages
 
     def lost(self, pbx: str, reason: str, at: float) -> None:
-        self.told.append(("lost", at))
+        self.changes.append(("lost", at))
         self.reasons.append(reason)
 
     def names(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""A headless Chromium, for tests of what only a browser can tell. Debian's package ``chromium``."""
+"""A headless Chromium, for tests of what only a browser can show. Debian's package ``chromium``."""
 
 from __future__ import annotations
 

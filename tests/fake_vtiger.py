@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers as it is told, and watches how it is asked.
+"""A real HTTP server on loopback that answers from a script, and records its requests.
 
 What it is asked and when, per call, is the truth the tests of the sender are held to.
 """
@@ -45,7 +45,7 @@ class Silence:
 
 @attrs.frozen
 class Late:
-    """The request is read, and carried out after ``seconds``, whether anybody still waits or not. Nothing is said."""
+    """The request is read, and carried out after ``seconds``, whether the client waits or not. There is no reply."""
 
     seconds: float
     carry_out: Callable[[], object]

@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own for the tests: Debian's binaries, a temporary directory, a socket nobody else sees.
+"""A PostgreSQL of our own for the tests: Debian's binaries, a temporary directory, a socket of its own.
 
 UAC_TEST_POSTGRESQL=1 python -m pytest tests/store
 """
@@ -49,7 +49,7 @@ def temporary_postgresql() -> Iterator[str]:
 
 
 def restart_postgresql(directory: str) -> None:
-    """As after a crash: it ends without a word to its clients, and works through its log when it starts."""
+    """As after a crash: it closes its connections at once, and recovers from its write-ahead log when it starts."""
     _run(Path(directory), "pg_ctl", "-m", "immediate", "stop")
     _start(Path(directory))
 

@@ -21,18 +21,18 @@ STAFF = tuple(map(str, (*range(101, 105), *range(201, 208), 500, *range(2001, 20
 """Extensions of all recorded companies."""
 
 TRUTH_AMENDED: dict[str, dict[str, Any]] = {
-    # The lab took the recording from VarSet events, which these sessions had masked; MixMonitor ran, the Cdr tells.
-    "proto_eventmask": {"recording": "told by the Cdr"},
-    "proto_filter": {"recording": "told by the Cdr"},
+    # The lab took the recording from VarSet events, which these sessions had masked; the Cdr names it.
+    "proto_eventmask": {"recording": "in the Cdr"},
+    "proto_filter": {"recording": "in the Cdr"},
     # By the notes 101 answers at 0.56, REFER at 2.06, 102 answers at 3.12, BYE at 5.12: 1.5 + 2.0 s.
     "queue_then_blind_transfer": {"talk_secs": 3.5},
-    # Ended between two sessions: the path was in a VarSet that was not recorded, or in a Cdr that nobody heard.
-    "session_lost_ended_meanwhile": {"recording": "not told"},
+    # Ended between two sessions: the path was in a VarSet that was not recorded, or in a Cdr between the sessions.
+    "session_lost_ended_meanwhile": {"recording": "not in the transcript"},
     # The lab looked for a file and found none; the VarSet of MixMonitor names one, as it does on Asterisk 23.
-    "asterisk13.1/rarely_out_through_local": {"recording": "told by the Cdr"},
+    "asterisk13.1/rarely_out_through_local": {"recording": "in the Cdr"},
     # By the notes 202 rings from 0.08 to 30.04, twice the 15 s of the truth.
     "click_local_noanswer": {"ring_secs": 30.0},
-    # Whoever answered a call that was not transferred is its final agent, as in every other truth.
+    # The final agent of a call without a transfer is the one who answered, as in every other truth.
     "click_local": {"final_agent": "89161234567"},
     # It counts from the answers of a conference, whose bridge they enter later: 201 alone at 2.05, 202 at 3.06, the
     # customer at 4.19 (BridgeEnter); all leave at 5.06.
@@ -59,7 +59,7 @@ TRUTH_AMENDED: dict[str, dict[str, Any]] = {
         ],
     },
     # The lab read one channel's variables; the Cdr of the Local half has the path, as on Asterisk 16 and 22.
-    "asterisk11/rarely_out_through_local": {"recording": "told by the Cdr"},
+    "asterisk11/rarely_out_through_local": {"recording": "in the Cdr"},
     # AMI 1.x has no event for a ringing H.323 phone.
     "asterisk11-iax2-h323/h323_outbound_busy": {"rang": []},
 }
@@ -115,7 +115,7 @@ def truth_of(name: str) -> list[dict[str, Any]]:
         if is_freepbx and call["status"] == "completed":
             files += [each["path"] for each in call["recordings"]]
         if "/no_cdr/" in name and files:
-            call["recording"] = "not told"  # neither Cdr nor VarSet is in these
+            call["recording"] = "not in the transcript"  # neither Cdr nor VarSet is in these
         call["recording"], call["files"] = call["recording"] or next(iter(files), None), files
     return calls
 

@@ -1,4 +1,4 @@
-"""FastAGI over real sockets, asked as Asterisk asks and as nobody should."""
+"""FastAGI over real sockets, with requests as Asterisk sends them, and hostile ones."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ WAIT = 5.0  # for what comes at once
 
 @attrs.define
 class FakeLookup:
-    """Answers as told, in so many seconds; keeps its own deadline, as the real one does, unless it is to be slow."""
+    """Returns ``answer`` after ``delay``; keeps its own deadline, as the real one does, unless ``is_slow``."""
 
     answer: Responsible = OWNED
     delay: float = 0.0
     is_slow: bool = False
     asked: list[tuple[str, float]] = attrs.field(factory=list)
 
-    async def ask(self, told: str, within: float) -> Responsible:
-        self.asked.append((told, within))
+    async def ask(self, number: str, within: float) -> Responsible:
+        self.asked.append((number, within))
         with trio.move_on_after(3600 if self.is_slow else within):
             await trio.sleep(self.delay)
             return self.answer
@@ -55,8 +55,8 @@ class Served:
     async def connect(self, client: str = "127.0.0.1") -> trio.SocketStream:
         return await trio.open_tcp_stream("127.0.0.1", self.port, local_address=client)
 
-    async def told(self, environment: bytes = CALLER, result: bytes = DONE, client: str = "127.0.0.1") -> bytes:
-        """What Asterisk at ``client`` is told to do until the connection ends."""
+    async def commands(self, environment: bytes = CALLER, result: bytes = DONE, client: str = "127.0.0.1") -> bytes:
+        """The commands that Asterisk at ``client`` receives until the connection ends."""
         stream = await self.connect(client)
         async with stream:
             await stream.send_all(environment)
@@ -99,7 +99,7 @@ def logged() -> Iterator[list[MutableMapping[str, Any]]]:
 async def test_answer(logged: list[Mapping[str, Any]]) -> None:
     """The caller's number is asked for, the variable set, the connection closed; the log has one line of it."""
     async with serving() as served:
-        assert await served.told() == SET
+        assert await served.commands() == SET
         assert served.lookup.asked[0][0] == "+79161234567"
     (entry,) = logged
     assert (entry["event"], entry["via"], entry["number"]) == ("route.answered", "agi", "+79161234567")
@@ -120,15 +120,15 @@ async def test_answer(logged: list[Mapping[str, Any]]) -> None:
 async def test_number(environment: bytes, number: str) -> None:
     """An argument, or a parameter of the address, goes before the caller's number; who has none is asked for as ""."""
     async with serving() as served:
-        assert await served.told(environment) == SET
+        assert await served.commands(environment) == SET
         assert served.lookup.asked[0][0] == number
 
 
-async def test_nobody_is_responsible(logged: list[Mapping[str, Any]]) -> None:
+async def test_no_responsible_employee(logged: list[Mapping[str, Any]]) -> None:
     """Then the variable is emptied, so that an earlier one does not stand; the log says why."""
     lookup = FakeLookup(Responsible(finding=Finding.NO_OWNER, reason="the CRM knows no record"))
     async with serving(lookup, variable="__OWNER") as served:
-        assert await served.told() == b'SET VARIABLE __OWNER ""\n'
+        assert await served.commands() == b'SET VARIABLE __OWNER ""\n'
     assert logged[0]["reason"] == "the CRM knows no record"
 
 
@@ -136,7 +136,7 @@ async def test_deadline_with_a_crm_that_never_answers() -> None:
     """The variable is set and the connection closed within the deadline."""
     async with serving(FakeLookup(delay=3600), deadline_seconds=0.2) as served:
         began = trio.current_time()
-        assert await served.told() == SET_NOTHING
+        assert await served.commands() == SET_NOTHING
         assert trio.current_time() - began < 1
         assert served.lookup.asked[0][1] <= 0.2 * 0.9
 
@@ -144,7 +144,7 @@ async def test_deadline_with_a_crm_that_never_answers() -> None:
 async def test_lookup_that_keeps_no_deadline() -> None:
     """Even then the connection is closed in time."""
     async with serving(FakeLookup(delay=3600, is_slow=True), deadline_seconds=0.1) as served:
-        assert await served.told() == b""
+        assert await served.commands() == b""
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ async def test_lookup_that_keeps_no_deadline() -> None:
     ids=["silence", "no end", "binary", "many lines", "a long line", "http", "bytes", "another script"],
 )
 async def test_hostile_environment(environment: bytes, event: str, logged: list[Mapping[str, Any]]) -> None:
-    """Who sends too much, too little or something else is cut off within the deadline, and nobody is asked."""
+    """A client that sends too much, too little or something else is cut off within the deadline, without a lookup."""
     async with serving(deadline_seconds=0.1) as served:
         stream = await served.connect()
         with trio.fail_after(WAIT):
@@ -176,19 +176,19 @@ async def test_hostile_environment(environment: bytes, event: str, logged: list[
 
 
 async def test_number_with_a_line_break_of_its_own() -> None:
-    """A caller whose number ends the environment early hurts nobody but himself."""
+    """A caller whose number ends the environment early harms only their own call."""
     environment = CALLER.replace(b"+79161234567", b"+7916\n\nSET VARIABLE X 1\n200 result=0")
     async with serving() as served:
-        assert await served.told(environment) == SET
+        assert await served.commands(environment) == SET
         assert served.lookup.asked[0][0] == "+7916"
-        assert await served.told() == SET
+        assert await served.commands() == SET
 
 
 @pytest.mark.parametrize("result", [b"510 Invalid or unknown command\n", b"511 Command Not Permitted\n"])
 async def test_command_that_asterisk_does_not_take(result: bytes, logged: list[Mapping[str, Any]]) -> None:
-    """That is told to the log."""
+    """A refused command is logged."""
     async with serving() as served:
-        assert await served.told(result=result) == SET
+        assert await served.commands(result=result) == SET
     assert [entry["event"] for entry in logged] == ["route.answered", "route.not_set"]
 
 
@@ -212,14 +212,14 @@ async def test_asterisk_that_hangs_up_first(logged: list[Mapping[str, Any]]) -> 
         stream = await served.connect()
         await stream.send_all(CALLER[:100])
         await stream.aclose()
-        assert await served.told() == SET
+        assert await served.commands() == SET
     assert [entry["event"] for entry in logged] == ["route.hung_up", "route.answered"]
 
 
 async def test_network_that_is_not_allowed(logged: list[Mapping[str, Any]]) -> None:
-    """A stranger is not told who owns which contact."""
+    """A client outside of the networks gets no answer, and no lookup is made."""
     async with serving(networks=(ip_network("10.0.0.0/8"),)) as served:
-        assert await served.told() == b""
+        assert await served.commands() == b""
         assert served.lookup.asked == []
     assert (logged[0]["event"], logged[0]["client"]) == ("route.refused", "127.0.0.1")
 
@@ -230,12 +230,12 @@ async def test_too_many_at_once(monkeypatch: pytest.MonkeyPatch, logged: list[Ma
     async with serving() as served:
         streams = [await served.connect() for _ in range(2)]
         await trio.testing.wait_all_tasks_blocked(0.01)
-        assert await served.told() == b""
+        assert await served.commands() == b""
         assert logged[0]["reason"] == "more than 2 connections"
         for stream in streams:
             await stream.aclose()
         await trio.testing.wait_all_tasks_blocked(0.01)
-        assert await served.told() == SET
+        assert await served.commands() == SET
 
 
 async def test_too_many_of_one_client(monkeypatch: pytest.MonkeyPatch, logged: list[Mapping[str, Any]]) -> None:
@@ -245,8 +245,8 @@ async def test_too_many_of_one_client(monkeypatch: pytest.MonkeyPatch, logged: l
         streams = [await served.connect("127.0.0.2") for _ in range(2)]
         await trio.testing.wait_all_tasks_blocked(0.01)
         for _ in range(3):
-            assert await served.told(client="127.0.0.2") == b""
-        assert await served.told(client="127.0.0.3") == SET
+            assert await served.commands(client="127.0.0.2") == b""
+        assert await served.commands(client="127.0.0.3") == SET
         for stream in streams:
             await stream.aclose()
     refused = [entry for entry in logged if entry["event"] == "route.refused"]
@@ -256,7 +256,7 @@ async def test_too_many_of_one_client(monkeypatch: pytest.MonkeyPatch, logged: l
 
 
 async def test_shutdown() -> None:
-    """Nobody new is let in; who is connected gets his answer; then it ends."""
+    """At a stop no connection is accepted, the connected ones get their answer, and then it ends."""
     shutdown = trio.Event()
     lookup = FakeLookup(delay=0.1)
     rules = ResponsibleRules(bind="127.0.0.1:0")
@@ -266,7 +266,7 @@ async def test_shutdown() -> None:
             served = Served(lookup, int(address.removesuffix("/route").rpartition(":")[2]), shutdown)
 
             async def caller() -> None:
-                assert await served.told() == SET
+                assert await served.commands() == SET
 
             nursery.start_soon(caller)
             while not lookup.asked:  # noqa: ASYNC110
@@ -300,17 +300,17 @@ async def test_address_that_is_taken() -> None:
 
 
 async def test_fault_of_ours() -> None:
-    """One caller's fault, whatever it is, is in the log; he goes on without an answer, and the next one gets his."""
+    """A fault while serving one caller is logged; they go on without an answer, and the next one gets theirs."""
 
     class Faulty(FakeLookup):
-        async def ask(self, told: str, within: float) -> Responsible:
+        async def ask(self, number: str, within: float) -> Responsible:
             if not self.asked:
-                self.asked.append((told, within))
+                self.asked.append((number, within))
                 raise ValueError("a fault of ours")
-            return await super().ask(told, within)
+            return await super().ask(number, within)
 
     with structlog.testing.capture_logs() as logs:
         async with serving(Faulty()) as server:
-            assert await server.told() == b""
-            assert await server.told() == SET
+            assert await server.commands() == b""
+            assert await server.commands() == SET
     assert [line["event"] for line in logs if line["log_level"] == "error"] == ["route.failed"]

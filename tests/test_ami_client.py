@@ -42,7 +42,7 @@ async def test_a_session(autojump_clock: trio.testing.MockClock) -> None:
         assert "Secret" not in actions[1]
         assert actions[2]["EventMask"] == "system,call,agent,cdr"
         assert actions[3]["Filter"].startswith("!^Event: (")
-        assert stage.heard.told == [("connected", EPOCH)]
+        assert stage.heard.changes == [("connected", EPOCH)]
         assert stage.heard.names() == [
             "FullyBooted", "CoreShowChannel", "CoreShowChannelsComplete", "Newchannel", "Hangup",
         ]  # fmt: skip
@@ -57,13 +57,13 @@ async def test_a_session(autojump_clock: trio.testing.MockClock) -> None:
 
 
 async def test_stopping_ends_the_session(autojump_clock: trio.testing.MockClock) -> None:
-    """Cancellation closes the socket, leaves no task, and tells the listener."""
+    """Cancellation closes the socket, leaves no task, and calls the listener."""
     async with scene() as stage:
         await start(stage)
         session = stage.session()
 
     assert session.closed.is_set()
-    assert stage.heard.told == [("connected", EPOCH), ("lost", EPOCH)]
+    assert stage.heard.changes == [("connected", EPOCH), ("lost", EPOCH)]
     assert stage.heard.reasons == ["this program is stopping"]
     assert stage.client.status.connected_since is None
 
@@ -156,7 +156,7 @@ async def test_every_byte_can_be_recorded(autojump_clock: trio.testing.MockClock
         assert b"".join(data for direction, data, _ in wire if direction == "send").count(b"\r\n\r\n") == 5
 
 
-async def test_listener_is_told_before_the_next_read(autojump_clock: trio.testing.MockClock) -> None:
+async def test_listener_is_called_before_the_next_read(autojump_clock: trio.testing.MockClock) -> None:
     """What the listener raises is a fault of this program: it is let through, and the socket closed."""
 
     @attrs.define
@@ -188,11 +188,11 @@ async def test_login_refused_then_accepted(autojump_clock: trio.testing.MockCloc
         assert "manager.conf" in str(entry["hint"])
         assert stage.client.status.last_error == "login refused: Authentication failed"
         assert stage.client.status.state == "waiting"
-        assert stage.heard.told == []
+        assert stage.heard.changes == []
 
         stage.pbx.secret = "s3cret"
         await trio.sleep(5)
-        assert stage.heard.told == [("connected", EPOCH + 4)]
+        assert stage.heard.changes == [("connected", EPOCH + 4)]
         assert stage.client.status.last_error == ""
 
 
@@ -225,13 +225,13 @@ async def test_silent_pbx(autojump_clock: trio.testing.MockClock, banner: bytes,
         (entry,) = stage.logged("ami.login_failed")
         assert entry["reason"] == reason
         assert stage.pbx.sessions[0].closed.is_set()
-        assert stage.heard.told == []
+        assert stage.heard.changes == []
         await trio.sleep(1)
         assert len(stage.pbx.sessions) == 2
 
 
 async def test_no_ami_at_all(autojump_clock: trio.testing.MockClock) -> None:
-    """A server of another kind is told as that."""
+    """A server of another kind is reported as one."""
     async with scene() as stage:
         stage.pbx.banner = b"\x16\x03\x01" * 1000
         await start(stage)
@@ -283,7 +283,7 @@ async def test_any_byte_is_a_sign_of_life(autojump_clock: trio.testing.MockClock
 
 @pytest.mark.parametrize("busy_until", [0.0, 5.0, 7.9, 8.1, 17.5, 24.0, 31.3])
 async def test_half_open_is_noticed(autojump_clock: trio.testing.MockClock, busy_until: float) -> None:
-    """A connection that is dead without a word is left within 20 s of its last byte, whenever that was."""
+    """A connection that dies silently is closed within 20 s of its last byte, whenever that was."""
     async with scene() as stage:
         await start(stage)
         stage.pbx.reactions["Ping"] = silence
@@ -364,7 +364,7 @@ async def test_closed_by_the_pbx(autojump_clock: trio.testing.MockClock, last: b
         assert stage.heard.reasons == [reason]
         assert len(stage.heard.messages) == heard + (1 if last else 0)
         await trio.sleep(1.5)
-        assert [what for what, _ in stage.heard.told] == ["connected", "lost", "connected"]
+        assert [what for what, _ in stage.heard.changes] == ["connected", "lost", "connected"]
         assert stage.client.status.sessions == 2
 
 
@@ -420,7 +420,7 @@ def test_backoff() -> None:
 
 
 def both_addresses() -> OSError:
-    """How trio tells that no address of a name could be connected to."""
+    """What trio raises when no address of a name accepts a connection."""
     error = OSError("all attempts to connect failed")
     error.__cause__ = ExceptionGroup("", [OSError("[::1] refused"), OSError("127.0.0.1 refused")])
     return error

@@ -39,7 +39,7 @@ async def test_originate(autojump_clock: trio.testing.MockClock) -> None:
 
 
 async def test_has_context(autojump_clock: trio.testing.MockClock) -> None:
-    """What the dialplan has is told by the error; a PBX that refuses, is silent or not there tells nothing."""
+    """The error shows whether the dialplan has a context; a PBX that refuses, is silent or away gives None."""
     async with scene() as stage:
         assert await stage.client.has_context("one", 1.0) is None
         await start(stage)
@@ -240,7 +240,7 @@ async def test_too_many_orders(autojump_clock: trio.testing.MockClock) -> None:
 
 
 async def test_stopping_with_orders(autojump_clock: trio.testing.MockClock) -> None:
-    """When the client is stopped, those who wait for an answer are told that it is unknown."""
+    """A client that is stopped returns an unknown outcome for each action without a response."""
     async with trio.open_nursery() as nursery:
         async with scene() as stage:
             await start(stage)

@@ -53,8 +53,8 @@ async def listening(nursery: trio.Nursery, pbx: FakeAsterisk, context: ssl.SSLCo
 
 
 @attrs.define
-class Told(Heard):
-    """A listener that can be waited for."""
+class AwaitableHeard(Heard):
+    """A listener whose connection and loss a test can await."""
 
     there: trio.Event = attrs.field(factory=trio.Event)
     gone: trio.Event = attrs.field(factory=trio.Event)
@@ -69,19 +69,19 @@ class Told(Heard):
 
 
 async def until(fact: Callable[[], bool]) -> None:
-    """For a status that nobody is told of."""
+    """Poll a status whose changes are not signalled."""
     while not fact():  # noqa: ASYNC110
         await trio.sleep(0.001)
 
 
 async def test_tcp() -> None:
-    """Over a real socket: logged in, an order, the PBX gone, and nobody there any more."""
+    """Over a real socket: a login, an order, the loss of the PBX, and a connection that is refused."""
     with structlog.testing.capture_logs() as log, trio.fail_after(5):
         async with trio.open_nursery() as nursery:
             pbx = FakeAsterisk(nursery)
             async with trio.open_nursery() as door:
                 port = await listening(door, pbx)
-                heard = Told()
+                heard = AwaitableHeard()
                 client = await nursery.start(
                     partial(run_ami_client, server(port=port, backoff_min=0.01, backoff_max=0.02), heard, now=now)
                 )
@@ -103,14 +103,14 @@ async def test_reset_while_we_were_frozen(monkeypatch: pytest.MonkeyPatch) -> No
         async with trio.open_nursery() as nursery:
             pbx = FakeAsterisk(nursery)
             port = await listening(nursery, pbx)
-            heard = Told()
+            heard = AwaitableHeard()
             settings = server(port=port, ping_interval=0.05, backoff_min=1.0)
             await nursery.start(partial(run_ami_client, settings, heard, now=now))
             await heard.there.wait()
             await until(lambda: pbx.sessions[0].names()[-1] == "CoreShowChannels")
             stream = pbx.sessions[0].stream
             assert isinstance(stream, trio.SocketStream)
-            with socket.socket(fileno=os.dup(stream.socket.fileno())) as frozen:  # no await: nobody else runs
+            with socket.socket(fileno=os.dup(stream.socket.fileno())) as frozen:  # no await: no other task runs
                 data = event("Newstate", f"Filler: {'x' * 900}") * 20
                 assert frozen.send(data) == len(data)
             reset(stream)
@@ -140,7 +140,7 @@ async def test_tls(tmp_path: Path, authority: trustme.CA, name: str, expected: s
         async with trio.open_nursery() as nursery:
             pbx = FakeAsterisk(nursery)
             port = await listening(nursery, pbx, server_context(authority, name))
-            heard = Told()
+            heard = AwaitableHeard()
             settings = server(port=port, tls=True, tls_ca=ca, tls_name=expected)
             nursery.start_soon(partial(run_ami_client, settings, heard, now=now))
             await heard.there.wait()

@@ -108,7 +108,7 @@ def test_any_line(line: bytes) -> None:
 @pytest.mark.parametrize(
     "name", ["inbound_answered", "outbound_answered", "inbound_ringgroup_answered", "click2call_answered"]
 )
-def test_anonymised_recording_tells_the_same_calls(name: str) -> None:
+def test_anonymised_recording_has_the_same_calls(name: str) -> None:
     """An anonymised transcript leads to the same requests, other numbers and names apart; the old ones are gone."""
     path = FIXTURES / "asterisk22" / f"{name}.jsonl"
     original = read_transcript(path.name, path.read_bytes())

@@ -59,7 +59,7 @@ def invoked(*arguments: str | Path) -> Result:
 
 
 def test_version() -> None:
-    """--version tells the package's version."""
+    """--version prints the package's version."""
     assert invoked("--version").output == f"uac-trio, version {__version__}\n"
 
 
@@ -197,7 +197,7 @@ def test_replay_requests() -> None:
 
 
 def test_replay_timeline() -> None:
-    """replay --timeline tells people what happened."""
+    """replay --timeline prints what happened in words."""
     result = invoked("replay", FIXTURES / "inbound_answered.ami", "--timeline")
     assert result.exit_code == 0
     assert "101 gets a call from +79161234567" in result.stdout
@@ -401,8 +401,8 @@ def test_run_and_stop(process: subprocess.Popen[str], which: signal.Signals) -> 
     process.send_signal(which)
     assert process.wait(10) == 0
     lines += [json.loads(line) for line in process.stderr]
-    told = [line["event"] for line in lines]
-    assert [event for event in told if event.startswith("daemon.")] == [
+    logged = [line["event"] for line in lines]
+    assert [event for event in logged if event.startswith("daemon.")] == [
         "daemon.starting",
         "daemon.ready",
         "daemon.stopping",

@@ -40,7 +40,7 @@ def logs_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A store with one told call, one whose recording waits, and their files."""
+    """A store with one delivered call, one whose recording waits, and their files."""
     (tmp_path / "c.toml").write_text(CONFIG.format(folder=tmp_path))
     (tmp_path / "monitor").mkdir()
     for number in ("79161234567", "79165556677"):
@@ -69,7 +69,7 @@ def test_rows_alone(folder: Path) -> None:
 
 
 def test_with_files(folder: Path) -> None:
-    """With --files the recordings themselves go too, and nobody else's."""
+    """--files removes the recordings of this number too, and no others."""
     result = forget(folder, "89161234567", "--files")
     assert (result.exit_code, result.stdout) == (0, "removed: 3 deliveries and 1 recordings of 1 calls, 1 files\n")
     assert [path.name for path in (folder / "monitor").iterdir()] == ["79165556677.wav"]
@@ -91,8 +91,8 @@ def test_converted_copies(folder: Path) -> None:
 
     async def rename() -> None:
         async with open_outbox(config.store) as outbox:
-            told = recording_of("main-3", "79160000000", path=f"{folder}/monitor/79161234567.gsm")
-            await outbox.put(a_call("main-3", customer="79160000000"), NOW, [told])
+            recording = recording_of("main-3", "79160000000", path=f"{folder}/monitor/79161234567.gsm")
+            await outbox.put(a_call("main-3", customer="79160000000"), NOW, [recording])
             await deliver(outbox)
 
     trio.run(rename)
@@ -126,7 +126,7 @@ def test_file_that_cannot_be_deleted(folder: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_what_stays(folder: Path) -> None:
-    """A call of which the CRM has still to be told stays, and the exit code says so."""
+    """A call with deliveries still to send stays, and the exit code says so."""
     result = forget(folder, "89165556677", "--files")
     assert result.exit_code == 1
     assert result.stdout == "removed: 0 deliveries and 0 recordings of 0 calls, 0 files\n"
@@ -135,7 +135,7 @@ def test_what_stays(folder: Path) -> None:
 
 
 def test_wrong_usage(folder: Path) -> None:
-    """What is no number, and a store that is not there, are told so."""
+    """An argument that is no number, and a store that does not exist, are reported."""
     assert forget(folder, "Ivan").exit_code == 2
     assert forget(folder, "101").exit_code == 2
     (folder / "connector.db").unlink()

@@ -1,4 +1,4 @@
-"""``uac-trio run`` whose log nobody reads: it works, and it ends."""
+"""``uac-trio run`` whose log is not read: it works, and it ends."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def answer(process: subprocess.Popen[bytes], port: int, path: str) -> http
 
 
 @pytest.mark.parametrize("make_pipe", [full_pipe, pipe_without_reader])
-async def test_log_that_nobody_reads(tmp_path: Path, make_pipe: Callable[[], tuple[int, int]]) -> None:
+async def test_log_that_is_not_read(tmp_path: Path, make_pipe: Callable[[], tuple[int, int]]) -> None:
     """A reader of stderr that stopped or is gone: /healthz answers, /metrics counts lost lines, SIGTERM ends it with
     0."""
     reader, writer = make_pipe()

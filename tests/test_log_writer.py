@@ -19,7 +19,7 @@ from uac_trio.log_writer import LogWriter, open_log
 from uac_trio.logs import LogSettings, configure_logging
 
 PIPE = 64 * 1024
-"""What the kernel keeps of a pipe that nobody reads (pipe(7))."""
+"""What the kernel keeps of a pipe that is not read (pipe(7))."""
 
 
 @attrs.define
@@ -76,9 +76,9 @@ def test_reader_that_stops_reading() -> None:
         seen = bytearray()
         while b"log.lines_dropped" not in seen:
             seen += os.read(pipe.reader, PIPE)
-        told = [json.loads(line) for line in (bytes(seen) + pipe.rest()).lstrip(FILLER).splitlines()]
-    (report,) = [line for line in told if line["event"] == "log.lines_dropped"]
-    numbers = [line["number"] for line in told if line["event"] == "test.line"]
+        lines = [json.loads(line) for line in (bytes(seen) + pipe.rest()).lstrip(FILLER).splitlines()]
+    (report,) = [line for line in lines if line["event"] == "log.lines_dropped"]
+    numbers = [line["number"] for line in lines if line["event"] == "test.line"]
     assert report["lines"] == dropped
     assert report["level"] == "error"
     assert len(numbers) + dropped == 3_000

@@ -136,14 +136,14 @@ def test_libraries_speak_through_the_same_lines() -> None:
     logging.getLogger("hypercorn.error").warning("socket said %s", "no")
     logging.getLogger("httpx").info("HTTP Request: POST http://crm/?number=+79161234567")
     (line,) = out.getvalue().splitlines()
-    told = json.loads(line)
-    assert told["event"] == "socket said no"
-    assert told["level"] == "warning"
-    assert told["logger"] == "hypercorn.error"
+    entry = json.loads(line)
+    assert entry["event"] == "socket said no"
+    assert entry["level"] == "warning"
+    assert entry["logger"] == "hypercorn.error"
 
 
 def test_limit() -> None:
-    """One line a minute, which tells how many were left out before it."""
+    """One line a minute, which reports how many were left out before it."""
     limit = LogLimit()
     assert [limit.due(now) for now in (5.0, 6.0, 64.9, 65.0, 66.0, 125.1)] == [0, None, None, 2, None, 1]
 
@@ -165,10 +165,10 @@ async def test_no_file_descriptor_left() -> None:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             nursery.cancel_scope.cancel()
     (line,) = out.getvalue().splitlines()
-    told = json.loads(line)
-    assert told["event"].startswith("no connection can be accepted: accept returned EMFILE")
-    assert "LimitNOFILE" in told["event"]
-    assert (told["level"], "exception" in told) == ("error", False)
+    entry = json.loads(line)
+    assert entry["event"].startswith("no connection can be accepted: accept returned EMFILE")
+    assert "LimitNOFILE" in entry["event"]
+    assert (entry["level"], "exception" in entry) == ("error", False)
 
 
 def test_journal_gets_levels_instead_of_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,15 +37,15 @@ def talk() -> tuple[Asterisk, Line]:
     """101 talks with a customer since a second."""
     pbx = Asterisk(lambda _: 0)
     (leg,) = pbx.dial(pbx.calls_in("+79161234567", "4951000101"), ["101"]).legs
-    for deed in (pbx.rings, pbx.answers):
+    for step in (pbx.rings, pbx.answers):
         pbx.now += 1.0
-        deed(leg)
+        step(leg)
     pbx.now += 1.0
     return pbx, leg
 
 
 def test_a_call_becomes_requests() -> None:
-    """What is no event is passed over; the call is told when its Cdr has had its time."""
+    """A response is ignored; the end of a call is sent once its Cdr has had its time."""
     pbx, leg = talk()
     made = pipeline()
     assert made.connected("main", pbx.now) == []
@@ -63,7 +63,7 @@ def test_a_call_becomes_requests() -> None:
 
 
 def test_observers_see_facts_with_their_requests() -> None:
-    """Each fact is shown once, with what the CRM is told because of it."""
+    """An observer sees each fact once, with the requests that follow from it."""
     seen: list[tuple[Fact, list[str]]] = []
     made = Pipeline(RULES, crm_of(), token, lambda fact, requests: seen.append((fact, steps(requests))))
     pbx, _ = talk()
@@ -72,14 +72,14 @@ def test_observers_see_facts_with_their_requests() -> None:
     assert [requests for _, requests in seen] == [[], ["DialBegin 101"], ["DialAnswer 101"]]
 
 
-@pytest.mark.parametrize(("internal", "told"), [("ignore", []), ("report", ["DialBegin 101", "DialAnswer 101"])])
-def test_calls_between_employees(internal: str, told: list[str]) -> None:
-    """They are told only if that is wished, and then as the caller's."""
+@pytest.mark.parametrize(("internal", "expected"), [("ignore", []), ("report", ["DialBegin 101", "DialAnswer 101"])])
+def test_calls_between_employees(internal: str, expected: list[str]) -> None:
+    """Internal calls are sent only where ``internal`` is "report", as the caller's."""
     pbx = Asterisk(lambda _: 0)
     (leg,) = pbx.dial(pbx.picks_up_phone("101", "102"), ["102"]).legs
     pbx.rings(leg)
     pbx.answers(leg)
-    assert steps(play(pipeline(TrackerRules(internal=internal)), pbx)) == told  # type: ignore[arg-type]
+    assert steps(play(pipeline(TrackerRules(internal=internal)), pbx)) == expected  # type: ignore[arg-type]
 
 
 def test_pbxes_do_not_mix() -> None:
@@ -149,7 +149,7 @@ def test_time_does_not_go_back() -> None:
 
 
 @pytest.mark.parametrize("flavour", list(Flavour))
-def test_what_ended_while_nobody_looked_is_closed_at_the_first_snapshot(flavour: Flavour) -> None:
+def test_what_ended_between_two_runs_is_closed_at_the_first_snapshot(flavour: Flavour) -> None:
     """Not before it: a call that still goes on must not be ended."""
     pbx, _ = talk()
     office = Office(flavour)
@@ -246,7 +246,7 @@ def test_a_merged_call_keeps_its_identity_over_a_restart() -> None:
 
 
 def test_who_rings_again_after_a_restart_takes_part_anew() -> None:
-    """His earlier ring ended while nobody looked and was closed; the next one is another, and ends on its own."""
+    """Their earlier ring ended between two runs and is closed; the next ring is another one, and ends on its own."""
     pbx = Asterisk(lambda _: 0)
     customer = pbx.calls_in("+79161234567", "4951000702")
     pbx.joins_queue(customer, "sales")
@@ -299,18 +299,18 @@ def test_a_second_connector_makes_the_same_keys(name: str, flavour: Flavour) -> 
     keys = []
     for delay in (0.0, 0.7):
         made = pipeline(flavour=flavour)
-        told = [
+        requests = [
             request
             for at, event in recorded(name)
             for request in (*made.tick(at + delay), *made.received("main", [event], at + delay))
         ]
-        told += made.tick(recorded(name)[-1][0] + 60.0)
-        keys.append([request.key for request in told])
+        requests += made.tick(recorded(name)[-1][0] + 60.0)
+        keys.append([request.key for request in requests])
     assert keys[0] == keys[1]
 
 
 def test_a_second_connector_that_comes_late_leaves_no_open_row() -> None:
-    """It finds a talk in its first snapshot, without the outbox: it tells of it under the same keys."""
+    """It finds a talk in its first snapshot, without the outbox: it sends the talk under the same keys."""
     pbx, leg = talk()
     office, early, late = Office(), pipeline(), pipeline()
     office.put(play(early, pbx))

@@ -1,4 +1,4 @@
-"""What the READMEs tell people to type."""
+"""The commands and settings that the READMEs quote."""
 
 from __future__ import annotations
 

@@ -36,11 +36,11 @@ async def listening(pbx: FakeAsterisk) -> AMIServer:
 async def recorded(servers: list[AMIServer], out: Path, said: bytes, pbx: FakeAsterisk, **more: bool) -> Recorded:
     """Record until ``said`` was said by the PBX on its first connection, and a little longer."""
     stop = trio.Event()
-    told: list[Recorded] = []
+    results: list[Recorded] = []
 
     async def run() -> None:
         anonymise = more.get("anonymise", False)
-        told.append(await record(servers, out, seconds=10, anonymise=anonymise, now=now, stop=stop))
+        results.append(await record(servers, out, seconds=10, anonymise=anonymise, now=now, stop=stop))
 
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
@@ -52,7 +52,7 @@ async def recorded(servers: list[AMIServer], out: Path, said: bytes, pbx: FakeAs
                 await pbx.sessions[0].say(byte)
                 await trio.sleep(0.05)
             stop.set()
-    return told[0]
+    return results[0]
 
 
 EVENT = "Event: NewCallerid\r\nCallerIDNum: +79161234567\r\nCallerIDName: Анна\r\n\r\n".encode()
@@ -61,8 +61,8 @@ EVENT = "Event: NewCallerid\r\nCallerIDNum: +79161234567\r\nCallerIDName: Анн
 async def test_transcript_of_a_connection(pbx: FakeAsterisk, tmp_path: Path) -> None:
     """All that was said both ways is in the file, which replay reads, our secret excepted; only we may read it."""
     out = tmp_path / "call.jsonl"
-    told = await recorded([await listening(pbx)], out, EVENT, pbx)
-    assert told == Recorded(paths=(out,), never_connected=(), lost_reads=0)
+    result = await recorded([await listening(pbx)], out, EVENT, pbx)
+    assert result == Recorded(paths=(out,), never_connected=(), lost_reads=0)
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     transcript = read_transcript(out.name, out.read_bytes())
     received = b"".join(chunk.data for chunk in transcript.chunks if chunk.direction == "recv")
@@ -100,20 +100,20 @@ async def test_second_connection_has_its_own_file(pbx: FakeAsterisk, tmp_path: P
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(break_once)
-            told = await record([server], out, seconds=10, anonymise=False, now=now, stop=stop)
-    assert told.paths == (out, tmp_path / "call_2.jsonl")
-    for path in told.paths:
+            result = await record([server], out, seconds=10, anonymise=False, now=now, stop=stop)
+    assert result.paths == (out, tmp_path / "call_2.jsonl")
+    for path in result.paths:
         chunks = list(read_transcript(path.name, path.read_bytes()).chunks)
         assert chunks[1].data.startswith(b"Asterisk Call Manager/")
 
 
 async def test_pbx_that_cannot_be_reached(pbx: FakeAsterisk, tmp_path: Path) -> None:
-    """A PBX of which nothing was recorded is told with the reason; files of several are told apart by name."""
+    """A PBX of which nothing was recorded is reported with the reason; the files of several PBXes differ by name."""
     there = await listening(pbx)
     away = AMIServer(name="away", host="127.0.0.1", port=1, username="crm", secret="x")
-    told = await recorded([there, away], tmp_path / "call.jsonl", EVENT, pbx)
-    assert told.paths == (tmp_path / "call.main.jsonl",)
-    ((name, why),) = told.never_connected
+    result = await recorded([there, away], tmp_path / "call.jsonl", EVENT, pbx)
+    assert result.paths == (tmp_path / "call.main.jsonl",)
+    ((name, why),) = result.never_connected
     assert name == "away"
     assert "cannot connect to 127.0.0.1:1" in why
 

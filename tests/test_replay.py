@@ -47,7 +47,7 @@ def test_request_lines() -> None:
     assert times == sorted(times)
 
 
-def test_timeline_tells_cause_and_decision() -> None:
+def test_timeline_shows_cause_and_decision() -> None:
     """Each fact stands with the event that caused it and the request that followed."""
     text = "\n".join(timeline_lines(replayed("asterisk22/queue_then_blind_transfer").story))
     assert "inbound call, customer +79161234567 to 4951000701" in text
@@ -77,7 +77,7 @@ def test_timeline_words(name: str, words: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["asterisk22/inbound_answered", "asterisk22/inbound_ringgroup_local"])
-def test_raw_bytes_tell_the_same_people(name: str) -> None:
+def test_raw_bytes_give_the_same_people(name: str) -> None:
     """A .ami file has no times of its own, yet who called, rang and answered is the same."""
     path = ROOT / f"{name}.ami"
     [raw] = replay_bytes((path.name, path.read_bytes())).calls
@@ -89,7 +89,7 @@ def test_raw_bytes_tell_the_same_people(name: str) -> None:
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
 def test_cut_transcript(share: float) -> None:
-    """A recording that ends in mid-message is told as far as it goes, and the end is reported."""
+    """A recording that ends in mid-message is replayed as far as it goes, and the cut is reported."""
     data = (ROOT / "asterisk22/inbound_answered.ami").read_bytes()
     result = replay_bytes(("cut.ami", data[: int(len(data) * share)]))
     assert len(result.calls) == 1
@@ -129,8 +129,8 @@ def test_steps_of_a_call_that_goes_on() -> None:
     assert list(of_call([Concluded(began, [])], "1.1")) == [Concluded(began, [])]
 
 
-def test_open_calls_are_told_as_they_stand() -> None:
-    """A call that is up when the recording ends is told, marked as not ended."""
+def test_open_calls_are_returned_as_they_stand() -> None:
+    """A call that is up when the recording ends is returned, marked as not ended."""
     lines = (ROOT / "asterisk22/inbound_answered.jsonl").read_bytes().splitlines(keepends=True)
     bye = next(number for number, line in enumerate(lines) if b"trunk: BYE" in line)
     [call] = replay_bytes(("cut.jsonl", b"".join(lines[:bye]))).calls
@@ -149,9 +149,9 @@ def test_internal_calls_are_reported_on_request() -> None:
     """``internal = "report"`` makes one row of a call between employees: the caller's."""
     data = (ROOT / "asterisk22/internal_answered.jsonl").read_bytes()
     assert replay_bytes(("x.jsonl", data)).requests == []
-    told = replay_bytes(("x.jsonl", data), rules=TrackerRules(internal="report")).requests
-    assert {each.delivery.extension for each in told} == {"101"}
-    assert told[0].request.about["dialString"] == "102"
+    requests = replay_bytes(("x.jsonl", data), rules=TrackerRules(internal="report")).requests
+    assert {each.delivery.extension for each in requests} == {"101"}
+    assert requests[0].request.about["dialString"] == "102"
 
 
 @pytest.mark.parametrize(
@@ -163,13 +163,13 @@ def test_internal_calls_are_reported_on_request() -> None:
     ],
 )
 def test_unreached_calls_get_an_owner(rules: TrackerRules) -> None:
-    """A customer who gives up in the IVR is a missed call of whoever owns such calls, in general or of this number."""
+    """A customer who gives up in the IVR is a missed call of the employee that ``unreached`` names."""
     data = (ROOT / "asterisk22/inbound_ivr_hangup.jsonl").read_bytes()
     assert replay_bytes(("x.jsonl", data)).requests == []
-    told = replay_bytes(("x.jsonl", data), rules=rules).requests
-    assert [each.request.name for each in told] == ["DialBegin", "Hangup", "EndCall"]
-    assert {each.delivery.extension for each in told} == {"103"}
-    assert told[1].request.about["HangupCause"] == "NO ANSWER"
+    requests = replay_bytes(("x.jsonl", data), rules=rules).requests
+    assert [each.request.name for each in requests] == ["DialBegin", "Hangup", "EndCall"]
+    assert {each.delivery.extension for each in requests} == {"103"}
+    assert requests[1].request.about["HangupCause"] == "NO ANSWER"
 
 
 @pytest.mark.parametrize(("mobiles", "parts"), [({}, []), ({"+79262223344": "202"}, [("202", "completed")])])

@@ -54,7 +54,7 @@ def test_least_configuration(tmp_path: Path) -> None:
     ],
 )
 def test_mistakes(tmp_path: Path, content: str, said: str) -> None:
-    """Every mistake is told with its line and key."""
+    """Every mistake is reported with its line and key."""
     with pytest.raises(ConfigError) as caught:
         load_serve_config(written(tmp_path, content), {})
     assert said in str(caught.value)
@@ -123,7 +123,7 @@ async def heard(tmp_path: Path, host: HostSettings) -> None:
 
 
 def test_port_that_is_taken(tmp_path: Path) -> None:
-    """A port that cannot be had is told with its key, and the program ends with 1; a wrong file with 2."""
+    """A port that is taken is reported with its key and exit code 1; a wrong file ends with 2."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -135,6 +135,6 @@ def test_port_that_is_taken(tmp_path: Path) -> None:
 def run(path: Path) -> tuple[int, str]:
     """The exit code and what is said of ``[serve]``."""
     command = [sys.executable, "-m", "uac_trio", "serve-recordings", "--config", str(path)]
-    told = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    found = re.search(r"\[serve\] (bind = '[^']*'|\w+: is not known)", told.stderr)
-    return told.returncode, found[0] if found else told.stderr
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    found = re.search(r"\[serve\] (bind = '[^']*'|\w+: is not known)", completed.stderr)
+    return completed.returncode, found[0] if found else completed.stderr

@@ -135,7 +135,7 @@ GOOD = b'{"t": 0, "dir": "recv", "data": "x"}\n'
     ],
 )
 def test_what_cannot_be_read(data: bytes, words: str) -> None:
-    """Each fault is told with the file, the line and what was expected."""
+    """Each fault is reported with the file, the line and what was expected."""
     with pytest.raises(TranscriptError) as caught:
         read_transcript("x.jsonl", data)
 
@@ -199,7 +199,7 @@ STAMPED = block("Event: Hangup", "Timestamp: 1795413719.250000", "Uniqueid: 1795
     ],
 )
 def test_epoch(chunks: list[Chunk], epoch: float | None) -> None:
-    """The best clock in a transcript tells when it began."""
+    """The best clock in a transcript gives the time when it began."""
     found = infer_epoch(chunks)
 
     assert found == (None if epoch is None else pytest.approx(epoch, abs=1e-5))
@@ -208,7 +208,7 @@ def test_epoch(chunks: list[Chunk], epoch: float | None) -> None:
 @pytest.mark.parametrize("server", ["asterisk16", "asterisk22"])
 @pytest.mark.parametrize("scenario", ["inbound_answered", "click2call_answered"])
 def test_epoch_of_real_transcripts(server: str, scenario: str) -> None:
-    """What is inferred is what the recorder's clock showed, and the raw form tells the same to a second."""
+    """What is inferred is what the recorder's clock showed, and the raw form gives the same to a second."""
     path = FIXTURES / server / scenario
     began = json.loads(path.with_suffix(".expect.json").read_bytes())["started_at"]
     timed = read_transcript("x.jsonl", path.with_suffix(".jsonl").read_bytes())
@@ -224,7 +224,7 @@ def test_epoch_of_real_transcripts(server: str, scenario: str) -> None:
 
 
 def test_a_raw_transcript() -> None:
-    """Each message has the latest time told so far; before the first, that one; time never goes back."""
+    """Each message has the latest time stated so far; before the first, that one; time never goes back."""
     messages = [
         "Asterisk\r\n" + block("Response: Success"),
         SECURITY,
@@ -265,7 +265,7 @@ CALL = [
 
 
 @pytest.mark.parametrize(
-    ("told", "times"),
+    ("late", "times"),
     [
         pytest.param([cdr(answer="2026-11-23 09:02:00", end="2026-11-23 09:02:08")], [0, 2, 2, 10, 10, 10], id="Cdr"),
         pytest.param(
@@ -293,15 +293,15 @@ CALL = [
         ),
     ],
 )
-def test_times_told_afterwards(told: list[str], times: list[float]) -> None:
-    """A Cdr tells the times of an answer and of an end that lie before it, in the server's own zone."""
-    transcript = read_transcript("x.ami", "".join(CALL + told).encode())
+def test_times_stated_afterwards(late: list[str], times: list[float]) -> None:
+    """A Cdr states the times of an answer and of an end that lie before it, in the server's own zone."""
+    transcript = read_transcript("x.ami", "".join(CALL + late).encode())
 
     assert [t for t, _ in messages_of(transcript)] == times
 
 
 @pytest.mark.parametrize(
-    ("messages", "told", "times"),
+    ("messages", "late", "times"),
     [
         (
             CALL[1:],
@@ -312,18 +312,18 @@ def test_times_told_afterwards(told: list[str], times: list[float]) -> None:
         (CALL[2:3], [variable("DIALEDTIME_MS", "4563")], [0.0]),
     ],
 )
-def test_times_of_a_dial(messages: list[str], told: list[str], times: list[float]) -> None:
+def test_times_of_a_dial(messages: list[str], late: list[str], times: list[float]) -> None:
     """What Dial() says of its times when it is over goes to the answer and to the end, to the millisecond."""
     begin = [CALL[0], variable("DIALEDTIME_MS", "")]
-    transcript = read_transcript("x.ami", "".join(begin + messages + told).encode())
-    end = max(times[-1], 4.563 if told else 0.0)
+    transcript = read_transcript("x.ami", "".join(begin + messages + late).encode())
+    end = max(times[-1], 4.563 if late else 0.0)
 
-    expected = [0.0, 0.0, *times, *([times[-1]] * (len(told) - 1)), end]
+    expected = [0.0, 0.0, *times, *([times[-1]] * (len(late) - 1)), end]
     assert [t for t, _ in messages_of(transcript)] == pytest.approx(expected, abs=1e-6)
 
 
 def test_times_of_a_dial_at_no_known_time() -> None:
-    """Seconds after nobody knows when are no time."""
+    """Seconds after an unknown moment give no time."""
     begin = variable("DIALEDTIME_MS", "", "crm-1")
     transcript = read_transcript("x.ami", (begin + variable("DIALEDTIME_MS", "4563", "crm-1")).encode())
 
@@ -331,7 +331,7 @@ def test_times_of_a_dial_at_no_known_time() -> None:
 
 
 def test_a_raw_transcript_without_times() -> None:
-    """Where nothing tells the time, all is at once."""
+    """Without any time in it, all of a transcript is at once."""
     transcript = read_transcript("x.ami", b"Asterisk\r\n" + block("Event: FullyBooted").encode())
 
     assert transcript.epoch is None

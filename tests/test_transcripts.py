@@ -1,4 +1,4 @@
-"""Every recorded call: told as the people at the phones lived it, and shown so by the CRM, in both flavours."""
+"""Every recorded call: replayed as it went at the phones, and shown so by the CRM, in both flavours."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def near(one: float | None, other: float | None) -> bool:
 @pytest.mark.parametrize("name", NAMES)
 def test_calls(name: str) -> None:
     """Direction, customer, status, who rang, who answered, transfers, durations, recording: as at the phones."""
-    told = {record["linkedid"]: record for record in (call.as_json() for call in replayed(name).calls)}
+    records = {record["linkedid"]: record for record in (call.as_json() for call in replayed(name).calls)}
     truths = truth_of(name)
 
     for truth in truths:
-        record = told.pop(truth["linkedid"])
+        record = records.pop(truth["linkedid"])
         known = [key for key in SAME if key in truth]
         assert {key: record.get(key) for key in known} == {key: truth[key] for key in known}
         assert sorted(record["rang"]) == sorted(truth["rang"])
@@ -45,16 +45,16 @@ def test_calls(name: str) -> None:
         assert truth["talk_secs"] is None or near(record["talk_secs"], truth["talk_secs"])
         if truth.get("participations"):
             assert outcomes(record) == outcomes(truth)
-        if truth["recording"] == "told by the Cdr":
+        if truth["recording"] == "in the Cdr":
             assert record["recording"]
-        elif truth["recording"] != "not told":
+        elif truth["recording"] != "not in the transcript":
             assert record["recording"] in (truth["files"] or [None])
-    assert not told or name.endswith(TRUTH_LACKS_CALLS)
+    assert not records or name.endswith(TRUTH_LACKS_CALLS)
     assert replayed(name).problems == []
 
 
-def is_told(recording: str | None) -> bool:
-    return recording not in (None, "not told")
+def has_recording(recording: str | None) -> bool:
+    return recording not in (None, "not in the transcript")
 
 
 def outcomes(call: Mapping[str, Any]) -> dict[str, str]:
@@ -112,8 +112,8 @@ def rows_by_call(crm: StandInCRM) -> dict[str, list[CallRow]]:
     return found
 
 
-def told_to_crm(name: str) -> Iterator[dict[str, Any]]:
-    """The calls that the CRM is told of: those with a customer and an employee."""
+def sent_to_crm(name: str) -> Iterator[dict[str, Any]]:
+    """The calls that are sent to the CRM: those with a customer and an employee."""
     for truth in truth_of(name):
         if truth["direction"] != "internal" and employees_rung(name, truth):
             yield truth
@@ -125,7 +125,7 @@ def test_salesplatform_rows(name: str) -> None:
     crm = crm_after(name, Flavour.SALESPLATFORM)
     by_call = rows_by_call(crm)
 
-    for truth in told_to_crm(name):
+    for truth in sent_to_crm(name):
         rows = by_call.pop(f"main-{truth['linkedid']}")
         users = [row.user for row in rows]
         assert len(users) == len(set(users))
@@ -150,7 +150,7 @@ def _check_row(name: str, row: CallRow, truth: dict[str, Any]) -> None:
     if row.user in talkers(name, truth):
         assert row.callstatus == "completed"
         assert row.totalduration >= row.billduration
-        if is_told(truth["recording"]):
+        if has_recording(truth["recording"]):
             assert row.recordingurl
         alone = len(talkers(name, truth)) == 1 and not truth["transfers"]
         if alone and truth["talk_secs"] is not None and truth["answered_by"] in employees(name):
@@ -170,7 +170,7 @@ def test_stock_rows(name: str) -> None:
     crm = crm_after(name, Flavour.STOCK)
     by_call = rows_by_call(crm)
 
-    for truth in told_to_crm(name):
+    for truth in sent_to_crm(name):
         [row] = by_call.pop(f"main-{truth['linkedid']}")
         assert row.customernumber == shown(name, truth["customer"])
         assert row.callstatus == CRM_STATUS[truth["status"]]
@@ -178,7 +178,7 @@ def test_stock_rows(name: str) -> None:
         assert row.endtime
         if talkers(name, truth):
             assert row.user in talkers(name, truth)
-            assert bool(row.recordingurl) == is_told(truth["recording"])
+            assert bool(row.recordingurl) == has_recording(truth["recording"])
         if truth["talk_secs"] is not None:
             assert near(row.billduration, truth["talk_secs"])
     assert not by_call or name.endswith(TRUTH_LACKS_CALLS)

@@ -214,14 +214,14 @@ def row_lines(result: Replay) -> Iterator[str]:
 
 
 def timeline(result: Replay) -> Iterator[str]:
-    told: list[tuple[Fact, list[str]]] = []
+    facts: list[tuple[Fact, list[str]]] = []
     for item in result.story:
         if isinstance(item, Rendered):
-            told[-1][1].append(item.request.name)
+            facts[-1][1].append(item.request.name)
         elif not isinstance(item, Oddity):
-            told.append((item, []))
-    began = told[0][0].at
-    for fact, steps in told:
+            facts.append((item, []))
+    began = facts[0][0].at
+    for fact, steps in facts:
         arrow = f"-> {', '.join(steps)}" if steps else ""
         yield f"{fact.at - began:+8.2f}  {fact_words(fact).partition(' /var')[0]:<62}{arrow}".rstrip()
 

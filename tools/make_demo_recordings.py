@@ -2,8 +2,8 @@
 
     python tools/make_demo_recordings.py [FOLDER OF TRANSCRIPTS]
 
-Only events that tell about a call are kept, numbers are replaced so that the demo has several customers, and of the
-ground truth what the demo compares with.
+Only events about a call are kept, numbers are replaced so that the demo has several customers, and of the ground truth
+what the demo compares with.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ DROPPED = {
 TRUTH = ("direction", "customer", "status", "rang", "answered_by", "caller", "talk_secs", "linkedid", "recording")
 
 
-def retold(text: str, *, customer: str, employee: str) -> str:
+def renumbered(text: str, *, customer: str, employee: str) -> str:
     """The text of an event or of the truth, with other people in it."""
     text = text.replace(RECORDED_CUSTOMER, customer).replace(RECORDED_CUSTOMER[1:], customer[1:])
     if employee != "101":
@@ -60,7 +60,7 @@ def main() -> None:
     source = Path(sys.argv[1]) if len(sys.argv) > 1 else SOURCE
     TARGET.mkdir(exist_ok=True)
     for name, (customer, employee) in PEOPLE.items():
-        said = partial(retold, customer=customer, employee=employee)
+        said = partial(renumbered, customer=customer, employee=employee)
         recording = read_recording(f"{name}.jsonl", (source / f"{name}.jsonl").read_bytes())
         lines = [{"t": 0.0, "dir": "recv", "data": "Asterisk Call Manager/11.0.0\r\n"}]
         lines += [

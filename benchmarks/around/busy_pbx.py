@@ -5,7 +5,7 @@ which four requests to vTiger follow, or three. Their order, names, headers and 
 (main/manager_channels.c, manager_bridges.c, res/res_rtp_asterisk.c, cdr/cdr_manager.c).
 
 Prints its port; ``begun`` when the calls go on as at any other time, which is when the measuring begins; in the end a
-line of JSON: how many events were told since, and when what each request follows from was written to the socket.
+line of JSON: how many events were sent since, and when what each request follows from was written to the socket.
 With ``peer`` those requests are the peer's.
 """
 
@@ -40,7 +40,7 @@ FLAT_OUT = 40_000
 PIECE = 200
 """Events in one write at most."""
 SLICE = 0.001
-"""Seconds between two writes at most, if there is something to tell."""
+"""Seconds between two writes at most, if there is something to send."""
 
 Lines = list[tuple[str, object]]
 
@@ -85,13 +85,13 @@ class Channel:
 
 @attrs.define
 class Calls:
-    """Tells calls from outside to employees and back; three of four are answered."""
+    """Generates the events of calls from outside to employees and back; three of four are answered."""
 
     chance: random.Random
     epoch: int
     _serial: int = 0
 
-    def told(self, events: int, at_once: int) -> Iterator[bytes]:
+    def stream(self, events: int, at_once: int) -> Iterator[bytes]:
         """The events of ``at_once`` calls at a time, in the short bursts of their channels' threads."""
         live = [self._call() for _ in range(at_once)]
         count = 0
@@ -319,7 +319,7 @@ def answer_actions(connection: socket.socket, writing: threading.Lock, is_follow
                 connection.sendall(said.encode())
 
 
-def tell(
+def send(
     connection: socket.socket, writing: threading.Lock, events: list[bytes], rate: float, first: int
 ) -> list[float]:
     """When each event was written, seconds since the epoch; says when the ``first`` that counts is."""
@@ -347,7 +347,7 @@ def main() -> None:
     paced = min(rate, FLAT_OUT)
     at_once = max(8, round(paced / EVENTS_A_CALL * CALL_SECONDS))
     before = at_once * EVENTS_A_CALL  # then the first calls are over, which all began at one time
-    events = list(Calls(random.Random(1), 1795867200).told(before + int(paced * seconds), at_once))
+    events = list(Calls(random.Random(1), 1795867200).stream(before + int(paced * seconds), at_once))
     causes = leading_to_posts(events) if "peer" in sys.argv else leading_to_deliveries(events, rate)
     gc.freeze()
     gc.disable()
@@ -360,11 +360,11 @@ def main() -> None:
     threading.Thread(target=answer_actions, args=(connection, writing, is_followed), daemon=True).start()
     is_followed.wait()
     time.sleep(0.5)
-    written = tell(connection, writing, events, rate, before)
+    written = send(connection, writing, events, rate, before)
     noted = {key: written[number] for number, keys in causes.items() if number >= before for key in keys}
     print(json.dumps({"events": len(events) - before, "seconds": written[-1] - written[before], "noted": noted}))
     sys.stdout.flush()
-    sys.stdin.read()  # until nobody listens any more
+    sys.stdin.read()  # until the benchmark closes it
 
 
 if __name__ == "__main__":

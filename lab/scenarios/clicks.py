@@ -25,7 +25,7 @@ async def clicked(stage: Stage, extension: str = "101", number: str = SHOWN) -> 
 
 
 def sees(call: Call, number: str, *headers: str) -> None:
-    """The call shows this number to whoever it rings, and carries these SIP headers."""
+    """The call shows this number to the phone it rings, and carries these SIP headers."""
     assert call.invite is not None
     shown = call.invite.get("from")
     assert f"<sip:{number}@" in shown, f"{call.phone.user} is called from {shown}"
@@ -72,7 +72,7 @@ async def click_as_if_dialled(stage: Stage) -> list[Truth]:
 
 @scenario(live_only=True)
 async def click_employee_no_answer(stage: Stage) -> list[Truth]:
-    """101 rings and nobody takes it: the order lapses."""
+    """101 rings and does not answer: the order lapses."""
     await clicked(stage)
     await stage.over(await stage.rung("101"))
     return [
@@ -92,7 +92,7 @@ async def click_employee_busy(stage: Stage) -> list[Truth]:
 
 @scenario(live_only=True)
 async def click_phone_off(stage: Stage) -> list[Truth]:
-    """104 is not registered: no channel is made, nobody's phone has a part in it, the log tells the rest."""
+    """104 is not registered: no channel is made, no phone takes part, the log shows the rest."""
     await clicked(stage, "104")
     await stage.rec.wait_for("OriginateResponse")
     return []
@@ -268,7 +268,7 @@ async def office_click_answered_at_once(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office", live_only=True)
 async def office_click_nobody(stage: Stage) -> list[Truth]:
-    """Both devices of Anna ring, nobody answers: the order lapses."""
+    """Both devices of Anna ring, no one answers: the order lapses."""
     await clicked(stage, "2001")
     await stage.over(await stage.rung("sip-anna"))
     await trio.sleep(0.5)

@@ -180,7 +180,7 @@ async def panel_followme_talk(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def panel_followme_no_answer(stage: Stage) -> list[Truth]:
-    """Another program originates a call of Dina, who has follow-me; nobody picks up, Boris's phones ring 2 s of it."""
+    """Another program originates a call of Dina, who has follow-me; no one picks up, Boris's phones ring 2 s of it."""
     await panel_clicks(stage, "2005", seconds=6)
     boris = await stage.rung("2002")
     await stage.over(boris)

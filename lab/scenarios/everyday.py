@@ -79,7 +79,7 @@ async def inbound_ringgroup_answered(stage: Stage) -> list[Truth]:
 
 @scenario(everyday=True)
 async def inbound_ringgroup_nobody(stage: Stage) -> list[Truth]:
-    """Three phones ring; nobody answers; Dial times out after 8 s."""
+    """Three phones ring; no one answers; Dial times out after 8 s."""
     call = stage.customer_calls(GROUP)
     await stage.over(call)
     return [inbound("no-answer", GROUP, rang=ALL, ring=8, parts=dict.fromkeys(ALL, "no-answer"))]

@@ -97,7 +97,7 @@ async def heard_queue_announce_customer_leaves(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def heard_queue_holdtime_talk(stage: Stage) -> list[Truth]:
-    """Queue 483 (reportholdtime): Dina picks up after 3 s, is told how long the customer waited, and they talk."""
+    """Queue 483 (reportholdtime): Dina picks up after 3 s, hears how long the customer waited, and they talk."""
     stage.plan("2005", answer_after=3)
     call = stage.customer_calls("4956660483", CLIENT)
     await stage.taken("2005")

@@ -94,7 +94,7 @@ async def rarely_not_confirmed(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def rarely_do_not_disturb(stage: Stage) -> list[Truth]:
-    """The dialplan says busy for 2003 without dialling anybody."""
+    """The dialplan says busy for 2003 without dialling a phone."""
     call = stage.customer_calls("4956660903", CLIENT)
     await hears_busy(stage, call)
     return [inbound("busy", "4956660903", CLIENT, recorded=False, note="no phone was tried")]

@@ -49,7 +49,7 @@ async def office_two_devices_nobody(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def office_two_devices_declined(stage: Stage) -> list[Truth]:
-    """Boris declines on his desk phone (603) after 1 s, the mobile rings on; nobody answers; Dial ends after 15 s."""
+    """Boris declines on his desk phone (603) after 1 s, the mobile rings on; no one answers; Dial ends after 15 s."""
     stage.plan("2002", reject=(603, "Decline"), reject_after=1)
     call = stage.customer_calls("4956660002", CLIENT)
     await stage.over(call)
@@ -74,7 +74,7 @@ async def office_ringgroup_answered(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def office_ringgroup_nobody(stage: Stage) -> list[Truth]:
-    """Ring group 600; nobody answers; the customer gives up after 4 s."""
+    """Ring group 600; no one answers; the customer gives up after 4 s."""
     call = stage.customer_calls("4956660600", CLIENT)
     await stage.rung("2003")
     await trio.sleep(4)

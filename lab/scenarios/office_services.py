@@ -73,7 +73,7 @@ async def office_park_retrieved(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def office_park_timeout(stage: Stage) -> list[Truth]:
-    """Vera parks the customer; nobody takes him for 8 s; he comes back to Vera, who answers."""
+    """Vera parks the customer; no one takes the call for 8 s; it comes back to Vera, who answers."""
     call, vera = await connected(stage)
     vera.refer("70")
     await trio.sleep(1)

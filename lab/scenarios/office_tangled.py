@@ -441,7 +441,7 @@ async def tangled_click_local_two_devices(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def tangled_click_local_nobody(stage: Stage) -> list[Truth]:
-    """Originate of Local/2001@from-internal/n: both devices ring for 5 s, nobody answers; no customer is called."""
+    """Originate of Local/2001@from-internal/n: both devices ring for 5 s, no one answers; no customer is called."""
     order = click_order("2001", "Local/2001@from-internal/n", "9" + CUSTOMER2, seconds=5)
     await stage.rec.action("Originate", **order)
     ringing = await stage.rung("sip-anna")

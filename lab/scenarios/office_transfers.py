@@ -245,7 +245,7 @@ async def transfer_attended_of_outbound(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def transfer_returned(stage: Stage) -> list[Truth]:
-    """Vera sends the customer to Grisha, who declines; nobody else; the dialplan ends the call."""
+    """Vera sends the customer to Grisha, who declines; no one else rings; the dialplan ends the call."""
     call, vera = await connected(stage)
     stage.plan("desk-grisha", reject=(603, "Decline"), reject_after=1)
     vera.refer("2004")

@@ -1,4 +1,4 @@
-"""Lines that are hard to tell from phones: an endpoint named by digits, callers with short numbers, IAX2."""
+"""Lines that are hard to distinguish from phones: an endpoint named by digits, callers with short numbers, IAX2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls whose recordings are listened to: every phone sends a tone of its own, so it can be told who is heard.
+"""Calls whose recordings are listened to: every phone sends a tone of its own, which shows who is heard.
 
 ``heard`` of the truth: what the link in each employee's row plays, its seconds and whose voices. MixMonitor writes
 while channels are bridged (option b), so ringing and waiting are not in it. In the small office each dialled extension

@@ -1,7 +1,7 @@
-"""An incoming customer is sent to the employee who owns his contact: the dialplan asks the connector, it asks the CRM.
+"""An incoming customer is sent to the owner of their contact: the dialplan asks the connector, it asks the CRM.
 
-49510003XX of the plain profile: first whoever is responsible, for 4 s, then the ring group. The CRM knows CUSTOMER as
-102's, HUNG_UP_ON as 103's, and nobody else.
+49510003XX of the plain profile: first the responsible employee, for 4 s, then the ring group. The CRM knows CUSTOMER as
+102's, HUNG_UP_ON as 103's, and no other.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ async def route_anonymous(stage: Stage) -> list[Truth]:
 
 @scenario(everyday=True, live_only=True)
 async def route_connector_away(stage: Stage) -> list[Truth]:
-    """Nobody listens where FastAGI asks: AGI() fails, and all phones ring."""
+    """No server listens where FastAGI asks: AGI() fails, and all phones ring."""
     return await _answered_by_the_group(stage, CONNECTOR_AWAY, CUSTOMER)
 
 

@@ -1,7 +1,7 @@
 """The AMI session is lost while calls go on, and another is opened: NAME.jsonl, then NAME_2.jsonl, are one story.
 
 The second session asks for CoreShowChannels after its login. The truth is of both together (`inexact` names what AMI
-cannot tell exactly); by itself, the second is a connector that starts while calls are going on.
+cannot show exactly); by itself, the second is a connector that starts while calls are going on.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ async def session_lost_answered_meanwhile(stage: Stage) -> list[Truth]:
     return [
         inbound("completed", "4956660600", CLIENT, rang=["2001", "2002", "2003"], answered_by="2002", ring=2, talk=2,
                 parts={"2001": "answered-elsewhere", "2002": "completed", "2003": "answered-elsewhere"},
-                inexact=["talk_secs"], note="nobody saw the answer")
+                inexact=["talk_secs"], note="the answer was not seen")
     ]  # fmt: skip
 
 
@@ -81,7 +81,7 @@ async def session_lost_transferred_meanwhile(stage: Stage) -> list[Truth]:
     return [
         inbound("completed", "4956660003", CLIENT, rang=["2003", "2004"], answered_by="2003", ring=0.5, talk=3.5,
                 final_agent="2004", transfers=[transfer("blind", "2003", "2004")],
-                parts={"2003": "transferred", "2004": "completed"}, note="nobody saw the transfer")
+                parts={"2003": "transferred", "2004": "completed"}, note="the transfer was not seen")
     ]  # fmt: skip
 
 

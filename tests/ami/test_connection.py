@@ -210,8 +210,8 @@ def test_login_refused_without_action_id(state: State) -> None:
     assert [answer.success for answer in connection.take_answers()][-1] is False
 
 
-def test_refused_without_a_word() -> None:
-    """A refusal that gives no reason is told as that."""
+def test_refusal_without_a_reason() -> None:
+    """A refusal without a message is reported as "no reason given"."""
     connection = at(State.LOGIN)
     take(connection, block("Response: Error"))
 
@@ -227,7 +227,7 @@ def test_challenge_without_challenge() -> None:
 
 
 def test_answers_find_their_actions() -> None:
-    """Answers in any order go to the actions with their ActionIDs; what has none, or a stranger's, goes to nobody."""
+    """Responses in any order are matched by ActionID; one without an ActionID, or with a foreign one, is counted."""
     connection = at(State.READY)
     first, second = connection.send(Ping()), connection.send(Ping())
     take(connection, block("Response: Error", "Message: Failed to parse message: line too long"))

@@ -134,7 +134,7 @@ def test_first_header_says_what_it_is() -> None:
 
 @pytest.mark.parametrize("junk", [b"Foo: 1\r\n", b"Foo\r\n", b"Privilege: call,all\r\nEvent: T\r\n"])
 def test_what_is_neither_event_nor_response_is_counted(junk: bytes) -> None:
-    """A message of no known kind is left out, and the count tells."""
+    """A message of no known kind is left out and counted."""
     parser = MessageParser()
 
     assert len(fed([BANNER + junk + b"\r\n" + LAST], parser)) == 2
@@ -159,8 +159,8 @@ def test_a_stream_may_begin_with_a_message() -> None:
     assert [type(message) for message in parse_three_ways(b"RESPONSE: Success\r\n\r\n")] == [Response]
 
 
-def test_a_second_banner_is_told() -> None:
-    """A new session in the middle of a stream does not hide in a message."""
+def test_a_second_banner_is_returned() -> None:
+    """A banner in the middle of a stream is returned as one, not hidden in a message."""
     assert (
         parse_three_ways(BANNER + LAST + BANNER + b"\r\n" + BANNER + BANNER + LAST)[2:-1]
         == [Banner("Asterisk Call Manager/7.0.3")] * 3
@@ -310,15 +310,15 @@ def test_raw_output_limit(size: int) -> None:
 @pytest.mark.parametrize("data", [b"x" * (MAX_BANNER + 1), b"x" * (MAX_BANNER + 1) + b"\r\n", b"\0" * 5000])
 @pytest.mark.parametrize("size", [1, 10**6])
 def test_banner_limit(data: bytes, size: int) -> None:
-    """What talks on without a line end is told to be no AMI."""
+    """A banner longer than the limit is refused: the port is not that of an Asterisk manager interface."""
     found, error = refused(cut(data, size), MessageParser())
 
     assert found == []
     assert "not the port of an Asterisk manager interface" in error
 
 
-def test_unfinished_message_is_told() -> None:
-    """When the connection ends, so many bytes of a message are lost."""
+def test_unfinished_message_is_counted() -> None:
+    """The bytes of an incomplete message are counted: they are lost when the connection ends."""
     parser = MessageParser()
     fed([BANNER + LAST + b"Event: Hang"], parser)
     assert parser.unfinished == 11

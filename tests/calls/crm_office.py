@@ -1,4 +1,4 @@
-"""A stand-in CRM with everybody of the recordings in it, and an outbox's two promises: no doubles, order kept."""
+"""A stand-in CRM with all employees of the recordings in it, and an outbox's two promises: no doubles, order kept."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Office:
                     self.crm.callback({**request.about, "vtigersignature": "s"}, delivery.at)
 
     def left_open(self, pbx: str) -> list[Begun]:
-        """As the outbox tells a new process: what was begun and has no END."""
+        """As the outbox returns to a new process: what was begun and has no END."""
         return left_open(each for each in self.sent if each.pbx == pbx)
 
     def rows(self) -> dict[tuple[str, str], tuple[str, str, str]]:
@@ -78,7 +78,7 @@ class Office:
 
 
 def left_open(deliveries: Iterable[Delivery]) -> list[Begun]:
-    """As ``Outbox.open_participations`` tells of these, in their order."""
+    """As ``Outbox.open_participations`` returns them, in their order."""
     begun: dict[tuple[str, str], Begun] = {}
     for delivery in deliveries:
         who = (delivery.call_id, delivery.subject)

@@ -27,12 +27,12 @@ def broken(facts: Iterable[Fact]) -> list[str]:
     found: list[str] = []
     begun: set[str] = set()
     merged: set[str] = set()
-    told: set[str] = set()
+    ended_calls: set[str] = set()
     latest: dict[str, float] = {}
     parts: dict[tuple[str, str, str], list[OfParticipation]] = defaultdict(list)
     for fact in facts:
-        if fact.call_id in told:
-            found.append(f"told of after its end: {fact}")
+        if fact.call_id in ended_calls:
+            found.append(f"emitted after its end: {fact}")
         if fact.call_id:
             if fact.at < latest.get(fact.call_id, 0.0):
                 found.append(f"time goes back: {fact}")
@@ -43,15 +43,15 @@ def broken(facts: Iterable[Fact]) -> list[str]:
             case CallMerged():
                 merged.add(fact.call_id)
             case CallEnded():
-                told.add(fact.call_id)
+                ended_calls.add(fact.call_id)
             case _:
                 pass
         if isinstance(fact, OfParticipation):
             parts[fact.call_id, fact.extension, fact.occurrence].append(fact)
     for who, story in parts.items():
         found += [f"{who}: {words}" for words in _broken_part(story)]
-    found += [f"{call_id}: never ended" for call_id in begun - told - merged]
-    found += [f"{who[0]}: has parts, and never ended" for who in parts if who[0] not in told]
+    found += [f"{call_id}: never ended" for call_id in begun - ended_calls - merged]
+    found += [f"{who[0]}: has parts, and never ended" for who in parts if who[0] not in ended_calls]
     return found
 
 
@@ -87,7 +87,7 @@ def _broken_part(story: Sequence[OfParticipation]) -> list[str]:
             case RecordingKnown():
                 recorded += 1
             case _:
-                found.append(f"a fact nobody knows: {fact}")
+                found.append(f"an unknown fact: {fact}")
     if begun is None or answered > 1 or ended != 1 or recorded > 1:
         found.append(f"begun {begun is not None}, answered {answered}, ended {ended}, recorded {recorded}")
     return found

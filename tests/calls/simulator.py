@@ -1,4 +1,4 @@
-"""A small Asterisk: people call, ring, talk, transfer, park, pick up; it tells so in AMI events, and keeps the truth.
+"""A small Asterisk: people call, ring, talk, transfer, park, pick up; it emits AMI events, and keeps the truth.
 
 Only what real servers send, in the orders in which they send it (``chance`` picks where the order is open). Numbers of
 employees are ``1xx``, numbers outside begin with ``+``.
@@ -90,7 +90,7 @@ class Asterisk:
     _count: int = 0
     _bridges: int = 0
 
-    # -- what it tells -------------------------------------------------------------------------------------------------
+    # -- what it emits -------------------------------------------------------------------------------------------------
 
     def emit(self, name: str, *parts: dict[str, str]) -> None:
         headers = [("Event", name)]
@@ -108,8 +108,8 @@ class Asterisk:
         }  # fmt: skip
         return {prefix + name: value for name, value in values.items()}
 
-    def some_order(self, *deeds: Callable[[], None]) -> None:
-        left = list(deeds)
+    def some_order(self, *steps: Callable[[], None]) -> None:
+        left = list(steps)
         while left:
             left.pop(self.chance(len(left)))()
 
@@ -192,7 +192,7 @@ class Asterisk:
             self.emit("BridgeLeave", {"BridgeUniqueid": bridge.id, "BridgeType": bridge.type}, self.channel(line))
 
     def hears(self, line: Line) -> list[Line]:
-        """Everybody's channels that are connected with this one."""
+        """All channels that are connected with this one, and itself."""
         found, todo = [line], [line]
         while todo:
             here = todo.pop()
@@ -243,11 +243,11 @@ class Asterisk:
 
     def rings(self, leg: Line) -> None:
         by = self._dialler(leg)
-        told_by = self.channel(by) if by is not None else {}
+        dialler = self.channel(by) if by is not None else {}
         leg.state = 5
         self.some_order(
             lambda: self.emit("Newstate", self.channel(leg)),
-            lambda: self.emit("DialState", told_by, self.channel(leg, "Dest"), {"DialStatus": "RINGING"}),
+            lambda: self.emit("DialState", dialler, self.channel(leg, "Dest"), {"DialStatus": "RINGING"}),
         )
         asker = self._asker(leg)
         if leg.is_employee and asker is not None:
@@ -268,9 +268,9 @@ class Asterisk:
     def ends_dial(self, leg: Line, status: str, cause: int, *, by: Line | None = None, repeated: bool = False) -> None:
         """The leg is given up or gives up."""
         by = by or self._dialler(leg)
-        told_by = self.channel(by) if by is not None else {}
+        dialler = self.channel(by) if by is not None else {}
         for word in (status, "CANCEL") if repeated else (status,):
-            self.emit("DialEnd", told_by, self.channel(leg, "Dest"), {"DialStatus": word})
+            self.emit("DialEnd", dialler, self.channel(leg, "Dest"), {"DialStatus": word})
         self.hang_up(leg, cause)
         self._drop_pair(leg, status, cause)
         asker = self._asker(leg)
@@ -341,7 +341,7 @@ class Asterisk:
                 self.some_order(lambda: self.enter(first, near), lambda: self.enter(asker, near))
         else:
             self.enter_state(by, 6)
-            if by.half is not None:  # a consultation by feature code: nobody dialled the other half
+            if by.half is not None:  # a consultation by feature code: no one dialled the other half
                 self.enter_state(by.half, 6)
                 self.emit("DialEnd", self.channel(by.half, "Dest"), {"DialStatus": "ANSWER"})
         self.some_order(lambda: self.enter(leg, bridge), lambda: self.enter(by, bridge))
@@ -383,7 +383,7 @@ class Asterisk:
         return line
 
     def gives_up(self, line: Line) -> None:
-        """A caller hangs up before anybody answered (or a queue, an IVR has him)."""
+        """A caller hangs up before an answer, or in a queue or an IVR."""
         dialling, line.dialling = line.dialling, None
         self.asks_to_hang_up(line)
         queue, line.waits_in = line.waits_in, ""
@@ -400,11 +400,11 @@ class Asterisk:
 
     def hangs_up_talk(self, line: Line) -> None:
         """One of two who talk hangs up; the call is over for both, and for the Local channels between them."""
-        everybody = self.hears(line)
+        connected = self.hears(line)
         self.asks_to_hang_up(line)
         if line.bridge is not None:
             self.leave(line)
-        self.some_order(*[lambda each=each: self.hang_up(each) for each in everybody])
+        self.some_order(*[lambda each=each: self.hang_up(each) for each in connected])
 
     def transfers_blind(self, agent: Line, mate: Line, target: str) -> None:
         assert agent.bridge is not None

@@ -67,8 +67,8 @@ def due(tracker: CallTracker, at: float) -> list[Fact]:
     return facts
 
 
-def told(facts: Iterable[Fact]) -> dict[str, dict[str, Any]]:
-    """Linkedid to record of every call told."""
+def records_of(facts: Iterable[Fact]) -> dict[str, dict[str, Any]]:
+    """Linkedid to record of every call that ended."""
     return {fact.summary.linkedid: dict(fact.summary.as_json()) for fact in facts if isinstance(fact, CallEnded)}
 
 
@@ -87,14 +87,16 @@ _SAME = (
 
 
 def disagreements(truth: Sequence[dict[str, Any]], facts: Iterable[Fact], unknowable: Sequence[str] = ()) -> list[str]:
-    """How the calls told differ from the truth; seconds may be off by one, ``unknowable`` keys by anything."""
-    records = told(facts)
-    found = [f"{linkedid}: nobody made this call" for linkedid in records.keys() - {call["linkedid"] for call in truth}]
+    """How the reported calls differ from the truth; seconds may be off by one, ``unknowable`` keys by anything."""
+    records = records_of(facts)
+    found = [
+        f"{linkedid}: this call was not made" for linkedid in records.keys() - {call["linkedid"] for call in truth}
+    ]
     for call in truth:
         linkedid = call["linkedid"]
         record = records.get(linkedid)
         if record is None:
-            found.append(f"{linkedid}: this call is not told")
+            found.append(f"{linkedid}: this call is not reported")
             continue
         pairs = [(key, call[key], record[key]) for key in _SAME if key in call]
         pairs.append(("rang", set(call["rang"]), set(record["rang"])))

@@ -34,7 +34,7 @@ AMI_1, AMI_2 = "Asterisk Call Manager/1.3", "Asterisk Call Manager/11.0.0"
     ],
 )
 def test_the_banner_chooses(banner: str, generation: AmiGeneration, adapter: type[object]) -> None:
-    """1.x is AMI 1.x, which is not 10 or 11; whatever cannot be told is read as AMI 2."""
+    """1.x is AMI 1.x, which is not 10 or 11; an unknown version is read as AMI 2."""
     assert generation_of(banner) is generation
     assert type(adapter_for(banner, TrackerRules())) is adapter
 
@@ -129,14 +129,14 @@ def test_what_a_server_lacks_is_a_fact_once() -> None:
     odd: list[Fact] = []
     for number in (1, 2):
         caller = {"Channel": f"SIP/trunk-0000000{number}", "Uniqueid": f"17.{number}0"}
-        told = {"CallerIDNum": f"+7916123456{number}", "Context": "from-trunk", "Exten": "4951000101"}
+        headers = {"CallerIDNum": f"+7916123456{number}", "Context": "from-trunk", "Exten": "4951000101"}
         events = [
-            event("Newchannel", ChannelState="4", **caller, **told),
+            event("Newchannel", ChannelState="4", **caller, **headers),
             event("Join", Queue="sales", Position="1", **caller),
             event("Newchannel", Channel=f"SIP/101-{number}", Uniqueid=f"17.{number}1", ChannelState="0"),
             event(
                 "Newstate", Channel=f"SIP/101-{number}", Uniqueid=f"17.{number}1", ChannelState="5",
-                ConnectedLineNum=told["CallerIDNum"],
+                ConnectedLineNum=headers["CallerIDNum"],
             ),
         ]  # fmt: skip
         odd += [fact for one in events for fact in tracker.process(one, 20.0 + number) if isinstance(fact, Oddity)]

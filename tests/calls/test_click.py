@@ -1,4 +1,4 @@
-"""What became of a click, in a word and in words: every recorded end, and those that no recording shows."""
+"""The outcome of a click, in a word and in words: every recorded end, and those that no recording shows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.calls.scenes import event, list_channels
-from tests.calls.streams import due, names, recorded, run, told
+from tests.calls.streams import due, names, recorded, records_of, run
 from tests.recorded import NAMES, rules_of, truth_of
 from uac_trio.ami.message import Event
 from uac_trio.calls.call import ClickOrder, Direction
@@ -74,9 +74,9 @@ def test_every_end_is_recorded_from_both() -> None:
 
 @pytest.mark.parametrize("name", CLICKS)
 def test_recorded_end(name: str) -> None:
-    """A click is one call, announced once to the employee who clicked, and its record says what became of it."""
+    """A click is one call, announced once to the employee who clicked, and its record has the outcome."""
     facts = run(recorded(name), RULES)
-    (record,) = [one for one in told(facts).values() if "click2call" in one]
+    (record,) = [one for one in records_of(facts).values() if "click2call" in one]
     click = record["click2call"]
     assert (click["outcome"], click["words"]) == SAID[name.rpartition("/")[2]]
     assert json.dumps(click)
@@ -89,7 +89,7 @@ def test_recorded_end(name: str) -> None:
 
 @pytest.mark.parametrize("name", CLICKS)
 def test_popup_before_the_employee_answers(name: str) -> None:
-    """The customer is known, and the CRM told, as soon as the employee's phone rings: from what it shows."""
+    """The participation begins as soon as the employee's phone rings: the customer is known from what it shows."""
     events = recorded(name)
     rung = next((at for at, one in events if one.name == "Newstate" and one.get("ChannelState") == "5"), None)
     began = [fact for fact in run(events, RULES) if isinstance(fact, ParticipationBegan)]
@@ -113,11 +113,11 @@ def ordered(name: str, click: ClickOrder) -> list[Fact]:
 
 
 @pytest.mark.parametrize("name", [name for name in CLICKS if not name.endswith("phone_off")])
-def test_an_order_changes_nothing_that_events_tell(name: str) -> None:
+def test_an_order_changes_nothing_that_events_show(name: str) -> None:
     """What is concluded of a click from its events alone is what was ordered."""
     truth = next(one for one in truth_of(name) if one["linkedid"].startswith("uac-"))
     facts = ordered(name, order(name, truth["caller"], truth["customer"] or truth["called"]))
-    assert told(facts) == told(run(recorded(name), rules_of(name)))
+    assert records_of(facts) == records_of(run(recorded(name), rules_of(name)))
     click = f"main-{truth['linkedid']}"
     began = [fact for fact in facts if isinstance(fact, ParticipationBegan) and fact.call_id == click]
     began = [fact for fact in began if fact.role is Role.CALLER]
@@ -183,8 +183,8 @@ def test_order_that_is_refused() -> None:
 
 @pytest.mark.parametrize("name", [*names("asterisk22", "click2call"), *names("asterisk22", "inbound_answered")])
 def test_calls_of_others_have_none(name: str) -> None:
-    """Only calls that we originated say what became of a click."""
-    assert all("click2call" not in record for record in told(run(recorded(name))).values())
+    """Only calls that we originated have the outcome of a click."""
+    assert all("click2call" not in record for record in records_of(run(recorded(name))).values())
 
 
 def failed(reason: str, channel: str = "PJSIP/101", exten: str = "9+79161234567", uniqueid: str = ID) -> Event:
@@ -205,7 +205,7 @@ def failed(reason: str, channel: str = "PJSIP/101", exten: str = "9+79161234567"
     ],
 )
 def test_no_channel_was_ever_made(response: Event, direction: str, caller: str | None, other: str, words: str) -> None:
-    """An unregistered phone makes no channel: OriginateResponse is all there is, and the click is told from it."""
+    """An unregistered phone makes no channel: the click is reported from OriginateResponse alone."""
     tracker = CallTracker("main", TrackerRules(outside_prefix="9", devices={"sip-anna": "2001"}))
     assert tracker.process(response, 100.0) == []
     assert tracker.next_deadline == 102.0
@@ -243,7 +243,7 @@ def test_failure_beside_another_click() -> None:
 
 
 def test_failures_of_others() -> None:
-    """Somebody else's Originate without a channel is no call of ours."""
+    """An Originate of another client without a channel is no call of ours."""
     tracker = CallTracker("main")
     assert tracker.process(failed("0", uniqueid="<unknown>"), 1.0) == []
     assert tracker.process(failed("0", uniqueid="crm-1"), 1.0) == []
@@ -296,7 +296,7 @@ def test_employee_who_answers_and_hangs_up() -> None:
 
 
 def test_end_that_was_not_seen() -> None:
-    """After a lost connection the click's call is not in the list of channels: what became of it is not claimed."""
+    """After a lost connection the click's call is not in the list of channels: its outcome is unknown."""
     tracker = CallTracker("main")
     for at, one in employee(answers=True):
         tracker.process(one, at)
@@ -316,7 +316,7 @@ def test_end_that_was_not_seen() -> None:
     ],
 )
 def test_phone_that_cannot_be_reached(cause: str, outcome: str, words: str) -> None:
-    """The cause of the hangup is told in words where it means that the phone was not there."""
+    """The cause of the hangup is shown in words where it means that the phone was not there."""
     events = employee(answers=False)[:2]
     events += [
         (1.3, event("HangupRequest", **channel(0, Cause=cause))),
@@ -328,7 +328,7 @@ def test_phone_that_cannot_be_reached(cause: str, outcome: str, words: str) -> N
 
 
 def test_local_channel_that_leads_to_no_phone() -> None:
-    """Originate of a Local channel whose dialplan calls nobody: the click is told, by what was asked for."""
+    """Originate of a Local channel whose dialplan calls no phone: the click is reported, by what was asked for."""
     half = {"Channel": "Local/101@from-internal-00000001;1", "Uniqueid": ID, "Linkedid": ID, "ChannelState": "0"}
     other = {**half, "Channel": "Local/101@from-internal-00000001;2", "Uniqueid": f"{ID};2"}
     events = [

@@ -62,16 +62,16 @@ def hostile_call(count: int) -> None:
     tracker = CallTracker("main", RULES)
     tracker.connected(0.0)
 
-    def told(events: Iterable[Event], at: float) -> None:
+    def feed(events: Iterable[Event], at: float) -> None:
         for one in events:
             tracker.process(one, at)
 
-    told(listing(0), 0.0)
-    told(ringing(count), 1.0)
+    feed(listing(0), 0.0)
+    feed(ringing(count), 1.0)
     for at, listed in ((2.0, count), (3.0, 0)):
         tracker.lost(at)
         tracker.connected(at)
-        told(listing(listed), at)
+        feed(listing(listed), at)
     tracker.tick(100.0)
     assert tracker.calls == {}
 
@@ -119,5 +119,5 @@ def test_hostile_call_with_a_snapshot_is_linear(work: Callable[[int], None]) -> 
 
 
 def test_conference_costs_each_event_its_members() -> None:
-    """Whoever enters or leaves is heard by all, so an event costs as much as there are members, and no more."""
+    """All members hear who enters or leaves, so an event costs as much as there are members, and no more."""
     assert function_calls(conference, 100) < 5 * function_calls(conference, 50)

@@ -181,7 +181,7 @@ BREAKS = pytest.mark.parametrize("kind", ["reconnect", "restart"])
 
 
 def breaks(wire: Wire, kind: Break) -> None:
-    """The connection is away for a second, or the connector itself is started anew."""
+    """The connection is away for a second, or the connector itself is restarted."""
     if kind == "reconnect":
         wire.lose_connection()
         wire.wait(1.0)

@@ -72,7 +72,7 @@ def test_incoming_calls(office: Office, more: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize("more", RULES)
-@pytest.mark.parametrize("end", ["customer leaves", "busy", "nobody answers"])
+@pytest.mark.parametrize("end", ["customer leaves", "busy", "no answer"])
 def test_incoming_calls_that_are_missed(office: Office, more: dict[str, object], end: str) -> None:
     """Another company's missed call is not ours to own."""
     wire = office.wire(rules(more))
@@ -210,7 +210,7 @@ def test_why_a_phone_is_no_employees(office: Office, more: dict[str, object], wh
 
 
 def test_a_line_that_rings_needs_no_reason(office: Office) -> None:
-    """Trunks are no employees', as everybody expects."""
+    """A trunk is no employee's phone, and no reason is given."""
     wire = office.wire(TrackerRules(trunks=["trunk"]))
     caller = wire.channel("PJSIP/101", "101", state=4, exten=CUSTOMER)
     talks(wire, caller, wire.dials_out(caller))

@@ -239,7 +239,7 @@ def test_a_consultation_of_a_colleague(office: Office, depth: int, when: str) ->
 
 @pytest.mark.parametrize("when", ["talking", "ringing", "waiting"])
 def test_a_consultation_of_a_queue(office: Office, when: str) -> None:
-    """The transfer is to the queue, whoever of its members takes it, and at what moment 101 hangs up."""
+    """The transfer is to the queue, whichever member takes it and whenever 101 hangs up."""
     wire = office.wire()
     customer, agent, _ = talks_with_101(wire)
     asked = Consultation(wire, agent, "600")

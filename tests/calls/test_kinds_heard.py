@@ -53,7 +53,7 @@ def test_a_queue_that_announces_before_it_connects(office: Office) -> None:
 
 @pytest.mark.parametrize("leaves_first", [True, False])
 def test_a_customer_who_leaves_during_the_announcement(office: Office, leaves_first: bool) -> None:
-    """Nobody talked: the agents' rows are missed calls, whatever the order of the last events."""
+    """No one talked: the agents' rows are missed calls, whatever the order of the last events."""
     wire = office.wire()
     customer, (phone, *_) = queue_picked_up(wire, "101", "102")
     wire.wait(3.0)
@@ -335,7 +335,7 @@ def test_a_list_of_channels_that_shows_bridges_does_not_mean_that_events_do(offi
 
 @pytest.mark.parametrize("word", ["NOANSWER", "BUSY", "CANCEL", "CONTINUE", "CHANUNAVAIL"])
 def test_an_answer_that_is_taken_back(office: Office, word: str) -> None:
-    """ANSWER, no bridge, then another word for the same leg: nobody was connected, and the next phone rings."""
+    """ANSWER, no bridge, then another word for the same leg: no one was connected, and the next phone rings."""
     wire = office.wire()
     customer = wire.calls_in()
     wire.joins_queue(customer)

@@ -220,8 +220,8 @@ def test_a_mobile_that_calls_a_customer_through_the_pbx(office: Office) -> None:
     assert story.began == [("101", "caller", CUSTOMER)]
 
 
-def test_a_mobile_that_reaches_nobody(office: Office) -> None:
-    """It is no customer whom anybody has to call back."""
+def test_a_mobile_that_reaches_no_one(office: Office) -> None:
+    """An employee's mobile is no customer to call back."""
     wire = office.wire(WITH)
     caller = calls_from_mobile(wire)
     wire.joins_queue(caller)

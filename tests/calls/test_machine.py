@@ -1,4 +1,4 @@
-"""Any legal sequence of events, with breaks, losses, doubles and restarts in it: what is told stays true and whole."""
+"""Any legal sequence of events, with breaks, losses, doubles and restarts in it: the facts stay true and whole."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from tests.calls.crm_office import Office, crm_of, token
-from tests.calls.deeds import Deed, deeds
 from tests.calls.invariants import broken, ended_parts, left_over, with_customers
 from tests.calls.simulator import Asterisk
+from tests.calls.steps import Step, steps
 from tests.calls.stored_logs import StoredLogs
 from tests.calls.streams import due
 from uac_trio.ami.message import Event
@@ -29,7 +29,7 @@ LIKELY = {
     "consults": 3, "consults by feature": 2, "retrieve": 3, "optimise": 3, "dials": 4,
     "rings through Local": 2, "rings all": 2,
 }  # fmt: skip
-"""How often a deed stands in the list that is drawn from: else most calls would end before they begin."""
+"""How often a step stands in the list that is drawn from: else most calls would end before they begin."""
 
 ENDINGS = frozenset(
     {"hangs up", "caller gives up", "parked one hangs up", "operator does not answer", "back to the customer",
@@ -128,7 +128,7 @@ class Calls(RuleBasedStateMachine):
 
     @rule(choice=st.integers(0, 10_000), pause=st.sampled_from(PAUSES))
     def something_happens(self, choice: int, pause: float) -> None:
-        possible = [deed for deed in deeds(self.pbx, self.numbers) for _ in range(LIKELY.get(deed[0], 1))]
+        possible = [step for step in steps(self.pbx, self.numbers) for _ in range(LIKELY.get(step[0], 1))]
         self.carry_out(possible[choice % len(possible)], pause)
 
     @rule(choices=st.lists(st.integers(0, 10_000), min_size=5, max_size=20))
@@ -168,7 +168,7 @@ class Calls(RuleBasedStateMachine):
 
     @rule()
     def asterisk_is_restarted(self) -> None:
-        """Its channels are gone without a word."""
+        """Its channels are gone silently."""
         self.pbx = attrs.evolve(self.pbx, now=self.pbx.now + 20.0, lines=[], asked=[], panel=type(self.pbx.panel)())
         for witness in (self.plain, self.doubled, self.lossy):
             witness.facts += due(witness.tracker, self.pbx.now - 10.0)
@@ -187,8 +187,8 @@ class Calls(RuleBasedStateMachine):
 
     # -- how it is seen ------------------------------------------------------------------------------------------------
 
-    def carry_out(self, deed: Deed, pause: float) -> None:
-        label, do = deed
+    def carry_out(self, step: Step, pause: float) -> None:
+        label, do = step
         self.pbx.now += pause
         do()
         self.done.append(label)
@@ -207,7 +207,7 @@ class Calls(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "pbx"):
             return
-        while endings := [deed for deed in deeds(self.pbx, self.numbers) if deed[0] in ENDINGS]:
+        while endings := [step for step in steps(self.pbx, self.numbers) if step[0] in ENDINGS]:
             self.carry_out(endings[0], 0.3)
         assert not self.pbx.lines
         self.pbx.now += 60.0
@@ -232,12 +232,12 @@ class Calls(RuleBasedStateMachine):
             assert talked <= self.pbx.talked
         began = with_customers(facts, ParticipationBegan)
         assert self.pbx.rang <= began
-        told = Counter(
+        ended = Counter(
             fact.summary.as_json()["customer"]
             for fact in facts
             if isinstance(fact, CallEnded) and fact.summary.as_json()["direction"] == "inbound"
         )
-        assert not [customer for customer, times in told.items() if times != 1]
+        assert not [customer for customer, times in ended.items() if times != 1]
 
     def check_rows(self) -> None:
         """The restarted connector's rows and those of one that was never restarted."""

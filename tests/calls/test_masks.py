@@ -18,7 +18,7 @@ BRIDGES = ("BridgeEnter", "BridgeLeave", "BridgeCreate", "BridgeDestroy", "Bridg
 MASKS: dict[str, tuple[tuple[str, ...], dict[str, tuple[str, ...]]]] = {
     # No class dialplan: only voicemail and an early recording path would be lost, and the Cdr has both.
     "no-dialplan": (("Newexten", "VarSet"), {}),
-    # Before Asterisk 14. Early media without ringing then cannot be told from silence.
+    # Before Asterisk 14. Early media without ringing then cannot be distinguished from silence.
     "no-dial-state": (("DialState",), {"outbound_answered_early_media": ("rang", "ring_secs")}),
     "no-newstate": (("Newstate",), {}),
     "no-caller-id": (("NewCallerid", "NewConnectedLine"), {}),
@@ -50,13 +50,13 @@ MASKS: dict[str, tuple[tuple[str, ...], dict[str, tuple[str, ...]]]] = {
         },
     ),
 }  # fmt: skip
-"""Mask to the events it takes away, and the keys that cannot be told then, by scenario."""
+"""Mask to the events it takes away, and the keys that are unknowable then, by scenario."""
 
 
 @pytest.mark.parametrize("version", ["asterisk16", "asterisk22"])
 @pytest.mark.parametrize("mask", MASKS)
 def test_masked_events_cost_no_more_than_they_must(mask: str, version: str) -> None:
-    """The everyday calls are told right without whole classes of events, but for what those alone can tell."""
+    """The everyday calls are reported right without whole classes of events, except for what only those show."""
     dropped, unknowable = MASKS[mask]
     wrong = {}
     for name in names(version, *EVERYDAY):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.calls.simulator import Asterisk
-from tests.calls.streams import run, told
+from tests.calls.streams import records_of, run
 from uac_trio.calls.fact import ParticipationEnded
 from uac_trio.calls.outcome import Outcome, together
 
@@ -37,7 +37,7 @@ def attempt(
     pbx.emit("Hangup", pbx.channel(caller), {"Cause": "16"})
     facts = run(pbx.events)
     (ended,) = [fact for fact in facts if isinstance(fact, ParticipationEnded)]
-    record = told(facts)[caller.linkedid]
+    record = records_of(facts)[caller.linkedid]
     return ended.outcome.value, record["status"]
 
 
@@ -76,10 +76,10 @@ LINE = "+79161234567"
     ],
 )
 def test_rows(callee: str, status: str, cause: int, rings: bool, own_end: bool, tech: str, outcome: str) -> None:
-    """DialStatus is coarse; the cause of the called leg, where its own end hung up, tells the rest."""
-    told_part, told_call = attempt(callee, status, cause, rings=rings, own_end=own_end, tech=tech)
-    assert told_part == outcome
-    assert told_call == ("no-answer" if outcome == "answered-elsewhere" else outcome)
+    """DialStatus is coarse; the cause of the called leg, where its own end hung up, decides the rest."""
+    participation, call = attempt(callee, status, cause, rings=rings, own_end=own_end, tech=tech)
+    assert participation == outcome
+    assert call == ("no-answer" if outcome == "answered-elsewhere" else outcome)
 
 
 def test_a_queue_repeats_dial_end() -> None:
@@ -88,7 +88,7 @@ def test_a_queue_repeats_dial_end() -> None:
 
 
 def test_a_copied_cause_is_not_believed() -> None:
-    """A leg that Dial gave up has the cause of another that failed: nobody declined here."""
+    """A leg that Dial gave up has the cause of another that failed: no one declined here."""
     assert attempt("101", "NOANSWER", 21, rings=True, own_end=False) == ("no-answer", "no-answer")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.calls.scenes import feed, ringing
 from tests.calls.simulator import Asterisk, Line
-from tests.calls.streams import run, told
+from tests.calls.streams import records_of, run
 from uac_trio.calls.fact import Fact, OfParticipation, ParticipationEnded
 from uac_trio.calls.outcome import Outcome
 from uac_trio.calls.tracker import CallTracker
@@ -39,7 +39,7 @@ def test_what_a_confirmation_returns_is_no_outcome(status: str, customer_leaves:
     facts = run(pbx.events)
 
     assert parts(facts) == {"101": (outcome, pbx.now)}
-    assert told(facts)[customer.linkedid]["status"] == outcome.value
+    assert records_of(facts)[customer.linkedid]["status"] == outcome.value
 
 
 def test_a_phone_that_fell_silent_has_its_own_end() -> None:
@@ -173,7 +173,7 @@ def test_an_answer_without_a_bridge_to_the_caller(is_first_bridge: bool, bridge_
     facts = run(pbx.events)
 
     assert [fact.outcome for fact in facts if isinstance(fact, ParticipationEnded)] == [Outcome.NO_ANSWER]
-    assert told(facts)[customer.linkedid]["answered_by"] is None
+    assert records_of(facts)[customer.linkedid]["answered_by"] is None
 
 
 def test_forwarded_to_a_line_that_is_busy() -> None:
@@ -190,4 +190,4 @@ def test_forwarded_to_a_line_that_is_busy() -> None:
     pbx.ends_dial(line, "BUSY", 17)
     pbx.hang_up(customer)
 
-    assert told(run(pbx.events))[customer.linkedid]["status"] == "busy"
+    assert records_of(run(pbx.events))[customer.linkedid]["status"] == "busy"

@@ -1,4 +1,4 @@
-"""A connection that breaks, or a connector that is restarted, in the middle of a call: the CRM's rows must not tell."""
+"""A connection that breaks, or a connector that is restarted, during a call: the rows of the CRM do not show it."""
 
 from __future__ import annotations
 
@@ -108,9 +108,9 @@ def cuts(name: str, step: int) -> Iterator[int]:
 
 def refused_before(name: str, cut: int) -> bool:
     """A phone or line said before the cut why it does not answer; of that a restarted connector can know nothing."""
-    telling = ("HangupRequest", "Pickup")
+    reasons = ("HangupRequest", "Pickup")
     return any(
-        event.name in telling or (event.name == "DialEnd" and event.get("DialStatus") != "ANSWER")
+        event.name in reasons or (event.name == "DialEnd" and event.get("DialStatus") != "ANSWER")
         for _, event in recorded(name)[:cut]
     )
 
@@ -156,8 +156,8 @@ def test_a_restart_in_mid_call_leaves_the_same_rows(name: str, flavour: Flavour)
 
 @pytest.mark.parametrize("restart", [False, True], ids=["reconnect", "restart"])
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_events_that_nobody_saw_leave_no_open_row(name: str, restart: bool) -> None:
-    """Whatever happens while nobody looks: no row rings or talks for ever, none is double, nobody is made up."""
+def test_missed_events_leave_no_open_row(name: str, restart: bool) -> None:
+    """Whatever events are missed, no row rings or talks for ever, none is double, none is made up."""
     for flavour in Flavour:
         expected = uncut(name, flavour).rows()
         for number, cut in enumerate(cuts(name, 7)):

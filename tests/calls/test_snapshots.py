@@ -24,7 +24,7 @@ from uac_trio.calls.tracker import LISTED_WITHIN, CallTracker
 
 
 def test_a_channel_that_vanished_ended_when_the_connection_was_lost() -> None:
-    """Nobody knows when; the time nobody listened is not counted as talk, and the end is marked as inferred."""
+    """The time without a connection is not counted as talk, and the end is marked as inferred."""
     pbx, _, (leg,) = ringing("101")
     pbx.answers(leg)
     tracker = CallTracker("main")
@@ -40,8 +40,8 @@ def test_a_channel_that_vanished_ended_when_the_connection_was_lost() -> None:
     assert left_over(tracker) == {}
 
 
-def test_an_answer_that_nobody_saw() -> None:
-    """101 answered while nobody looked: he talks since the snapshot, and 102 lost to him."""
+def test_an_answer_that_was_not_seen() -> None:
+    """101 answered while the connection was away: 101 talks since the snapshot, and 102 lost the call to 101."""
     pbx, _, (first, _) = ringing("101", "102")
     tracker = CallTracker("main")
     facts = feed(tracker, pbx)
@@ -67,7 +67,7 @@ def test_an_answer_that_nobody_saw() -> None:
 
 
 def test_a_channel_missing_from_the_list_is_only_suspected() -> None:
-    """The list may be ahead of the events: its Hangup, if it comes in time, tells the truth."""
+    """The list may be ahead of the events: its Hangup, if it comes in time, has the true end."""
     pbx, customer, (leg,) = ringing("101")
     tracker = CallTracker("main")
     tracker.connected(pbx.now - 10.0)
@@ -127,7 +127,7 @@ def test_a_list_with_items_missing_is_not_used() -> None:
 
 
 def test_a_call_in_progress_is_adopted_with_its_age() -> None:
-    """At our start a call is there already: it is told as of when it began, not as of now."""
+    """A call that is there at our start is reported as of when it began, not as of now."""
     pbx, customer, (leg,) = ringing("101")
     pbx.answers(leg)
     pbx.now += 100.0
@@ -177,7 +177,7 @@ def test_a_restart_of_asterisk_ends_what_is_older(uptime: str, is_over: bool) ->
 
 
 def test_a_call_that_comes_back_to_life() -> None:
-    """A new channel with the Linkedid of a call that seemed over opens it again; after its end is told, another."""
+    """A new channel with the Linkedid of a call that seemed over opens it again; after its end is emitted, another."""
     pbx, customer, (leg,) = ringing("101")
     tracker = CallTracker("main")
     pbx.gives_up(customer)
@@ -201,7 +201,7 @@ def test_a_call_that_comes_back_to_life() -> None:
     assert left_over(tracker) == {}
 
 
-def test_late_events_of_a_told_call_revive_nothing() -> None:
+def test_late_events_of_an_ended_call_revive_nothing() -> None:
     """A Cdr, a NewCallerid long after the Hangup: the channel stays gone."""
     pbx, customer, _ = ringing("101")
     tracker = CallTracker("main")
@@ -225,7 +225,7 @@ def test_a_suspect_that_a_restart_ended_first() -> None:
     assert left_over(tracker) == {}
 
 
-def test_a_suspicion_that_is_told_late() -> None:
+def test_a_suspicion_that_a_late_tick_confirms() -> None:
     """The clock's tick may come late: the channel ended when it was due, not when the session broke after that."""
     pbx, _, _ = ringing("101")
     tracker = CallTracker("main")
@@ -239,7 +239,7 @@ def test_a_suspicion_that_is_told_late() -> None:
 
 
 def test_a_click_through_local_whose_phone_rings() -> None:
-    """Of a click that began before we came, the employee is who calls; nothing is told until it is known whom."""
+    """In a click from before our start the employee is the caller; no fact is emitted until the customer is known."""
     base = {"Linkedid": "1.1", "Context": "click", "Exten": "101", "Duration": "00:00:00"}
     items = [
         event(name="CoreShowChannel", Uniqueid=uniqueid, Channel=channel, ChannelState=state, Application=application,
@@ -265,8 +265,8 @@ def test_a_click_through_local_whose_phone_rings() -> None:
 
 
 def test_events_between_the_login_and_the_list() -> None:
-    """An event in passing tells little of a channel that is older than the connection; the list, which follows, tells
-    what it is for. Else this click would be the employee's call to himself."""
+    """An event in passing shows little of a channel that is older than the connection; the list, which follows, shows
+    what it is for. Else this click would be the employee's call to themselves."""
     phone = {"Uniqueid": "1.1", "Linkedid": "1.1", "Channel": "PJSIP/101-00000001", "CallerIDNum": "101"}
     tracker = CallTracker("main")
     tracker.connected(1000.0)

@@ -7,7 +7,7 @@ import pytest
 from tests.calls.invariants import broken, left_over
 from tests.calls.scenes import ends, event, feed, ringing
 from tests.calls.simulator import Asterisk
-from tests.calls.streams import due, recorded, run, told
+from tests.calls.streams import due, recorded, records_of, run
 from uac_trio.ami.message import Event
 from uac_trio.calls.fact import (
     CallMerged,
@@ -20,7 +20,7 @@ from uac_trio.calls.outcome import Outcome, leg_outcome
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.calls.tracker import CallTracker
 
-# ---- who owns what nobody heard
+# ---- who owns a call that reached no one
 
 
 def abandoned_in_queue() -> Asterisk:
@@ -49,7 +49,7 @@ def test_a_call_that_no_phone_rang_for_has_an_owner(rules: TrackerRules, owner: 
     assert began == ({owner} if owner else set())
     assert set(ends(facts)) == began
     assert broken(facts) == []
-    (record,) = told(facts).values()
+    (record,) = records_of(facts).values()
     assert (record["status"], record["queue"], record["rang"]) == ("cancelled", "sales", [])
 
 
@@ -83,7 +83,7 @@ def test_a_line_that_rings_before_it_is_dialled_is_no_phone(name: str) -> None:
 
 
 def test_a_call_that_rang_has_no_other_owner() -> None:
-    """101 saw it ring; the owner of unreached calls is not told."""
+    """101 saw it ring; the owner of unreached calls gets no row."""
     pbx, customer, _ = ringing("101")
     pbx.gives_up(customer)
     assert set(ends(run(pbx.events, TrackerRules(unreached="105")))) == {"101"}
@@ -110,7 +110,7 @@ def test_a_chain_of_three() -> None:
     pbx.hangs_up_talk(leg)
     facts = run(pbx.events)
     assert broken(facts) == []
-    records = told(facts)
+    records = records_of(facts)
     main = records.pop(customer.uniqueid)
     assert [(transfer["by"], transfer["to"]) for transfer in main["transfers"]] == [("101", "102"), ("102", "103")]
     assert (main["customer"], main["answered_by"], main["final_agent"]) == ("+79161234567", "101", "103")
@@ -156,7 +156,7 @@ def test_recordings(cdrs: list[tuple[str, str, str, str, str]], path: str | None
         }  # fmt: skip
         pbx.emit("Cdr", headers)
     facts = run(pbx.events)
-    (record,) = [record for record in told(facts).values() if record["answered_by"]]
+    (record,) = [record for record in records_of(facts).values() if record["answered_by"]]
     assert record["recording"] == path
     assert [fact.path for fact in facts if isinstance(fact, RecordingKnown)] == ([path] if path else [])
 
@@ -177,7 +177,7 @@ def test_an_employee_who_takes_part_twice_has_one_entry() -> None:
     pbx.now += 4.0
     pbx.hangs_up_talk(leg)
     facts = run(pbx.events)
-    (record,) = told(facts).values()
+    (record,) = records_of(facts).values()
     assert record["participations"] == [
         {"extension": "101", "outcome": "completed", "ring_secs": 6.0, "talk_secs": 4.0}
     ]  # fmt: skip
@@ -236,7 +236,7 @@ def test_a_click_on_a_colleagues_number() -> None:
     pbx.answers(leg)
     pbx.now += 3.0
     pbx.hangs_up_talk(leg)
-    (record,) = told(run(pbx.events)).values()
+    (record,) = records_of(run(pbx.events)).values()
     assert (record["direction"], record["caller"], record["called"]) == ("internal", "101", "102")
     assert (record["status"], record["answered_by"], record["talk_secs"]) == ("completed", "102", 3.0)
 
@@ -248,7 +248,7 @@ def test_a_caller_whose_channel_starts_down() -> None:
     customer.number = customer.who
     pbx.rings(pbx.dial(customer, ["101"]).legs[0])
     pbx.gives_up(customer)
-    (record,) = told(run(pbx.events)).values()
+    (record,) = records_of(run(pbx.events)).values()
     assert (record["direction"], record["customer"], record["rang"]) == ("inbound", "+79161234567", ["101"])
 
 
@@ -301,7 +301,7 @@ def test_a_forward_is_no_caller_who_gave_up() -> None:
     ],
     ids=lambda odd: odd.name,
 )
-def test_events_of_channels_that_nobody_knows(odd: Event) -> None:
+def test_events_of_unknown_channels(odd: Event) -> None:
     """What names no known channel is passed over, between two events of a call."""
     pbx, _, _ = ringing("101")
     tracker = CallTracker("main")
@@ -350,7 +350,7 @@ def test_ids_of_channels_that_are_gone_are_remembered_for_long_but_not_for_ever(
 
 
 def test_a_bridge_without_a_name() -> None:
-    """An event that does not say which bridge it is about connects nobody."""
+    """An event that does not say which bridge it is about connects no channels."""
     pbx, customer, (leg,) = ringing("101")
     pbx.emit("BridgeEnter", {"BridgeUniqueid": "", "BridgeType": "basic"}, pbx.channel(leg))
     pbx.emit("BridgeEnter", {"BridgeUniqueid": "", "BridgeType": "basic"}, pbx.channel(customer))
@@ -362,7 +362,7 @@ def test_a_bridge_without_a_name() -> None:
 
 
 def test_an_answered_leg_is_completed() -> None:
-    """What became of a leg that somebody took needs no cause."""
+    """The outcome of an answered leg needs no cause."""
     pbx, _, (leg,) = ringing("101")
     pbx.answers(leg)
     tracker = CallTracker("main")
@@ -380,7 +380,7 @@ def test_a_path_from_a_variable() -> None:
     pbx.emit("VarSet", pbx.channel(leg), {"Variable": "OTHER", "Value": "/other.wav"})
     pbx.now += 2.0
     pbx.hangs_up_talk(leg)
-    (record,) = told(run(pbx.events)).values()
+    (record,) = records_of(run(pbx.events)).values()
     assert record["recording"] == "/first.wav"
 
 
@@ -397,7 +397,7 @@ def test_word_of_a_dial_that_comes_after_its_channel_is_gone() -> None:
     assert broken(facts) == []
 
 
-def test_a_pickup_of_what_nobody_was_seen_to_dial() -> None:
+def test_a_pickup_of_a_channel_that_was_not_seen_dialling() -> None:
     """Its DialBegin was lost: the picker takes part all the same."""
     pbx, customer, _ = ringing()
     mine = pbx.picks_up_phone("103", "*8")
@@ -413,7 +413,7 @@ def test_a_pickup_of_what_nobody_was_seen_to_dial() -> None:
     assert broken(facts) == []
 
 
-def test_a_transfer_whose_second_channel_nobody_knows() -> None:
+def test_a_transfer_whose_second_channel_is_unknown() -> None:
     """It was over before our connection; who transferred is known by the first."""
     pbx, customer, (leg,) = ringing("101")
     pbx.answers(leg)
@@ -423,15 +423,15 @@ def test_a_transfer_whose_second_channel_nobody_knows() -> None:
     )  # fmt: skip
     pbx.hang_up(leg)
     pbx.gives_up(customer)
-    (record,) = told(run(pbx.events)).values()
+    (record,) = records_of(run(pbx.events)).values()
     assert [(transfer["type"], transfer["by"]) for transfer in record["transfers"]] == [("attended", "101")]
 
 
 @pytest.mark.parametrize(
-    ("asked", "dialled", "told_as"),
+    ("asked", "dialled", "reported"),
     [("9+79260000001", "+79260000001", "+79260000001"), ("102", "+79260000001", "102")],
 )
-def test_a_transfer_to_an_outside_number(asked: str, dialled: str, told_as: str) -> None:
+def test_a_transfer_to_an_outside_number(asked: str, dialled: str, reported: str) -> None:
     """The prefix that the dialplan took off is no part of the number; a forward does not change whom was asked for."""
     pbx, customer, (leg,) = ringing("101")
     pbx.answers(leg)
@@ -445,5 +445,5 @@ def test_a_transfer_to_an_outside_number(asked: str, dialled: str, told_as: str)
     (outside,) = pbx.dial(customer, [dialled]).legs
     pbx.rings(outside)
     pbx.gives_up(customer)
-    (record,) = told(run(pbx.events)).values()
-    assert [transfer["to"] for transfer in record["transfers"]] == [told_as]
+    (record,) = records_of(run(pbx.events)).values()
+    assert [transfer["to"] for transfer in record["transfers"]] == [reported]

@@ -65,7 +65,7 @@ def test_extensions_as_a_list(tmp_path: Path) -> None:
 
 
 def test_rules_alone(tmp_path: Path) -> None:
-    """``replay --rules`` reads [calls] of any file and does not ask for the rest; its mistakes are told."""
+    """``replay --rules`` reads [calls] of any file and does not need the rest; its mistakes are reported."""
     path = tmp_path / "rules.toml"
     path.write_text("[calls]\nextensions = ['7']\n[whatever]\nx = 1\n")
     assert load_rules(path).is_extension("7")

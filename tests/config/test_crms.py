@@ -21,7 +21,7 @@ def _is_short(_: object, __: object, name: str) -> None:
 
 @attrs.frozen(kw_only=True)
 class OtherSettings:
-    """``[other]``: a CRM of somebody else's, with keys of all types that there are."""
+    """``[other]``: a CRM of another package, with keys of all types that there are."""
 
     secret: str = attrs.field(repr=False)
     tenant: str = attrs.field(validator=_is_short)
@@ -97,17 +97,17 @@ def test_the_table_that_is_there(tmp_path: Path) -> None:
     ],
 )
 def test_mistake(tmp_path: Path, content: str, said: str) -> None:
-    """Each is told with file, line, table and key, as those of the other tables are."""
+    """Each mistake is reported with file, line, table and key, as those of the other tables are."""
     (problem,) = problems(tmp_path, content)
     assert said in problem
 
 
 def test_misspelt(tmp_path: Path) -> None:
-    """The name that was meant is told beside the table that is missing."""
-    told = problems(tmp_path, PBX + VTIGER.replace("[vtiger]", "[vtigre]"))
-    assert len(told) == 2
-    assert "[vtigre]: is not known (did you mean vtiger?)" in told[0]
-    assert "expected one table" in told[1]
+    """The name that was meant is shown beside the table that is missing."""
+    found = problems(tmp_path, PBX + VTIGER.replace("[vtiger]", "[vtigre]"))
+    assert len(found) == 2
+    assert "[vtigre]: is not known (did you mean vtiger?)" in found[0]
+    assert "expected one table" in found[1]
 
 
 def test_all_mistakes_of_the_crm_at_once(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ from uac_trio.config.reader import find_lines
     ],
 )
 def test_mistake(tmp_path: Path, content: str, said: str) -> None:
-    """Each mistake is told with file, line, table and key, what was expected and what was found."""
+    """Each mistake is reported with file, line, table and key, what was expected and what was found."""
     (problem,) = [one for one in problems(tmp_path, content) if "secret or secret_file" not in one]
     assert said in problem
 
@@ -170,15 +170,15 @@ def test_mistake(tmp_path: Path, content: str, said: str) -> None:
     ],
 )  # fmt: skip
 def test_mistakes_about_another_machine(tmp_path: Path, content: str, said: str) -> None:
-    """What is wrong with it is told by its key, and nothing more."""
-    told = problems(tmp_path, content)
-    assert len(told) == 1
-    assert said in told[0]
-    assert "hunter3" not in told[0]
+    """A mistake about another machine is reported once, by its key, without the password."""
+    found = problems(tmp_path, content)
+    assert len(found) == 1
+    assert said in found[0]
+    assert "hunter3" not in found[0]
 
 
 def test_all_mistakes_at_once(tmp_path: Path) -> None:
-    """All that is wrong with a file is told in one go, in every table."""
+    """All mistakes of a file, in every table, are reported at once."""
     content = PBX + 'port = "x"\n' + VTIGER + 'flavour = "x"\n[http]\nbind = 1\ngrace_seconds = -1\n[lgo]\n'
     assert [problem.split(":")[1] for problem in problems(tmp_path, content)] == ["15", "6", "11", "13", "14"]
 
@@ -187,8 +187,10 @@ def test_public_url_that_is_too_long(tmp_path: Path) -> None:
     """A CRM may cut links, as vTiger does to 200 characters, so an address that makes longer ones is refused."""
     address = "http://c/" + "x" * 145
     assert loaded(tmp_path, FULL + f'[http]\npublic_url = "{address}"').http.public_url == address
-    (told,) = problems(tmp_path, FULL + f'[http]\npublic_url = "{address}x"')
-    assert told.startswith("c.toml:11: [http] public_url: expected 154 characters at most: the CRM cuts longer links")
+    (problem,) = problems(tmp_path, FULL + f'[http]\npublic_url = "{address}x"')
+    assert problem.startswith(
+        "c.toml:11: [http] public_url: expected 154 characters at most: the CRM cuts longer links"
+    )
 
 
 def test_lines_are_found() -> None:

@@ -26,6 +26,6 @@ def test_recordings_of_another_machine(tmp_path: Path) -> None:
 def test_cache_among_recordings(tmp_path: Path, cache: str) -> None:
     """The cache removes files, so it is never where recordings are, nor above."""
     content = PBX + 'recordings = ["/other", "/rec/main"]\n' + VTIGER + '[recordings]\ncache = "{}"\n'
-    (told,) = problems(tmp_path, content.format(cache))
-    assert "[recordings] cache: expected a separate directory" in told
+    (problem,) = problems(tmp_path, content.format(cache))
+    assert "[recordings] cache: expected a separate directory" in problem
     assert loaded(tmp_path, content.format("/rec/main2")).playback.cache == "/rec/main2"

@@ -15,11 +15,11 @@ def test_password_in_the_address_of_the_crm(tmp_path: Path) -> None:
     """Neither words, nor a repr, nor a complaint show the password in an address, and the address is used with it."""
     secret = VTIGER.replace("http://", "http://u:hunter3@")
     config = loaded(tmp_path, PBX + secret + '[route]\nbind = "127.0.0.1:4574"\n')
-    told = "\n".join(describe(config, 0))
+    shown = "\n".join(describe(config, 0))
     assert "http://u:hunter3@" in vtiger(config).url
-    assert "http://vtiger/" in told
-    assert "SPAgi.php" in told
-    assert "hunter3" not in told + repr(config)
+    assert "http://vtiger/" in shown
+    assert "SPAgi.php" in shown
+    assert "hunter3" not in shown + repr(config)
     for fault in (secret.replace("PBXManager.php", "PBXManager.php?a=1#b"), secret.replace("u:", "u:a/b")):
         (wrong,) = problems(tmp_path, PBX + fault)
         assert "expected something like http://crm.example/" in wrong
@@ -52,14 +52,14 @@ def test_secret_that_cannot_be_had(tmp_path: Path, secret: str, said: str) -> No
     assert said in problem
 
 
-@pytest.mark.parametrize("told", ["ami", "$CREDENTIALS_DIRECTORY/ami"])
-def test_secret_from_systemd(tmp_path: Path, told: str) -> None:
+@pytest.mark.parametrize("secret_file", ["ami", "$CREDENTIALS_DIRECTORY/ami"])
+def test_secret_from_systemd(tmp_path: Path, secret_file: str) -> None:
     """A secret_file is found among systemd's credentials, by its bare name too."""
     credentials = tmp_path / "credentials"
     credentials.mkdir()
     (credentials / "ami").write_text("from-systemd\n")
     (tmp_path / "ami").write_text("beside the configuration")
-    content = PBX.replace('secret = "ami-s3cret"', f'secret_file = "{told}"') + VTIGER
+    content = PBX.replace('secret = "ami-s3cret"', f'secret_file = "{secret_file}"') + VTIGER
     assert loaded(tmp_path, content, CREDENTIALS_DIRECTORY=str(credentials)).pbx[0].secret == "from-systemd"
 
 

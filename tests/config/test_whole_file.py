@@ -141,7 +141,7 @@ def test_every_command_has_the_same_database(tmp_path: Path, monkeypatch: pytest
 
 
 def test_warnings(tmp_path: Path) -> None:
-    """A secret that every user may read, and links that are never told, are worth a warning."""
+    """A secret that every user may read, and links that are never sent, are worth a warning."""
     path = tmp_path / "c.toml"
     path.write_text(PBX + VTIGER)
     path.chmod(0o644)

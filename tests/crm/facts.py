@@ -49,5 +49,5 @@ def recorded(at: float = T0 + 7, **more: Any) -> OfParticipation:
 
 
 def over(status: Outcome = Outcome.COMPLETED) -> CallEnded:
-    told = summary(status=status, talk_secs=3.0 if status is Outcome.COMPLETED else None)
-    return CallEnded(call_id="main-1.0", at=T0 + 7, because="test", ended_at=T0 + 5, summary=told)
+    record = summary(status=status, talk_secs=3.0 if status is Outcome.COMPLETED else None)
+    return CallEnded(call_id="main-1.0", at=T0 + 7, because="test", ended_at=T0 + 5, summary=record)

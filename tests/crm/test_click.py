@@ -296,13 +296,13 @@ def test_which_pbx_calls(extension: str, connected: set[str], pbx: str | None) -
 
 
 def test_every_pbx_by_default() -> None:
-    """Without originate_extensions the first PBX calls everybody, by its own template."""
+    """Without originate_extensions the first PBX calls all extensions, by its own template."""
     dial = click(None, (Route(pbx="a", channel="Local/{extension}@from-internal"), Route(pbx="b")))
     assert isinstance(dial, Dial)
     assert (dial.pbx, dial.channel) == ("a", "Local/101@from-internal")
 
 
-def test_what_the_dialplan_and_the_phone_are_told() -> None:
+def test_caller_id_and_variables_of_a_click() -> None:
     """Caller and variables come from the route's templates, and from the extension alone."""
     route = Route(pbx="a", caller_id="Office {extension} <4951234567>", variables={"__WHO": "user {extension}"})
     dial = click(None, (route,))
@@ -349,7 +349,7 @@ def test_double_click_makes_one_call() -> None:
 
 
 def test_unknown_outcome_is_not_dialled_again() -> None:
-    """After an order nobody knows the outcome of, a second click is told Error and dials nothing."""
+    """After an order with an unknown outcome, a second click gets Error and dials nothing."""
     clicks, dial = guard(), dialled()
     clicks.admit(dial, at=100)
     assert clicks.settle(dial, Originated.UNKNOWN) is ClickAnswer.ERROR
@@ -387,7 +387,7 @@ def test_limit_per_employee() -> None:
 
 
 def test_limit_of_all_employees() -> None:
-    """All together start so many calls a minute, whoever they are; what was refused does not count."""
+    """All employees together start so many calls a minute; refused clicks do not count."""
     clicks, dial = guard(), dialled()
     who = [attrs.evolve(dial, extension=str(number)) for number in range(101, 107)]
     assert [clicks.admit(one, at=100 + i) for i, one in enumerate(who)] == [

@@ -122,7 +122,7 @@ def test_what_the_crm_does_not_want(scope: Scope) -> None:
 
 @pytest.mark.parametrize("scope", Scope)
 def test_no_link_no_recording(scope: Scope) -> None:
-    """A recording that cannot be linked is not told."""
+    """A recording that cannot be linked makes no delivery."""
     assert RECORDING not in kinds(made(maker(scope, token=""), began(), ended(), recorded(), over()))
 
 
@@ -140,7 +140,7 @@ def test_keys_are_semantic(scope: Scope) -> None:
 
 
 def test_keys_are_as_in_earlier_versions() -> None:
-    """Rows of an outbox are told apart by them, also those that an earlier version put in."""
+    """Keys identify the rows of an outbox, also those that an earlier version put in."""
     facts = began(), answered(), ended(), recorded(), over()
     assert [each.key for each in made(maker(), *facts)] == [
         "main-1.0/101/begin/1.1",

@@ -37,7 +37,7 @@ def is_extension(number: str) -> bool:
     ],
 )
 def test_what_can_mean_one_number_only(shown: str, number: str) -> None:
-    """Marks nobody sees, notes, names of numbers, separators: none of them makes a number another."""
+    """Invisible marks, notes, names of numbers and separators do not change the number."""
     assert normalise(shown, is_extension=is_extension, region="RU") == number
 
 

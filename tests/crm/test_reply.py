@@ -18,7 +18,7 @@ from uac_trio.crm.reply import Reply, excerpt, retry_after_seconds, shown
     ],
 )
 def test_excerpt(text: str, expected: str) -> None:
-    """A page becomes one short printable line without tags and without anybody's number."""
+    """A page becomes one short printable line without tags and without telephone numbers."""
     assert excerpt(text) == expected
 
 
@@ -45,5 +45,5 @@ def test_retry_after(header: str, seconds: float) -> None:
 def test_shown() -> None:
     """Words for an administrator with what was seen; a good answer has none."""
     page = Reply(status=502, text="<b>Bad</b> Gateway", location="http://x/")
-    assert shown("nobody answers", page) == "nobody answers [HTTP 502, Location: http://x/, 'Bad Gateway']"
+    assert shown("no answer", page) == "no answer [HTTP 502, Location: http://x/, 'Bad Gateway']"
     assert shown("", page) == ""

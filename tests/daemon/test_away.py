@@ -21,7 +21,7 @@ from tests.fake_vtiger import fake_vtiger
 
 
 async def test_crm_away(world: World) -> None:
-    """While the CRM is away the PBX is listened to and the web answers; when it is back it is told everything."""
+    """While the CRM is away the PBX is listened to and the web answers; when it is back it gets every request."""
     crm_port = unused_port()
     async with running(world.config(crm=f"http://127.0.0.1:{crm_port}/x.php")) as address:
         await (await world.session()).say(part_of_call(None, None))
@@ -31,7 +31,7 @@ async def test_crm_away(world: World) -> None:
         assert health["pbx"]["main"]["state"] == "connected"
         async with fake_vtiger(port=crm_port) as back:
             await back.until(lambda: "EndCall" in back.steps(CALL_ID))
-            # The call was over before anything could be told: no popup now, the history is right.
+            # The call was over before any request could be sent: no popup now, the history is right.
             assert back.steps(CALL_ID)[0] == "DialBegin"
             assert back.steps(CALL_ID)[-2:] == ["Hangup", "EndCall"]
 

@@ -50,6 +50,6 @@ async def test_log_of_a_call(world: World) -> None:
             await world.pbx.sessions[0].stream.aclose()
             await world.session(2)  # in whose snapshot the call is not
             await world.until(lambda: any(line["event"] == "calls.ended" for line in logs))
-    told = [line["event"] for line in logs if line["event"].startswith("calls.")]
-    assert told[0] == "calls.ringing"
-    assert {"calls.part_ended", "calls.ended", "calls.odd"} <= set(told)
+    logged = [line["event"] for line in logs if line["event"].startswith("calls.")]
+    assert logged[0] == "calls.ringing"
+    assert {"calls.part_ended", "calls.ended", "calls.odd"} <= set(logged)

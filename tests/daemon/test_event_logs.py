@@ -14,7 +14,7 @@ from tests.daemon.world import CALL_ID, World, part_of_call, ringing, running
 from uac_trio.pipeline import Pipeline
 
 
-def told(logs: list[Any], event: str) -> list[Mapping[str, Any]]:
+def lines_of(logs: list[Any], event: str) -> list[Mapping[str, Any]]:
     return [line for line in logs if line["event"] == event]
 
 
@@ -33,8 +33,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_restart(world: World) -> None:
-    """The second run knows what the first one heard, and tells the rest of the call; with no more than that it is told
-    of no call twice."""
+    """The second run goes on from the event log of the first: it sends the rest of the call, and nothing twice."""
     with structlog.testing.capture_logs() as logs:
         async with running(world.config()):
             await (await world.session()).say(part_of_call(None, ringing))
@@ -43,7 +42,7 @@ async def test_restart(world: World) -> None:
             session = await world.session(2)
             await session.say(part_of_call(ringing, None))
             await world.until(lambda: world.crm.steps(CALL_ID)[-1:] == ["EndCall"])
-    (restored,) = told(logs, "daemon.calls_restored")
+    (restored,) = lines_of(logs, "daemon.calls_restored")
     assert restored["participations"] == 1
     assert restored["event_logs"] == 1
     assert world.crm.steps(CALL_ID).count("DialBegin") == 1
@@ -62,7 +61,7 @@ async def test_log_of_a_call_that_is_over(world: World) -> None:
 
 @pytest.mark.parametrize("damage", ["", "{}", '[1,"event",1.0,7]'])
 async def test_damaged_log(world: World, damage: str) -> None:
-    """Is said, and done without: the outbox and the list of channels tell the most."""
+    """A damaged event log is reported and skipped: the outbox and the list of channels suffice."""
     async with running(world.config()):
         await (await world.session()).say(part_of_call(None, ringing))
         await world.until(lambda: world.crm.steps(CALL_ID) == ["DialBegin"])
@@ -74,7 +73,7 @@ async def test_damaged_log(world: World, damage: str) -> None:
             session = await world.session(2)
             await session.say(part_of_call(ringing, None))
             await world.until(lambda: world.crm.steps(CALL_ID)[-1:] == ["EndCall"])
-    assert len(told(logs, "daemon.event_log_damaged")) == 1
+    assert len(lines_of(logs, "daemon.event_log_damaged")) == 1
     assert world.crm.steps(CALL_ID).count("DialBegin") == 1
 
 
@@ -93,7 +92,7 @@ async def test_log_that_leads_to_a_fault(world: World, monkeypatch: pytest.Monke
             session = await world.session(2)
             await session.say(part_of_call(ringing, None))
             await world.until(lambda: world.crm.steps(CALL_ID)[-1:] == ["EndCall"])
-    assert len(told(logs, "daemon.restore_failed")) == 1
+    assert len(lines_of(logs, "daemon.restore_failed")) == 1
     assert world.crm.steps(CALL_ID).count("DialBegin") == 1
 
 
@@ -111,8 +110,8 @@ async def test_fault_in_digesting_is_not_repeated(world: World, monkeypatch: pyt
         async with running(world.config()):
             await (await world.session()).say(part_of_call(None, ringing))
             await world.session(2)
-    assert len(told(logs, "daemon.starting_over")) == 1
-    assert all(line["event_logs"] == 0 for line in told(logs, "daemon.calls_restored"))
+    assert len(lines_of(logs, "daemon.starting_over")) == 1
+    assert all(line["event_logs"] == 0 for line in lines_of(logs, "daemon.calls_restored"))
 
 
 async def test_last_words_of_a_killed_connector(world: World) -> None:

@@ -57,16 +57,16 @@ async def test_call_on_asterisk_11(old_world: World) -> None:
 
 
 async def test_restart_in_mid_call_on_asterisk_11(old_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next run reads the journal as what it is, before it has connected to the server again."""
+    """The next run replays the event log as AMI 1.x, before it has connected to the server again."""
     monkeypatch.setattr("uac_trio.daemon.storing.LOGGED_WITHIN", 0.02)
-    told = events(INBOUND)
-    rings = next(number for number, one in enumerate(told) if b"ChannelState: 5" in one) + 1
+    recorded = events(INBOUND)
+    rings = next(number for number, one in enumerate(recorded) if b"ChannelState: 5" in one) + 1
     async with running(old_world.config()):
         session = await old_world.session()
-        await session.say(b"".join(told[:rings]))
+        await session.say(b"".join(recorded[:rings]))
         await old_world.until(lambda: old_world.crm.steps(CALL_ID) == ["DialBegin"])
     async with running(old_world.config()):
-        await (await old_world.session(2)).say(b"".join(told[rings:]))
+        await (await old_world.session(2)).say(b"".join(recorded[rings:]))
         await old_world.until(lambda: old_world.crm.steps(CALL_ID)[-1:] == ["EndCall"])
     steps = old_world.crm.steps(CALL_ID)
     assert [step for step in WHOLE_CALL if step in steps and step != "DialAnswer"] == ["DialBegin", "Hangup", "EndCall"]
@@ -77,12 +77,12 @@ async def test_restart_in_mid_call_on_asterisk_11(old_world: World, monkeypatch:
 
 async def test_queue_without_agent_called(old_world: World) -> None:
     """What the server does not show is a warning with the setting, once for the life of the daemon."""
-    told = b"".join(events("asterisk11/office_queue_local_ringall"))
+    stream = b"".join(events("asterisk11/office_queue_local_ringall"))
     with structlog.testing.capture_logs() as logs:
         async with running(old_world.config()):
             session = await old_world.session()
             for linkedid in (b"1795832593.", b"1795932593."):
-                await session.say(told.replace(b"1795832593.", linkedid))
+                await session.say(stream.replace(b"1795832593.", linkedid))
                 call_id = f"main-{linkedid.decode()}0"
                 await old_world.until(lambda call_id=call_id: old_world.crm.steps(call_id)[-1:] == ["EndCall"])  # type: ignore[misc]
     lacking = [line for line in of(logs, "calls.odd") if "eventwhencalled" in line["because"]]

@@ -26,12 +26,12 @@ async def test_wrong_secret_of_the_pbx(world: World) -> None:
     assert "not-the-one" not in str(logs) + str(health)
 
 
-async def test_health_tells_no_secret_and_no_number(world: World) -> None:
-    """What anybody may read at /healthz holds no secret and no telephone number."""
+async def test_health_shows_no_secret_and_no_number(world: World) -> None:
+    """/healthz, which any client may read, holds no secret and no telephone number."""
     async with running(world.config()) as address:
         await (await world.session()).say(part_of_call(None, None))
         await world.until(lambda: world.crm.steps(CALL_ID)[-1:] == ["EndCall"])
         _, health = await asked(address, "/healthz")
-    told = json.dumps(health)
-    assert not any(word in told for word in ("s3cret", "crm-secret", "79161234567"))
+    body = json.dumps(health)
+    assert not any(word in body for word in ("s3cret", "crm-secret", "79161234567"))
     assert health["outbox"] is not None

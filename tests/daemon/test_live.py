@@ -24,7 +24,7 @@ async def live(address: str) -> dict[str, Any]:
 
 
 async def test_a_call_is_followed(world: World) -> None:
-    """The daemon's page shows a call while it rings, then as ended, with what the CRM was told and when it took it."""
+    """The daemon's page shows a call while it rings, then as ended, with what was sent to the CRM and when."""
     async with running(world.config()) as address:
         session = await world.session()
         await session.say(part_of_call(None, ringing))
@@ -63,9 +63,9 @@ async def test_why_the_popup_did_not_come(world: World) -> None:
             while not (state := await live(address))["calls"][0]["deliveries"][0]["words"]:  # noqa: ASYNC110  over HTTP
                 await trio.sleep(0.05)
     assert "The CRM gets nothing: vTiger answers Authentication Failure" in state["troubles"][0]
-    told = state["calls"][0]["deliveries"][0]
-    assert (told["kind"], told["state"]) == ("begin", "waits: wrong secret")
-    assert "[vtiger] secret differs" in told["words"]
+    delivery = state["calls"][0]["deliveries"][0]
+    assert (delivery["kind"], delivery["state"]) == ("begin", "waits: wrong secret")
+    assert "[vtiger] secret differs" in delivery["words"]
 
 
 async def test_rules_that_match_no_phone(world: World) -> None:

@@ -87,7 +87,7 @@ def test_how_things_stand() -> None:
 
 
 def test_trouble() -> None:
-    """A CRM that takes nothing and a store that is away are 0; a store never asked tells no rows."""
+    """A CRM that takes nothing and a store that is away are 0; a store never asked reports no rows."""
     trouble = SenderStatus(in_flight=0, trouble="away", trouble_since=NOW)
     found = read(Metrics(), sender=trouble, store_trouble="the disk is full", outbox=None)
     assert (found["uac_crm_up"], found["uac_store_up"]) == (0, 0)
@@ -109,12 +109,12 @@ def test_a_recorded_call() -> None:
     assert found["uac_requests_sent_total{request=begin}{verdict=unknown}"] == 1
     assert found["uac_event_to_delivered_seconds_count{kind=begin}"] == 3
     assert found["uac_event_to_stored_seconds_count"] == len(scene.deliveries)
-    assert found["uac_crm_reply_seconds_count"] == len(scene.deliveries)  # nobody answered the one that is unknown
+    assert found["uac_crm_reply_seconds_count"] == len(scene.deliveries)  # the unknown one had no reply
     assert not [name for name in found if "_created" in name]
 
 
-def test_nobody_is_named() -> None:
-    """No figure has a telephone number or an extension in its labels."""
+def test_metrics_name_no_one() -> None:
+    """No metric has a telephone number or an extension in its labels."""
     scene = Scene()
     scene.play("asterisk22/inbound_answered")
     for request in scene.deliveries:
@@ -151,7 +151,7 @@ async def test_clicks() -> None:
 
 
 def test_phones_of_no_employee() -> None:
-    """Each ring of such a phone counts, so that rules that match nobody can raise an alarm."""
+    """Each ring of such a phone counts, so that rules that match no phone can raise an alarm."""
     scene = Scene()
     scene.play("asterisk22/inbound_ringgroup_answered", rules=TrackerRules(extensions=["101"]))
     assert read(scene.watching.metrics)["uac_not_an_employee_total"] == 2

@@ -88,7 +88,7 @@ async def test_click_for_one_of_several_pbxes(world: World) -> None:
 
 
 async def test_click_goes_to_the_pbx_that_is_there(world: World) -> None:
-    """Of two PBXes that have the extension the one that is connected is told to call."""
+    """Of two PBXes that have the extension the connected one gets the Originate."""
     config = world.config()
     away = attrs.evolve(config.pbx[0], name="away", port=1)
     route = config.routes[0]

@@ -45,8 +45,8 @@ async def asked(address: str, link: str, more: str = "") -> httpx.Response:
         return await client.get(f"{address}{parts.path}?{parts.query}{more}")
 
 
-async def test_recording_is_told_when_it_is_complete(world: World) -> None:
-    """The call is told at once, its recording when the file is there; then the CRM can fetch it, and nobody else."""
+async def test_recording_is_sent_when_it_is_complete(world: World) -> None:
+    """The call is sent at once, its recording when the file is complete; then only the CRM can fetch it."""
     root = world.tmp_path / "monitor"
     async with running(config_of(world)) as address:
         await (await world.session()).say(part_of_call(None, None))
@@ -64,7 +64,7 @@ async def test_recording_is_told_when_it_is_complete(world: World) -> None:
 
 
 async def test_recording_of_another_machine(world: World) -> None:
-    """The same where another machine has the file: told when it is complete there, then fetched through us."""
+    """The same where another machine has the file: sent when it is complete there, then fetched through us."""
     config = config_of(world)
     async with serving(world.tmp_path) as far:
         far.clock[0] = now()
@@ -86,7 +86,7 @@ async def test_recording_of_another_machine(world: World) -> None:
 
 
 async def test_recording_that_waits_over_a_restart(world: World) -> None:
-    """A recording whose file comes while we are down is told by the next run."""
+    """A recording whose file comes while we are down is sent by the next run."""
     async with running(config_of(world)):
         await (await world.session()).say(part_of_call(None, None))
         await world.until(lambda: table(world))
@@ -97,7 +97,7 @@ async def test_recording_that_waits_over_a_restart(world: World) -> None:
 
 
 async def test_stock_link_in_a_browser(world: World) -> None:
-    """A stock vTiger is told the link after the call's end, and whoever has the link may listen."""
+    """A stock vTiger gets the link after the call's end, and any browser with the link may play it."""
     async with running(config_of(world, "stock")) as address:
         (world.tmp_path / "monitor" / NAME).write_bytes(SOUND)
         await (await world.session()).say(part_of_call(None, None))

@@ -33,7 +33,7 @@ async def test_both_ways(world: World) -> None:
     world.crm.script = lambda _: OWNED
     port = free_port()
     async with running(world.config(ROUTE.format(port=port))) as address:
-        assert await asterisk(port).told() == SET
+        assert await asterisk(port).commands() == SET
         assert await asked(address, URL.replace("7916", "%2B7916")) == (200, "101")
         assert (await asked(address, "/route?number=79161234567&secret=crm-secret"))[0] == 403
         assert (await asked(address, "/healthz"))[1]["route"] == {"trouble": ""}
@@ -53,12 +53,12 @@ async def test_crm_that_never_answers(world: World) -> None:
     with structlog.testing.capture_logs() as logs, trio.fail_after(5):
         async with trio.open_nursery() as callers:
             async with running(world.config(ROUTE.format(port=port))) as address:
-                assert await asterisk(port).told() == SET_NOTHING
-                assert await asterisk(port).told() == SET_NOTHING
+                assert await asterisk(port).commands() == SET_NOTHING
+                assert await asterisk(port).commands() == SET_NOTHING
                 assert await asked(address, URL) == (200, "")
                 trouble = (await asked(address, "/healthz"))[1]["route"]["trouble"]
                 assert trouble.startswith("no answer of the CRM within")
-                callers.start_soon(asterisk(port).told)
+                callers.start_soon(asterisk(port).commands)
                 await world.until(lambda: sum(line["event"] == "route.answered" for line in logs) == 4)
     answered = [line for line in logs if line["event"] == "route.answered"]
     assert [line["extension"] for line in answered] == [""] * 4
@@ -67,19 +67,19 @@ async def test_crm_that_never_answers(world: World) -> None:
 
 
 async def test_stop_while_a_caller_waits(world: World) -> None:
-    """Nobody is accepted after the stop; who waits gets his answer before the end."""
+    """No connection is accepted after the stop; a caller who waits gets their answer before the end."""
     world.crm.script = lambda _: Answer(body=OWNED.body, delay=0.15)
     port = free_port()
-    told: list[bytes] = []
+    answers: list[bytes] = []
 
     async def caller() -> None:
-        told.append(await asterisk(port).told())
+        answers.append(await asterisk(port).commands())
 
     async with trio.open_nursery() as callers:
         async with running(world.config(ROUTE.format(port=port))):
             callers.start_soon(caller)
             await world.until(lambda: world.crm.seen)
-    assert told == [SET]
+    assert answers == [SET]
 
 
 async def test_off_by_default(world: World) -> None:

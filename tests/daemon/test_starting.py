@@ -36,7 +36,7 @@ async def test_address_that_is_taken(world: World) -> None:
 
 async def test_store_that_cannot_be_opened(world: World) -> None:
     """A daemon whose outbox cannot be opened ends with an error about it."""
-    (world.tmp_path / "connector.db").write_text("this is no database, but somebody's text file " * 100)
+    (world.tmp_path / "connector.db").write_text("this is no database, but a text file of another program " * 100)
     with pytest.RaisesGroup(OutboxError, flatten_subgroups=True):
         await run_daemon(world.config())
 

@@ -30,7 +30,7 @@ from tests.fake_vtiger import Silence
 async def test_stop_in_mid_call_loses_nothing_that_was_seen(world: World) -> None:
     """All that was seen before a stop is in the outbox after it, with the CRM away; the next run ends what is over."""
     with structlog.testing.capture_logs() as logs:
-        async with running(world.config(crm="http://127.0.0.1:9/nobody.php")):
+        async with running(world.config(crm="http://127.0.0.1:9/away.php")):
             await (await world.session()).say(part_of_call(None, answered))
             await world.until(lambda: stored(world) == ["begin", "answer"])
             await world.until(lambda: any(line["event"] == "sender.crm_away" for line in logs))
@@ -44,7 +44,7 @@ async def test_stop_in_mid_call_loses_nothing_that_was_seen(world: World) -> Non
 
 async def test_event_in_the_moment_of_the_stop(world: World) -> None:
     """Requests that were handed over and not committed yet when the stop came are committed before the end."""
-    config = world.config(crm="http://127.0.0.1:9/nobody.php")
+    config = world.config(crm="http://127.0.0.1:9/away.php")
     async with running(config) as address:
         session = await world.session()
         locked = sqlite3.connect(world.tmp_path / "connector.db", isolation_level=None)
@@ -125,7 +125,7 @@ async def test_stop_that_takes_too_long(
 
 
 async def test_stop_with_a_click_that_waits(world: World) -> None:
-    """A click whose order the PBX has not answered is told Error at once at a stop."""
+    """A click whose Originate has no response yet gets Error at once at a stop."""
     world.pbx.reactions["Originate"] = silence
     replies: list[tuple[int, str]] = []
 

@@ -31,8 +31,10 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
         yield so_far
 
 
-async def test_systemd_is_told(world: World, systemd: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """systemd hears READY when requests are accepted, the watchdog's beat meanwhile, and STOPPING."""
+async def test_systemd_is_notified(
+    world: World, systemd: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """systemd receives READY when requests are accepted, the watchdog's beat meanwhile, and STOPPING."""
     monkeypatch.setenv("WATCHDOG_USEC", "150000")
     monkeypatch.delenv("WATCHDOG_PID", raising=False)
     async with running(world.config()):
@@ -52,7 +54,7 @@ def test_abstract_socket() -> None:
 def test_systemd_that_does_not_listen(tmp_path: Path) -> None:
     """A socket that is not there is logged, and nothing else happens."""
     with structlog.testing.capture_logs() as logs:
-        notify_systemd("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "nobody")})
+        notify_systemd("READY=1", {"NOTIFY_SOCKET": str(tmp_path / "missing")})
         notify_systemd("READY=1", {})
     assert [line["event"] for line in logs] == ["daemon.systemd_not_notified"]
 

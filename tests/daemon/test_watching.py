@@ -119,13 +119,13 @@ def around(now: float, **changed: Any) -> Circumstances:
 
 
 def test_a_call_from_ring_to_end() -> None:
-    """A recorded call is shown in progress with who rings and who talks, then among the ended with what was told."""
+    """A recorded call is shown in progress with who rings and who talks, then among the ended with what was sent."""
     scene = Scene()
     scene.play("asterisk22/inbound_answered", until=0.9)
     (call,) = scene.state()["calls"]
     assert (call["direction"], call["customer"]) == ("inbound", "+7916***4567")
     assert [(part["extension"], part["does"]) for part in call["parts"]] == [("101", "ringing")]
-    assert [(told["kind"], told["state"]) for told in call["deliveries"]] == [("begin", "not sent yet")]
+    assert [(one["kind"], one["state"]) for one in call["deliveries"]] == [("begin", "not sent yet")]
     scene = Scene()
     scene.play("asterisk22/inbound_answered", until=3.0)
     assert scene.state()["calls"][0]["parts"][0]["does"] == "talking"
@@ -137,8 +137,8 @@ def test_a_call_from_ring_to_end() -> None:
     assert state["calls"] == []
     (call,) = state["ended"]
     assert (call["status"], call["parts"][0]["outcome"], call["why_nothing"]) == ("completed", "completed", "")
-    assert [told["kind"] for told in call["deliveries"]][:3] == ["begin", "answer", "end"]
-    assert {told["state"] for told in call["deliveries"]} == {"delivered"}
+    assert [one["kind"] for one in call["deliveries"]][:3] == ["begin", "answer", "end"]
+    assert {one["state"] for one in call["deliveries"]} == {"delivered"}
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "/no_cdr/" not in name])
@@ -176,19 +176,19 @@ def test_unmasked() -> None:
         (Ruling.UNKNOWN, "no answer: not known whether the CRM has it", "wait"),
     ],
 )
-def test_what_became_of_a_request(ruling: Ruling, state: str, colour: str) -> None:
-    """Each ruling about an answer is told in words, with the reason, how often and how long after the event."""
+def test_outcome_of_a_delivery(ruling: Ruling, state: str, colour: str) -> None:
+    """Each ruling about a reply is shown in words, with the reason, the tries and the seconds since the event."""
     scene = Scene()
     scene.play("asterisk22/inbound_answered", until=0.9)
     scene.answer(scene.deliveries[0], Ruling.AGAIN)
     scene.answer(scene.deliveries[0], ruling, "because")
-    (told,) = scene.state()["calls"][0]["deliveries"]
-    assert (told["state"], told["colour"], told["words"], told["tries"]) == (state, colour, "because", 2)
-    assert told["after_secs"] == pytest.approx(0.2, abs=0.01)
+    (shown,) = scene.state()["calls"][0]["deliveries"]
+    assert (shown["state"], shown["colour"], shown["words"], shown["tries"]) == (state, colour, "because", 2)
+    assert shown["after_secs"] == pytest.approx(0.2, abs=0.01)
 
 
 def test_requests_that_others_sent() -> None:
-    """A request that we never sent, though nothing waits any more, was told by another connector or an earlier run."""
+    """A request that we never sent, though nothing waits any more, was sent by another connector or an earlier run."""
     scene = Scene()
     scene.play("asterisk22/inbound_answered", until=0.9)
     scene.clock.at += 31
@@ -201,9 +201,9 @@ def test_request_that_came_too_late() -> None:
     """What is superseded, since what follows was made already, is shown so."""
     scene = Scene()
     scene.play("asterisk22/inbound_answered")
-    told = {one["kind"]: one["state"] for one in scene.state()["ended"][0]["deliveries"]}
-    assert told["answer"] == "superseded: that part of the call is over"
-    assert told["end"] == "not sent yet"
+    states = {one["kind"]: one["state"] for one in scene.state()["ended"][0]["deliveries"]}
+    assert states["answer"] == "superseded: that part of the call is over"
+    assert states["end"] == "not sent yet"
 
 
 def test_recording_that_is_awaited() -> None:
@@ -212,8 +212,8 @@ def test_recording_that_is_awaited() -> None:
     scene.watching.is_awaited = lambda pbx: pbx == "main"
     scene.play("asterisk22/inbound_answered")
     (record,) = (request for request in scene.deliveries if request.kind is Kind.RECORDING)
-    told = {one["kind"]: one["state"] for one in scene.state()["ended"][0]["deliveries"]}
-    assert told["recording"] == "waits until its file is complete"
+    states = {one["kind"]: one["state"] for one in scene.state()["ended"][0]["deliveries"]}
+    assert states["recording"] == "waits until its file is complete"
     scene.answer(record)
     assert scene.state()["ended"][0]["deliveries"][-1]["state"] == "delivered"
 
@@ -225,8 +225,8 @@ def test_recording_that_is_awaited() -> None:
         ("asterisk22/inbound_ivr_hangup", "No employee's phone rang, so there is no popup; [calls] unreached"),
     ],
 )
-def test_why_nothing_was_told(name: str, why: str) -> None:
-    """A call of which the CRM is told nothing says why."""
+def test_why_nothing_was_sent(name: str, why: str) -> None:
+    """A call of which nothing is sent to the CRM shows why."""
     scene = Scene()
     scene.play(name)
     call = scene.state()["ended"][0]
@@ -268,8 +268,8 @@ def phone_rings(number: int, began_at: float = NOW) -> ParticipationBegan:
 
 
 def ended(number: int, click: ClickResult | None = None) -> CallEnded:
-    told = summary(call_id=f"main-{number}", click=click)
-    return CallEnded(call_id=told.call_id, at=NOW, because="x", ended_at=NOW, summary=told)
+    of_call = summary(call_id=f"main-{number}", click=click)
+    return CallEnded(call_id=of_call.call_id, at=NOW, because="x", ended_at=NOW, summary=of_call)
 
 
 def begin_of(number: int, occurrence: str = "1") -> Delivery:
@@ -303,7 +303,7 @@ def test_memory_is_bounded() -> None:
 
 
 def test_calls_without_an_end_are_forgotten() -> None:
-    """A call in which nobody takes part any more is not shown for ever, if its end is never told."""
+    """A call without participants is not shown for ever, if its end never comes."""
     scene = Scene()
     scene.watching.observe(call_began(1), [])
     scene.watching.observe(CallMerged(call_id="main-1", at=NOW, because="x", into="main-0"), [])
@@ -343,7 +343,7 @@ DIAL = Dial(
 
 
 async def test_click_that_is_cut_off() -> None:
-    """A click whose answer nobody waits for any more counts as unknown, and the cancellation goes on."""
+    """A click whose client is gone counts as unknown, and the cancellation goes on."""
     scene = Scene()
 
     async def originate(_: Dial) -> Originated:
@@ -356,7 +356,7 @@ async def test_click_that_is_cut_off() -> None:
     assert "is not sent again" in scene.state()["clicks"][0]["words"]
 
 
-async def test_what_became_of_a_click() -> None:
+async def test_outcome_of_a_click() -> None:
     """When the call of a click ends, its words replace what the PBX said first, in the list of clicks and the call."""
     scene = Scene()
 
@@ -374,7 +374,7 @@ async def test_what_became_of_a_click() -> None:
     assert scene.state()["clicks"][0]["words"] == "101 did not answer"
 
 
-def test_a_fault_in_watching_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_in_watching_is_contained(monkeypatch: pytest.MonkeyPatch) -> None:
     """What only shows may fail: the pipeline and the sender go on, and the log has it."""
     scene = Scene()
     monkeypatch.setattr(Metrics, "count_fact", lambda *_: 1 / 0)

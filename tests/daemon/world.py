@@ -101,7 +101,7 @@ shutdown_grace = 0.2
         await self.until(lambda: len(self.pbx.sessions) >= number)
         session = self.pbx.sessions[number - 1]
         await self.until(lambda: "CoreShowChannels" in session.names())
-        await trio.testing.wait_all_tasks_blocked(0.01)  # its answer is out: nobody else is speaking
+        await trio.testing.wait_all_tasks_blocked(0.01)  # its answer is out: no other task is sending
         return session
 
     async def until(self, fact: Callable[[], object], seconds: float = 10) -> None:

@@ -13,10 +13,10 @@ from quart_trio import QuartTrio
 from tests.browser import chromium, needs_chromium
 from uac_trio.demo import crm_app, run
 
-# A page around the CRM's page: it clicks where a listener would, and tells what the player does.
+# A page around the CRM's page: it clicks where a listener would, and posts what the player does.
 LISTENER = """<!doctype html><title>x</title><iframe id="crm" src="/"></iframe><script>
 const crm = document.getElementById("crm");
-const tell = (what, player) => fetch("/told", { method: "POST", body: JSON.stringify({
+const report = (what, player) => fetch("/reports", { method: "POST", body: JSON.stringify({
   what, at: player.currentTime, duration: player.duration, src: player.src,
   error: player.error && player.error.message, shown: player.offsetHeight > 0 }) });
 setInterval(() => {
@@ -24,8 +24,8 @@ setInterval(() => {
   const button = page && page.querySelector("button.recorded");
   const player = page && page.getElementById("player");
   if (!button || player.ontimeupdate) return;
-  player.onerror = () => tell("error", player);
-  player.ontimeupdate = () => { if (player.currentTime > 0.2) tell("plays", player); };
+  player.onerror = () => report("error", player);
+  player.ontimeupdate = () => { if (player.currentTime > 0.2) report("plays", player); };
   button.click();
 }, 100);
 </script>"""
@@ -36,23 +36,23 @@ async def test_recording_plays_on_the_page(tmp_path: Path, monkeypatch: pytest.M
     """A click on a row's recording plays it, through ListenRecord as in SalesPlatform."""
     monkeypatch.setattr(run, "STAYS_SETTLED", 0.1)
     monkeypatch.setattr("uac_trio.recordings.awaiting.SETTLE", 0.1)
-    told: dict[str, Any] = {}
+    reports: dict[str, Any] = {}
     heard = trio.Event()
     create = crm_app.create_crm_app
 
     async def listener() -> Response:
         return Response(LISTENER, content_type="text/html")
 
-    async def hear() -> str:
-        said = await request.get_json(force=True)
-        told[said["what"]] = said
+    async def receive() -> str:
+        report = await request.get_json(force=True)
+        reports[report["what"]] = report
         heard.set()
         return ""
 
     def with_listener(*args: Any, **more: Any) -> QuartTrio:
         app = create(*args, **more)
         app.add_url_rule("/listener", "listener", listener)
-        app.add_url_rule("/told", "hear", hear, methods=["POST"])
+        app.add_url_rule("/reports", "receive", receive, methods=["POST"])
         return app
 
     policy = crm_app._HEADERS["Content-Security-Policy"]
@@ -64,7 +64,7 @@ async def test_recording_plays_on_the_page(tmp_path: Path, monkeypatch: pytest.M
             await demo.run_pass([("inbound_answered", 0.0)])
             async with chromium(tmp_path, f"{demo.address}/listener"):
                 await heard.wait()
-    assert "error" not in told
-    assert told["plays"]["duration"] == 3
-    assert told["plays"]["shown"]
-    assert "action=ListenRecord" in told["plays"]["src"]
+    assert "error" not in reports
+    assert reports["plays"]["duration"] == 3
+    assert reports["plays"]["shown"]
+    assert "action=ListenRecord" in reports["plays"]["src"]

@@ -1,4 +1,4 @@
-"""What the stand-in CRM tells about its caller beyond the rows: hazards, doubles, rows left open."""
+"""What the stand-in CRM reports about its client beyond the rows: hazards, doubles, rows left open."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def begin(uuid: str = "a", caller: str = "79161234567", **more: str) -> dict[str
 
 
 def test_ten_digits_make_a_customer() -> None:
-    """SalesPlatform compares the last ten digits, no fewer: a number that differs in the tenth is somebody else."""
+    """SalesPlatform compares the last ten digits, no fewer: a number that differs in the tenth is another customer."""
     crm = salesplatform()
     for uuid, caller in (("same", "89161234567"), ("other", "78161234567")):
         crm.callback(begin(uuid, caller), NOW)
@@ -107,7 +107,7 @@ def test_requests_are_counted() -> None:
     assert crm.unmatched == {"DialBegin": 1, "Nonsense": 1}
 
 
-def test_stock_shows_an_unanswered_call_to_everybody() -> None:
+def test_stock_shows_an_unanswered_call_to_every_user() -> None:
     """Stock: a call without a user pops up at every desk, an answered one only at the desk that answered."""
     crm = StandInCRM(flavour="stock", users=USERS, contacts=CONTACTS, secret="s")
     start = {"vtigersignature": "s", "callstatus": "StartApp", "callUUID": "a", "callerIdNumber": "+79161234567"}

@@ -118,7 +118,7 @@ def test_recording_is_shown_only_when_completed() -> None:
     assert crm_state(crm, NOW, "")["calls"][0]["recording"] == "http://x/recording?id=1"
 
 
-def test_stock_desk_rings_for_everybody() -> None:
+def test_stock_desk_rings_for_every_user() -> None:
     """In stock vTiger a call without a user rings on every desk."""
     crm = StandInCRM(flavour="stock", users=USERS, contacts=CONTACTS, secret="s")
     crm.callback({"vtigersignature": "s", "callstatus": "StartApp", "callUUID": "a", "StartTime": crm.clock(NOW)}, NOW)

@@ -43,7 +43,7 @@ CONTACTS = (
 )
 NEW_CONTACT = CRMContact(id=1490, name="Made in the popup", owner=5, phones=("79165550001",))
 
-# What somebody had changed in the CRM before these exchanges.
+# What an administrator had changed in the CRM before these exchanges.
 OTHER_SETTINGS: dict[str, dict[str, Any]] = {
     "gateway not configured, no signature": {"secret": ""},
     "gateway not configured, some signature": {"secret": ""},
@@ -110,7 +110,7 @@ def test_same_request_same_reply_same_rows(exchange: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("exchange", [x for x in exchanges() if x["kind"] == "owner"], ids=lambda x: x["case"])
 def test_owner_of_a_caller(exchange: dict[str, Any]) -> None:
-    """SPAgi.php tells the extension of the contact's owner, null for nobody, and its own error for a bad request."""
+    """SPAgi.php returns the extension of the contact's owner, null without one, and its own error for a bad request."""
     reply = crm_of(exchange).owner_extension(exchange["form"])
     assert (reply.status, reply.content_type, reply.body) == (exchange["status"], exchange["type"], exchange["body"])
 

@@ -33,12 +33,12 @@ def seconds_of(content: bytes) -> float:
     ("disposition", "talked", "size"), [("ANSWERED", "2", 44 + 32000), ("NO ANSWER", "0", 44), ("ANSWERED", "x", 44)]
 )
 def test_file_that_the_pbx_writes(tmp_path: Path, disposition: str, talked: str, size: int) -> None:
-    """As long as was talked, named by the Cdr, and only a header when nobody answered."""
-    told = (("recordingpath", "/var/spool/x/../../a.wav"), ("Disposition", disposition), ("BillableSeconds", talked))
+    """As long as was talked, named by the Cdr, and only a header without an answer."""
+    headers = (("recordingpath", "/var/spool/x/../../a.wav"), ("Disposition", disposition), ("BillableSeconds", talked))
     monitor = FakeMixMonitor(tmp_path)
-    monitor.note(Event((("Event", "Cdr"), *told)))
-    monitor.note(Event((("Event", "Hangup"), *told)))
-    monitor.note(Event((("Event", "Cdr"), *told[:1], ("Disposition", "NO ANSWER"))))
+    monitor.note(Event((("Event", "Cdr"), *headers)))
+    monitor.note(Event((("Event", "Hangup"), *headers)))
+    monitor.note(Event((("Event", "Cdr"), *headers[:1], ("Disposition", "NO ANSWER"))))
     monitor.note(Event((("Event", "Cdr"),)))
     assert [(path.name, path.stat().st_size) for path in tmp_path.iterdir()] == [("a.wav", size)]
 
@@ -103,6 +103,6 @@ async def test_what_the_crm_passes_on(bare_server: tuple[str, list[bytes]], repl
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1/recording?id=1", "file:///etc/passwd", "https://x/?", ""])
-async def test_nobody_there(url: str) -> None:
+async def test_no_connector_there(url: str) -> None:
     """A connector that is away, and what is no address of one, is an empty page."""
     assert (await listen(url, "s")).body == b""

@@ -113,19 +113,21 @@ async def test_originate_is_taken_and_fails() -> None:
         assert [action.get("Channel") for action in recorded.originates] == ["PJSIP/101"]
 
 
-async def test_a_pass_is_told_as_new_calls() -> None:
+async def test_a_pass_is_sent_as_new_calls() -> None:
     """Two overlapping playings of one recording reach the client as two calls of the present time, in order."""
     recorded = pbx()
     recording = shipped_recordings()["inbound_answered"]
     async with client_of(recorded) as client:
         await client.log_in()
         played = await recorded.play([Play(recording=recording, at=0), Play(recording=recording, at=0.5)], pace=50)
-        told = [await client.next() for _ in range(2 * len(recording.events))]
-        starts = [m for m in told if m.headers[0] == ("Event", "Newchannel") and m.get("Uniqueid") == m.get("Linkedid")]
+        received = [await client.next() for _ in range(2 * len(recording.events))]
+        starts = [
+            m for m in received if m.headers[0] == ("Event", "Newchannel") and m.get("Uniqueid") == m.get("Linkedid")
+        ]
         new_ids = [p.rewriter.text(recording.calls[0]["linkedid"]) for p in played]
         assert sorted(m.get("Linkedid") for m in starts) == sorted(new_ids)
         assert all(abs(float(new_id.split(".")[0]) - NOW) <= 1 for new_id in new_ids)
-        assert len({m.get("Channel") for m in told if m.headers[0][1] == "Newchannel"}) == 4
+        assert len({m.get("Channel") for m in received if m.headers[0][1] == "Newchannel"}) == 4
         assert recorded.channels() == []
 
 
@@ -170,7 +172,7 @@ async def test_mask_keeps_events_away() -> None:
 
 
 async def test_a_client_that_does_not_read_is_cut_off() -> None:
-    """As Asterisk does it: whoever lets events pile up loses the connection, others go on."""
+    """As in Asterisk: a client that lets events pile up loses the connection, the others go on."""
     recorded = pbx()
     async with client_of(recorded) as client:
         await client.log_in()

@@ -1,4 +1,4 @@
-"""Recorded calls told again as new ones."""
+"""Recorded calls, replayed as new ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REWRITER = Rewriter(epoch=1_795_413_713, shift=1000, serial=3)
 
 
 @pytest.mark.parametrize(
-    ("name", "recorded", "told"),
+    ("name", "recorded", "rewritten"),
     [
         ("Uniqueid", "1795413713.7", "1795414713.3007"),
         ("Channel", "PJSIP/101-0000000a", "PJSIP/101-0000300a"),
@@ -38,9 +38,9 @@ REWRITER = Rewriter(epoch=1_795_413_713, shift=1000, serial=3)
         ("CallerIDName", "9161234567.12 a-0000000a", "9161234567.12 a-0000000a"),
     ],
 )  # fmt: skip
-def test_what_makes_a_call_unique_is_moved(name: str, recorded: str, told: str) -> None:
+def test_what_makes_a_call_unique_is_moved(name: str, recorded: str, rewritten: str) -> None:
     """Ids, serials and times move together; numbers and names that merely look alike stay."""
-    assert REWRITER.event(event(**{name: recorded})).get(name) == told
+    assert REWRITER.event(event(**{name: recorded})).get(name) == rewritten
 
 
 def test_only_events_of_calls_are_read() -> None:
@@ -62,21 +62,21 @@ def test_only_events_of_calls_are_read() -> None:
 def test_a_transcript_without_events_is_refused() -> None:
     """A recording that would play nothing is an error that names it."""
     with pytest.raises(TranscriptError, match=r"quiet\.jsonl: there is no event"):
-        read_recording("quiet.jsonl", b'{"t":0,"dir":"note","data":"nobody called"}')
+        read_recording("quiet.jsonl", b'{"t":0,"dir":"note","data":"no one called"}')
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_shipped_recordings_are_whole_calls(name: str) -> None:
-    """Each has its truth, hangs up every channel it makes, and holds nothing of another time once told again."""
+    """Each has its truth, hangs up every channel it makes, and holds nothing of another time once it is rewritten."""
     recording = shipped_recordings()[name]
     assert recording.calls
     made = {t.event.get("Uniqueid") for t in recording.events if t.event.name == "Newchannel"}
     ended = {t.event.get("Uniqueid") for t in recording.events if t.event.name == "Hangup"}
     assert made == ended
     rewriter = Rewriter(epoch=recording.epoch, shift=86_400 * 30, serial=1)
-    told = b"".join(encoded(rewriter.event(timed.event)) for timed in recording.events).decode()
-    assert re.search(r"\b20261123|2026-11-23|\b17954[01]", told) is None
-    assert re.search(r"\blab\b", told.lower()) is None
+    text = b"".join(encoded(rewriter.event(timed.event)) for timed in recording.events).decode()
+    assert re.search(r"\b20261123|2026-11-23|\b17954[01]", text) is None
+    assert re.search(r"\blab\b", text.lower()) is None
 
 
 def test_shipped_recordings_are_small() -> None:

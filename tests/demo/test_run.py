@@ -41,7 +41,7 @@ async def test_a_pass_through_the_real_daemon() -> None:
 async def test_rows_that_differ_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows that never become what happened are shown with what is wrong, after a bounded wait."""
     monkeypatch.setattr(run, "SETTLES_WITHIN", 0.5)
-    monkeypatch.setattr(run, "USERS", run.USERS[1:])  # nobody has extension 101
+    monkeypatch.setattr(run, "USERS", run.USERS[1:])  # no user has extension 101
     with trio.fail_after(30):
         async with run.open_demo(pace=20) as demo:
             judgements = await demo.run_pass(FEW[:1])

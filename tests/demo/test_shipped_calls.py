@@ -19,7 +19,7 @@ STARTED = 1_800_000_000
 RECORDINGS = shipped_recordings()
 
 
-def told(recording: Recording, serial: int = 1) -> tuple[StandInCRM, Rewriter]:
+def played(recording: Recording, serial: int = 1) -> tuple[StandInCRM, Rewriter]:
     crm = StandInCRM(
         users=tuple(CRMUser(id=n, name=str(n), extension=str(n)) for n in (101, 102, 103)),
         contacts=(CRMContact(id=20, name="Known", phones=("+79161234567",)),),
@@ -42,7 +42,7 @@ def told(recording: Recording, serial: int = 1) -> tuple[StandInCRM, Rewriter]:
 @pytest.mark.parametrize("name", sorted(RECORDINGS))
 def test_rows_agree_with_the_truth(name: str) -> None:
     """Every shipped recording leads to the rows that its truth asks for; none is doubled, stuck or harmful."""
-    crm, rewriter = told(RECORDINGS[name])
+    crm, rewriter = played(RECORDINGS[name])
     for call in RECORDINGS[name].calls:
         rows = crm.tables.call(f"demo-{rewriter.text(call['linkedid'])}")
         assert differences(crm, rows, expected_rows(call)) == []

@@ -1,4 +1,4 @@
-"""From what happened at the phones to the rows a CRM must show, and how a difference is told."""
+"""From what happened at the phones to the rows a CRM must show, and how a difference is reported."""
 
 from __future__ import annotations
 
@@ -72,13 +72,13 @@ def test_agreeing_rows() -> None:
         ({"billduration": 5}, "101: 5 s of talk, expected 3"),
     ],
 )
-def test_a_difference_is_told_in_words(changes: dict[str, Any], words: str) -> None:
+def test_a_difference_is_reported_in_words(changes: dict[str, Any], words: str) -> None:
     """Each thing that is wrong about a row is named with what was expected."""
     assert differences(CRM, [attrs.evolve(ROW, **changes)], [WANT]) == [words]
 
 
 def test_rows_missing_and_too_many() -> None:
-    """A missing row, a row of somebody else and two rows of one employee are differences."""
+    """A missing row, a row of another user and two rows of one employee are differences."""
     assert differences(CRM, [], [WANT]) == ["no row of 101, expected completed"]
     assert differences(CRM, [ROW, attrs.evolve(ROW, user="6")], [WANT]) == ["an unexpected row of 102"]
     assert differences(CRM, [ROW, ROW], [WANT]) == ["2 rows, several of them of one employee"]

@@ -76,18 +76,18 @@ def truth(name: str) -> dict[str, tuple[Row, ...]]:
 
 
 @attrs.define(eq=False)
-class ToldCall:
-    """A recorded call as it is told now, event by event."""
+class LiveCall:
+    """A recorded call that the PBX emits now, event by event."""
 
     pbx: RecordedPBX
     name: str
     rewriter: Rewriter
-    told: int = 0
+    emitted: int = 0
 
-    def tell(self, until: Callable[[Event], bool] = lambda _: False) -> None:
+    def emit(self, until: Callable[[Event], bool] = lambda _: False) -> None:
         """Its next events, up to and with the first that ``until`` holds for; all by default."""
-        for timed in recording(self.name).events[self.told :]:
-            self.told += 1
+        for timed in recording(self.name).events[self.emitted :]:
+            self.emitted += 1
             event = self.rewriter.event(timed.event)
             self.pbx.emit_nowait(event)
             if until(event):
@@ -136,11 +136,11 @@ class World:
         quick = [attrs.evolve(one, ping_interval=0.3, answer_timeout=0.4, login_timeout=0.6) for one in config.pbx]
         return attrs.evolve(config, pbx=tuple(quick))
 
-    def call(self, name: str = "asterisk22/inbound_answered") -> ToldCall:
+    def call(self, name: str = "asterisk22/inbound_answered") -> LiveCall:
         """A new call like the recorded one."""
         self._serial += 1
         epoch = recording(name).epoch
-        return ToldCall(self.pbx, name, Rewriter(epoch=epoch, shift=int(now()) - epoch, serial=self._serial))
+        return LiveCall(self.pbx, name, Rewriter(epoch=epoch, shift=int(now()) - epoch, serial=self._serial))
 
     async def watched(self, before: int = 0) -> None:
         """Wait until the daemon has its snapshot, one after the first ``before`` of them."""
@@ -154,18 +154,18 @@ class World:
     async def until(self, fact: Callable[[], object], seconds: float = 20.0) -> None:
         await self.crm.http.until(lambda: bool(fact()), seconds)
 
-    async def until_true(self, *calls: ToldCall, seconds: float = 20.0) -> None:
+    async def until_true(self, *calls: LiveCall, seconds: float = 20.0) -> None:
         """Wait until the CRM shows the truth of these calls; and it is asked in order, without doubled rows."""
         expected: dict[str, tuple[Row, ...]] = {}
         for call in calls:
             expected |= call.rows
         with trio.move_on_after(seconds):
-            while self.rows(expected) != expected:  # noqa: ASYNC110 - the CRM does not tell
+            while self.rows(expected) != expected:  # noqa: ASYNC110 - the CRM does not notify
                 await trio.sleep(0.01)
         assert self.rows(expected) == expected
         self.nothing_is_wrong()
 
-    async def most_ringing_until_true(self, *calls: ToldCall, seconds: float) -> int:
+    async def most_ringing_until_true(self, *calls: LiveCall, seconds: float) -> int:
         """How many rows rang at most on the way there."""
         most = 0
 

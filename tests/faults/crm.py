@@ -1,4 +1,4 @@
-"""The stand-in CRM, which keeps a real vTiger's rows, behind an HTTP server that answers as badly as it is told."""
+"""The stand-in CRM, which keeps a real vTiger's rows, behind an HTTP server with the faults of ``Fault``."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Fault(enum.Enum):
     REDIRECT = "not applied: a redirect"
     FORBIDDEN = "not applied: 403"
     WRONG_SECRET = "not applied: Authentication Failure"
-    UNKNOWN_TEXT = "not applied: a text nobody knows"
+    UNKNOWN_TEXT = "not applied: an unknown text"
 
 
 _NOT_APPLIED: dict[Fault, Behaviour] = {

@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that breaks connections as it is told: between real parts, at real sockets."""
+"""A TCP proxy on loopback that breaks connections on request: between real parts, at real sockets."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import trio
 from tests.fake_vtiger import reset
 
 
-def _nobody_looks(_: bool, __: bytes) -> None:
-    """What passes is nobody's business."""
+def _ignore(_: bool, __: bytes) -> None:
+    """The default of ``look``."""
 
 
 @attrs.define(eq=False)
@@ -20,7 +20,7 @@ class _Pipe:
     client: trio.SocketStream
     server: trio.SocketStream
     swallows: bool = False
-    """Half-open: what comes is lost, nobody is told."""
+    """Half-open: what comes is lost silently."""
 
 
 @attrs.define(eq=False)
@@ -33,7 +33,7 @@ class Proxy:
     """Seconds by which every piece is late."""
     cut_after: int | None = None
     """The next connections are reset when so many bytes went from the server to the client."""
-    look: Callable[[bool, bytes], None] = _nobody_looks
+    look: Callable[[bool, bytes], None] = _ignore
     """Is shown what passes: whether the server sent it, and what."""
     lost: Callable[[], None] = lambda: None
     """Is called when a connection ends."""

@@ -78,7 +78,7 @@ class Host:
         self._put(self.pipeline.lost("main", EPOCH + at))
 
     def hear(self, timed: TimedEvent, *, listening: bool = True) -> None:
-        """It happens at the PBX; the connector is told if it is there."""
+        """It happens at the PBX; the connector gets the event if it is there."""
         self.at = timed.at
         self.pbx.emit_nowait(timed.event)
         if listening:
@@ -95,7 +95,7 @@ class Host:
             self._put(self.pipeline.tick(EPOCH + at + second))
 
     def rows(self) -> dict[str, tuple[Row, ...]]:
-        """What a CRM has that was told all of it, in order."""
+        """What a CRM has that got all of it, in order."""
         crm = new_crm("s")
         for delivery in self.outbox.values():
             for request in CRM.requests(delivery):
@@ -133,7 +133,7 @@ def restarted(
     """With a restart right before event ``number``, that one and ``missed`` - 1 more being missed; of each part of a
     log only the entries of ``cut`` are left. And with another one right before event ``again``. ``late``: as of Host.
 
-    The calls and employees of which the CRM had been told by then; and the rows in the end.
+    The calls and employees that the CRM had rows of by then; and the rows in the end.
     """
     host, begun = Host(rules=rules, keeps_logs=keeps_logs), set[tuple[str, str]]()
     host.late = late

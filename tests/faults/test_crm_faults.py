@@ -18,20 +18,20 @@ async def test_one_bad_answer(world: World, fault: Fault, position: int) -> None
     async with running(world.config()):
         await world.watched()
         call = world.call()
-        call.tell()
+        call.emit()
         await world.until_true(call)
     assert world.crm.struck[fault] == 1
 
 
 @pytest.mark.parametrize("fault", [Fault.BAD_GATEWAY, Fault.LOGIN_PAGE, Fault.WRONG_SECRET, Fault.RESET_BEFORE])
 async def test_bad_answers_for_a_while(world: World, fault: Fault) -> None:
-    """While the CRM answers nothing else nobody is lost, and it is not asked again and again."""
+    """While the CRM answers nothing else no call is lost, and it is not asked again and again."""
     async with running(world.config()):
         await world.watched()
         world.crm.always = fault
         calls = [world.call(), world.call("asterisk22/outbound_busy"), world.call("asterisk22/inbound_no_answer")]
         for call in calls:
-            call.tell()
+            call.emit()
         await world.until(lambda: world.crm.struck[fault] >= 3)
         asked = world.crm.struck[fault]
         world.crm.always = Fault.NONE
@@ -48,13 +48,13 @@ async def test_500_after_200(world: World, fault: Fault, *, restarts: bool) -> N
     async with running(config) as address:
         await world.watched()
         before = world.call("asterisk22/inbound_ringgroup_answered")
-        before.tell()
+        before.emit()
         await world.until_true(before)
         stored = world.stored_calls()
         world.crm.always = fault
         calls = [world.call(f"asterisk22/{name}") for name in others]
         for call in calls:
-            call.tell()
+            call.emit()
         if not restarts:
             await world.until(lambda: world.crm.struck[fault] >= 5)
             assert "error log" in (await world.health(address))["crm"]["trouble"]
@@ -77,7 +77,7 @@ async def test_a_fresh_installation(world: World) -> None:
         await world.watched()
         calls = [world.call(), world.call("asterisk22/outbound_busy"), world.call("asterisk22/inbound_no_answer")]
         for call in calls:
-            call.tell()
+            call.emit()
         await world.until_true(*calls)
         assert (await world.health(address))["crm"]["trouble"] == ""
     assert world.crm.doubles <= 3, "as many as were on the wire when nothing was known"
@@ -91,7 +91,7 @@ async def test_crm_away_for_long(world: World) -> None:
     async with running(world.config()) as address:
         await world.watched()
         for call in calls:
-            call.tell()
+            call.emit()
             await trio.sleep(0.02)  # the PBX's own buffer is short
         await world.until(lambda: world.stored_calls() == 50)
         health = await world.health(address)
@@ -107,12 +107,12 @@ async def test_crm_away_in_mid_call(world: World) -> None:
     async with running(world.config()):
         await world.watched()
         call = world.call()
-        call.tell(rings)
+        call.emit(rings)
         await world.until(lambda: world.crm.crm.stuck())
         world.crm_proxy.down()
         world.crm_proxy.cut()
-        call.tell(is_answered)
-        call.tell()
+        call.emit(is_answered)
+        call.emit()
         with structlog.testing.capture_logs() as logs:
             await world.until(lambda: any(line["event"] == "sender.crm_away" for line in logs))
         await world.crm_proxy.up()
@@ -126,8 +126,8 @@ async def test_answers_cut_off(world: World, limit: int) -> None:
         await world.watched()
         world.crm_proxy.cut_after = limit
         call = world.call()
-        call.tell(rings)
+        call.emit(rings)
         await world.until(lambda: world.crm_proxy.connections >= 1 and world.crm.http.seen)
         world.crm_proxy.cut_after = None
-        call.tell()
+        call.emit()
         await world.until_true(call)

@@ -1,4 +1,4 @@
-"""Whatever the connection to the PBX does, nothing is left ringing, nothing is doubled, and what was seen is told."""
+"""Whatever the connection to the PBX does, nothing is left ringing, nothing is doubled, and what was seen is sent."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ SIZE = sum(len(encoded(timed.event)) for timed in recording(CALL).events)
 @pytest.mark.parametrize("cut_at", [0, 1, 27, 100, 400, *range(1000, SIZE + 1000, SIZE // 16)])
 async def test_cut_at_any_byte(world: World, cut_at: int) -> None:
     """The connection breaks after so many bytes from the PBX, in the login or in the call: whatever was begun in the
-    CRM is ended, and the next call is told as if nothing had been."""
+    CRM is ended, and the next call is sent as if nothing had been."""
     world.pbx_proxy.cut_after = cut_at
     async with running(world.config()):
         await world.until(lambda: world.pbx_proxy.connections)
         with trio.move_on_after(0.15):
             await world.watched()
         first = world.call()
-        first.tell()
+        first.emit()
         await trio.sleep(0.02)
         before = world.snapshots
         world.pbx_proxy.cut_after = None
         world.pbx_proxy.cut()
         await world.watched(before)
         second = world.call()
-        second.tell()
+        second.emit()
         await world.until_true(second)
         await world.until(lambda: not world.crm.crm.stuck())
     for rows in world.rows(first.rows).values():
@@ -46,13 +46,13 @@ async def test_cut_at_any_byte(world: World, cut_at: int) -> None:
 
 @pytest.mark.parametrize("pieces", [1, 7, 1000])
 async def test_broken_up_and_late(world: World, pieces: int) -> None:
-    """A slow line changes nothing but when it is told."""
+    """A slow line changes nothing but the time of sending."""
     world.pbx_proxy.delay = 0.05
     async with running(world.config()):
         await world.watched()
         call = world.call()
         for number in range(len(recording(CALL).events)):
-            call.tell(lambda _: True)
+            call.emit(lambda _: True)
             if number % pieces == 0:
                 await trio.lowlevel.checkpoint()
         await world.until_true(call)
@@ -64,12 +64,12 @@ async def test_cut_in_mid_call_and_back_at_once(world: World) -> None:
         await world.watched()
         call = world.call()
         for moment in (rings, is_answered):
-            call.tell(moment)
+            call.emit(moment)
             await trio.sleep(0.05)
             before = world.snapshots
             world.pbx_proxy.cut()
             await world.watched(before)
-        call.tell()
+        call.emit()
         await world.until_true(call)
 
 
@@ -78,12 +78,12 @@ async def test_ended_while_away(world: World) -> None:
     async with running(world.config()):
         await world.watched()
         call = world.call()
-        call.tell(is_answered)
+        call.emit(is_answered)
         await world.until(lambda: world.crm.crm.stuck())
         world.pbx_proxy.down()
         world.pbx_proxy.cut()
         await trio.sleep(0.05)
-        call.tell()
+        call.emit()
         await world.pbx_proxy.up()
         await world.until(lambda: not world.crm.crm.stuck())
     (rows,) = world.rows(call.rows).values()
@@ -92,17 +92,17 @@ async def test_ended_while_away(world: World) -> None:
 
 
 async def test_half_open(world: World) -> None:
-    """A line that swallows everything without a word is noticed by its pings, and left."""
+    """A connection that drops everything silently is detected by its pings, and closed."""
     with structlog.testing.capture_logs() as logs:
         async with running(world.watchful_config()):
             await world.watched()
             call = world.call()
-            call.tell(rings)
+            call.emit(rings)
             await world.until(lambda: world.crm.crm.stuck())
             world.pbx_proxy.stall()
-            call.tell(is_answered)
+            call.emit(is_answered)
             await world.watched(before=1)
-            call.tell()
+            call.emit()
             await world.until(lambda: not world.crm.crm.stuck())
             await world.until_true(call)
     assert any("no answer to a ping" in str(line.get("reason")) for line in logs)
@@ -120,7 +120,7 @@ async def test_silent(world: World) -> None:
         world.pbx_proxy.cut()
         await world.watched(before=1)
         call = world.call()
-        call.tell()
+        call.emit()
         await world.until_true(call)
 
 
@@ -133,7 +133,7 @@ async def test_login_refused_then_accepted(world: World) -> None:
             world.pbx.secret = "demo"
             await world.watched()
             call = world.call()
-            call.tell()
+            call.emit()
             await world.until_true(call)
 
 
@@ -142,14 +142,14 @@ async def test_pbx_restart(world: World) -> None:
     async with running(world.config()):
         await world.watched()
         lost, later = world.call(), world.call()
-        lost.tell(is_answered)
+        lost.emit(is_answered)
         await world.until(lambda: [row.callstatus for row in world.crm.crm.rows] == ["in-progress"])
         world.pbx_proxy.down()
         world.pbx_proxy.cut()
         world.pbx.forget_channels()
         await world.pbx_proxy.up()
         await world.until(lambda: not world.crm.crm.stuck())
-        later.tell()
+        later.emit()
         await world.until_true(later)
     (rows,) = world.rows(lost.rows).values()
     assert [(row.status, row.ended) for row in rows] == [("completed", True)]
@@ -174,7 +174,7 @@ secret = "demo"
                 await other.watched.wait()
                 other_proxy.delay = 60
                 call = world.call()
-                call.tell()
+                call.emit()
                 await world.until_true(call)
                 await world.until(lambda: other_proxy.connections > 1)
                 health = await world.health(address)
@@ -192,12 +192,12 @@ async def test_burst_faster_than_the_store(world: World, monkeypatch: pytest.Mon
             await world.watched()
             with locked(world):
                 for _ in range(12):
-                    world.call().tell()
+                    world.call().emit()
                 await world.until(lambda: any(line["event"] == "daemon.starting_over" for line in logs))
             await world.watched(before=1)
             later = world.call()
             for _ in recording(CALL).events:
-                later.tell(lambda _: True)
+                later.emit(lambda _: True)
                 await trio.sleep(0.005)
             await world.until_true(later)
             await world.until(lambda: not world.crm.crm.stuck())
@@ -211,12 +211,12 @@ async def test_client_that_is_cut_off_for_reading_too_slowly(world: World) -> No
     async with running(world.config()):
         await world.watched()
         call = world.call()
-        call.tell(is_answered)
+        call.emit(is_answered)
         await world.until(lambda: world.crm.crm.stuck())
         noise = Event((("Event", "Newexten"), ("Privilege", "call,all")))
         for _ in range(3000):
             world.pbx.emit_nowait(noise)
-        call.tell()
+        call.emit()
         await world.watched(before=1)
         await world.until(lambda: not world.crm.crm.stuck())
     world.nothing_is_wrong()

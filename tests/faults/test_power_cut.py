@@ -29,7 +29,7 @@ class Disk:
     cut: trio.Event = attrs.field(factory=trio.Event)
 
     def checkin(self, *_: Any) -> None:
-        """A connection is given back to the pool: its transaction is on the disk, and nobody else writes."""
+        """A connection is given back to the pool: its transaction is on the disk, and no other task writes."""
         self.done += 1
         if self.done == self.cut_after:
             self.keep()
@@ -69,12 +69,12 @@ async def test_power_cut(world: World, cut_after: int, monkeypatch: pytest.Monke
             async with running(world.config()):
                 await world.watched()
                 while not kept.cut.is_set() and world.rows(call.rows) != call.rows:
-                    call.tell(lambda event: event.name in WANTED_EVENTS)
+                    call.emit(lambda event: event.name in WANTED_EVENTS)
                     with trio.move_on_after(0.04):  # each event is on the disk before the next happens
                         await kept.cut.wait()
                 if not kept.cut.is_set():
                     kept.keep()
-                for proxy in (world.crm_proxy, world.pbx_proxy):  # what it still says, nobody hears
+                for proxy in (world.crm_proxy, world.pbx_proxy):  # what it still sends is lost
                     proxy.down()
                     proxy.cut()
                 power.cancel()
@@ -84,5 +84,5 @@ async def test_power_cut(world: World, cut_after: int, monkeypatch: pytest.Monke
     before = world.snapshots
     async with running(world.config()):
         await world.watched(before)
-        call.tell()
+        call.emit()
         await world.until_true(call)

@@ -54,27 +54,27 @@ async def test_end_in_mid_call(world: World, how: signal.Signals, moment: str) -
     until, requests = MOMENTS[moment]
     call = world.call()
     async with process(world) as first:
-        call.tell(until)
+        call.emit(until)
         await world.until(lambda: len(world.crm.http.seen) == requests)
         await trio.sleep(0.8)  # what the CRM has answered is written down
         first.send_signal(how)
         await first.wait()
     assert first.returncode == (0 if how is signal.SIGTERM else -signal.SIGKILL)
     async with process(world):
-        call.tell()
+        call.emit()
         await world.until_true(call)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL], ids=lambda how: how.name)
 async def test_call_that_ends_meanwhile(world: World, how: signal.Signals) -> None:
-    """A call that nobody saw the end of is ended at the next start."""
+    """A call whose end was not seen is ended at the next start."""
     call = world.call()
     async with process(world) as first:
-        call.tell(is_answered)
+        call.emit(is_answered)
         await world.until(lambda: len(world.crm.http.seen) == 2)
         await trio.sleep(0.8)
         first.send_signal(how)
-    call.tell()
+    call.emit()
     async with process(world):
         await world.until(lambda: not world.crm.crm.stuck())
         await world.until(lambda: len(world.crm.http.seen) == 4)

@@ -161,7 +161,7 @@ def test_restart_from_the_outbox(name: str) -> None:
 
 
 def test_a_restart_from_the_outbox_is_rarely_seen() -> None:
-    """What a list of channels does not tell (why a phone did not ring, who placed a click's call, which file is being
+    """What a list of channels does not show (why a phone did not ring, who placed a click's call, which file is being
     recorded) is forgotten in a restart, and a row may show another outcome. That is rare; a third of it is an
     employee who rings in vain after a talk in the same call, of which the row was closed before the restart."""
     results = [(name, rows) for name in CHOSEN for _, rows in after_restarts(name)]

@@ -24,7 +24,7 @@ from uac_trio.store.settings import OutboxError
 
 
 class Disk:
-    """What SQLite is told of the disk from the next transaction on: a pragma that every transaction begins with."""
+    """The state of the disk for SQLite from the next transaction on: a pragma that every transaction begins with."""
 
     pragma = ""
 
@@ -33,18 +33,18 @@ class Disk:
 def disk() -> Iterator[Disk]:
     disk = Disk()
 
-    def tell(connection: sa.Connection) -> None:
+    def set_pragma(connection: sa.Connection) -> None:
         raw = connection.connection.driver_connection
         if isinstance(raw, sqlite3.Connection):
             raw.execute(disk.pragma or "PRAGMA query_only = OFF")
 
-    sa.event.listen(sa.Engine, "begin", tell, insert=True)
+    sa.event.listen(sa.Engine, "begin", set_pragma, insert=True)
     yield disk
-    sa.event.remove(sa.Engine, "begin", tell)
+    sa.event.remove(sa.Engine, "begin", set_pragma)
 
 
 async def failing(world: World, address: str, words: str) -> None:
-    """Wait until /healthz tells that the store fails, and why."""
+    """Wait until /healthz reports that the store fails, and why."""
     with trio.fail_after(20):
         while words not in (await world.health(address))["store"]["trouble"]:  # noqa: ASYNC110 - as a supervisor does
             await trio.sleep(0.02)
@@ -56,20 +56,20 @@ async def failing(world: World, address: str, words: str) -> None:
     ids=["full", "read-only"],
 )
 async def test_disk(world: World, disk: Disk, pragma: str, words: str) -> None:
-    """Full or read-only in mid-call: deliveries wait in memory, /healthz says why; then the call is told as a whole."""
+    """Full or read-only in mid-call: deliveries wait in memory, /healthz says why; then the whole call is sent."""
     async with running(world.config()) as address:
         await world.watched()
         call = world.call()
-        call.tell(rings)
+        call.emit(rings)
         await world.until(lambda: world.crm.crm.stuck())
         disk.pragma = pragma
-        call.tell(is_answered)
+        call.emit(is_answered)
         others = [world.call("asterisk22/outbound_busy") for _ in range(20)]  # more than the last page has room for
         for other in others:
-            other.tell()
+            other.emit()
             await trio.sleep(0.01)
         await failing(world, address, words)
-        call.tell()
+        call.emit()
         await trio.sleep(0.1)
         assert (await world.health(address))["store"]["in_memory"] >= 1
         disk.pragma = ""
@@ -84,7 +84,7 @@ async def test_locked(world: World) -> None:
         await world.watched()
         with locked(world):
             call = world.call()
-            call.tell()
+            call.emit()
             await failing(world, address, "locked")
         await world.until_true(call)
 
@@ -106,11 +106,11 @@ def hangs(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 
 
 async def test_hangs(world: World, hangs: threading.Event) -> None:
-    """No answer is no error: it is told all the same, and the call is once the store has come to itself."""
+    """A store that hangs raises no error: it is reported all the same, and the call is sent once the store answers."""
     async with running(world.config()) as address:
         await world.watched()
         call = world.call()
-        call.tell()
+        call.emit()
         await failing(world, address, "has given no answer for 0.2 s")
         hangs.set()
         await world.until_true(call)
@@ -122,7 +122,7 @@ async def test_hangs_until_the_end(world: World, hangs: threading.Event, monkeyp
     with structlog.testing.capture_logs() as logs:
         async with running(world.config()) as address:
             await world.watched()
-            world.call().tell()
+            world.call().emit()
             await failing(world, address, "has given no answer")
             began = trio.current_time()
         assert trio.current_time() - began < 3
@@ -145,10 +145,10 @@ async def test_everything_hangs_until_the_end(world: World, monkeypatch: pytest.
         async with running(config) as address:
             await world.watched()
             world.crm_proxy.delay = 60
-            world.call().tell()
+            world.call().emit()
             await world.until(lambda: world.crm_proxy.connections)
             until_the_end.enter_context(locked(world))
-            world.call().tell()
+            world.call().emit()
             await failing(world, address, "has given no answer")
             world.pbx_proxy.stall()
             began = trio.current_time()
@@ -163,19 +163,19 @@ def overwrite(path: Path, byte: bytes) -> None:
 
 async def test_damaged_while_running(world: World) -> None:
     """The file is overwritten under us: it is left as it is; when it is moved away, a new one is made, and what waited
-    in memory is told."""
+    in memory is sent."""
     async with running(world.config()) as address:
         await world.watched()
         before = world.call()
-        before.tell()
+        before.emit()
         await world.until_true(before)
         path = world.folder / "connector.db"
-        with locked(world):  # with nobody in the middle of a transaction, whose end would hide the damage
+        with locked(world):  # with no client in the middle of a transaction, whose end would hide the damage
             overwrite(path, b"\xff")
             overwrite(path.with_name("connector.db-wal"), b"\xff")
             overwrite(path.with_name("connector.db-shm"), b"\0")  # else what connections remember is enough for a while
         call = world.call()
-        call.tell()
+        call.emit()
         await failing(world, address, "damaged or no SQLite database; move it away")
         for part in world.folder.glob("connector.db*"):
             part.rename(part.with_name(f"damaged-{part.name}"))
@@ -183,7 +183,7 @@ async def test_damaged_while_running(world: World) -> None:
 
 
 async def test_deleted_while_running(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite goes on in a file without a name: nothing fails, so /healthz, /live and the log tell of it."""
+    """SQLite goes on in a file without a name: nothing fails, so /healthz, /live and the log report it."""
     monkeypatch.setattr("uac_trio.daemon.store_file.LOOK_EVERY", 0.05)
     with structlog.testing.capture_logs() as logs:
         async with running(world.config()) as address:
@@ -199,20 +199,20 @@ async def test_deleted_while_running(world: World, monkeypatch: pytest.MonkeyPat
 
 async def test_overflow_while_the_store_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than the memory is allowed to hold: bounded, said, and after the store's return the calls that still go on
-    are told from the snapshot."""
+    are sent from the snapshot."""
     monkeypatch.setattr("uac_trio.daemon.storing.MAX_WAITING", 20)
     with structlog.testing.capture_logs() as logs:
         async with running(world.config()) as address:
             await world.watched()
             with locked(world):
                 for _ in range(6):
-                    world.call().tell()
+                    world.call().emit()
                 living = world.call()
-                living.tell(rings)
+                living.emit(rings)
                 await world.until(lambda: any(line["event"] == "daemon.starting_over" for line in logs))
                 assert (await world.health(address))["store"]["in_memory"] <= 20
             await world.watched(before=1)
-            living.tell()
+            living.emit()
             await world.until_true(living)
             await world.until(lambda: not world.crm.crm.stuck())
 

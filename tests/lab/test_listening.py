@@ -41,7 +41,7 @@ def recording(*voices: tuple[str, float]) -> bytes:
     return made.getvalue()
 
 
-def told(sound: bytes, **changes: object) -> Recorded:
+def linked(sound: bytes, **changes: object) -> Recorded:
     played = Listened(headers={"content-type": "audio/wav"}, body=sound)
     one = Recorded(extension="101", link="x", secs=seconds_of(sound), sound=played, written_at=10.0)
     return attrs.evolve(one, **changes)  # type: ignore[arg-type]
@@ -58,16 +58,16 @@ def test_tones() -> None:
 @pytest.mark.parametrize(
     ("one", "said"),
     [
-        (told(recording(("101", 2), ("trunk", 2))), ""),
-        (told(recording(("101", 4), ("trunk", 4))), "101: its recording plays 4.0 s, not 2"),
-        (told(recording(("101", 2))), "101: its recording has ['101'], not ['101', 'trunk']"),
-        (told(recording(("101", 2), ("trunk", 2)), written_at=11.5),
+        (linked(recording(("101", 2), ("trunk", 2))), ""),
+        (linked(recording(("101", 4), ("trunk", 4))), "101: its recording plays 4.0 s, not 2"),
+        (linked(recording(("101", 2))), "101: its recording has ['101'], not ['101', 'trunk']"),
+        (linked(recording(("101", 2), ("trunk", 2)), written_at=11.5),
          "101: its recording was told 0.5 s before MixMonitor had written it"),
-        (told(recording(("101", 2), ("trunk", 2)), written_at=None),
+        (linked(recording(("101", 2), ("trunk", 2)), written_at=None),
          "101: no file of MixMonitor is what its link plays"),
-        (told(recording(("101", 2), ("trunk", 2)), extension="102"), "101: nothing to be heard"),
+        (linked(recording(("101", 2), ("trunk", 2)), extension="102"), "101: nothing to be heard"),
     ],
 )  # fmt: skip
 def test_complaints(one: Recorded, said: str) -> None:
-    """A recording that is too long, too early, another's or nobody's is complained of."""
+    """A recording that is too long, too early, another employee's or without a file is a complaint."""
     assert complaints_about([one], [TRUTH], {"x": 11.0}, TONES) == ([said] if said else [])

@@ -59,9 +59,9 @@ async def test_password_in_the_address_is_not_shown(knows: bool) -> None:
     async with fake_vtiger(vtiger() if knows else lambda _: Answer()) as crm:
         found = await looked(crm, url=crm.url.replace("http://", "http://u:hunter3@"))
         gone = await looked(crm, url="http://u:hunter3@127.0.0.1:1/PBXManager.php")
-    for told in (found, gone):
-        assert any("http://127.0.0.1:" in words for _, words in told)
-        assert "hunter3" not in str(told)
+    for findings in (found, gone):
+        assert any("http://127.0.0.1:" in words for _, words in findings)
+        assert "hunter3" not in str(findings)
 
 
 async def test_all_is_well() -> None:
@@ -102,7 +102,7 @@ FAULTS: dict[str, tuple[Any, Level, str]] = {
     "silence": (lambda _: Silence(), Level.PROBLEM, "gave no complete reply in time"),
     "reset": (lambda _: ResetRead(), Level.PROBLEM, "broke the connection"),
     "stock": (vtiger(NOT_FOUND), Level.PROBLEM, 'set [vtiger] flavour = "stock"'),
-    "no telling": (vtiger(Answer(status=403)), Level.WARNING, "its flavour cannot be seen from outside"),
+    "unknown flavour": (vtiger(Answer(status=403)), Level.WARNING, "its flavour cannot be seen from outside"),
 }
 
 
@@ -118,11 +118,11 @@ async def test_what_is_said(fault: str) -> None:
 
 @pytest.mark.parametrize(("unsigned", "is_away"), [(FAILURE, False), (Answer(), True), (Answer(status=500), False)])
 async def test_secret_or_database(unsigned: Answer, is_away: bool) -> None:
-    """One thing is blamed, not both, and the flavour is told all the same."""
+    """Either the secret or the database is blamed, not both, and the flavour is still reported."""
     async with fake_vtiger(vtiger(secret="other", unsigned=unsigned)) as crm:
         found = await looked(crm)
-    told = said(found, Level.PROBLEM)
-    assert ("its database is away" in told, "it refuses our secret" in told) == (is_away, not is_away)
+    problem = said(found, Level.PROBLEM)
+    assert ("its database is away" in problem, "it refuses our secret" in problem) == (is_away, not is_away)
     assert "flavour is salesplatform" in said(found, Level.OK)
     assert crm.seen[2].form == {"callstatus": "uac-trio-is-anybody-there"}
 
@@ -145,8 +145,8 @@ async def test_stock(owner: Answer, level: Level) -> None:
         assert "flavour" in said(await looked(crm, flavour=Flavour.STOCK), level)
 
 
-async def test_nobody_listens() -> None:
-    """A refused connection is told with host and port."""
+async def test_refused_connection() -> None:
+    """A refused connection is reported with host and port."""
     with trio.socket.socket() as unused:
         await unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/PBXManager.php"

@@ -129,7 +129,7 @@ async def test_store_that_cannot_be_read(tmp_path: Path, revision: str, words: s
     ("content", "words"),
     [(b"no database" * 100, "damaged or no SQLite database"), (None, "belongs to another program (table theirs)")],
 )
-async def test_store_of_somebody_else(tmp_path: Path, content: bytes | None, words: str) -> None:
+async def test_store_of_another_program(tmp_path: Path, content: bytes | None, words: str) -> None:
     """A file that is damaged or another program's is a problem, and is left alone."""
     path = tmp_path / "connector.db"
     if content is None:
@@ -317,7 +317,7 @@ async def test_address_of_our_daemon(world: World) -> None:
 
 
 async def test_address_of_another_program() -> None:
-    """An address that somebody else has is a problem."""
+    """An address that another program has is a problem."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -366,7 +366,7 @@ async def test_port_for_fastagi_of_our_daemon() -> None:
 
 @pytest.mark.parametrize("says", [b"", b"SET VARIABLE X 1\n", b"500 what?\n" * 10])
 async def test_port_for_fastagi_of_another_program(says: bytes) -> None:
-    """FreePBX's own server, or anything else, is a problem that is told with its remedy."""
+    """FreePBX's own server, or any other program, is a problem that is reported with its remedy."""
 
     async def another(stream: trio.SocketStream) -> None:
         await stream.receive_some()
@@ -405,7 +405,7 @@ async def test_public_address(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("uid", "level"), [(0, Level.WARNING), (65534, Level.OK), (123456789, Level.OK)])
 async def test_user(monkeypatch: pytest.MonkeyPatch, uid: int, level: Level) -> None:
-    """Who looks as root is told that this proves nothing about rights."""
+    """A check as root warns that it proves nothing about rights."""
     monkeypatch.setattr(os, "geteuid", lambda: uid)
     findings = Findings("user")
     await check_user(findings)
@@ -426,7 +426,7 @@ async def test_everything(world: World) -> None:
 
 
 async def test_part_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A part that hangs is cut off, keeps what it found, and holds nobody up."""
+    """A part that hangs is cut off, keeps what it found, and does not hold up the others."""
 
     async def hang(_: object, __: object, findings: Findings) -> None:
         findings.ok("so far")

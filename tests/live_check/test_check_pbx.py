@@ -70,8 +70,8 @@ def reactions(**changed: Reaction) -> dict[str, Reaction]:
 async def asterisk(**changed: Any) -> AsyncIterator[int]:
     """A PBX on loopback; its port."""
     async with trio.open_nursery() as nursery:
-        told = {"reactions": reactions(**changed.pop("more", {})), "channels": [CHANNEL], **changed}
-        pbx = FakeAsterisk(nursery, **told)
+        options = {"reactions": reactions(**changed.pop("more", {})), "channels": [CHANNEL], **changed}
+        pbx = FakeAsterisk(nursery, **options)
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         nursery.start_soon(trio.serve_listeners, pbx.serve, [listener])
         yield listener.socket.getsockname()[1]
@@ -233,12 +233,12 @@ async def test_clock_that_differs() -> None:
 
 
 async def test_no_clicks_no_rights_for_them() -> None:
-    """Where clicks are turned off nobody misses the right to originate."""
+    """Where clicks are turned off, a missing right to originate is no problem."""
     async with asterisk(more={"ListCommands": commands(LEAST[1])}) as port:
         assert said(await looked(server(port=port), route=None), Level.PROBLEM) == ""
 
 
-async def test_nobody_listens() -> None:
+async def test_refused_connection() -> None:
     """A refused connection names the settings of manager.conf that decide about it."""
     with trio.socket.socket() as unused:
         await unused.bind(("127.0.0.1", 0))
@@ -257,7 +257,7 @@ async def test_nobody_listens() -> None:
     ],
 )
 async def test_no_connection(failure: OSError, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the network says is told in words; trio hides it in the cause of its own error."""
+    """An error of the network is shown in words; trio hides it in the cause of its own error."""
 
     async def open_stream(_: AMIServer) -> trio.abc.Stream:
         await trio.lowlevel.checkpoint()
@@ -278,8 +278,8 @@ async def test_no_answer_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "does a firewall drop port 5038?" in said(await looked(server()), Level.PROBLEM)
 
 
-async def test_certificate_of_somebody_else() -> None:
-    """A certificate that nobody we trust has signed is a TLS failure, with the settings that decide about it."""
+async def test_untrusted_certificate() -> None:
+    """A certificate of an untrusted authority is a TLS failure, with the settings that decide about it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("pbx.example").configure_cert(context)
 

@@ -19,9 +19,9 @@ def wav(seconds: float = 1.0, *, encoding: int = 1, size: int | None = None) -> 
     """A tone of 8000 16-bit samples a second; ``size`` is what the header says of its length."""
     samples = (int(8000 * math.sin(index * 440 * math.tau / 8000)) for index in range(int(8000 * seconds)))
     data = b"".join(struct.pack("<h", sample) for sample in samples)
-    told = len(data) if size is None else size
-    head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + told, b"WAVE", b"fmt ", 16, encoding, 1, 8000, 16000, 2, 16,
-                       b"data", told)  # fmt: skip
+    size = len(data) if size is None else size
+    head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 36 + size, b"WAVE", b"fmt ", 16, encoding, 1, 8000, 16000, 2, 16,
+                       b"data", size)  # fmt: skip
     return head + data
 
 

@@ -1,4 +1,4 @@
-"""When the CRM is told of a recording: against a real store, with files that come late, grow, or never come."""
+"""When a recording is delivered: against a real store, with files that come late, grow, or never come."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ class Running:
         await self.outbox.put(now, self.clock[0], recordings)
         self.awaited.wake_nowait()
 
-    async def told(self) -> list[Kind]:
-        """What the CRM is told, each answered at once."""
-        told = []
+    async def deliver(self) -> list[Kind]:
+        """Settles all rows that can be leased as delivered; returns their kinds in order."""
+        kinds = []
         while rows := await lease(self.outbox, self.clock[0]):
             for row in rows:
                 await self.outbox.settle(row, Delivered(), self.clock[0])
-                told.append(row.delivery.kind)
-        return told
+                kinds.append(row.delivery.kind)
+        return kinds
 
     async def state(self, token: str = "a" * 32) -> tuple[RecordingState, str]:
         row = await self.outbox.recordings.find(token)
@@ -114,13 +114,13 @@ async def running(
             nursery.cancel_scope.cancel()
 
 
-async def test_complete_file_is_told(tmp_path: Path) -> None:
-    """A file that is there and whole is told after two looks, with its size in the table."""
+async def test_complete_file_is_delivered(tmp_path: Path) -> None:
+    """A complete file is delivered after two looks, with its size in the table."""
     async with running(tmp_path) as here:
         (here.root / "a.wav").write_bytes(wav(0.1))
         await here.put(recorded("a.wav"), end_of())
         await here.until(RecordingState.READY)
-        assert await here.told() == [Kind.END, Kind.RECORDING]
+        assert await here.deliver() == [Kind.END, Kind.RECORDING]
         row = await here.outbox.recordings.find("a" * 32)
     assert row is not None
     assert (row.size, row.path, row.pbx, row.extension, row.at) == (1644, "a.wav", "main", "101", T0)
@@ -128,7 +128,7 @@ async def test_complete_file_is_told(tmp_path: Path) -> None:
 
 
 async def test_file_that_is_still_written(tmp_path: Path) -> None:
-    """While MixMonitor writes, and while there is only a header, the CRM is told nothing, but all else of the call."""
+    """While MixMonitor writes, or there is only a header, the recording waits and the rest of the call is delivered."""
     async with running(tmp_path) as here:
         path = here.root / "a.wav"
         path.write_bytes(wav(0))
@@ -144,14 +144,14 @@ async def test_file_that_is_still_written(tmp_path: Path) -> None:
         assert (await here.state())[0] is RecordingState.WAITING
         await trio.sleep(4 * SETTLE)
         assert (await here.state())[0] is RecordingState.WAITING  # its header has no length yet
-        assert await here.told() == [Kind.END]
+        assert await here.deliver() == [Kind.END]
         path.write_bytes(wav(0.1))
         await here.until(RecordingState.READY)
-        assert await here.told() == [Kind.RECORDING]
+        assert await here.deliver() == [Kind.RECORDING]
 
 
 async def test_growing_file_without_a_header(tmp_path: Path) -> None:
-    """A raw file has no length to check, so it is told when it has stopped to grow."""
+    """A raw file has no length to check, so it is delivered when it has stopped growing."""
     async with running(tmp_path) as here:
         path = here.root / "a.gsm"
         await here.put(recorded("a.gsm"))
@@ -168,7 +168,7 @@ async def test_growing_file_without_a_header(tmp_path: Path) -> None:
 
 
 async def test_late_file(tmp_path: Path) -> None:
-    """A file that comes after a while is told then; other calls' are not held up."""
+    """A file that comes late is delivered then; recordings of other calls do not wait for it."""
     async with running(tmp_path) as here:
         (here.root / "b.wav").write_bytes(wav(0.1))
         await here.put(recorded("a.wav"))
@@ -189,7 +189,7 @@ async def test_late_file(tmp_path: Path) -> None:
     ],
 )
 async def test_file_that_does_not_come(tmp_path: Path, content: bytes | None, reason: str) -> None:
-    """After wait_seconds it is reported and kept in the table with its reason; the CRM is not told."""
+    """After wait_seconds the recording is logged, kept in the table with the reason, and not delivered."""
     with structlog.testing.capture_logs() as logs:
         async with running(tmp_path, wait_seconds=60) as here:
             if content is not None:
@@ -199,12 +199,12 @@ async def test_file_that_does_not_come(tmp_path: Path, content: bytes | None, re
             assert (await here.state())[0] is RecordingState.WAITING
             here.clock[0] += 61
             assert (await here.until(RecordingState.MISSING)).startswith(reason)
-            assert await here.told() == [Kind.END]
+            assert await here.deliver() == [Kind.END]
     assert [(entry["event"], entry["waited_seconds"]) for entry in logs] == [("recordings.missing", 61)]
 
 
 async def test_writer_that_died(tmp_path: Path) -> None:
-    """A file whose lengths were never written, and that has long stopped to grow, is told in the end: it plays."""
+    """A file whose lengths were never written and that no longer grows is delivered after wait_seconds: it plays."""
     with structlog.testing.capture_logs() as logs:
         async with running(tmp_path, wait_seconds=60) as here:
             (here.root / "a.wav").write_bytes(wav(0.1, size=0))
@@ -237,7 +237,7 @@ async def test_file_that_grows_for_ever(tmp_path: Path) -> None:
 
 
 async def test_restart_forgets_nothing(tmp_path: Path) -> None:
-    """What waits when we are stopped is told by the next run, even long after; the file is looked for first."""
+    """A recording that waits at a stop is delivered by the next run, even long after; its file is looked for first."""
     async with running(tmp_path) as here:
         await here.put(recorded("a.wav"))
         assert (await here.state())[0] is RecordingState.WAITING
@@ -245,37 +245,37 @@ async def test_restart_forgets_nothing(tmp_path: Path) -> None:
     async with running(tmp_path) as again:
         again.clock[0] += 7 * 86400
         await again.until(RecordingState.READY)
-        assert await again.told() == [Kind.RECORDING]
+        assert await again.deliver() == [Kind.RECORDING]
         await again.put(recorded("a.wav"))  # a replayed snapshot
         assert (await again.state())[0] is RecordingState.READY
-        assert await again.told() == []
+        assert await again.deliver() == []
 
 
 async def test_files_out_of_reach(tmp_path: Path) -> None:
-    """Where a PBX has no directories here, its recordings are told at once, in the order of the call."""
+    """Recordings of a PBX without directories here are delivered at once, in the order of the call."""
     async with running(tmp_path) as here:
         await here.put(recorded("a.wav", call_id="far-1.0"), end_of("far-1.0"))
-        assert await here.told() == [Kind.RECORDING, Kind.END]
+        assert await here.deliver() == [Kind.RECORDING, Kind.END]
         assert await here.state() == (RecordingState.UNSEEN, "")
         await here.put(recorded("b.wav", "b" * 32, call_id="unknown-1.0"))
-        assert await here.told() == [Kind.RECORDING]
+        assert await here.deliver() == [Kind.RECORDING]
 
 
 def test_what_is_no_recording(tmp_path: Path) -> None:
     """Everything else goes out in its order, and nothing is remembered of it."""
-    told = [delivery(kind) for kind in (Kind.BEGIN, Kind.ANSWER, Kind.END)]
-    assert split_recordings(told, {"main": (str(tmp_path),)}) == (told, [])
+    deliveries = [delivery(kind) for kind in (Kind.BEGIN, Kind.ANSWER, Kind.END)]
+    assert split_recordings(deliveries, {"main": (str(tmp_path),)}) == (deliveries, [])
 
 
 async def test_two_connectors(tmp_path: Path) -> None:
-    """Two that watch the same PBX tell a recording once."""
+    """Two connectors that watch the same PBX deliver a recording once."""
     async with running(tmp_path) as one, running(tmp_path) as other:
         await one.put(recorded("a.wav"))
         await other.put(recorded("a.wav"))
         (one.root / "a.wav").write_bytes(wav(0.1))
         await one.until(RecordingState.READY)
         await trio.sleep(3 * SETTLE)
-        assert await one.told() == [Kind.RECORDING]
+        assert await one.deliver() == [Kind.RECORDING]
         assert len(one.released + other.released) == 1
 
 
@@ -330,9 +330,9 @@ async def test_directory_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     answers = threading.Event()
     really = find_recording
 
-    def hangs(*told: object) -> object:
+    def hangs(*arguments: object) -> object:
         answers.wait(5)
-        return really(*told)  # type: ignore[arg-type]
+        return really(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr("uac_trio.recordings.directories.find_recording", hangs)
     with structlog.testing.capture_logs() as logs:
@@ -349,8 +349,8 @@ async def test_directory_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 # -- files of another machine -----------------------------------------------------------------------------------------
 
 
-async def test_far_file_is_told_when_it_is_complete(tmp_path: Path) -> None:
-    """A file of another machine is told by the same rule: not while it grows or has no sound."""
+async def test_far_file_is_delivered_when_it_is_complete(tmp_path: Path) -> None:
+    """A file of another machine is delivered by the same rule: not while it grows or has no sound."""
     async with serving(tmp_path) as there, running(tmp_path, hosts=[there.host(pbx="far")]) as here:
         path = there.root / "a.wav"
         sound = wav(0.2, size=0)
@@ -364,15 +364,15 @@ async def test_far_file_is_told_when_it_is_complete(tmp_path: Path) -> None:
                 file.flush()
                 await trio.sleep(0.02)
         assert (await here.state())[0] is RecordingState.WAITING
-        assert await here.told() == [Kind.END]
+        assert await here.deliver() == [Kind.END]
         path.write_bytes(wav(0.2))
         await here.until(RecordingState.READY)
-        assert await here.told() == [Kind.RECORDING]
+        assert await here.deliver() == [Kind.RECORDING]
 
 
 async def test_far_machine_that_is_away(tmp_path: Path) -> None:
     """While the machine is away nothing is given up and the log says so after wait_seconds; when it is back, the file
-    is told, and one that is not there has its whole wait again."""
+    is delivered, and one that is not there has its whole wait again."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{free.getsockname()[1]}"
@@ -417,7 +417,7 @@ async def test_far_machine_that_is_away(tmp_path: Path) -> None:
 async def test_nonsense_of_another_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: dict[str, object]
 ) -> None:
-    """Whatever another machine says of a file, other recordings are told, and the store takes it."""
+    """Whatever another machine reports of a file, other recordings are delivered, and the store takes it."""
     monkeypatch.setattr("uac_trio.recordings.wire.look_to_json", lambda _: look)
     async with serving(tmp_path) as there, running(tmp_path, hosts=[there.host(pbx="far")], wait_seconds=1) as here:
         (here.root / "a.wav").write_bytes(wav(0.1))
@@ -453,7 +453,7 @@ async def test_forgetting_what_another_machine_has(tmp_path: Path) -> None:
 
 
 async def test_files_that_cannot_be_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their recordings are remembered, told once each time, and keep no other from being forgotten."""
+    """Their recordings are remembered, logged once each time, and keep no other from being forgotten."""
     monkeypatch.setattr(RecordingRows.older, "__defaults__", (2,))  # a page, of 500 else
     settings = {"watching": False, "keep_days": 30, "delete_files": True}
     with structlog.testing.capture_logs() as logs:
@@ -474,13 +474,13 @@ async def test_files_that_cannot_be_deleted(tmp_path: Path, monkeypatch: pytest.
     assert left == list("bcdef")
     assert len(list(there.root.iterdir())) == 5
     assert not list(here.root.iterdir())
-    (told,) = [entry for entry in logs if entry["event"] == "recordings.not_forgotten"]
-    assert (told["pbx"], told["recordings"]) == ("far", 5)
-    assert "[serve] delete_files is not true there" in told["reason"]
+    (logged,) = [entry for entry in logs if entry["event"] == "recordings.not_forgotten"]
+    assert (logged["pbx"], logged["recordings"]) == ("far", 5)
+    assert "[serve] delete_files is not true there" in logged["reason"]
 
 
 async def test_converted_copies_are_forgotten(tmp_path: Path) -> None:
-    """What was converted and is no longer asked for is removed after keep_days, whatever became of its source."""
+    """A converted copy that is no longer asked for is removed after keep_days, with or without its source."""
     async with running(tmp_path, watching=False, keep_days=30) as here:
         cache = here.awaited.archive.converter.cache
         cache.prepare()

@@ -85,7 +85,7 @@ async def test_so_many_at_once(tmp_path: Path) -> None:
 
 
 def alive(number: int) -> bool:
-    """Not gone, and not a zombie that nobody has asked for."""
+    """Whether a process is there and not a zombie."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{number}/status").read_text()
     except FileNotFoundError:
@@ -125,7 +125,7 @@ async def test_conversion_that_takes_too_long(tmp_path: Path) -> None:
 
 
 async def test_children_end_with_us(tmp_path: Path) -> None:
-    """Whoever stops the archive stops the conversions, and what they wrote is gone."""
+    """A stop of the archive stops the conversions and removes what they wrote."""
     async with trio.open_nursery() as nursery:
         async with archive(tmp_path, CHILDREN) as shelf:
             nursery.start_soon(heard, shelf, "a.gsm")
@@ -173,7 +173,7 @@ async def test_no_cache_directory(tmp_path: Path) -> None:
 
 
 async def test_converter_that_is_not_installed(tmp_path: Path) -> None:
-    """A missing converter is told once at the start; the originals are heard."""
+    """A missing converter is reported once at the start; the originals are heard."""
     with structlog.testing.capture_logs() as logs:
         async with archive(tmp_path, COPY) as shelf:
             shelf.converter.tool = ""
@@ -215,7 +215,7 @@ def test_the_least_used_go_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("limit", [0, 50])
 def test_the_newest_stays(tmp_path: Path, limit: int) -> None:
-    """Somebody waits for what was just made, however big it is."""
+    """The newest file stays however big it is: a listener waits for it."""
     cache = Cache(directory=tmp_path, limit=limit)
     cache.part(name_of("a")).write_bytes(b"x" * 100)
     cache.keep(name_of("a"))

@@ -21,9 +21,9 @@ from uac_trio.recordings.finding import (
 UNIQUE = "20261123-055103-101-1795413060.1"
 
 
-def found(told: str, *roots: Path) -> str:
+def found(path: str, *roots: Path) -> str:
     """The content of the file that is found."""
-    file = find_recording(told, [str(root) for root in roots], AT)
+    file = find_recording(path, [str(root) for root in roots], AT)
     with os.fdopen(file.fd) as stream:
         return stream.read()
 
@@ -35,7 +35,7 @@ def put(path: Path, content: str = "sound") -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kept", "told"),
+    ("kept", "path"),
     [
         ("a.wav", "/pbx/monitor/a.wav"),
         ("2026/11/23/a.wav", "/pbx/monitor/2026/11/23/a.wav"),
@@ -51,17 +51,17 @@ def put(path: Path, content: str = "sound") -> Path:
         ("a", "a"),
     ],
 )
-def test_where_a_file_is_looked_for(tmp_path: Path, kept: str, told: str) -> None:
+def test_where_a_file_is_looked_for(tmp_path: Path, kept: str, path: str) -> None:
     """By its whole path, beneath another mount, by FreePBX's dates, flat, and under what it was turned into."""
     put(tmp_path / "here" / kept)
-    assert found(told, tmp_path / "empty", tmp_path / "here") == "sound"
+    assert found(path, tmp_path / "empty", tmp_path / "here") == "sound"
 
 
 def test_a_path_beneath_a_root(tmp_path: Path) -> None:
     """The directory that the PBX named comes first, whatever else has a file of that name."""
     put(tmp_path / "one" / "a.wav", "one's")
-    told = put(tmp_path / "two" / "x" / "a.wav", "two's")
-    assert found(str(told), tmp_path / "one", tmp_path / "two") == "two's"
+    path = put(tmp_path / "two" / "x" / "a.wav", "two's")
+    assert found(str(path), tmp_path / "one", tmp_path / "two") == "two's"
 
 
 def test_a_root_that_is_a_link(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_a_root_that_is_a_link(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["directory", "fifo", "link", "..", ".", "", "a/b", "a\0b", "missing"])
 def test_what_is_no_file(tmp_path: Path, name: str) -> None:
-    """Only a regular file, by one name, is opened; a fifo keeps nobody waiting."""
+    """Only a regular file, by one name, is opened; a fifo does not block."""
     (tmp_path / "directory").mkdir()
     os.mkfifo(tmp_path / "fifo")
     put(tmp_path / "file")
@@ -88,7 +88,7 @@ def test_what_is_no_file(tmp_path: Path, name: str) -> None:
 
 
 def test_what_is_said_of_a_missing_file(tmp_path: Path) -> None:
-    """The reason names the file and the directories; a file that may not be opened is told by its path."""
+    """The reason names the file and the directories; a file that may not be opened is named by its path."""
     with pytest.raises(RecordingMissingError, match=rf"no file a\.wav beneath {tmp_path}"):
         found("/x/a.wav", tmp_path)
     with pytest.raises(RecordingMissingError, match="not a file's"):
@@ -119,7 +119,7 @@ def test_delete_what_it_was_turned_into(tmp_path: Path) -> None:
 
 
 def test_delete_what_cannot_be_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that stays is told with its path and the reason, and is not taken for one that is not there."""
+    """A file that cannot be deleted is reported with its path and the reason, and not as missing."""
     kept = put(tmp_path / "a.wav")
     monkeypatch.setattr("uac_trio.recordings.finding.delete_beneath", read_only)
     with pytest.raises(RecordingKeptError, match=rf"^{kept}: Read-only file system$"):
@@ -127,7 +127,7 @@ def test_delete_what_cannot_be_deleted(tmp_path: Path, monkeypatch: pytest.Monke
     assert not delete_recording("/x/b.wav", [str(tmp_path)], AT)
 
 
-def test_delete_where_nobody_may_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_delete_where_a_directory_is_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A directory that may not be read may have the file; what is found in another is deleted."""
     closed, other = tmp_path / "closed", tmp_path / "other"
     put(other / "b.wav")

@@ -48,7 +48,7 @@ async def seen(archive: Archive, rows: Sequence[RecordingRow]) -> list[Look]:
 
 
 async def test_a_file_over_there(tmp_path: Path) -> None:
-    """A path as the PBX told it is found beneath the roots over there, with its size, name and kind; read in pieces."""
+    """A path that the PBX reported is found beneath the roots there, with size, name and kind, and read in pieces."""
     async with serving(tmp_path) as far, asking(tmp_path, far.host()) as archive:
         (far.root / "2026/11/23").mkdir(parents=True)
         big = wav(0.1) + os.urandom(300_000)
@@ -97,7 +97,7 @@ async def test_no_file_elsewhere(tmp_path: Path, path: str) -> None:
 
 
 async def test_here_before_there(tmp_path: Path) -> None:
-    """What is in a directory of this machine is not asked for; what is not, is; what is nowhere is told of both."""
+    """A file in a directory here is not asked for, another is; one that is nowhere is reported for both machines."""
     here = tmp_path / "here"
     here.mkdir()
     async with serving(tmp_path) as far, asking(tmp_path, far.host(), roots=[str(here)]) as archive:
@@ -177,12 +177,12 @@ async def test_too_big_to_fetch(tmp_path: Path) -> None:
 
 
 async def test_wrong_secret(tmp_path: Path) -> None:
-    """A wrong secret is told to both administrators in words, and to nobody else."""
+    """A wrong secret is reported on both machines, and its value is not logged."""
     async with serving(tmp_path) as far, asking(tmp_path, far.host(secret="other")) as archive:
         with structlog.testing.capture_logs() as logs, pytest.raises(RecordingsBusyError) as caught:
             await archive.open(ROW)
-    told = f"[[pbx]] main: recordings_url: {far.address}: refuses us: recordings_secret must be the [serve] secret"
-    assert str(caught.value).startswith(told)
+    expected = f"[[pbx]] main: recordings_url: {far.address}: refuses us: recordings_secret must be the [serve] secret"
+    assert str(caught.value).startswith(expected)
     assert [entry["event"] for entry in logs] == ["recordings_host.refused", "recordings.host_fails"]
     assert (logs[0]["client"], logs[0]["reason"]) == ("127.0.0.1", "wrong secret")
     assert "other" not in str(logs)
@@ -200,7 +200,7 @@ async def test_wrong_clock(tmp_path: Path) -> None:
 
 
 async def test_host_away_and_back(tmp_path: Path) -> None:
-    """A machine that is away is told once, with its address and the key, and once when it is back."""
+    """A machine that is away is logged once, with its address and the key, and once when it is back."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -216,8 +216,8 @@ async def test_host_away_and_back(tmp_path: Path) -> None:
                 (far.root / "call.wav").write_bytes(SOUND)
                 assert await heard(archive) == SOUND
         assert archive.troubles() == {}
-    told = [entry["event"] for entry in logs if entry["event"].startswith("recordings.")]
-    assert told == ["recordings.host_fails", "recordings.host_works_again"]
+    logged = [entry["event"] for entry in logs if entry["event"].startswith("recordings.")]
+    assert logged == ["recordings.host_fails", "recordings.host_works_again"]
     assert "does uac-trio serve-recordings run there?" in logs[0]["reason"]
 
 

@@ -65,13 +65,13 @@ def test_chunks_before_the_sound() -> None:
     ],
 )
 def test_kinds(name: str, head: bytes, content_type: str, plays: bool) -> None:
-    """The suffix tells the kind; a .wav is looked into."""
+    """The suffix decides the kind; a .wav is looked into."""
     sound = sound_of(name, head)
     assert (sound.content_type, sound.plays) == (content_type, plays)
 
 
 def test_commands() -> None:
-    """The input's format is always told, the input comes from standard input, nothing goes through a shell."""
+    """The input's format is always given, the input comes from standard input, nothing goes through a shell."""
     for tool in ("/usr/bin/ffmpeg", "/usr/bin/sox"):
         for sound in SOUNDS.values():
             for target in TARGETS.values():

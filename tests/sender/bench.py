@@ -172,11 +172,11 @@ def events(entries: list[Mapping[str, object]], least: str = "info") -> list[str
 
 
 def in_turn(*behaviours: Behaviour) -> Script:
-    """Each in its turn, then all is well; as ``as_told``."""
+    """Each behaviour in turn, then success; for signed requests, as in ``where_signed``."""
     rest = iter(behaviours)
-    return as_told(lambda _: next(rest, Answer()))
+    return where_signed(lambda _: next(rest, Answer()))
 
 
-def as_told(script: Script) -> Script:
+def where_signed(script: Script) -> Script:
     """``script`` for what is signed with our secret; the rest as a vTiger does that works."""
     return lambda form: script(form) if form.get("vtigersignature") == SECRET else FAILURE

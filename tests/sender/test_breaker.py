@@ -43,8 +43,8 @@ def test_breaker_opens_and_lets_one_through() -> None:
     assert not breaker.note(verdict(Ruling.DELIVERED), before, 0.5)
 
 
-def test_configuration_errors_are_told_again() -> None:
-    """An administrator has to act, so each try that still fails is told; a change of the trouble is told too."""
+def test_configuration_errors_are_reported_again() -> None:
+    """An administrator has to act, so each try that still fails is reported; so is a change of the trouble."""
     breaker = CircuitBreaker(SenderSettings(in_flight=1))
     assert breaker.note(verdict(Ruling.AWAY), 0, 0.5)
     assert breaker.note(verdict(Ruling.AUTH_FAILED), 1, 0.5)
@@ -91,7 +91,7 @@ def test_the_clock_is_set(step: float, state: BreakerState) -> None:
     breaker.note(verdict(Ruling.AWAY), 10_000, 0.5)
     assert breaker.state(10_000 + step) is state
     if state is HALF_OPEN:
-        assert not breaker.note(verdict(Ruling.AWAY), 10_000 + step, 0.5), "the same trouble, which was told"
+        assert not breaker.note(verdict(Ruling.AWAY), 10_000 + step, 0.5), "the same trouble, which was reported"
         assert breaker.until == 10_000 + step + 4
 
 
@@ -123,9 +123,9 @@ def limit(most: int = 4, at_once: float = 4.0, usual: float = 0.0, cut_at: float
         (limit(at_once=1.5, usual=0.1), GOOD, 9.0, 1.0),
         # Whatever it says.
         (limit(usual=0.1), Ruling.PARKED, 0.6, 2.0),
-        # A 500 that comes as quickly as ever tells nothing of the load.
+        # A 500 that comes as quickly as ever shows nothing of the load.
         (limit(at_once=2.0, usual=0.1), Ruling.PROBABLY, 0.1, 2.1),
-        # None at all, or nobody there: one.
+        # No reply at all, or no server there: one.
         (limit(usual=0.1), UNKNOWN, 15.0, 1.0),
         (limit(usual=0.1), AWAY, 0.001, 1.0),
         # It was on the wire when the last cut was made.

@@ -60,17 +60,17 @@ async def test_configured_address() -> None:
         assert crm.seen[0].target == "/agi.php"
 
 
-async def test_nobody_is_asked_about_nobody() -> None:
+async def test_hidden_numbers_and_extensions_are_not_looked_up() -> None:
     """No request is made for hidden numbers and for employees."""
     async with fake_vtiger(by_number) as crm, asking(crm) as made:
-        assert [(await made.ask(told, 1)).finding for told in ("", "unknown", "101", "x' or 1")] == [
+        assert [(await made.ask(number, 1)).finding for number in ("", "unknown", "101", "x' or 1")] == [
             Finding.NO_OWNER
         ] * 4
         assert crm.seen == []
 
 
 async def test_answers_are_kept_for_their_time() -> None:
-    """An extension and "nobody" alike, for cache_seconds; then it is asked again."""
+    """An extension and "no owner" alike are cached for cache_seconds; then the CRM is asked again."""
     async with fake_vtiger(by_number) as crm, asking(crm, cache_seconds=0.25) as made:
         for number in ("+79161234567", "79990001122", "+79161234567", "79990001122"):
             await made.ask(number, 1)
@@ -203,7 +203,7 @@ async def test_one_question_tries_a_crm_that_was_away(
     ids=str,
 )
 async def test_nonsense(behaviour: Behaviour, finding: Finding) -> None:
-    """Whatever answers in its place: nobody, a reason, in time. What is known of one number alone closes nothing."""
+    """Any other answer gives no extension and a reason, in time. A failure at one number is no trouble of the CRM."""
     async with fake_vtiger(lambda _: behaviour) as crm, asking(crm) as made:
         with trio.fail_after(1):
             answer = await made.ask("+79161234567", 0.2)
@@ -213,7 +213,7 @@ async def test_nonsense(behaviour: Behaviour, finding: Finding) -> None:
 
 
 async def test_crm_that_is_not_there() -> None:
-    """Nobody listens at the address: told at once."""
+    """A refused connection is returned at once, with the address."""
     crm = FakeVtiger(port=9)
     async with asking(crm) as made:
         answer = await made.ask("+79161234567", 1)
@@ -246,7 +246,7 @@ async def test_caller_who_hangs_up() -> None:
 
 
 async def test_end_in_the_middle_of_a_question(logged: list[Mapping[str, object]]) -> None:
-    """Leaving the block ends the request; who still waits is told at once, and the CRM is not blamed."""
+    """Leaving the block ends the request; a caller who still waits gets FAILED at once, and the CRM is not blamed."""
     answers: list[Responsible] = []
     async with fake_vtiger(lambda _: Silence()) as crm, trio.open_nursery() as callers:
         async with asking(crm) as made:
@@ -263,7 +263,7 @@ async def test_end_in_the_middle_of_a_question(logged: list[Mapping[str, object]
 
 @pytest.mark.parametrize("within", [0.0, -0.0004])
 async def test_no_time_left(within: float) -> None:
-    """Who comes when his time is over is told so at once; that is nothing to hold against the CRM."""
+    """A lookup without time left fails at once, and is no trouble of the CRM."""
     async with fake_vtiger(lambda _: spagi("101", 0.05)) as crm, asking(crm) as made:
         assert (await made.ask("+79161234567", within)).finding is Finding.FAILED
         assert made.trouble == ""

@@ -23,7 +23,7 @@ from tests.fake_vtiger import (
     ResetUnread,
     Silence,
 )
-from tests.sender.bench import INBOUND, NAMES, QUICK, SECRET, a_call, as_told, bench, events, in_turn, now
+from tests.sender.bench import INBOUND, NAMES, QUICK, SECRET, a_call, bench, events, in_turn, now, where_signed
 from uac_trio.crm.delivery import Kind
 from uac_trio.crm.vtiger import Flavour
 from uac_trio.sender.delivery import AHEAD_SECONDS, MOST_AHEAD
@@ -156,8 +156,8 @@ async def test_a_slow_crm_is_asked_less_at_once(tmp_path: Path, monkeypatch: pyt
 
 
 async def test_a_process_that_slept_sends_nothing_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a host hung between the lease and the request the row is given back, and leased anew for whoever comes
-    first: also a StartApp, for it was not sent."""
+    """After a host hung between the lease and the request the row is given back, and leased anew by the next sender:
+    also a StartApp, for it was not sent."""
     slept = 0.0
     healthy = Outbox.exchange
 
@@ -188,7 +188,7 @@ async def test_a_process_that_slept_in_the_middle_of_a_delivery(
         slept = slept or (QUICK.lease_seconds - 1)
         return Answer()
 
-    async with bench(tmp_path, as_told(script), clock=lambda: now() + slept) as b:
+    async with bench(tmp_path, where_signed(script), clock=lambda: now() + slept) as b:
         await b.put(a_call("1", END))
         await b.settled()
 
@@ -222,7 +222,7 @@ async def test_a_popup_goes_before_what_is_leased_ahead(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("far_ahead")
 async def test_what_is_leased_ahead_is_given_back_when_the_crm_goes_away(tmp_path: Path) -> None:
-    """Nothing is leased while nothing may be sent; nobody's try is used up; and all goes out when the CRM is back."""
+    """Nothing is leased while nothing may be sent; no try is used up; and all is sent when the CRM is back."""
     away = False
     settings = attrs.evolve(QUICK, in_flight=1, away_max=60.0, retry_min=60.0, retry_max=60.0)
     late = 0.0
@@ -375,7 +375,7 @@ def fresh_installation(form: Mapping[str, str]) -> Answer:
 async def test_a_crm_that_always_says_500_gets_each_request_once(
     tmp_path: Path, logged: list[Mapping[str, object]]
 ) -> None:
-    """After the first, which is repeated; and the administrator is told once, not with every request."""
+    """After the first, which is repeated; and the log has one line, not one for every request."""
     async with bench(tmp_path, fresh_installation) as b:
         await b.put(a_call("1"))
         await b.settled()
@@ -466,7 +466,7 @@ async def test_an_outage_does_not_use_up_the_tries(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("behaviour", [Flood(), Drip()])
 async def test_an_endless_body(tmp_path: Path, behaviour: Behaviour) -> None:
-    """Is read up to a limit in size and time, and holds nobody else up."""
+    """An endless body is read up to a limit in size and time, and holds no other request up."""
     settings = attrs.evolve(QUICK, connect_timeout=0.1, in_flight=1)
     async with bench(tmp_path, in_turn(behaviour), settings) as b:
         await b.put(a_call("1", BEGIN))

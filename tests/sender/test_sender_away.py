@@ -38,7 +38,7 @@ BOTH_ENDS = [Kind.BEGIN, Kind.END]
 
 
 async def test_refused_connections(tmp_path: Path, logged: list[Mapping[str, object]]) -> None:
-    """Nothing is lost while nobody listens; told once when it goes and once when it is back."""
+    """Nothing is lost while connections are refused; the log has one line when it goes and one when it is back."""
     async with fake_vtiger() as gone:
         url, port = gone.url, gone.port
     async with bench(tmp_path, url=url) as b:
@@ -106,7 +106,7 @@ class _Probes:
 async def test_start_app_without_an_answer_is_not_repeated(
     tmp_path: Path, logged: list[Mapping[str, object]], behaviour: Behaviour
 ) -> None:
-    """Stock vTiger would add a second row; the call goes on after the rest, and it is told that it may be lost."""
+    """Stock vTiger would add a second row; the call goes on after the rest, and the log says that it may be lost."""
     async with bench(tmp_path, in_turn(behaviour), flavour=Flavour.STOCK) as b:
         await b.put(a_call("1", is_whole=True))
         await b.settled()
@@ -115,8 +115,8 @@ async def test_start_app_without_an_answer_is_not_repeated(
     ((row, why),) = b.lost
     assert (row.delivery.kind, row.in_doubt) == (Kind.BEGIN, True)
     assert why == "not repeated, since the CRM would add a second row: its last sending had no answer"
-    (told,) = (entry for entry in logged if entry["event"] == "sender.may_be_lost")
-    assert (told["log_level"], told["call"], told["reason"]) == ("warning", "main-1", why)
+    (warning,) = (entry for entry in logged if entry["event"] == "sender.may_be_lost")
+    assert (warning["log_level"], warning["call"], warning["reason"]) == ("warning", "main-1", why)
 
 
 async def test_start_app_that_did_not_arrive_is_sent_again(tmp_path: Path) -> None:
@@ -293,7 +293,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @attrs.define
 class FailingStore:
-    """``exchange`` of an outbox, which fails where it is told to."""
+    """``exchange`` of an outbox, which fails where ``fails`` returns true."""
 
     healthy: Callable[[Exchange, float], Awaitable[Exchanged]]
     fails: Callable[[Exchange], bool]
@@ -309,7 +309,7 @@ class FailingStore:
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("what", ["settling", "leasing"])
 async def test_the_outbox_fails_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
-    """A full disk while leasing or settling: told, waited out, and nothing is sent twice."""
+    """A full disk while leasing or settling is reported and waited out, and nothing is sent twice."""
     async with bench(tmp_path) as b:
         store = FailingStore(b.outbox.exchange, lambda asked: bool(asked.settle) and store.failures < 3)
         if what == "leasing":
@@ -365,8 +365,8 @@ async def test_answers_that_come_while_the_outbox_fails(tmp_path: Path, monkeypa
 
 @pytest.mark.usefixtures("impatient")
 async def test_the_outbox_fails_longer_than_the_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What this connector could not write down another one sends again, as after a death: nobody could know of it. The
-    late answer of the first then changes nothing."""
+    """What this connector could not store another one sends again, as after a crash. The late answer of the first then
+    changes nothing."""
     shift = 0.0
 
     def clock() -> float:

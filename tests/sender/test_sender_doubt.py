@@ -58,7 +58,7 @@ OUTAGES: dict[str, tuple[Callable[[], Vtiger], str]] = {
 async def test_outage(
     tmp_path: Path, logged: list[Mapping[str, object]], make: Callable[[], Vtiger], words: str
 ) -> None:
-    """It is told as one, nothing is parked however long it lasts, and all is sent within away_max of its end."""
+    """An outage is logged once, nothing is parked however long it lasts, and all is sent within away_max of its end."""
     vtiger = make()
     async with bench(tmp_path, vtiger, PATIENT) as b:
         await b.put(a_call("1"))
@@ -73,7 +73,7 @@ async def test_outage(
 
 
 async def test_a_secret_that_is_really_wrong(tmp_path: Path, logged: list[Mapping[str, object]]) -> None:
-    """The CRM knows its own: without one we are refused as well. Told as an error, and looked at seldom."""
+    """The probe without a secret is refused as well: a wrong secret is logged as an error, and tried again rarely."""
     vtiger = Vtiger(broken=FAILURE)
     async with bench(tmp_path, vtiger, attrs.evolve(PATIENT, retry_min=60.0)) as b:
         await b.put(a_call("1"), a_call("2"))

@@ -22,15 +22,15 @@ LONGEST = 30.0
 """Seconds of a recording. A soak is about many calls."""
 
 LEFT_OUT = ("tangled_click_local_nobody", "click_phone_off")
-"""They rest on the OriginateResponse, which only the client that asked for the call is told."""
+"""They rest on the OriginateResponse, which only the client that asked for the call gets."""
 
 _UNIQUEID = re.compile(r"\d{10}\.\d+")  # other identities, of a click, would be the same each time
 
 
 @attrs.frozen(order=True)
 class Row:
-    """What is compared of a row. The seconds are left to the tests without faults: their recordings tell arrival
-    times, which a late connection moves."""
+    """What is compared of a row. The seconds are left to the tests without faults: their recordings have
+    arrival times, which a late connection moves."""
 
     extension: str
     direction: str
@@ -72,7 +72,7 @@ def rows_of(rows: Iterable[CallRow]) -> tuple[Row, ...]:
 
 def repertoire() -> list[Piece]:
     """The recordings of one connection that lead to rows, each call with its own. The connector that is played to has
-    one set of rules, the default, and is told of calls in AMI 2."""
+    one set of rules, the default, and gets calls in AMI 2."""
     found = []
     for name in NAMES:
         paths = transcripts_of(name)
@@ -83,13 +83,13 @@ def repertoire() -> list[Piece]:
         for each in replayed(name).requests:
             crm.callback({**each.request.about, "vtigersignature": "s"}, each.at)
         rows = {of_call[0].sourceuuid: rows_of(of_call) for of_call in crm.tables.calls()}
-        is_told_anew = all(_UNIQUEID.search(uuid) for uuid in rows)
-        if rows and is_told_anew and recording.seconds <= LONGEST:
+        is_new_each_time = all(_UNIQUEID.search(uuid) for uuid in rows)
+        if rows and is_new_each_time and recording.seconds <= LONGEST:
             found.append(Piece(recording=recording, rows=rows))
     return found
 
 
-def rows_as_told(lives: Iterable[Sequence[Path]]) -> dict[str, tuple[Row, ...]]:
+def rows_as_sent(lives: Iterable[Sequence[Path]]) -> dict[str, tuple[Row, ...]]:
     """The rows, by call, of a connector that lived so many times, each through these connections, and knew nothing but
     what it heard in one life."""
     crm, seam = new_crm("s"), crm_of()
@@ -114,43 +114,43 @@ class Witness:
     rows_anew: dict[str, tuple[Row, ...]]
     """The same, had it begun with nothing at each restart: what it had learned of devices in calls before is lost."""
     knows: Callable[[Played], bool]
-    """It was told all of a call."""
+    """It saw all of a call."""
     may_have_forgotten: Callable[[Played], bool]
-    """It was killed within moments of being told something of a call."""
+    """It was killed within moments of an event of a call."""
 
-    def tells_of(self, call: str) -> set[str]:
-        """Whose rows."""
+    def extensions_of(self, call: str) -> set[str]:
+        """The employees with a row."""
         return {row.extension for row in self.rows.get(call, ())}
 
 
 @attrs.define
 class Verdict:
-    """What became of the calls."""
+    """The outcome of the calls."""
 
     calls: int = 0
     whole: int = 0
-    """Of which every connector was told every event."""
+    """Of which every connector saw every event."""
     half: int = 0
-    """Of which one was and another was not."""
+    """Of which one did and another did not."""
     rows: int = 0
     wrong: list[str] = attrs.field(factory=list)
-    """In words: of whole calls every difference; of the others what does not follow from what was told of them."""
+    """In words: of whole calls every difference; of the others what does not follow from what was seen of them."""
     inferred: int = 0
     """Rows of other calls that differ from the truth, by what was not seen."""
     unrecorded: int = 0
     """Of which the recording alone is missing."""
     forgotten: int = 0
-    """Rows of such calls that differ from what was told, by what went with a killed process."""
+    """Rows of such calls that differ from what was seen, by what went with a killed process."""
     outdone: int = 0
     """Of calls that a connector saw in part: rows that differ, since the one that knew less was quicker."""
     unseen: int = 0
-    """Rows that are not there, of such calls: nobody was told of them."""
+    """Rows that are not there, of such calls: no connector saw them."""
 
 
 def judge(crm: StandInCRM, pieces: dict[str, Piece], played: Iterable[Played], witnesses: Sequence[Witness]) -> Verdict:
-    """Compare the CRM's rows with the truth, and where nobody saw it whole with what follows from what was seen.
+    """Compare the CRM's rows with the truth, and where no connector saw it whole with what follows from what was seen.
 
-    Nothing may be doubled, nor ring, nor be made up, whoever watched.
+    Nothing may be doubled, nor ring, nor be made up, whichever connector watched.
     """
     verdict = Verdict()
     known: set[str] = set()
@@ -178,7 +178,9 @@ def judge(crm: StandInCRM, pieces: dict[str, Piece], played: Iterable[Played], w
             _judge_part(verdict, what, call, found, [(one, witness) for witness in witnesses])
     verdict.wrong += [f"{row.sourceuuid}: {row.user} is still {row.callstatus}" for row in crm.stuck()]
     verdict.wrong += [f"{row.sourceuuid}: two rows of {row.user}" for row in crm.doubles()]
-    verdict.wrong += [f"{row.sourceuuid}: a call that nobody made" for row in crm.rows if row.sourceuuid not in known]
+    verdict.wrong += [
+        f"{row.sourceuuid}: a call that was not played" for row in crm.rows if row.sourceuuid not in known
+    ]
     verdict.wrong += [f"a value that would harm a real CRM: {hazard}" for hazard in crm.hazards]
     return verdict
 
@@ -193,14 +195,14 @@ def _judge_part(
     verdict: Verdict, what: str, call: str, found: tuple[Row, ...], witnesses: list[tuple[Played, Witness]]
 ) -> None:
     """A call that not every connector saw whole: are its rows what followed from what they saw?"""
-    told = [row for _, witness in witnesses for row in witness.rows.get(call, ())]
+    known = [row for _, witness in witnesses for row in witness.rows.get(call, ())]
     anew = [row for _, witness in witnesses for row in witness.rows_anew.get(call, ())]
-    strange = [row for row in found if not (_follows(row, told) or _follows(row, anew))]
+    strange = [row for row in found if not (_follows(row, known) or _follows(row, anew))]
     who = {row.extension for row in found}
-    lost = {extension for _, witness in witnesses for extension in witness.tells_of(call)} - who
+    lost = {extension for _, witness in witnesses for extension in witness.extensions_of(call)} - who
     if not (strange or lost):
         return
-    wrong_people = who - {row.extension for row in (*told, *anew)}
+    wrong_people = who - {row.extension for row in (*known, *anew)}
     if wrong_people or not all(row.ended for row in found):
         pass
     elif any(witness.may_have_forgotten(one) for one, witness in witnesses):
@@ -210,16 +212,16 @@ def _judge_part(
         verdict.outdone += len(strange)
         return
     seen = "; ".join(_shown(witness.rows.get(call, ())) for _, witness in witnesses)
-    verdict.wrong.append(f"{what} (not watched as a whole; of what was told follows: {seen})")
+    verdict.wrong.append(f"{what} (not watched as a whole; of what was seen follows: {seen})")
 
 
-def _follows(row: Row, told: list[Row]) -> bool:
+def _follows(row: Row, concluded: list[Row]) -> bool:
     """Each request is the quickest connector's, so a row may be one's outcome with the other's recording."""
-    told = [one for one in told if one.extension == row.extension]
+    concluded = [one for one in concluded if one.extension == row.extension]
     return (
         row.ended
-        and row.recorded == any(one.recorded for one in told)
-        and any(row == attrs.evolve(one, recorded=row.recorded) for one in told)
+        and row.recorded == any(one.recorded for one in concluded)
+        and any(row == attrs.evolve(one, recorded=row.recorded) for one in concluded)
     )
 
 
@@ -228,5 +230,5 @@ def _unrecorded(found: tuple[Row, ...], expected: tuple[Row, ...]) -> set[Row]:
 
 
 def _shown(rows: tuple[Row, ...]) -> str:
-    told = (f"{row.extension} {row.direction} {row.status} {row.number}{' (recorded)' * row.recorded}" for row in rows)
-    return ", ".join(told) or "nothing"
+    parts = (f"{row.extension} {row.direction} {row.status} {row.number}{' (recorded)' * row.recorded}" for row in rows)
+    return ", ".join(parts) or "nothing"

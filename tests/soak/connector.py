@@ -118,7 +118,7 @@ class Connector:
                 await trio.sleep(0.05)
 
     async def stop(self, how: signal.Signals, committed_since: float) -> None:
-        """End it. What it was told after ``committed_since`` may be lost when it is killed."""
+        """End it. What it received after ``committed_since`` may be lost when it is killed."""
         process, self._process = self._process, None
         if process is None or process.returncode is not None:
             return
@@ -145,7 +145,7 @@ class Connector:
 
     @property
     def ended(self) -> int | None:
-        """The exit code of a process that nobody ended."""
+        """The exit code of a process that ended by itself."""
         return self._process.returncode if self._process is not None else None
 
     def stall(self) -> None:
@@ -184,7 +184,7 @@ class Connector:
         return not any(since <= at <= until for since, until in self.blind)
 
     def logged(self) -> Counter[str]:
-        """How often each thing of which somebody should know was logged."""
+        """How often each event that an administrator has to know was logged."""
         found: Counter[str] = Counter()
         for line in self._log.read_text(errors="replace").splitlines():
             for word in ("daemon.digest_failed", "daemon.starting_over", "daemon.requests_lost", "sender.parked",
@@ -207,7 +207,7 @@ class Connector:
             self.blind_since = None
 
     def _note(self, data: bytes) -> None:
-        """What it is told, as a transcript for replay: one file for each of its connections."""
+        """What it receives, as a transcript for replay: one file for each of its connections."""
         at = self.now()
         if self._heard is None or self._connection != self.proxy.connections:
             self._connection, self._began = self.proxy.connections, at

@@ -18,7 +18,7 @@ import trio
 from tests.faults.crm import Fault, FaultyCRM, faulty_crm
 from tests.faults.proxy import Proxy, open_proxy
 from tests.postgres import restart_postgresql
-from tests.soak.calls import Piece, Verdict, Witness, judge, new_crm, repertoire, rows_as_told
+from tests.soak.calls import Piece, Verdict, Witness, judge, new_crm, repertoire, rows_as_sent
 from tests.soak.connector import Connector
 from uac_trio.calls.adapters import WANTED_EVENTS
 from uac_trio.clock import now
@@ -36,7 +36,7 @@ LONG_SOAK = 1200.0
 SETTLES_WITHIN = 120.0
 STAYS_SETTLED = 3.0
 MOST_EXCUSED = 0.02
-"""Of the rows, how many may differ by what was lost in the very moment of a fault, of calls that nobody saw whole."""
+"""Of the rows, how many may differ by what was lost in the moment of a fault, of calls that no connector saw whole."""
 
 ONE_ANSWER = (
     *(fault for fault in Fault if fault.value.startswith(("applied", "not applied: connection"))),
@@ -257,8 +257,8 @@ class World:
         """What each connector knew."""
         return [
             Witness(
-                rows=rows_as_told([connector.heard()]),
-                rows_anew=rows_as_told(connector.lives()),
+                rows=rows_as_sent([connector.heard()]),
+                rows_anew=rows_as_sent(connector.lives()),
                 knows=partial(_knows, connector),
                 may_have_forgotten=partial(_may_have_forgotten, connector),
             )
@@ -369,7 +369,7 @@ async def _play_and_strike(world: World, plays: list[Play]) -> list[Played]:
 
 
 async def _guard(world: World) -> None:
-    """A connector that ends by itself is a failure to be told at once."""
+    """A connector that ends by itself is a failure to report at once."""
     while True:
         await trio.sleep(1)
         for connector in world.connectors:

@@ -56,8 +56,8 @@ def log_of(
 
 
 def recording_of(call: str, customer: str = NUMBER, *, is_awaited: bool = False, **more: Any) -> NewRecording:
-    told = delivery(Kind.RECORDING, call, **{"customer": customer, "path": f"{customer}.wav", **more})
-    return NewRecording(delivery=told, is_awaited=is_awaited)
+    record = delivery(Kind.RECORDING, call, **{"customer": customer, "path": f"{customer}.wav", **more})
+    return NewRecording(delivery=record, is_awaited=is_awaited)
 
 
 async def lease(

@@ -119,7 +119,7 @@ async def test_logs_of_other_runs(store_url: str) -> None:
 
 
 async def test_a_customer_who_is_forgotten(store_url: str) -> None:
-    """Is in no log; where nobody is, nothing goes."""
+    """A forgotten customer is in no event log; a number that is in none removes nothing."""
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:
         await put(outbox, changes(log_of(BEGIN.call_id, 1, text=NUMBER)), deliveries=[delivery(Kind.END)])
         await outbox.forget("79990000000")

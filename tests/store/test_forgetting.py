@@ -12,9 +12,9 @@ from uac_trio.store.settings import OutboxSettings
 OTHER = "79165556677"
 
 
-@pytest.mark.parametrize("told", ["+7 (916) 123-45-67", "89161234567", "79161234567", "9161234567"])
+@pytest.mark.parametrize("given", ["+7 (916) 123-45-67", "89161234567", "79161234567", "9161234567"])
 @pytest.mark.parametrize("stored", ["79161234567", "8 (916) 123-45-67"])
-async def test_everything_of_a_number(store_url: str, told: str, stored: str) -> None:
+async def test_everything_of_a_number(store_url: str, given: str, stored: str) -> None:
     """However the number is written, here and in the store, all rows of its calls go, with their recordings; others'
     stay."""
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:
@@ -28,14 +28,14 @@ async def test_everything_of_a_number(store_url: str, told: str, stored: str) ->
             [recording_of("main-1", stored), recording_of("main-4", stored), recording_of("main-5", OTHER)],
         )
         await deliver(outbox)
-        forgotten = await outbox.forget(told)
+        forgotten = await outbox.forget(given)
         assert (forgotten.calls, forgotten.deliveries, forgotten.left) == (2, 3, 0)
         assert [row.path for row in forgotten.recordings] == [f"{stored}.wav"] * 2
         statistics = await outbox.statistics()
         assert statistics.delivered + statistics.superseded == 4
         assert await outbox.recordings.find(f"{'main-1':x>32}") is None
         assert await outbox.recordings.find(f"{'main-5':x>32}") is not None
-        assert (await outbox.forget(told)).calls == 0
+        assert (await outbox.forget(given)).calls == 0
 
 
 async def test_what_is_not_over_stays(store_url: str) -> None:
@@ -52,13 +52,13 @@ async def test_what_is_not_over_stays(store_url: str) -> None:
     assert row.state is RecordingState.WAITING
 
 
-@pytest.mark.parametrize("told", ["", "%", "abc", "101", "1234567", "_______", "7916123456"])
-async def test_other_numbers(store_url: str, told: str) -> None:
+@pytest.mark.parametrize("given", ["", "%", "abc", "101", "1234567", "_______", "7916123456"])
+async def test_other_numbers(store_url: str, given: str) -> None:
     """What is no number, a part of one, and an employee's extension remove nothing."""
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:
         await outbox.put([*a_call("main-1"), *a_call("main-2", customer="")], NOW)
         await deliver(outbox)
-        assert (await outbox.forget(told)).calls == 0
+        assert (await outbox.forget(given)).calls == 0
 
 
 async def test_one_number_among_others(store_url: str) -> None:

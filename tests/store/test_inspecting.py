@@ -6,7 +6,7 @@ from uac_trio.store.settings import OutboxSettings
 
 
 async def test_look_beside_a_daemon(store_url: str) -> None:
-    """On either kind of store a look tells the schema and the rows, and disturbs nobody who has it open."""
+    """On either kind of store an inspection shows the schema and the rows, and disturbs no process that has it open."""
     settings = OutboxSettings(url=store_url)
     before = await inspect_store(settings)
     assert (before.schema, before.statistics) == ("", None)

@@ -155,7 +155,7 @@ def test_every_search_goes_by_an_index(name: str) -> None:
 
 @pytest.mark.parametrize("in_flight", [0, 1], ids=["at rest", "its head in flight"])
 async def test_one_call_with_many_rows(tmp_path: Path, in_flight: int) -> None:
-    """A queue that rings everybody again and again: what each row costs does not grow with the rows of its call."""
+    """A queue that rings its members again and again: the cost of a row does not grow with the rows of its call."""
 
     async def steps(rings: int) -> int:
         async with open_outbox(OutboxSettings(url=f"sqlite:///{tmp_path}/{rings}.db")) as outbox:

@@ -56,7 +56,7 @@ async def test_a_retry_holds_its_call_back_and_no_other(store_url: str) -> None:
         assert await lease(outbox, NOW + 29) == []
         row = await only(outbox, NOW + 30)
         assert (what(row), row.attempt, row.in_doubt) == ("main-1 end", 2, False)
-        # Everybody's trouble is not this one's.
+        # A fault of the whole CRM does not use up a try of this row.
         await outbox.settle(row, Retry(at=NOW + 30, reason="502", attempt=1), NOW)
         row = await only(outbox, NOW + 30)
         assert row.attempt == 2
@@ -73,7 +73,7 @@ async def test_a_retry_holds_its_call_back_and_no_other(store_url: str) -> None:
     ],
 )
 async def test_progress_is_kept(store_url: str, settlement: Settlement, attempt: int, in_doubt: bool) -> None:
-    """Of a delivery that needs several requests, those that the CRM accepted are known to whoever sends it next."""
+    """Of a delivery that needs several requests, the next sender knows those that the CRM accepted."""
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:
         await outbox.put([delivery(Kind.END)], NOW)
         await outbox.settle(await only(outbox), settlement, NOW)
@@ -181,8 +181,8 @@ async def test_the_lease_of_a_dead_process_is_taken_over(store_url: str) -> None
         assert not await heir.settle(row, Delivered(), NOW + 72)
 
 
-async def test_a_late_answer_that_nobody_overtook(store_url: str) -> None:
-    """A lease that ran out is good for an answer as long as nobody else has the row."""
+async def test_a_late_answer_without_another_sender(store_url: str) -> None:
+    """A lease that ran out is good for an answer as long as no other sender has the row."""
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:
         await outbox.put(a_call("main-1", [Kind.END]), NOW)
         assert await outbox.settle(await only(outbox), Delivered(), NOW + 500)

@@ -58,13 +58,13 @@ BEGIN_END = (Kind.BEGIN, Kind.END)
 )
 async def test_a_delivery_comes_out_as_it_went_in(store_url: str, kind: Kind, more: dict[str, Any]) -> None:
     """Every field, every letter, but the path of a file, which is the recording's."""
-    told = delivery(kind, **more)
+    given = delivery(kind, **more)
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:
-        assert await outbox.put([told], NOW + 5) == 1
+        assert await outbox.put([given], NOW + 5) == 1
         (row,) = await lease(outbox, NOW + 6)
 
-    assert row.delivery == attrs.evolve(told, path="")
-    assert (row.delivery.key, row.delivery.superseded_by) == (told.key, told.superseded_by)
+    assert row.delivery == attrs.evolve(given, path="")
+    assert (row.delivery.key, row.delivery.superseded_by) == (given.key, given.superseded_by)
     assert (row.attempt, row.leased_by, row.leased_until, row.created_at) == (1, "me", NOW + 76, NOW + 5)
     assert (row.accepted, row.in_doubt) == (0, False)
 
@@ -157,7 +157,7 @@ async def test_open_participations(store_url: str) -> None:
         queue = ((1, Kind.BEGIN), (1, Kind.END), (2, Kind.BEGIN), (3, Kind.BEGIN))
         for n, kind in queue:
             await outbox.put([delivery(kind, "main-queue", "103", occurrence=str(n), at=NOW + n)], NOW)
-        # Of a call as a whole, whoever was answered in it.
+        # Of a call as a whole, whichever employee answered it.
         await outbox.put([delivery(kind, "main-stock", subject="") for kind in BEGIN_END], NOW)
         of_102 = delivery(Kind.ANSWER, "main-stock2", "102", subject="", occurrence="102.1", at=NOW + 2)
         await outbox.put([delivery(Kind.BEGIN, "main-stock2", subject=""), of_102], NOW)
@@ -234,7 +234,7 @@ async def test_what_is_purged_is_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "kept"),
+    ("given", "kept"),
     [
         ("x\0y", "xy"),
         ("\0", ""),
@@ -244,16 +244,16 @@ async def test_what_is_purged_is_overwritten(tmp_path: Path) -> None:
         ("\U0001f4de", "\U0001f4de"),
     ],
 )
-async def test_text_that_a_database_would_refuse(store_url: str, told: str, kept: str) -> None:
-    """What a stranger calls himself, and what a CRM answers, may hold anything: it is stored as far as it can be."""
+async def test_text_that_a_database_would_refuse(store_url: str, given: str, kept: str) -> None:
+    """A caller's name and a CRM's answer may hold anything: they are stored as far as they can be."""
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:
-        begin = delivery(Kind.BEGIN, customer_name=told, line=told, customer=told)
-        assert await outbox.put([begin], NOW, [recording_of("main-1", told)]) == 1
+        begin = delivery(Kind.BEGIN, customer_name=given, line=given, customer=given)
+        assert await outbox.put([begin], NOW, [recording_of("main-1", given)]) == 1
         row = await only(outbox)
         assert (row.delivery.customer_name, row.delivery.line, row.delivery.customer) == (kept, kept, kept)
         assert row.delivery.key == begin.key
-        assert await outbox.settle(row, Retry(at=NOW, reason=told, attempt=1), NOW)
-        assert await outbox.settle(await only(outbox), Parked(reason=told), NOW)
+        assert await outbox.settle(row, Retry(at=NOW, reason=given, attempt=1), NOW)
+        assert await outbox.settle(await only(outbox), Parked(reason=given), NOW)
         (parked,) = await outbox.parked()
     assert parked.reason == kept
 

@@ -1,4 +1,4 @@
-"""What may be wrong with the outbox's database, and that an administrator is told so; nothing is ever deleted."""
+"""Faults of the outbox's database are reported to the administrator; nothing is ever deleted."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ async def test_a_table_of_the_same_name_is_refused(store_url: str) -> None:
 
 
 async def test_a_changed_table_is_refused(store_url: str) -> None:
-    """A column that somebody dropped is named."""
+    """A column that is missing is named."""
     engine = open_engine(OutboxSettings(url=store_url))
     with engine.begin() as connection:
         connection.execute(sa.text("ALTER TABLE delivery DROP COLUMN reason"))
@@ -157,7 +157,7 @@ async def test_a_changed_table_is_refused(store_url: str) -> None:
 async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     """It is named, and kept to the last byte."""
     path = tmp_path / "c.db"
-    path.write_text("not a database, but somebody's notes\n" * 100)
+    path.write_text("not a database, but notes of an administrator\n" * 100)
     before = path.read_bytes()
 
     words = await refused(settings(path))
@@ -246,7 +246,7 @@ async def test_a_damaged_file_that_was_moved_away(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_must_be_there(tmp_path: Path) -> None:
-    """An administrator who looks into an outbox that is not there is told so; none is made."""
+    """An outbox that must exist and does not is reported; none is made."""
     with pytest.raises(OutboxError, match="no such file"):
         async with open_outbox(settings(tmp_path / "c.db"), create=False):
             pass
@@ -254,7 +254,7 @@ async def test_a_file_that_must_be_there(tmp_path: Path) -> None:
 
 
 async def test_tables_lost_while_in_use(tmp_path: Path) -> None:
-    """Somebody dropped them under us."""
+    """Tables that another program dropped while we run are reported."""
     path = tmp_path / "c.db"
     async with open_outbox(settings(path)) as outbox:
         other = sqlite3.connect(path)

@@ -26,7 +26,7 @@ class Observer:
 
     flying: dict[str, tuple[str, float]] = attrs.field(factory=dict)  # call -> key, until when it may be at work
     seen: dict[str, list[Kind]] = attrs.field(factory=lambda: defaultdict(list))
-    doubtful: dict[str, bool] = attrs.field(factory=dict)  # key -> nobody can know whether its last sending was applied
+    doubtful: dict[str, bool] = attrs.field(factory=dict)  # key -> whether its last sending may have been applied
     accepted: dict[str, int] = attrs.field(factory=dict)  # key -> how many of its requests
 
     def begin(self, row: LeasedRow, now: float) -> None:
@@ -57,7 +57,7 @@ MOVES = st.lists(
 )
 @given(MOVES)
 async def test_order_whatever_happens(moves: list[tuple[str, int]]) -> None:
-    """Never two deliveries of a call at once, never an earlier after a later one, in doubt where nobody can know, with
+    """Never two deliveries of a call at once, never an earlier after a later one, in doubt where no reply came, with
     the progress that is known; and all settles in the end, with everything of every call seen that was not superseded.
     """
     calls = [a_call(f"main-{call}", KINDS) for call in range(3)]

@@ -43,7 +43,7 @@ async def test_recording_that_is_awaited(store_url: str) -> None:
     assert (row_now.state, row_now.size) == (RecordingState.READY, 1234)
 
 
-async def test_recording_that_is_told_at_once(store_url: str) -> None:
+async def test_recording_that_is_put_at_once(store_url: str) -> None:
     """One whose file is out of reach is put with the call's other deliveries, and its row says so."""
     unseen = recording_of("main-1")
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:

@@ -160,11 +160,11 @@ def before(monkeypatch: pytest.MonkeyPatch, name: str, meanwhile: Callable[[], o
     really = getattr(leasing, name)
     done: list[bool] = []
 
-    def first(*told: object) -> object:
+    def first(*arguments: object) -> object:
         if not done:
             done.append(True)
             meanwhile()
-        return really(*told)
+        return really(*arguments)
 
     monkeypatch.setattr(leasing, name, first)
 

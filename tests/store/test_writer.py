@@ -148,16 +148,16 @@ def hangs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hang]:
 
 
 class Hang:
-    """A store that takes a transaction and does not answer until it is told to."""
+    """A store that takes a transaction and does not answer until ``answers`` is set."""
 
     def __init__(self, really: Callable[..., int]) -> None:
         self.really = really
         self.asked, self.answers = threading.Event(), threading.Event()
 
-    def __call__(self, *told: Any) -> int:
+    def __call__(self, *arguments: Any) -> int:
         self.asked.set()
         assert self.answers.wait(20)
-        return self.really(*told)
+        return self.really(*arguments)
 
     async def until_asked(self) -> None:
         with trio.fail_after(10):
@@ -208,8 +208,8 @@ async def test_without_source_and_lessee(tmp_path: Path) -> None:
         assert (await here.outbox.statistics()).parked == 1
 
 
-async def test_what_came_too_late_is_told(tmp_path: Path) -> None:
-    """The lessee hears of rows that another has meanwhile, beside those that are well."""
+async def test_what_came_too_late_is_reported(tmp_path: Path) -> None:
+    """The lessee gets the rows that another sender has meanwhile, beside those that are settled."""
     async with writing(tmp_path) as here:
         await here.outbox.put([delivery(Kind.END, "main-1"), delivery(Kind.END, "main-2")], NOW)
         rows = [*(await lease(here.outbox, limit=1)), *(await lease(here.outbox, NOW + 60))]
@@ -253,9 +253,9 @@ async def test_a_commit_whose_answer_was_lost(tmp_path: Path, monkeypatch: pytes
         (row,) = await lease(here.outbox)
         really = here.outbox.exchange
 
-        async def loses_the_answer(*told: Any) -> Exchanged:
+        async def loses_the_answer(*arguments: Any) -> Exchanged:
             monkeypatch.undo()
-            await really(*told)
+            await really(*arguments)
             raise OutboxError("the connection is gone")
 
         monkeypatch.setattr(here.outbox, "exchange", loses_the_answer)
@@ -366,8 +366,8 @@ async def test_cancellation_while_it_waits(tmp_path: Path) -> None:
 
 
 async def test_when_it_wakes(autojump_clock: trio.testing.MockClock) -> None:
-    """As soon as anybody wants it: a later wish does not put an earlier one off. (No store, so that no thread hinders
-    the clock.)"""
+    """The writer wakes at the earliest time asked for; a later one does not put that off. There is no store, so that no
+    thread hinders the clock."""
     office = Office()
     nothing: Any = None
     writer = StoreWriter(outbox=nothing, now=lambda: NOW, health=office, source=office)

@@ -23,7 +23,7 @@ CLICK = f"/makecall?event=OutgoingCall&secret={SECRET}&from=101&to=%2B7+%28916%2
 
 @attrs.define
 class FakePBX:
-    """Takes orders and answers as told."""
+    """Takes orders and returns ``answer`` after ``delay`` seconds."""
 
     answer: Originated = Originated.QUEUED
     delay: float = 0

@@ -1,4 +1,4 @@
-"""What people with bad intentions send: nothing is dialled that should not be, nothing is told, nothing breaks."""
+"""What people with bad intentions send: nothing is dialled that should not be, nothing is disclosed, nothing breaks."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ async def test_a_hundred_wrong_secrets(autojump_clock: trio.testing.MockClock) -
 
 
 async def test_a_stranger_at_the_crm_s_address() -> None:
-    """Behind one proxy the CRM's clicks are taken whatever a stranger tries, and he is told and logged as before."""
+    """Behind one proxy the CRM's clicks are taken whatever a stranger tries, and the stranger is refused and logged."""
     pbx = FakePBX()
     app = app_with(pbx, wrong_secrets=WrongSecrets(5))
     assert (await ask(app, CLICK))[1] == "Success"
@@ -153,7 +153,7 @@ async def test_a_stranger_at_the_crm_s_address() -> None:
 
 
 async def test_parallel_double_clicks() -> None:
-    """Twenty clicks at the same moment are one order, and all are told what became of it."""
+    """Twenty clicks at the same moment are one order, and all get its outcome."""
     pbx = FakePBX(delay=0.02)
     app = app_with(pbx, Click2CallRules(per_minute=100))
     answers: list[tuple[int, str]] = []
@@ -168,7 +168,7 @@ async def test_parallel_double_clicks() -> None:
     assert len(pbx.orders) == 1
 
 
-async def test_clicks_of_everybody_at_once() -> None:
+async def test_clicks_of_all_extensions_at_once() -> None:
     """A burst from all extensions is cut at the limits, of each and of all."""
     pbx = FakePBX(delay=0.01)
     app = app_with(pbx, Click2CallRules(per_minute=2, total_per_minute=7))
@@ -280,12 +280,12 @@ async def test_control_characters_for_recordings(tmp_path: Path, control: str) -
 
 
 async def test_wrong_secrets_for_recordings(tmp_path: Path) -> None:
-    """Who tries secrets on recordings is refused unread as well, and told nothing else than before."""
+    """A client that tries secrets on recordings is refused unread as well, with the same reply as before."""
     async with listening(tmp_path, per_minute=5) as app:
         with structlog.testing.capture_logs() as logs:
-            told = [await listen(app, f"/recording?id={TOKEN}&secret=guess-{number}") for number in range(12)]
-            told.append(await listen(app, f"/recording?id={TOKEN}&secret={SECRET}"))
-    assert set(told) == {(403, b"")}
+            replies = [await listen(app, f"/recording?id={TOKEN}&secret=guess-{number}") for number in range(12)]
+            replies.append(await listen(app, f"/recording?id={TOKEN}&secret={SECRET}"))
+    assert set(replies) == {(403, b"")}
     assert [line["event"] for line in logs].count("recordings.refused") == 5
     assert "guess-" not in str(logs)
 

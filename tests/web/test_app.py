@@ -60,12 +60,12 @@ async def test_stranger_is_refused_before_the_secret() -> None:
 
 @pytest.mark.parametrize("outcome", [Originated.REFUSED, Originated.UNKNOWN])
 async def test_order_that_was_not_taken(outcome: Originated) -> None:
-    """When the PBX refuses, or nobody knows, vTiger is told Error."""
+    """When the PBX refuses, or the outcome is unknown, vTiger gets Error."""
     assert await ask(app_with(FakePBX(answer=outcome)), CLICK) == (200, "Error")
 
 
 async def test_double_click() -> None:
-    """Two clicks at once make one call, and both are told Success."""
+    """Two clicks at once make one call, and both get Success."""
     pbx = FakePBX(delay=0.01)
     app = app_with(pbx)
     answers = []
@@ -163,7 +163,7 @@ async def test_our_own_fault_is_an_error_to_vtiger() -> None:
     ("works", "ready", "healthz", "readyz"), [(True, True, 200, 200), (True, False, 200, 503), (False, True, 503, 503)]
 )
 async def test_health(works: bool, ready: bool, healthz: int, readyz: int) -> None:
-    """healthz asks whether the daemon works, readyz whether the PBXes are there too; both tell the details."""
+    """healthz shows whether the daemon works, readyz whether the PBXes are there too; both give the details."""
     app = app_with(FakePBX(), health=lambda: Health(works=works, ready=ready, details={"pbx": {"main": "lost"}}))
     status, body = await ask(app, "/healthz", "GET")
     assert (status, '"main":"lost"' in body.replace(" ", "")) == (healthz, True)

@@ -107,7 +107,7 @@ async def test_page() -> None:
 
 
 async def test_a_nonce_for_each_page() -> None:
-    """Nobody can foretell the nonce."""
+    """Each page has a nonce of its own."""
     app = app_with(FakeDaemon(busy_state()))
     pages = [(await asked(app, "/live"))[2]["Content-Security-Policy"] for _ in range(3)]
     assert len(set(pages)) == 3
@@ -221,7 +221,7 @@ async def test_many_who_look(monkeypatch: pytest.MonkeyPatch) -> None:
      (185, "3:05 min"), (7500, "2 h 05 min"), (400_000, "4 days")],
 )  # fmt: skip
 def test_spans(seconds: float | None, words: str) -> None:
-    """Times are told as people tell them."""
+    """Spans of time are shown in the units that people use."""
     assert span(seconds) == words
 
 

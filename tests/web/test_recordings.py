@@ -134,7 +134,7 @@ async def test_as_a_browser_asks(tmp_path: Path) -> None:
     assert (reply.status_code, reply.content) == (200, SOUND)
 
 
-@pytest.mark.parametrize("path", [LISTEN, "/recording?id=nobody"])
+@pytest.mark.parametrize("path", [LISTEN, "/recording?id=unknown"])
 async def test_browsers_do_not_guess(tmp_path: Path, path: str) -> None:
     """What is in a file is sound for a browser, whatever it looks like: a page in it is not shown as one."""
     async with served(tmp_path, needs_secret=False) as web:
@@ -144,7 +144,7 @@ async def test_browsers_do_not_guess(tmp_path: Path, path: str) -> None:
 @pytest.mark.parametrize("needs_secret", [True, False])
 @pytest.mark.parametrize(
     "query", [f"id={TOKEN}&secret=wrong", f"id={TOKEN}&secret=", f"id={TOKEN}&secret={SECRET}&secret=x",
-              "id=nobody&secret=%FF%00", "secret=wrong", f"id={TOKEN}&secret={SECRET}%0D%0Ax"]
+              "id=unknown&secret=%FF%00", "secret=wrong", f"id={TOKEN}&secret={SECRET}%0D%0Ax"]
 )  # fmt: skip
 async def test_wrong_secret(tmp_path: Path, needs_secret: bool, query: str) -> None:
     """A wrong secret gets 403 and not a word, whatever it asks for; the log names the client and not the secret."""
@@ -167,7 +167,7 @@ async def test_no_secret(tmp_path: Path) -> None:
               "x" * 9000]
 )  # fmt: skip
 async def test_unknown_token(tmp_path: Path, token: str) -> None:
-    """A token that nobody was given gets 404 with the secret, 403 without; nothing else of it is looked at."""
+    """A token that was never issued gets 404 with the secret, 403 without; nothing else of it is looked at."""
     async with served(tmp_path, needs_secret=False) as web:
         assert (await web.get(f"/recording?id={token}")).status_code == 403
         assert (await web.get(f"/recording?id={token}&secret={SECRET}")).status_code == 404
@@ -221,7 +221,7 @@ async def test_nasty_parameters(tmp_path: Path, nasty: str) -> None:
     ],
 )  # fmt: skip
 async def test_no_file_elsewhere(tmp_path: Path, path: str) -> None:
-    """Whatever path was told, nothing outside of the directories is opened, and no symbolic link is followed."""
+    """Whatever path was reported, nothing outside of the directories is opened, and no symbolic link is followed."""
     (tmp_path / "secret.wav").write_bytes(SOUND)
     async with served(tmp_path) as web:
         (web.root / "link.wav").symlink_to(tmp_path / "secret.wav")
@@ -248,7 +248,7 @@ async def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_store_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the store fails, the CRM is told to come again."""
+    """While the store fails, the CRM gets 503 and Retry-After."""
 
     async def fails(*_: object) -> None:
         raise OutboxError("the disk is full")
@@ -299,21 +299,21 @@ async def test_conditions(tmp_path: Path) -> None:
 
 
 async def test_head(tmp_path: Path) -> None:
-    """HEAD tells the same as GET, without the file."""
+    """HEAD returns the same headers as GET, without the file."""
     async with served(tmp_path) as web:
-        got, told = await web.get(), await web.get(method="HEAD")
+        got, head = await web.get(), await web.get(method="HEAD")
         part = await web.get(method="HEAD", Range="bytes=0-9")
-        again = await web.get(method="HEAD", If_None_Match=told.headers["etag"])
+        again = await web.get(method="HEAD", If_None_Match=head.headers["etag"])
         assert open_files() == 0
     different = {"date"}
-    assert {n: v for n, v in told.headers.items() if n not in different} == {
+    assert {n: v for n, v in head.headers.items() if n not in different} == {
         n: v for n, v in got.headers.items() if n not in different
     }
-    assert (told.content, part.status_code, part.headers["content-length"], again.status_code) == (b"", 206, "10", 304)
+    assert (head.content, part.status_code, part.headers["content-length"], again.status_code) == (b"", 206, "10", 304)
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "header"),
     [
         ("a b.wav", 'inline; filename="a b.wav"'),
         ("Иванов.wav", "inline; filename=\"______.wav\"; filename*=UTF-8''%D0%98%D0%B2%D0%B0%D0%BD%D0%BE%D0%B2.wav"),
@@ -321,9 +321,9 @@ async def test_head(tmp_path: Path) -> None:
         ("50%;x.wav", "inline; filename=\"50__x.wav\"; filename*=UTF-8''50%25%3Bx.wav"),
     ],
 )
-def test_disposition(name: str, told: str) -> None:
-    """A name of any letters is told readably, and none of them ends the header."""
-    assert disposition(name) == told
+def test_disposition(name: str, header: str) -> None:
+    """A name of any letters is shown readably, and none of them ends the header."""
+    assert disposition(name) == header
 
 
 async def test_name_in_other_letters(tmp_path: Path) -> None:
@@ -360,7 +360,7 @@ async def test_file_replaced_while_it_is_sent(tmp_path: Path) -> None:
 
 
 async def test_file_cut_while_it_is_sent(tmp_path: Path) -> None:
-    """A file that becomes shorter breaks the connection off, so that nobody takes the part for the whole."""
+    """A file that becomes shorter breaks the connection off, so that no client takes the part for the whole."""
     async with served(tmp_path) as web:
         await huge(web)
         async with web.client.stream("GET", web.address + PROXY) as reply:
@@ -456,7 +456,7 @@ async def test_many_at_once(tmp_path: Path) -> None:
 
 
 async def test_one_download_too_many(tmp_path: Path) -> None:
-    """Over max_downloads a listener is told to come again, and may as soon as another has ended."""
+    """Over max_downloads a listener gets 503 and Retry-After, and is served as soon as another has ended."""
     async with served(tmp_path, settings=attrs.evolve(PLAIN, max_downloads=1)) as web:
         await huge(web)
         stream = await web.stalled()
@@ -504,7 +504,7 @@ async def test_one_listener_s_downloads(tmp_path: Path) -> None:
 
 
 async def test_several_stalled_clients(tmp_path: Path) -> None:
-    """Many clients that take nothing keep nobody else waiting, and are all cut off."""
+    """Many clients that read nothing do not keep another waiting, and are all cut off."""
     files = {NAME: SOUND, "other.wav": SOUND}
     async with served(tmp_path, stall_seconds=0.5, files=files, settings=attrs.evolve(PLAIN, max_downloads=20)) as web:
         web.rows["a" * 32] = row("other.wav", "a" * 32)

@@ -25,15 +25,15 @@ PAGE = f"""<!doctype html><title>x</title>
 <audio id="player" preload="metadata" src="/recording?id={TOKEN}"></audio>
 <script>
 const player = document.getElementById("player");
-const tell = (what) => fetch("/told", {{ method: "POST", body: JSON.stringify({{
+const report = (what) => fetch("/report", {{ method: "POST", body: JSON.stringify({{
   what, at: player.currentTime, duration: player.duration,
   seekable: player.seekable.length ? player.seekable.end(0) : 0, error: player.error && player.error.message }}) }});
-player.onerror = () => tell("error");
+player.onerror = () => report("error");
 player.onloadedmetadata = () => {{ player.play(); }};
 let sought = false;
 player.ontimeupdate = () => {{
-  if (!sought && player.currentTime > 0) {{ sought = true; tell("plays"); player.currentTime = {SEEK_TO}; }}
-  else if (sought && player.currentTime > {SEEK_TO}) {{ player.ontimeupdate = null; tell("plays on"); }}
+  if (!sought && player.currentTime > 0) {{ sought = true; report("plays"); player.currentTime = {SEEK_TO}; }}
+  else if (sought && player.currentTime > {SEEK_TO}) {{ player.ontimeupdate = null; report("plays on"); }}
 }};
 </script>"""
 
@@ -50,7 +50,7 @@ async def test_browser_plays_and_seeks(tmp_path: Path) -> None:
         await trio.lowlevel.checkpoint()
         return row("a.wav") if token == TOKEN else None
 
-    told: dict[str, Any] = {}
+    reports: dict[str, Any] = {}
     ranges: list[str] = []
     played_on = trio.Event()
     shutdown = trio.Event()
@@ -61,7 +61,7 @@ async def test_browser_plays_and_seeks(tmp_path: Path) -> None:
 
     async def hear() -> str:
         said = await request.get_json(force=True)
-        told[said["what"]] = said
+        reports[said["what"]] = said
         if said["what"] in ("plays on", "error"):
             played_on.set()
         return ""
@@ -71,7 +71,7 @@ async def test_browser_plays_and_seeks(tmp_path: Path) -> None:
         ranges.append(request.headers.get("Range", ""))
 
     app.add_url_rule("/", "page", page)
-    app.add_url_rule("/told", "hear", hear, methods=["POST"])
+    app.add_url_rule("/report", "hear", hear, methods=["POST"])
     with trio.fail_after(40):
         async with (
             open_archive(
@@ -85,8 +85,8 @@ async def test_browser_plays_and_seeks(tmp_path: Path) -> None:
             async with chromium(tmp_path, address):
                 await played_on.wait()
             shutdown.set()
-    assert "error" not in told
-    assert told["plays"]["duration"] == told["plays"]["seekable"] == 60 * MINUTES
-    assert SEEK_TO < told["plays on"]["at"] < SEEK_TO + 20
+    assert "error" not in reports
+    assert reports["plays"]["duration"] == reports["plays"]["seekable"] == 60 * MINUTES
+    assert SEEK_TO < reports["plays on"]["at"] < SEEK_TO + 20
     starts = [int(one.removeprefix("bytes=").partition("-")[0]) for one in ranges if one]
     assert max(starts) > len(second) * SEEK_TO * 0.9

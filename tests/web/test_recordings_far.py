@@ -23,7 +23,7 @@ from uac_trio.web.settings import WebSettings
 
 SECRET = "crm secret"
 SOUND = wav(0.5)
-TOLD = "/var/spool/asterisk/monitor/2026/11/23/call.wav"
+PATH = "/var/spool/asterisk/monitor/2026/11/23/call.wav"
 LISTEN = f"/recording?id={TOKEN}&secret=crm%20secret"
 
 
@@ -42,7 +42,7 @@ def _named(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def served(tmp_path: Path, settings: RecordingsSettings | None = None, path: str = TOLD) -> AsyncIterator[Web]:
+async def served(tmp_path: Path, settings: RecordingsSettings | None = None, path: str = PATH) -> AsyncIterator[Web]:
     app = QuartTrio(__name__, static_folder=None)
     stop = trio.Event()
     with trio.fail_after(10):
@@ -80,7 +80,7 @@ async def test_whole_parts_and_head(tmp_path: Path) -> None:
 
 
 async def test_replaced_while_it_is_sent(tmp_path: Path) -> None:
-    """When the file over there is replaced, the connection breaks off: nobody takes two halves for a whole."""
+    """When the file over there is replaced, the connection breaks off: no client takes two halves for a whole."""
     async with served(tmp_path) as web:
         path = web.far.root / "call.wav"
         path.write_bytes(SOUND)
@@ -117,7 +117,7 @@ async def test_stalled_listeners(tmp_path: Path) -> None:
 async def test_converted(tmp_path: Path) -> None:
     """What browsers cannot play comes converted from here, by parts too."""
     settings = RecordingsSettings(converter=fake_converter(tmp_path, "open(out, 'wb').write(b'RIFF-converted')"))
-    async with served(tmp_path, settings, path=TOLD.replace(".wav", ".gsm")) as web:
+    async with served(tmp_path, settings, path=PATH.replace(".wav", ".gsm")) as web:
         (web.far.root / "call.gsm").write_bytes(b"gsm")
         reply = await web.get()
         assert (reply.content, reply.headers["content-type"]) == (b"RIFF-converted", "audio/wav")
@@ -125,7 +125,7 @@ async def test_converted(tmp_path: Path) -> None:
 
 
 async def test_machine_away(tmp_path: Path) -> None:
-    """While the other machine refuses us, the CRM is told to come again."""
+    """While the other machine refuses us, the CRM gets 503 and Retry-After."""
     async with served(tmp_path) as web:
         web.far.clock[0] += 1000
         reply = await web.get()

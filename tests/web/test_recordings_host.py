@@ -43,13 +43,13 @@ async def test_who_does_not_know_the_secret(tmp_path: Path, path: str) -> None:
         (far.root / "a.wav").write_bytes(SOUND)
         right = far.signed(path, body)["Authorization"]
         other_path = next(one for one in PATHS if one != path)
-        for told in (
+        for header in (
             None, "", "Basic eDp5", right[:-1], right + "0", right.upper(), right.replace("HMAC", "XMAC"),
             far.signed(other_path, body)["Authorization"], far.signed(path, body + b" ")["Authorization"],
             far.signed(path, body, at=NOW + 1)["Authorization"].replace(str(int(NOW + 1)), str(int(NOW))),
             far.signed(path, body, secret="guess")["Authorization"], "UAC-HMAC-SHA256 -1:" + "0" * 64, "x" * 5000,
         ):  # fmt: skip
-            headers = {} if told is None else {"Authorization": told}
+            headers = {} if header is None else {"Authorization": header}
             reply = await post(far, path, body, headers)
             assert (reply.status_code, reply.content) == (403, b"")
         assert (far.root / "a.wav").exists()
@@ -67,7 +67,7 @@ async def test_who_asks_from_elsewhere(tmp_path: Path, path: str) -> None:
 
 @pytest.mark.parametrize("at", [NOW - 301, NOW + 301, 0, 10**11])
 async def test_old_question(tmp_path: Path, at: float) -> None:
-    """A question that somebody has overheard is good for five minutes."""
+    """A signed request that an attacker has overheard is good for five minutes."""
     body = b'{"recordings": []}'
     async with serving(tmp_path) as far:
         reply = await post(far, wire.LOOK, body, far.signed(wire.LOOK, body, at=at))
@@ -136,7 +136,7 @@ async def test_nothing_stays_open(tmp_path: Path) -> None:
 
 
 async def test_directory_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While a directory over there does not answer, the connector is told to come again."""
+    """While a directory over there does not answer, the connector gets 503."""
     monkeypatch.setattr("uac_trio.recordings.directories.OPEN_WITHIN", 0.05)
     answers = threading.Event()
     monkeypatch.setattr("uac_trio.recordings.directories.find_recording", lambda *_: answers.wait(10))

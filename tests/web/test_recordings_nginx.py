@@ -129,14 +129,14 @@ async def answer(client: httpx.AsyncClient, method: str, address: str, headers: 
         body = body.replace(boundary.encode(), b"B")
         length = str(int(length or 0) - len(boundary) * (body.count(b"--B")))
         content_type = "multipart/byteranges"
-    told = {"status": reply.status_code, "content-range": reply.headers.get("content-range")}
+    common = {"status": reply.status_code, "content-range": reply.headers.get("content-range")}
     if reply.status_code in (200, 206):
         digest = hashlib.sha256(body).hexdigest()
-        return {**told, "type": content_type, "length": length, "bytes": len(body), "body": digest,
+        return {**common, "type": content_type, "length": length, "bytes": len(body), "body": digest,
                 "modified": reply.headers["last-modified"]}  # fmt: skip
     if reply.status_code == 304:
-        return {**told, "body": body, "modified": reply.headers["last-modified"], "etag": "etag" in reply.headers}
-    return told  # nginx puts a page there
+        return {**common, "body": body, "modified": reply.headers["last-modified"], "etag": "etag" in reply.headers}
+    return common  # nginx puts a page there
 
 
 async def test_same_answers(files: Path, nginx: str) -> None:
@@ -165,7 +165,7 @@ async def test_same_answers(files: Path, nginx: str) -> None:
                 for headers in HEADERS:
                     theirs = await answer(client, method, nginx, headers)
                     mine = await answer(client, method, ours, headers)
-                    if method == "HEAD":  # the boundary's length is all that a HEAD tells of the parts
+                    if method == "HEAD":  # the boundary's length is all that a HEAD shows of the parts
                         for one in (theirs, mine):
                             if one.get("type") == "multipart/byteranges":
                                 del one["length"]

@@ -64,7 +64,7 @@ async def test_form() -> None:
         Responsible(finding=Finding.FAILED, reason="late"),
     ],
 )
-async def test_nobody(answer: Responsible) -> None:
+async def test_no_owner(answer: Responsible) -> None:
     """Whatever the reason, the dialplan gets an empty value and no error page."""
     assert await ask(app_with(FakeLookup(answer)), URL, "GET") == (200, "")
 
@@ -93,7 +93,7 @@ async def test_parameters(query: str, status: int, asked: list[str]) -> None:
 
 
 async def test_network_that_is_not_allowed() -> None:
-    """A stranger with the secret is told nothing either."""
+    """A client outside of the networks gets nothing, even with the secret."""
     lookup = FakeLookup()
     app = app_with(lookup, networks=(ip_network("192.168.1.5"),))
     assert await ask(app, URL, "GET") == (403, "")

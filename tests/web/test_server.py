@@ -111,7 +111,7 @@ async def settled() -> None:
 
 
 async def test_real_request() -> None:
-    """hypercorn on trio answers over a real socket and does not tell its name."""
+    """hypercorn on trio answers over a real socket and does not show its name."""
     async with served() as server:
         reply = await server.get("/hello")
     assert reply.startswith(b"HTTP/1.1 200")
@@ -186,7 +186,7 @@ ADDRESSES = ["127.0.0.2", "127.0.0.3"]
 
 
 async def is_closed(stream: trio.SocketStream) -> bool:
-    """By the server, without a word."""
+    """Whether the server closed it, silently."""
     await settled()
     with socket.socket(fileno=os.dup(stream.socket.fileno())) as same:
         try:
@@ -218,8 +218,8 @@ async def test_one_connection_too_many() -> None:
     ids=["nothing", "half a line", "no end of headers", "no body"],
 )  # fmt: skip
 async def test_connections_that_only_wait(sent: bytes) -> None:
-    """However many addresses hold every connection without a whole request: whoever sends one is answered, in the place
-    of the oldest that waits, of the address that has most."""
+    """However many addresses hold every connection without a whole request: a client that sends one is answered, in the
+    place of the oldest that waits, of the address that has most."""
     async with served(max_connections=6) as server:
         held = [(client, await server.connect(client)) for client in ADDRESSES * 3]
         for _, stream in held:

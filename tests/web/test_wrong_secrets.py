@@ -75,7 +75,7 @@ def test_one_line_when_it_begins_and_one_when_it_ends(counter: WrongSecrets, clo
 
 
 async def test_end_without_another_request(autojump_clock: trio.testing.MockClock) -> None:
-    """The end is told though nobody asks for anything any more."""
+    """The end is logged though no further request comes."""
     counter = WrongSecrets(1)
     counter.count(STRANGER)
     with structlog.testing.capture_logs() as logs:
@@ -119,11 +119,11 @@ def test_client_with_the_right_secret_is_not_blocked(counter: WrongSecrets, cloc
     the wrong ones too many and one of how many it were."""
     counter.accept(CRM)
     with structlog.testing.capture_logs() as logs:
-        told = [counter.count(CRM) for _ in range(100)]
+        counted = [counter.count(CRM) for _ in range(100)]
         assert not counter.refuses(CRM)
         clock.at += 60
         assert not counter.refuses(CRM)
-    assert told == [True] * 3 + [False] * 97
+    assert counted == [True] * 3 + [False] * 97
     assert [(line["event"], line["wrong_secrets"]) for line in logs] == [
         ("web.many_wrong_secrets", 3),
         ("web.many_wrong_secrets_ended", 100),

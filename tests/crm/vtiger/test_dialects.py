@@ -1,4 +1,4 @@
-"""Facts to requests: what vTiger is told, in which order, with what in it, in both dialects."""
+"""Facts to requests: what is sent to vTiger, in which order, with what in it, in both dialects."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_stock_call() -> None:
     lost = ended(T0 + 2, outcome=Outcome.ANSWERED_ELSEWHERE, **NOT_TAKEN, **SECOND_PHONE)
     story = said(STOCK, began(), began(**SECOND_PHONE), answered(), lost, ended(), recorded(), over())
     assert [step for step, _ in story] == [Step.START_APP, Step.DIAL_ANSWER, Step.RECORD, Step.END_CALL, Step.HANGUP]
-    start, answer, record, end_call, hangup = (told for _, told in story)
+    start, answer, record, end_call, hangup = (form for _, form in story)
     assert start == {
         "callerIdNumber": "+79161234567",
         "callerIdName": "Иван",
@@ -160,7 +160,7 @@ def test_stock_outbound() -> None:
 
 
 @pytest.mark.parametrize("status", [Outcome.NO_ANSWER, Outcome.VOICEMAIL, Outcome.BUSY])
-def test_stock_call_nobody_took(status: Outcome) -> None:
+def test_stock_call_that_no_employee_answered(status: Outcome) -> None:
     """The row of a call that only other phones lost is closed with the call's own status."""
     lost = ended(outcome=Outcome.ANSWERED_ELSEWHERE, **NOT_TAKEN)
     story = said(STOCK, began(), lost, over(status))
@@ -222,7 +222,7 @@ def test_second_ring_does_not_undo_a_talk() -> None:
 
 
 def test_very_short_call_has_a_duration() -> None:
-    """vTiger takes Duration 0 for "not given", so at least 1 is sent; EndCall tells the truth."""
+    """vTiger takes Duration 0 for "not given", so at least 1 is sent; EndCall sends the true duration."""
     story = dict(said(SALESPLATFORM, began(), ended(T0, outcome=Outcome.BUSY, **NOT_TAKEN)))
     assert story[Step.HANGUP]["Duration"] == "1"
     assert story[Step.END_CALL]["duration"] == "0"
@@ -230,7 +230,7 @@ def test_very_short_call_has_a_duration() -> None:
 
 @BOTH
 def test_internal_call_is_the_callers(crm: CRM) -> None:
-    """The CRM keeps one row of an internal call, the caller's; the colleague's part is not told."""
+    """The CRM keeps one row of an internal call, the caller's; the colleague's participation is not sent."""
     inside: dict[str, Any] = {"direction": Direction.INTERNAL, "customer": "102"}
     assert said(crm, began(**inside)) == []
     ((step, begun), answer) = said(crm, began(role=Role.CALLER, **inside), answered(role=Role.CALLER, **inside))
@@ -242,12 +242,12 @@ def test_internal_call_is_the_callers(crm: CRM) -> None:
 @pytest.mark.parametrize("public_url", ["http://c.invalid/" + "x" * 200])
 @pytest.mark.parametrize("flavour", Flavour)
 def test_no_record_for_a_link_that_would_be_cut(flavour: Flavour, public_url: str) -> None:
-    """vTiger keeps 200 characters without a word; the settings say with which address that is so."""
+    """vTiger silently cuts links to 200 characters; the settings say with which address that happens."""
     assert Step.RECORD not in dict(said(dialect(flavour, public_url), began(), ended(), recorded(), over()))
     settings = VtigerSettings(url="http://crm.invalid/c.php", secret="s")
-    for letters, is_told in ((settings.longest_public_url, True), (settings.longest_public_url + 1, False)):
+    for letters, is_sent in ((settings.longest_public_url, True), (settings.longest_public_url + 1, False)):
         crm = dialect(flavour, "http://c/" + "x" * (letters - len("http://c/")))
-        assert (Step.RECORD in dict(said(crm, began(), recorded()))) is is_told
+        assert (Step.RECORD in dict(said(crm, began(), recorded()))) is is_sent
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def sent(call: str = "1", attempt: int = 1, flavour: Flavour = Flavour.SALESPLAT
     ],
 )
 def test_probe(answer: Reply | NoReply, works: bool) -> None:
-    """vTiger refuses a secret that nobody has before it looks at anything else."""
+    """vTiger refuses a wrong secret before it looks at anything else."""
     assert judge_probe(answer).ruling is (Ruling.DELIVERED if works else Ruling.AWAY)
     assert "after the row was written" not in judge_probe(answer).words, "the probe writes none"
     assert dict(parse_qsl(crm().probe.body.decode())) == PROBE

@@ -197,5 +197,5 @@ def test_words_show_where_a_redirect_leads() -> None:
 
 @pytest.mark.parametrize(("status", "asked"), [(429, 7.0), (503, 7.0), (200, 0.0), (500, 0.0), (404, 0.0)])
 def test_a_crm_that_is_away_may_say_for_how_long(status: int, asked: float) -> None:
-    """Only where everybody waits does the verdict carry what Retry-After says."""
+    """The verdict carries Retry-After only for a reply after which all requests wait."""
     assert judge(Step.HANGUP, Reply(status=status, retry_after=7.0), attempt=1).retry_after == asked

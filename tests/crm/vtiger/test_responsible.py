@@ -81,7 +81,7 @@ def test_question_to_a_real_vtiger(exchange: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "asked"),
+    ("shown", "asked"),
     [
         ("+79161234567", "+79161234567"),
         (" 8 (916) 123-45-67 ", "8916123-45-67"),
@@ -90,27 +90,27 @@ def test_question_to_a_real_vtiger(exchange: dict[str, Any]) -> None:
         ("7" * 300, "7" * 100),
     ],
 )
-def test_number_that_is_asked_for(told: str, asked: str) -> None:
+def test_number_that_is_asked_for(shown: str, asked: str) -> None:
     """A number goes to the CRM as in every other callback: whitelisted, and cut to its column."""
-    assert question(told, is_extension) == {"callerNumber": asked}
+    assert question(shown, is_extension) == {"callerNumber": asked}
 
 
 @pytest.mark.parametrize(
-    "told",
+    "shown",
     ["", "unknown", "anonymous", "Restricted", "7916' or '1'='1", "%", "_", "[1,2]", '{"a":1}', "7916\n101", "\x00",
      "\ud8007916", "٧٩١٦", "101", "12345"],
 )  # fmt: skip
-def test_number_that_is_not(told: str) -> None:
+def test_number_that_is_not(shown: str) -> None:
     """Nothing is asked for who shows no number, for what SQL must not see, and for employees."""
-    answer = question(told, is_extension)
-    if told == "7916\n101":  # white space is formatting
+    answer = question(shown, is_extension)
+    if shown == "7916\n101":  # white space is formatting
         assert answer == {"callerNumber": "7916101"}
     else:
         assert isinstance(answer, Responsible)
         assert (answer.finding, answer.extension) == (Finding.NO_OWNER, "")
 
 
-def told(extension: object) -> str:
+def reply_text(extension: object) -> str:
     return json.dumps({"success": True, "result": {"crmUserExtension": extension}})
 
 
@@ -118,21 +118,21 @@ REFUSAL = '{"success":false,"error":{"code":400,"message":"Invalid request param
 WARNING = "<br />\n<b>Warning</b>: Undefined array key {1} in <b>/var/www/x.php</b><br />\n"
 # (status, body, finding, extension)
 ANSWERS: dict[str, tuple[int, str, Finding, str]] = {
-    "an extension": (200, told("101"), Finding.OWNED, "101"),
+    "an extension": (200, reply_text("101"), Finding.OWNED, "101"),
     "with other keys": (200, '{"result":{"a":[],"crmUserExtension":"102"},"success":true}', Finding.OWNED, "102"),
-    "as a number": (200, told(101), Finding.OWNED, "101"),
-    "after a warning of PHP": (200, WARNING + told("101"), Finding.OWNED, "101"),
+    "as a number": (200, reply_text(101), Finding.OWNED, "101"),
+    "after a warning of PHP": (200, WARNING + reply_text("101"), Finding.OWNED, "101"),
     "after a byte order mark": (200, "\ufeff" + '{"success":true,"result":{"crmUserExtension":"101"}}',
                                 Finding.OWNED, "101"),
-    "null": (200, told(None), Finding.NO_OWNER, ""),
-    "empty extension": (200, told(""), Finding.NO_OWNER, ""),
+    "null": (200, reply_text(None), Finding.NO_OWNER, ""),
+    "empty extension": (200, reply_text(""), Finding.NO_OWNER, ""),
     "no such key": (200, '{"success":true,"result":{}}', Finding.NO_OWNER, ""),
-    "no extension by the rules": (200, told("+79161234567"), Finding.NO_OWNER, ""),
-    "blanks around": (200, told(" 101"), Finding.NO_OWNER, ""),
-    "two of them for Dial()": (200, told("101&102"), Finding.NO_OWNER, ""),
-    "true": (200, told(True), Finding.NO_OWNER, ""),
-    "a list": (200, told(["101"]), Finding.NO_OWNER, ""),
-    "other digits": (200, told("١٠١"), Finding.NO_OWNER, ""),
+    "no extension by the rules": (200, reply_text("+79161234567"), Finding.NO_OWNER, ""),
+    "blanks around": (200, reply_text(" 101"), Finding.NO_OWNER, ""),
+    "two of them for Dial()": (200, reply_text("101&102"), Finding.NO_OWNER, ""),
+    "true": (200, reply_text(True), Finding.NO_OWNER, ""),
+    "a list": (200, reply_text(["101"]), Finding.NO_OWNER, ""),
+    "other digits": (200, reply_text("١٠١"), Finding.NO_OWNER, ""),
     "wrong signature": (200, REFUSAL, Finding.AWAY, ""),
     "refused after a warning": (200, WARNING + REFUSAL, Finding.AWAY, ""),
     "result is none": (200, '{"success":true,"result":null}', Finding.AWAY, ""),
@@ -144,17 +144,17 @@ ANSWERS: dict[str, tuple[int, str, Finding, str]] = {
         200, '<?xml version="1.0"?><Response><Authentication>Failure</Authentication></Response>', Finding.AWAY, ""),
     "nested beyond reason": (200, "[" * MAX_ANSWER, Finding.AWAY, ""),
     "a number beyond reason": (200, '{"success":' + "9" * 4000, Finding.AWAY, ""),
-    "too long": (200, told("101") + " " * MAX_ANSWER, Finding.AWAY, ""),
-    "cut": (200, told("101")[:-1], Finding.AWAY, ""),
+    "too long": (200, reply_text("101") + " " * MAX_ANSWER, Finding.AWAY, ""),
+    "cut": (200, reply_text("101")[:-1], Finding.AWAY, ""),
     "empty": (200, "", Finding.FAILED, ""),
     "blank": (200, "\n\n", Finding.FAILED, ""),
     "no content": (204, "", Finding.AWAY, ""),
     "moved": (301, "", Finding.AWAY, ""),
     "stock vTiger": (404, "<html>404 Not Found", Finding.AWAY, ""),
-    "forbidden": (403, told("101"), Finding.AWAY, ""),
+    "forbidden": (403, reply_text("101"), Finding.AWAY, ""),
     "too many requests": (429, "", Finding.AWAY, ""),
     "PHP fatal": (500, "", Finding.FAILED, ""),
-    "proxy finds nobody": (502, "", Finding.AWAY, ""),
+    "proxy finds no server": (502, "", Finding.AWAY, ""),
     "maintenance": (503, "", Finding.AWAY, ""),
     "proxy gave up": (504, "", Finding.AWAY, ""),
     "proxy service": (522, "", Finding.AWAY, ""),
@@ -184,7 +184,7 @@ def test_no_answer(failure: Failure) -> None:
 def test_generous_rules_let_nothing_into_the_dialplan() -> None:
     """Where everything is an extension by the rules, what is no word for Dial() is still none."""
     for extension in ("101&102", "101,30", "${EXTEN}", "101@trunk", "a b", '1"2', "1\n2", "1" * 33):
-        assert read_answer(Reply(status=200, text=told(extension)), lambda _: True).finding is Finding.NO_OWNER
+        assert read_answer(Reply(status=200, text=reply_text(extension)), lambda _: True).finding is Finding.NO_OWNER
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_generous_rules_let_nothing_into_the_dialplan() -> None:
     ],
 )
 def test_address(callback: str, url: str, address: str) -> None:
-    """The script is beside the callback, unless it is told where."""
+    """The script is beside the callback, unless the settings give another address."""
     asked = crm(callback, url)
     request = asked.owner_question("79161234567")
     assert isinstance(request, CRMRequest)
@@ -218,8 +218,8 @@ def test_nothing_to_ask() -> None:
     answer = crm().owner_question("101")
     assert isinstance(answer, Responsible)
     assert answer.finding is Finding.NO_OWNER
-    told_101 = Reply(status=200, text=told("101"))
-    assert crm().read_owner(told_101) == Responsible(finding=Finding.OWNED, extension="101")
+    owned = Reply(status=200, text=reply_text("101"))
+    assert crm().read_owner(owned) == Responsible(finding=Finding.OWNED, extension="101")
 
 
 def test_off_by_default() -> None:

@@ -10,13 +10,13 @@ from tests.calls.simulator import Asterisk, Line
 EMPLOYEES = ("101", "102", "103", "104", "105")
 MAX_LINES = 24
 
-Deed = tuple[str, Callable[[], object]]
+Step = tuple[str, Callable[[], object]]
 
 
-def deeds(pbx: Asterisk, customers: Iterator[str]) -> list[Deed]:
-    """Everything that people or the dialplan can do now, in a stable order. Each deed is legal by itself."""
+def steps(pbx: Asterisk, customers: Iterator[str]) -> list[Step]:
+    """Everything that people or the dialplan can do now, in a stable order. Each step is legal by itself."""
     free = [who for who in EMPLOYEES if not any(line.who == who for line in pbx.lines)]
-    found: list[Deed] = []
+    found: list[Step] = []
     if len(pbx.lines) < MAX_LINES:
         found.append(("customer calls", lambda: pbx.calls_in(next(customers), "4951000101")))
         if free:
@@ -25,7 +25,7 @@ def deeds(pbx: Asterisk, customers: Iterator[str]) -> list[Deed]:
         if len(free) > 1:
             found.append(("employee calls colleague", partial(pbx.picks_up_phone, free[0], free[1])))
     for line in pbx.lines:
-        found += _deeds_of(pbx, line, free)
+        found += _steps_of(pbx, line, free)
     for asked in pbx.asked:
         leg = next((other for other in pbx.hears(asked.second) if other.is_employee and other is not asked.agent), None)
         if leg is not None:
@@ -35,11 +35,11 @@ def deeds(pbx: Asterisk, customers: Iterator[str]) -> list[Deed]:
     return found
 
 
-def _deeds_of(pbx: Asterisk, line: Line, free: list[str]) -> Iterator[Deed]:
+def _steps_of(pbx: Asterisk, line: Line, free: list[str]) -> Iterator[Step]:
     asking = {part for asked in pbx.asked for part in (asked.agent, asked.first, asked.second, *asked.waiting.members)}
     if line.dialled_by is not None and line.state in (0, 5):
         if line.who:  # a Local channel does what the phone behind it does
-            yield from _deeds_of_leg(pbx, line, free)
+            yield from _steps_of_leg(pbx, line, free)
     elif line in asking:
         if line.dialling is not None and line.dialling.legs:
             yield "asked in vain", partial(_times_out, pbx, line, hang_up=False)
@@ -52,18 +52,18 @@ def _deeds_of(pbx: Asterisk, line: Line, free: list[str]) -> Iterator[Deed]:
         if line.name.endswith(";2") and line.bridge is not None and first is not None and first.bridge is not None:
             yield "optimise", partial(pbx.optimises, line)
     elif line.bridge is not None:
-        yield from _deeds_of_talk(pbx, line, free)
+        yield from _steps_of_talk(pbx, line, free)
     elif line.dialling is not None:
         if line.dialling.legs:
             yield "dial times out", partial(_times_out, pbx, line, hang_up=not line.waits_in)
         else:
-            yield "nobody wants it", partial(_ends_in_vain, pbx, line)
+            yield "no one answers", partial(_ends_in_vain, pbx, line)
         yield "caller gives up", partial(pbx.gives_up, line)
     else:
-        yield from _deeds_of_caller(pbx, line, free)
+        yield from _steps_of_caller(pbx, line, free)
 
 
-def _deeds_of_caller(pbx: Asterisk, line: Line, free: list[str]) -> Iterator[Deed]:
+def _steps_of_caller(pbx: Asterisk, line: Line, free: list[str]) -> Iterator[Step]:
     """In the dialplan: nothing is dialled."""
     yield "caller gives up", partial(pbx.gives_up, line)
     if line.is_customer:
@@ -78,7 +78,7 @@ def _deeds_of_caller(pbx: Asterisk, line: Line, free: list[str]) -> Iterator[Dee
         yield "dials", partial(pbx.dial, line, [line.exten])
 
 
-def _deeds_of_leg(pbx: Asterisk, leg: Line, free: list[str]) -> Iterator[Deed]:
+def _steps_of_leg(pbx: Asterisk, leg: Line, free: list[str]) -> Iterator[Step]:
     if leg.state == 0:
         yield "rings", partial(pbx.rings, leg)
     else:
@@ -93,7 +93,7 @@ def _deeds_of_leg(pbx: Asterisk, leg: Line, free: list[str]) -> Iterator[Deed]:
         yield "is picked up by another", partial(pbx.picks_up, free[-1], leg)
 
 
-def _deeds_of_talk(pbx: Asterisk, line: Line, free: list[str]) -> Iterator[Deed]:
+def _steps_of_talk(pbx: Asterisk, line: Line, free: list[str]) -> Iterator[Step]:
     assert line.bridge is not None
     mates = [mate for mate in line.bridge.members if mate is not line]
     if not mates:
