@@ -90,7 +90,7 @@ def test_what_is_asked(
     "data", [b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\n", b"agi_network\n", b"hello: you\n", b": \n"]
 )
 def test_peer_that_is_no_asterisk(data: bytes) -> None:
-    """Who does not begin as Asterisk does is found out by his first line."""
+    """A client that does not begin as Asterisk does is found out by its first line."""
     with pytest.raises(AGIError, match="does not begin"):
         fed(data).request()
 

@@ -111,7 +111,7 @@ def left_over(tracker: CallTracker) -> dict[str, int]:
 
 
 def ended_parts(facts: Iterable[Fact]) -> set[tuple[str, str, str, bool]]:
-    """(call, employee, occurrence, whether he talked) of every part."""
+    """(call, employee, occurrence, whether they talked) of every part."""
     return {
         (fact.call_id, fact.extension, fact.occurrence, fact.outcome in TALKED)
         for fact in facts

@@ -82,7 +82,7 @@ class Asterisk:
     events: list[tuple[float, Event]] = attrs.field(factory=list)
     lines: list[Line] = attrs.field(factory=list)
     rang: set[tuple[str, str]] = attrs.field(factory=set)
-    """(employee, customer): his phone rang for that customer."""
+    """(employee, customer): the employee's phone rang for that customer."""
     talked: set[tuple[str, str]] = attrs.field(factory=set)
     """(employee, customer): they heard each other."""
     panel: Panel = attrs.field(factory=Panel)
@@ -420,7 +420,7 @@ class Asterisk:
         self.dial(mate, [target])
 
     def consults(self, agent: Line, target: str) -> Line:
-        """By a second call of his own."""
+        """By a second call of their own."""
         self.emit("Hold", self.channel(agent))
         second = self.picks_up_phone(agent.who, target)
         self.dial(second, [target])

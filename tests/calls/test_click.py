@@ -262,7 +262,7 @@ def dest(state: int, **more: str) -> dict[str, str]:
 
 
 def employee(*, answers: bool) -> list[tuple[float, Event]]:
-    """His phone is called and rings; he answers, if he does."""
+    """Their phone is called and rings; they answer, if they do."""
     events = [
         (1.0, event("Newchannel", **channel(0))),
         (1.1, event("DialBegin", **dest(0, DialString="101"))),
@@ -287,7 +287,7 @@ def test_dialplan_that_dials_nothing() -> None:
 
 
 def test_employee_who_answers_and_hangs_up() -> None:
-    """He hung up himself before anything was dialled."""
+    """They hung up themselves before anything was dialled."""
     bye = (4.0, event("HangupRequest", **channel(6, Cause="16")))
     assert click_of([*employee(answers=True), bye, (4.1, event("Hangup", **channel(6, Cause="16")))]) == {
         "outcome": "employee-hung-up",

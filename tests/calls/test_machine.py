@@ -252,7 +252,7 @@ class Calls(RuleBasedStateMachine):
         talked = [
             {who for who, (status, *_) in each.items() if status == "completed" and begun[who] == 1}
             for each in (rows, uncut)
-        ]  # of who took part again, a new process does not know what his row held before
+        ]  # of who took part again, a new process does not know what their row held before
         assert talked[0] == talked[1]
 
 

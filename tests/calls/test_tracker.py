@@ -162,7 +162,7 @@ def test_recordings(cdrs: list[tuple[str, str, str, str, str]], path: str | None
 
 
 def test_an_employee_who_takes_part_twice_has_one_entry() -> None:
-    """A queue rings 101 in vain, then again: the record has him once, with the sums and the better outcome."""
+    """A queue rings 101 in vain, then again: the record has them once, with the sums and the better outcome."""
     pbx = Asterisk(lambda _: 0)
     customer = pbx.calls_in("+79161234567", "4951000702")
     pbx.joins_queue(customer, "sales")
@@ -242,7 +242,7 @@ def test_a_click_on_a_colleagues_number() -> None:
 
 
 def test_a_caller_whose_channel_starts_down() -> None:
-    """chan_sip begins all channels at state 0: that he calls us shows when he is the one who dials."""
+    """chan_sip begins all channels at state 0: that it calls us shows when it is the one that dials."""
     pbx = Asterisk(lambda _: 0)
     customer = pbx.new("SIP", "+79161234567", 0, exten="4951000101")
     customer.number = customer.who

@@ -84,7 +84,7 @@ def test_a_whole_call_without_a_row() -> None:
 
 
 def test_second_ring_does_not_undo_a_talk() -> None:
-    """She talked, then the returned caller rang her in vain: completed, with the talk, from the first to the last."""
+    """They talked, then the returned caller rang them in vain: completed, with the talk, from the first to the last."""
     again: dict[str, Any] = {"occurrence": "1.9", "began_at": T0 + 20}
     missed = ended(T0 + 30, outcome=Outcome.NO_ANSWER, **NOT_TAKEN, **again)
     end = made(maker(), began(), answered(), ended(), began(T0 + 20, **again), missed)[-1]

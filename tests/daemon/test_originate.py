@@ -50,7 +50,7 @@ async def test_click_reaches_the_pbx(world: World) -> None:
 async def test_click_that_a_mailbox_would_answer(
     world: World, configured: str, said: str, dialled: str, event: str
 ) -> None:
-    """On a FreePBX the employee is called without his mailbox: what it answers would have the customer called."""
+    """On a FreePBX the employee is called without their mailbox: what it answers would have the customer called."""
     config = world.config()
     config = attrs.evolve(config, routes=(attrs.evolve(config.routes[0], channel=f"Local/{{extension}}@{configured}"),))
     if said:

@@ -41,7 +41,7 @@ ROW = CallRow(
     ],
 )  # fmt: skip
 def test_shares_of_a_call(call: dict[str, Any], shares: dict[str, str]) -> None:
-    """One row for each employee whose phone was tried, or who dialled, with the status of his own part."""
+    """One row for each employee whose phone was tried, or who dialled, with the status of their own part."""
     rows = expected_rows({"customer": "+79161234567", "talk_secs": 3, "recording": "/x.wav", **call})
     assert {row.extension: row.status for row in rows} == shares
     assert all(row.recorded == (row.status == "completed") for row in rows)

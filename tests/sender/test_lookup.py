@@ -136,7 +136,7 @@ async def test_too_many_questions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_deadline_holds_and_the_crm_is_left_alone(logged: list[Mapping[str, object]]) -> None:
-    """A CRM that never answers costs the first caller his deadline; the next ones are answered at once, unasked."""
+    """A CRM that never answers costs the first caller its deadline; the next ones are answered at once, unasked."""
     async with fake_vtiger(lambda _: Silence()) as crm, asking(crm) as made:
         with trio.fail_after(1):
             answer = await made.ask("+79161234567", 0.1)
@@ -230,7 +230,7 @@ async def test_failures_are_not_kept() -> None:
 
 
 async def test_caller_who_hangs_up() -> None:
-    """A caller who is gone while he waits takes nothing with him: the others on the same question get the answer."""
+    """A caller who is gone while waiting takes nothing along: the others on the same question get the answer."""
     answers: list[Responsible] = []
     async with fake_vtiger(lambda _: spagi("101", 0.05)) as crm, asking(crm) as made:
 

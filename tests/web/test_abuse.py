@@ -117,7 +117,7 @@ async def test_what_is_no_extension(name: str) -> None:
 
 
 async def test_a_hundred_wrong_secrets(autojump_clock: trio.testing.MockClock) -> None:
-    """Who tries secrets is soon refused unread, even with the right one; others are not; in a minute he may again."""
+    """A client that tries secrets is soon refused unread, even with the right one, for a minute; others are not."""
     pbx = FakePBX()
     app = app_with(pbx, wrong_secrets=WrongSecrets(20))
     with structlog.testing.capture_logs() as logs:
@@ -241,7 +241,7 @@ async def listen(app: QuartTrio, url: str) -> tuple[int, bytes]:
 
 
 async def test_the_recording_itself(tmp_path: Path) -> None:
-    """What the tests below are refused is there for who asks as he should."""
+    """What the tests below are refused is there for a client that asks as it should."""
     async with listening(tmp_path) as app:
         assert (await listen(app, f"/recording?id={TOKEN}&secret={SECRET}"))[0] == 200
 

@@ -101,7 +101,7 @@ async def test_too_many_calls_in_all() -> None:
 
 
 async def test_slow_pbx(autojump_clock: trio.testing.MockClock) -> None:
-    """vTiger's user waits at most answer_seconds; the order, perhaps sent, is not repeated by his next click."""
+    """vTiger's user waits at most answer_seconds; the order, perhaps sent, is not repeated by their next click."""
     pbx = FakePBX(delay=60)
     app = app_with(pbx)
     start = trio.current_time()

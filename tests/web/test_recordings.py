@@ -414,7 +414,7 @@ async def test_client_that_goes_away(tmp_path: Path) -> None:
         assert (await web.get(Range="bytes=0-9")).status_code == 206
 
 
-async def test_listener_who_takes_his_time(tmp_path: Path) -> None:
+async def test_slow_listener(tmp_path: Path) -> None:
     """A download may take longer than other replies, which Quart ends after RESPONSE_TIMEOUT."""
     async with served(tmp_path) as web:
         web.app.config["RESPONSE_TIMEOUT"] = 0.05
@@ -439,7 +439,7 @@ async def test_dripping_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_many_at_once(tmp_path: Path) -> None:
-    """Thirty listeners at once get their recordings, each his own."""
+    """Thirty listeners at once get their recordings, each their own."""
     files = {f"{number}.wav": wav(0.1 + number / 100) for number in range(30)}
     async with served(tmp_path, files=files, settings=attrs.evolve(PLAIN, max_downloads=30)) as web:
         received: dict[str, bytes] = {}

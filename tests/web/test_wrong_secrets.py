@@ -136,7 +136,7 @@ def test_client_with_the_right_secret_is_not_blocked(counter: WrongSecrets, cloc
 
 
 def test_only_the_very_address_is_known(counter: WrongSecrets) -> None:
-    """A neighbour in the /64 of one that gave the right secret is shut out, and that one is not."""
+    """A neighbour in the /64 of one that gave the right secret is blocked, and that one is not."""
     counter.accept("2001:db8::5")
     count(counter, "2001:db8::66", 3)
     assert counter.refuses("2001:db8::66")

@@ -213,7 +213,7 @@ def test_every_outcome_has_its_words(outcome: Outcome) -> None:
 
 
 def test_second_ring_does_not_undo_a_talk() -> None:
-    """She talked, then the returned caller rang her in vain: the row stays completed, with the talk, to the end."""
+    """They talked, then the returned caller rang them in vain: the row stays completed, with the talk, to the end."""
     again: dict[str, Any] = {"occurrence": "1.9", "began_at": T0 + 20}
     missed = ended(T0 + 30, outcome=Outcome.NO_ANSWER, **NOT_TAKEN, **again)
     story = said(SALESPLATFORM, began(), answered(), ended(), began(T0 + 20, **again), missed)
