@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 
 from tests.calls.originate import By, click, phone_of
-from tests.calls.wire import CUSTOMER, Chan, Office, Wire
+from tests.calls.wire import CUSTOMER, DID, Chan, Office, Wire
 
 Break = Literal["reconnect", "restart"]
 
@@ -184,3 +184,24 @@ def test_two_calls_of_one_number(office: Office, kind: Break) -> None:
     assert broken_at(wire, first_is_answered, 0, kind)
     inbound_calls = [call for call in wire.story().calls if call["direction"] == "inbound"][-2:]
     assert [call["parts"] for call in inbound_calls] == [{"101": "completed"}, {}]
+
+
+def test_a_line_that_rings_is_no_caller(office: Office) -> None:
+    """No Linkedid, and two employees show the company's number: who calls the line shows when it answers, and that it
+    does not call us was clear before."""
+    wire = office.wire(shows_linkedid=False)
+    wire.lose_connection()
+    first, second = (wire.channel(f"PJSIP/{extension}", DID, state=4, exten=CUSTOMER) for extension in ("101", "102"))
+    line = wire.dials_out(first)
+    wire.rings(line)
+    wire.wait(1.0)
+    wire.reconnect()
+    wire.wait(1.0)
+    assert wire.so_far.began == []
+    wire.answers(first, line)
+    wire.wait(2.0)
+    wire.talk_ends(line, first)
+    wire.hang_up(second)
+    story = wire.story()
+    assert story.began == [("101", "caller", CUSTOMER)]
+    assert story.ended == [("101", "completed")]

@@ -91,6 +91,10 @@ def _by_far_leg(call: Call, leg: Leg) -> Orientation:
     now, source = call.orientation, call.source or leg.channel
     if now.customer and now.direction in (Direction.INBOUND, Direction.OUTBOUND):
         return now
+    if now.direction is None and source is leg.channel:  # the first that was seen of the call is whom it called
+        if leg.caller is None:
+            return now
+        source = leg.caller
     if now.direction is None and source.is_line and not source.is_originated:
         return inbound(source)
     return _to_colleague(call, leg, source) if leg.channel.extension else _to_line(now, leg, source)
@@ -107,7 +111,7 @@ def _to_line(now: Orientation, leg: Leg, source: Channel) -> Orientation:
 
 def _to_colleague(call: Call, leg: Leg, source: Channel) -> Orientation:
     now = call.orientation
-    if now.direction is None and source.extension and source is not leg.channel:  # else who calls them is not known yet
+    if now.direction is None and source.extension:
         # A source that did not begin the call: its beginning was over before we came.
         operator = source.extension if source.uniqueid == call.linkedid else now.operator
         called = known(source.origin.exten) or leg.channel.extension
