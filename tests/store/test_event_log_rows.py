@@ -53,6 +53,16 @@ async def test_the_next_run_reads_what_was_written(store_url: str) -> None:
         assert first in await outbox.event_logs.of_pbx("main")
 
 
+async def test_stale_log_is_not_replayed(store_url: str) -> None:
+    """What was delivered of its call may be purged: a replay would deliver it again. A call that goes on has all of
+    its log."""
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        await put(outbox, changes(log_of("main-1", 1, at=5.0), log_of("main-2", 2, at=5.0)))
+        await put(outbox, changes(log_of("main-2", 3, at=9.0 + STALE)))
+        fresh = await outbox.event_logs.of_pbx("main", 10.0 + STALE)
+        assert [(part.call_id, part.entries[0].number) for part in fresh] == [("main-2", 2), ("main-2", 3)]
+
+
 BOTH = {"main-1": [1], "main-2": [2]}
 
 

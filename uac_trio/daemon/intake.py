@@ -195,7 +195,7 @@ class Intake:
     async def _logs(self, pbx: str) -> list[LogPart]:
         """A damaged one is reported, and done without: the outbox and the list of channels have most of it."""
         try:
-            return await self.storing.keep_asking(partial(self.storing.outbox.event_logs.of_pbx, pbx))
+            return await self.storing.keep_asking(partial(self.storing.outbox.event_logs.of_pbx, pbx, self.now()))
         except ValueError as why:
             log.error("daemon.event_log_damaged", pbx=pbx, reason=str(why))
             return []

@@ -22,6 +22,7 @@ Work = Callable[..., Awaitable[Any]]
 """Runs a function with a connection as its first argument in a transaction, in a worker thread."""
 
 _c = event_log.c
+_other = event_log.alias("other")
 _DROP = sa.delete(event_log).where(_c.call_id == sa.bindparam("of"))
 _LEAVE = _DROP.where(_c.run == sa.bindparam("of_run"))
 _MOVE = sa.update(event_log).where(_c.run == sa.bindparam("of_run"), _c.call_id == sa.bindparam("of"))
@@ -36,9 +37,10 @@ class EventLogRows:
         self._write = write
         self._shared = shared
 
-    async def of_pbx(self, pbx: str) -> list[LogPart]:
-        """The logs of all runs. Raises ValueError for one that is damaged."""
-        parts: list[LogPart] = await self._read(self._of_pbx, pbx)
+    async def of_pbx(self, pbx: str, now: float = 0.0) -> list[LogPart]:
+        """The logs of all runs without those that are stale ``now``: their calls are over, and what was delivered of
+        them may be purged, so that a replay would deliver it again. Raises ValueError for one that is damaged."""
+        parts: list[LogPart] = await self._read(self._of_pbx, pbx, now - STALE)
         return parts
 
     async def forget(self, pbx: str, but: str, now: float) -> None:
@@ -61,8 +63,9 @@ class EventLogRows:
             if each.added:
                 connection.execute(sa.insert(event_log), [_as_row(part) for part in each.added])
 
-    def _of_pbx(self, connection: sa.Connection, pbx: str) -> list[LogPart]:
-        rows = connection.execute(sa.select(event_log).where(_c.pbx == pbx).order_by(_c.id))
+    def _of_pbx(self, connection: sa.Connection, pbx: str, since: float) -> list[LogPart]:
+        last = sa.select(sa.func.max(_other.c.until)).where(_other.c.call_id == _c.call_id).scalar_subquery()
+        rows = connection.execute(sa.select(event_log).where(_c.pbx == pbx, last >= since).order_by(_c.id))
         return [_as_part(row) for row in rows]
 
     def _forget(self, connection: sa.Connection, pbx: str, but: str, now: float) -> None:
