@@ -31,7 +31,7 @@ async def put(outbox: Outbox, *logs: LogChanges, deliveries: Sequence[Delivery] 
 async def read(outbox: Outbox, pbx: str = "main") -> dict[str, list[int]]:
     """The numbers of the entries by call, in order."""
     found: dict[str, list[int]] = {}
-    for each in await outbox.event_logs.of_pbx(pbx):
+    for each in await outbox.event_logs.of_pbx(pbx, 0.0):
         found.setdefault(each.call_id, []).extend(entry.number for entry in each.entries)
     return found
 
@@ -50,7 +50,7 @@ async def test_the_next_run_reads_what_was_written(store_url: str) -> None:
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:
         assert await read(outbox) == {"main-1": [1, 3, 4], "main-2": [2]}
         assert await read(outbox, "other") == {"x-1": [1]}
-        assert first in await outbox.event_logs.of_pbx("main")
+        assert first in await outbox.event_logs.of_pbx("main", 0.0)
 
 
 async def test_stale_log_is_not_replayed(store_url: str) -> None:
@@ -111,7 +111,7 @@ async def test_written_twice(store_url: str) -> None:
     async with open_outbox(OutboxSettings(url=store_url)) as outbox:
         for _ in range(2):
             await put(outbox, changes(log_of("main-1", 1, 2)))
-        replayed = to_replay(await outbox.event_logs.of_pbx("main"))
+        replayed = to_replay(await outbox.event_logs.of_pbx("main", 0.0))
         assert [each.entry.number for each in replayed] == [1, 2]
 
 

@@ -109,7 +109,7 @@ async def test_all_in_one_transaction(store_url: str) -> None:
         assert (second.new, [what(row) for row in second.leased]) == (1, ["main-2 begin", "main-1 end"])
         assert second.next_wake is None  # as many as were asked for: ask again
         assert len(await outbox.recordings.awaited("main")) == 1
-        assert [part.call_id for part in await outbox.event_logs.of_pbx("main")] == ["main-1"]
+        assert [part.call_id for part in await outbox.event_logs.of_pbx("main", 0.0)] == ["main-1"]
         assert await outbox.exchange(Exchange(), NOW) == Exchanged()
 
 

@@ -184,7 +184,7 @@ async def test_all_goes_into_one_transaction(tmp_path: Path) -> None:
         assert here.office.stored_[1] == (new, 2)
         assert (here.office.works_, here.office.troubles) == (2, [])
         assert len(await here.outbox.recordings.awaited("main")) == 1
-        assert len(await here.outbox.event_logs.of_pbx("main")) == 1
+        assert len(await here.outbox.event_logs.of_pbx("main", 0.0)) == 1
 
 
 async def test_nothing_to_do_is_no_transaction(tmp_path: Path) -> None:

@@ -126,20 +126,23 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
 
 def _read_crm(reader: Reader) -> tuple[str, CRMSettings | None]:
     """The name of the CRM's table and its settings; None after a problem, which the reader keeps."""
+    name, settings, keys = _crm_table(reader)
+    if settings is None or keys is None:
+        return name, None
+    return name, _read(reader, name, settings, {name: {**keys, **SECRET}})
+
+
+def _crm_table(reader: Reader) -> tuple[str, type[CRMSettings] | None, Keys | None]:
+    """The name of the CRM's table, its class and its keys; None for what a problem, which the reader keeps, hides."""
     name = chosen_crm(reader)
     settings = load_settings(reader, name) if name else None
     if settings is None:
-        return name, None
-    keys = _crm_keys(reader, name, settings)
-    return name, None if keys is None else _read(reader, name, settings, {name: {**keys, **SECRET}})
-
-
-def _crm_keys(reader: Reader, name: str, settings: type[CRMSettings]) -> Keys | None:
+        return name, None, None
     try:
-        return keys_of(settings)
+        return name, settings, keys_of(settings)
     except TypeError as why:
         reader.wrong(name, "", f"its package does not fit this version: {why}")
-        return None
+        return name, settings, None
 
 
 def load_replay(path: Path) -> tuple[TrackerRules, CRMSettings]:
@@ -150,9 +153,7 @@ def load_replay(path: Path) -> tuple[TrackerRules, CRMSettings]:
     reader = Reader(path, {})
     reader.load()
     rules = _read_calls(reader)
-    name = chosen_crm(reader)
-    settings = load_settings(reader, name) if name else None
-    keys = _crm_keys(reader, name, settings) if settings is not None else None
+    name, settings, keys = _crm_table(reader)
     crm = None
     if settings is not None and keys is not None:
         values = reader.table(name, {**keys, **SECRET})

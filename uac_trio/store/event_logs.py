@@ -37,7 +37,7 @@ class EventLogRows:
         self._write = write
         self._shared = shared
 
-    async def of_pbx(self, pbx: str, now: float = 0.0) -> list[LogPart]:
+    async def of_pbx(self, pbx: str, now: float) -> list[LogPart]:
         """The logs of all runs without those that are stale ``now``: their calls are over, and what was delivered of
         them may be purged, so that a replay would deliver it again. Raises ValueError for one that is damaged."""
         parts: list[LogPart] = await self._read(self._of_pbx, pbx, now - STALE)

@@ -11,15 +11,13 @@ from urllib.parse import quote
 import attrs
 import sqlalchemy as sa
 import trio
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from uac_trio.store.opening import in_words, is_there
 from uac_trio.store.outbox import Outbox
 from uac_trio.store.rows import OutboxStatistics, ParkedRow
-from uac_trio.store.schema import BEFORE_THE_FIRST_RELEASE, MIGRATIONS
+from uac_trio.store.schema import readable_revision
 from uac_trio.store.settings import INSTALL_DRIVER, SQLITE, OutboxError, OutboxSettings, parse_url, shown
-from uac_trio.store.tables import VERSION_TABLE, delivery
+from uac_trio.store.tables import REVISION, delivery
 
 
 @attrs.frozen(kw_only=True)
@@ -56,8 +54,7 @@ def _looked_at(settings: OutboxSettings) -> tuple[StoreLook, sa.Engine | None]:
     """The engine keeps no connection open."""
     url = parse_url(settings.url)
     file = Path(str(url.database)).absolute() if url.drivername == SQLITE else None
-    newest = str(ScriptDirectory(str(MIGRATIONS)).get_current_head())
-    look = StoreLook(where=shown(url), file=file, exists=True, newest=newest)
+    look = StoreLook(where=shown(url), file=file, exists=True, newest=REVISION)
     if file is not None and not is_there(url):
         if not os.access(file.parent, os.W_OK | os.X_OK):
             there = "cannot be written by this user" if file.parent.exists() else "does not exist"
@@ -86,25 +83,8 @@ def _engine(url: sa.URL, file: Path | None, settings: OutboxSettings) -> sa.Engi
 def _schema(engine: sa.Engine) -> str:
     """Its revision, once it is sure that it can be written."""
     with in_words(engine), engine.connect() as connection:
-        tables = set(sa.inspect(connection).get_table_names())
-        _try_to_write(connection, has_rows=delivery.name in tables)
-        found = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_heads()
-    if not found and tables and engine.dialect.name == "sqlite":
-        raise OutboxError(
-            f"{shown(engine.url)} belongs to another program (table {min(tables)}): name another one in [store] url"
-        )
-    if set(found) & BEFORE_THE_FIRST_RELEASE:
-        raise OutboxError(
-            f"{shown(engine.url)} was written by a version from before the first release: move it away or name another "
-            "database in [store] url"
-        )
-    known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
-    if newer := set(found) - known:
-        raise OutboxError(
-            f"{shown(engine.url)} was written by a newer uac-trio (schema {', '.join(sorted(newer))}): install that "
-            "version again, or name another database in [store] url"
-        )
-    return next(iter(found), "")
+        _try_to_write(connection, has_rows=sa.inspect(connection).has_table(delivery.name))
+        return readable_revision(connection)
 
 
 def _try_to_write(connection: sa.Connection, *, has_rows: bool) -> None:

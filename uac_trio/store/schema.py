@@ -1,6 +1,6 @@
 """The schema of the outbox's database: which one is there, and how it becomes this version's.
 
-Beside inspecting.py the one module that imports alembic.
+The one module that imports alembic.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from uac_trio.store.settings import OutboxError, shown
-from uac_trio.store.tables import VERSION_TABLE, delivery
+from uac_trio.store.tables import REVISION, VERSION_TABLE, delivery
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -27,13 +27,22 @@ _alembic_is_global = threading.Lock()  # its ``context`` is one per process
 
 def migrate(connection: sa.Connection) -> None:
     """Make the tables, or bring them up to date, in the caller's transaction. Raises OutboxError."""
-    where = shown(connection.engine.url)
+    readable_revision(connection)
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    scripts = ScriptDirectory.from_config(config)
-    known = {script.revision for script in scripts.walk_revisions()}
+    with _alembic_is_global:
+        command.upgrade(config, "head")
+
+
+def readable_revision(connection: sa.Connection) -> str:
+    """The revision of the schema that is there; "" = there is none yet.
+
+    Raises OutboxError for tables that this version can neither read nor bring up to date.
+    """
+    where = shown(connection.engine.url)
+    known = {script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions()}
     found = set(MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_heads())
     tables = set(sa.inspect(connection).get_table_names())
     if found & BEFORE_THE_FIRST_RELEASE:
@@ -44,7 +53,7 @@ def migrate(connection: sa.Connection) -> None:
     if newer := found - known:
         raise OutboxError(
             f"{where} was written by a newer uac-trio (schema {', '.join(sorted(newer))}; this one knows up to "
-            f"{scripts.get_current_head()}): install that version again, or name another database in [store] url"
+            f"{REVISION}): install that version again, or name another database in [store] url"
         )
     foreign = tables if connection.dialect.name == "sqlite" else tables & {delivery.name}
     if not found and foreign:
@@ -52,6 +61,4 @@ def migrate(connection: sa.Connection) -> None:
             f"{where} belongs to another program (table {min(foreign)}): name another database in [store] url; "
             "nothing was changed"
         )
-    if found != {scripts.get_current_head()}:
-        with _alembic_is_global:
-            command.upgrade(config, "head")
+    return next(iter(found), "")
