@@ -175,19 +175,21 @@ class Pipeline:
 
     # -- after a restart ----------------------------------------------------------------------------------------------
 
-    def restore(self, pbx: str, left_open: Iterable[Begun], logs: Sequence[LogPart] = ()) -> Restored:
+    def restore(
+        self, pbx: str, left_open: Iterable[Begun], logs: Sequence[LogPart] = (), ended: Sequence[Delivery] = ()
+    ) -> Restored:
         """Go on where earlier runs were.
 
         The logs are replayed and logged anew. Most of what follows was put then (``observe`` is shown it), but not what
         followed from the clock alone, such as the end of a call that is over: its log would be gone.
         ``left_open``: what was begun on this PBX and not ended. With the first snapshot those still in progress go on,
-        the others end at its time.
+        the others end at its time. ``ended``: the ENDs in calls that have a log.
         """
         begun = {(one.begin.call_id, one.begin.subject): one for one in left_open}
         misfits: set[str] = set()
         while True:
             usable = [part for part in logs if part.call_id not in misfits]
-            found, deliveries = self._replay(pbx, begun, usable)
+            found, deliveries = self._replay(pbx, begun, usable, ended)
             if not found:
                 break
             misfits |= found
@@ -205,9 +207,13 @@ class Pipeline:
         return Restored(misfits=tuple(sorted(misfits)), deliveries=tuple(deliveries))
 
     def _replay(
-        self, pbx: str, begun: Mapping[tuple[str, str], Begun], logs: Sequence[LogPart]
+        self,
+        pbx: str,
+        begun: Mapping[tuple[str, str], Begun],
+        logs: Sequence[LogPart],
+        ended: Sequence[Delivery],
     ) -> tuple[set[str], list[Delivery]]:
-        """The calls in which what was begun does not go on, and what followed."""
+        """The calls in which what was begun does not go on, or what was ended does, and what followed."""
         exchange = self._exchange(pbx)
         banner = next((part.banner for part in logs if part.banner), "")
         if banner:
@@ -226,9 +232,12 @@ class Pipeline:
         self.lost(pbx, last_at)
         if exchange.logs is not None:
             exchange.logs.note_replayed()
-        logged = {part.call_id for part in logs}
-        unfit = (who for who, one in begun.items() if not self._is_taken_up(exchange, who, one))
-        return {call_id for call_id, _ in unfit if call_id in logged}, deliveries
+        until: dict[str, float] = {}
+        for part in logs:
+            until[part.call_id] = max([until.get(part.call_id, 0.0), *(entry.at for entry in part.entries)])
+        unfit = {who[0] for who, one in begun.items() if not self._is_taken_up(exchange, who, one)}
+        unfit |= {end.call_id for end in ended if _goes_on_after(exchange, end, until.get(end.call_id, 0.0))}
+        return unfit & until.keys(), deliveries
 
     def _replay_entry(
         self, pbx: str, exchange: _Exchange, replayed: Replayed, listed: int, deliveries: list[Delivery]
@@ -365,6 +374,17 @@ def _seconds_of(stamp: str) -> float | None:
     except ValueError:
         return None
     return seconds if 0.0 < seconds < LATEST else None
+
+
+def _goes_on_after(exchange: _Exchange, end: Delivery, until: float) -> bool:
+    """Does the part go on that was ended before the last entry of its log, ``until`` by our clock?
+
+    Its next END would be dropped as a double. A list of channels is replayed with those of logged calls alone; without
+    Linkedids it may show then whom a phone belongs to, when another call of the same number hid it before.
+    """
+    call = exchange.tracker.calls.get(end.call_id)
+    part = call.participations.current(end.subject) if call is not None else None
+    return part is not None and part.occurrence == end.occurrence and end.at - exchange.ahead <= until
 
 
 def _remembered(begun: Begun) -> Remembered:

@@ -77,6 +77,11 @@ class Office:
         return user.extension if user is not None else ""
 
 
+def ends(deliveries: Iterable[Delivery]) -> list[Delivery]:
+    """More than ``Outbox.logged_ends`` returns: of calls without a log too, which a pipeline passes over."""
+    return [delivery for delivery in deliveries if delivery.kind is Kind.END]
+
+
 def left_open(deliveries: Iterable[Delivery]) -> list[Begun]:
     """As ``Outbox.open_participations`` returns them, in their order."""
     begun: dict[tuple[str, str], Begun] = {}

@@ -11,7 +11,7 @@ import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from tests.calls.crm_office import Office, crm_of, token
+from tests.calls.crm_office import Office, crm_of, ends, token
 from tests.calls.invariants import broken, ended_parts, left_over, with_customers
 from tests.calls.simulator import Asterisk
 from tests.calls.steps import Step, steps
@@ -78,10 +78,10 @@ class Logged:
     def tick(self, at: float) -> list[Delivery]:
         return self._stored(self.pipeline.tick(at))
 
-    def restart(self, left_open: Sequence[Begun]) -> list[Delivery]:
+    def restart(self, left_open: Sequence[Begun], ended: Sequence[Delivery]) -> list[Delivery]:
         run = str(int(self.pipeline.run) + 1)
         self.pipeline = Pipeline(CONNECTOR_RULES, crm_of(), token, run=run)
-        restored = self.pipeline.restore("main", left_open, self.logs.read())
+        restored = self.pipeline.restore("main", left_open, self.logs.read(), ended)
         assert restored.misfits == ()
         self._stored([])
         self.logs.forget_all_but(run)
@@ -160,7 +160,8 @@ class Calls(RuleBasedStateMachine):
             office.put(pipeline.tick(now))
         self.connector = Pipeline(CONNECTOR_RULES, crm_of(), token)
         self.connector.restore("main", self.office.left_open("main"))
-        self.logged_office.put(self.logged.restart(self.logged_office.left_open("main")))
+        office = self.logged_office
+        office.put(self.logged.restart(office.left_open("main"), ends(office.sent)))
         for office, pipeline in ((self.office, self.connector), (self.logged_office, self.logged)):
             office.put(pipeline.connected("main", now))
             office.put(pipeline.received("main", self.pbx.listing(), now))

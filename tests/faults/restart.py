@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import attrs
 
-from tests.calls.crm_office import crm_of, left_open, token
+from tests.calls.crm_office import crm_of, ends, left_open, token
 from tests.calls.stored_logs import StoredLogs
 from tests.soak.calls import Row, new_crm, rows_of
 from uac_trio.ami.message import Event
@@ -53,7 +53,8 @@ class Host:
         self._runs += 1
         run = f"{id(self)}.{self._runs}" if self.keeps_logs else ""
         self.pipeline = Pipeline(self.rules, CRM, token, run=run)
-        restored = self.pipeline.restore("main", left_open(self.outbox.values()), self.logs.read())
+        stored = self.outbox.values()
+        restored = self.pipeline.restore("main", left_open(stored), self.logs.read(), ends(stored))
         self._put(restored.deliveries)
         if not self.is_shared:
             self.logs.forget_all_but(run)

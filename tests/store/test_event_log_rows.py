@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from tests.store.calls import NUMBER, delivery, log_of
+from tests.store.calls import NOW, NUMBER, delivery, log_of
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.event_log import LogChanges, LogPart, to_replay
 from uac_trio.store.event_logs import STALE, EventLogRows
@@ -51,6 +51,18 @@ async def test_the_next_run_reads_what_was_written(store_url: str) -> None:
         assert await read(outbox) == {"main-1": [1, 3, 4], "main-2": [2]}
         assert await read(outbox, "other") == {"x-1": [1]}
         assert first in await outbox.event_logs.of_pbx("main", 0.0)
+
+
+async def test_the_ends_in_logged_calls(store_url: str) -> None:
+    """Of this PBX, and of calls that have a log."""
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        await put(outbox, changes(log_of("main-1", 1), log_of("x-1", 1, pbx="other")))
+        await outbox.put(
+            [delivery(kind, call, "101") for call in ("main-1", "main-2") for kind in (Kind.BEGIN, Kind.END)], NOW
+        )
+        found = await outbox.logged_ends("main")
+        assert await outbox.logged_ends("other") == []
+    assert found == [delivery(Kind.END, "main-1", "101")]
 
 
 async def test_stale_log_is_not_replayed(store_url: str) -> None:

@@ -170,21 +170,23 @@ class Intake:
         outbox = self.storing.outbox
         left_open: dict[str, list[Begun]] = {}
         logs: dict[str, list[LogPart]] = {}
+        ended: dict[str, list[Delivery]] = {}
         for pbx in [server.name for server in self.config.pbx]:
             begun = await self.storing.keep_asking(partial(outbox.open_participations, pbx))
             left_open[pbx] = [Begun(one.begin, one.answered_at) for one in begun]
             if with_logs:
                 logs[pbx] = await self._logs(pbx)
+                ended[pbx] = await self.storing.keep_asking(partial(outbox.logged_ends, pbx))
             calls = {part.call_id for part in logs.get(pbx, ())}
             if begun or calls:
                 log.info("daemon.calls_restored", pbx=pbx, participations=len(begun), event_logs=len(calls))
         self.watching.start_over()
         try:
-            pipeline, followed = self._with(left_open, logs)
+            pipeline, followed = self._with(left_open, logs, ended)
         except Exception:
             # As in _digest; and the same would lead to the same again. Or it is damaged.
             log.exception("daemon.restore_failed", hint="the event logs are not used; no call is lost by that")
-            pipeline, followed = self._with(left_open, {})
+            pipeline, followed = self._with(left_open, {}, {})
         self.storing.pipeline = pipeline
         self.storing.hand_over_nowait(followed)
         await self.storing.all_committed()
@@ -201,7 +203,10 @@ class Intake:
             return []
 
     def _with(
-        self, left_open: Mapping[str, list[Begun]], logs: Mapping[str, list[LogPart]]
+        self,
+        left_open: Mapping[str, list[Begun]],
+        logs: Mapping[str, list[LogPart]],
+        ended: Mapping[str, list[Delivery]],
     ) -> tuple[Pipeline, list[Delivery]]:
         """A pipeline that goes on from these, and what followed from them."""
         config = self.config
@@ -209,7 +214,7 @@ class Intake:
         pipeline = Pipeline(config.calls, config.crm, self._token, self.watching.recall, run)
         followed: list[Delivery] = []
         for pbx, begun in left_open.items():
-            restored = pipeline.restore(pbx, begun, logs.get(pbx, []))
+            restored = pipeline.restore(pbx, begun, logs.get(pbx, []), ended.get(pbx, []))
             followed += restored.deliveries
             for call_id in restored.misfits:
                 log.warning("daemon.event_log_not_used", pbx=pbx, call=call_id, reason="it does not fit the outbox")

@@ -15,7 +15,7 @@ from uac_trio.calls.participation import Role
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.store.dialect import CHUNK, PUT_LOCK, insert_new, is_shared, lock
 from uac_trio.store.rows import OpenParticipation, OutboxStatistics
-from uac_trio.store.tables import UNSETTLED, State, delivery
+from uac_trio.store.tables import UNSETTLED, State, delivery, event_log
 
 SAME_DIGITS = 10
 """Numbers whose last ten digits agree are one number, as vTiger sees it; shorter ones must be the same."""
@@ -205,6 +205,16 @@ def open_participations(connection: sa.Connection, pbx: str) -> list[OpenPartici
         begun = OpenParticipation(begin=as_delivery(row), answered_at=row.answered_at)
         found.setdefault((row.call_id, row.subject), begun)
     return list(found.values())
+
+
+def logged_ends(connection: sa.Connection, pbx: str) -> list[Delivery]:
+    logged = sa.select(event_log.c.call_id).where(event_log.c.pbx == pbx)
+    rows = connection.execute(
+        sa.select(delivery)
+        .where(delivery.c.pbx == pbx, delivery.c.kind == Kind.END, delivery.c.call_id.in_(logged))
+        .order_by(delivery.c.id)
+    )
+    return [as_delivery(row) for row in rows]
 
 
 def statistics(connection: sa.Connection) -> OutboxStatistics:

@@ -144,6 +144,10 @@ class Outbox:
         """
         return await self._read(deliveries.open_participations, pbx)
 
+    async def logged_ends(self, pbx: str) -> list[Delivery]:
+        """The ENDs in those calls of ``pbx`` that have an event log."""
+        return await self._read(deliveries.logged_ends, pbx)
+
     async def statistics(self) -> OutboxStatistics:
         return await self._read(deliveries.statistics)
 
