@@ -20,6 +20,17 @@ PURE_FLOOR = 94
 PEERS = ("panoramisk==1.4", "aiohttp==3.*")
 FLOOR = 93
 
+CONSTRAINTS = {
+    "run": ("pyproject.toml",),
+    "postgresql": ("pyproject.toml", "--extra", "postgresql"),
+    "checks": ("pyproject.toml", "--group", "checks"),
+    "lint": ("--group", "lint"),
+    "build": ("--group", "build"),
+    "nox": ("--group", "nox"),
+    "lock": ("--group", "lock"),
+}
+"""The files of constraints/, and of which requirements of pyproject.toml each has the versions and hashes."""
+
 nox.needs_version = ">=2026.4"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_external_run = True
@@ -28,14 +39,17 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "types", "imports", f"tests-{HERE if HERE in PYTHONS else PYTHONS[-1]}"]
 
 
-def groups(*names: str) -> tuple[str, ...]:
-    return nox.project.dependency_groups(PYPROJECT, *names)
+def install(session: nox.Session, name: str, *, itself: bool = True) -> None:
+    """What constraints/NAME.txt pins, files with other hashes refused; and the package itself."""
+    session.install("--require-hashes", "-r", f"constraints/{name}.txt")
+    if itself:
+        session.install("--no-deps", "--no-build-isolation", ".")
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """ruff: faults and format."""
-    session.install(*groups("lint"))
+    install(session, "lint", itself=False)
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check")
 
@@ -43,21 +57,21 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy, strict, tests included."""
-    session.install(".", *groups("types"))
+    install(session, "checks")
     session.run("mypy", *session.posargs)
 
 
 @nox.session
 def imports(session: nox.Session) -> None:
     """The import contract of pyproject.toml: who may know whom."""
-    session.install(".", *groups("imports"))
+    install(session, "checks")
     session.run("lint-imports")
 
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """pytest with branch coverage, then the installed package from an empty directory. Arguments go to pytest."""
-    session.install(".", *groups("tests"))
+    install(session, "checks")
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
@@ -82,7 +96,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def postgres(session: nox.Session) -> None:
     """The outbox's tests on a PostgreSQL of their own as well (Debian's package postgresql)."""
-    session.install(".", *groups("tests"))
+    install(session, "checks")
     session.run("pytest", "tests/store", *session.posargs, env={"UAC_TEST_POSTGRESQL": "1"})
 
 
@@ -92,7 +106,7 @@ def soak(session: nox.Session) -> None:
 
     Arguments (--minutes, --seed, --store, --connectors) make it one run with these.
     """
-    session.install(".", *groups("tests"))
+    install(session, "checks")
     if session.posargs:
         session.run("python", "-m", "tests.soak", *session.posargs)
         return
@@ -103,16 +117,27 @@ def soak(session: nox.Session) -> None:
 @nox.session
 def lab(session: nox.Session) -> None:
     """Real Asterisks with real phones on loopback against the real daemon (lab/README.md). Needs root and Debian."""
-    session.install(".", *groups("tests"))
+    install(session, "checks")
     session.run("python", "-m", "lab", *session.posargs)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """The table of benchmarks/, beside a peer in an environment of its own. Arguments go to it."""
-    session.install(".")
+    install(session, "checks")
     peers = Path(session.create_tmp()).resolve() / "peers"
     session.run("python", "-m", "venv", "--clear", str(peers))
     python = str(peers / "bin" / "python")
     session.run(python, "-m", "pip", "install", "--quiet", *PEERS, external=True)
     session.run("python", "benchmarks/table.py", "--peer-python", python, *session.posargs)
+
+
+@nox.session
+def constraints(session: nox.Session) -> None:
+    """Write constraints/ from pyproject.toml. What is pinned and fits stays; ``-- --upgrade`` takes the newest."""
+    install(session, "lock", itself=False)
+    options = ("--universal", "--python-version", "3.11.2", "--generate-hashes")
+    quietly = ("--quiet", "--no-annotate", "--no-header")
+    for name, of in CONSTRAINTS.items():
+        to = f"constraints/{name}.txt"
+        session.run("uv", "pip", "compile", *options, *quietly, *session.posargs, "--output-file", to, *of)
