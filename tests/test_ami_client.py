@@ -474,8 +474,6 @@ async def test_no_connection_in_time(autojump_clock: trio.testing.MockClock) -> 
         ({"events": ()}, "event classes"),
         ({"events": ("call", "a,b")}, "event classes"),
         ({"noise": ("RTCPSent", "x\r\n")}, "Filter may not hold a line end"),
-        ({"ping_interval": 0.0}, "ping_interval must be greater than 0"),
-        ({"login_timeout": float("nan")}, "login_timeout must be greater than 0"),
     ],
 )
 def test_settings_that_cannot_be(changes: dict[str, object], words: str) -> None:

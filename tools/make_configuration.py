@@ -1,113 +1,48 @@
-"""Writes docs/configuration.md from the settings classes and the keys of the configuration.
+"""Writes docs/configuration.md from the settings classes.
 
     python -m tools.make_configuration
 
-tests/test_docs.py holds the committed page to this. What a key means is the docstring of its attribute; what it takes
-is what the reader of its values says of a wrong one.
+tests/test_docs.py holds the committed page to this. What a key means is in the metadata of its attribute; what it takes
+is what the reader of its value says of a wrong one.
 """
 
 from __future__ import annotations
 
-import ast
 import enum
-import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from uac_trio.ami_client.server import AMIServer
-from uac_trio.calls.rules import TrackerRules
-from uac_trio.config.crms import keys_of
-from uac_trio.config.reader import Key, Keys
-from uac_trio.config.tables import (
-    CALLS,
-    CLICK2CALL,
-    HOST,
-    HTTP,
-    LOG,
-    RECORDINGS,
-    RESPONSIBLE,
-    ROOTS,
-    ROUTE,
-    SECRET,
-    SENDER,
-    SERVE,
-    SERVER,
-    STORE,
-)
-from uac_trio.config.values import WrongValueError
-from uac_trio.crm.click import Click2CallRules, Route
-from uac_trio.crm.responsible import ResponsibleRules
+from uac_trio.config.crms import keys_of_crm
+from uac_trio.config.keys import Key, Keys, keys_of, optional
+from uac_trio.config.tables import SERVE_TABLES, TABLES
 from uac_trio.crm.vtiger import VtigerSettings
 from uac_trio.crm.webhook import WebhookSettings
-from uac_trio.logs import LogSettings
-from uac_trio.recordings.settings import HostSettings, RecordingsSettings
-from uac_trio.sender.breaker import SenderSettings
-from uac_trio.store.settings import OutboxSettings
-from uac_trio.web.settings import ServeSettings, WebSettings
+from uac_trio.recordings.settings import HostSettings
+from uac_trio.settings import Setting
+from uac_trio.settings.values import WrongValueError
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 
-Part = tuple[Keys, type[Any] | None]
-TABLES: Mapping[str, Sequence[Part]] = {
-    "[[pbx]]": [(SERVER, AMIServer), (SECRET, None), (ROUTE, Route), (ROOTS, None), (HOST, HostSettings)],
-    "[calls]": [(CALLS, TrackerRules)],
-    "[vtiger]": [(keys_of(VtigerSettings), VtigerSettings), (SECRET, None)],
-    "[webhook]": [(keys_of(WebhookSettings), WebhookSettings), (SECRET, None)],
-    "[click2call]": [(CLICK2CALL, Click2CallRules)],
-    "[route]": [(RESPONSIBLE, ResponsibleRules), (SECRET, None)],
-    "[http]": [(HTTP, WebSettings)],
-    "[recordings]": [(RECORDINGS, RecordingsSettings)],
-    "[store]": [(STORE, OutboxSettings)],
-    "[sender]": [(SENDER, SenderSettings)],
-    "[log]": [(LOG, LogSettings)],
-    "[serve]": [(SERVE, ServeSettings), (SECRET, None)],
-}
-
-
+CRMS: Mapping[str, type[Any]] = {"vtiger": VtigerSettings, "webhook": WebhookSettings}
+FILE = "the path of a file, or the name of a credential of systemd"
 TITLES: Mapping[str, str] = {
-    "[[pbx]]": "One for each Asterisk server.",
-    "[calls]": "Who is an employee, and which calls are delivered.",
-    "[vtiger]": "The CRM. Exactly one of `[vtiger]` and `[webhook]`.",
-    "[webhook]": "Any other CRM: signed JSON ([crm.md](crm.md)).",
-    "[click2call]": "Clicks on numbers in the CRM.",
-    "[route]": "Callers to the employee who owns their contact ([routing.md](routing.md)).",
-    "[http]": "The server for clicks, recordings and monitoring.",
-    "[recordings]": "What becomes of recordings ([recordings.md](recordings.md)).",
-    "[store]": "Where deliveries wait ([ha.md](ha.md)).",
-    "[sender]": "How the CRM is sent to.",
-    "[log]": "The log, on stderr.",
-    "[serve]": "Of `uac-trio serve-recordings`, on the machine that has the files.",
+    "pbx": "One for each Asterisk server.",
+    "calls": "Who is an employee, and which calls are delivered.",
+    "vtiger": "The CRM. Exactly one of `[vtiger]` and `[webhook]`.",
+    "webhook": "Any other CRM: signed JSON ([crm.md](crm.md)).",
+    "click2call": "Clicks on numbers in the CRM.",
+    "route": "Callers to the employee who owns their contact ([routing.md](routing.md)).",
+    "http": "The server for clicks, recordings and monitoring.",
+    "recordings": "What becomes of recordings ([recordings.md](recordings.md)).",
+    "store": "Where deliveries wait ([ha.md](ha.md)).",
+    "sender": "How the CRM is sent to.",
+    "log": "The log, on stderr.",
+    "serve": "Of `uac-trio serve-recordings`, on the machine that has the files.",
 }
-MEANINGS: Mapping[str, str] = {
-    "secret": "The secret itself, or",
-    "secret_file": "the file that has it: a path, or the name of a credential of systemd.",
-    "recordings": "Directories beneath which this PBX's recordings are.",
-    "recordings_secret": "`[serve] secret` of that machine, or",
-    "recordings_secret_file": "the file that has it.",
-    "url_file": "The file that has the address, instead of `url`: it may have a password.",
-}
-"""Of keys that are no attributes."""
-
-
-def descriptions(settings: type[Any]) -> dict[str, str]:
-    """The docstring of each attribute, of base classes too."""
-    found: dict[str, str] = {}
-    for each in reversed(settings.__mro__):
-        if not attrs.has(each):
-            continue
-        (body,) = ast.parse(inspect.getsource(each).lstrip()).body
-        assert isinstance(body, ast.ClassDef)  # noqa: S101 - attrs decorates classes
-        for line, after in zip(body.body, [*body.body[1:], ast.Pass()], strict=True):
-            if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
-                text = (
-                    after.value.value if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) else ""
-                )
-                found[line.target.id] = " ".join(str(text).split())
-    return found
 
 
 def takes(key: Key) -> str:
@@ -121,16 +56,13 @@ def takes(key: Key) -> str:
     return ""
 
 
-def default(settings: type[Any] | None, attribute: str) -> str:
+def default(settings: type[Any], key: Key) -> str:
     """As it would be written in the file; "" for a key without one."""
-    fields = attrs.fields_dict(settings) if settings is not None else {}
-    if attribute not in fields:
-        return ""
-    value = fields[attribute].default
+    value = attrs.fields_dict(settings)[key.attribute].default
     if value is attrs.NOTHING:
-        return "required"
+        return "required" if key.required else ""
     if isinstance(value, attrs.Factory):  # type: ignore[arg-type]
-        value = value.factory()  # type: ignore[union-attr]
+        value = value.factory()
     return "" if value is None else f"`{_toml(value)}`"
 
 
@@ -162,21 +94,36 @@ def lines() -> Iterator[str]:
     yield "a mistake; `uac-trio check` names it with its line."
     yield ""
     yield "Made by `python -m tools.make_configuration` from the settings of the program."
-    for table, parts in TABLES.items():
+    for name, title in TITLES.items():
         yield ""
-        yield f"## {table}"
+        yield f"## [[{name}]]" if name == "pbx" else f"## [{name}]"
         yield ""
-        yield TITLES[table]
+        yield title
         yield ""
         yield "| key | takes | default | meaning |"
         yield "|---|---|---|---|"
-        for keys, settings in parts:
-            texts = descriptions(settings) if settings else {}
-            for name, key in keys.items():
-                attribute = key.attribute or name
-                meaning = (texts.get(attribute) or MEANINGS.get(name, "")).replace("``", "`")
-                cells = (f"`{name}`", takes(key), default(settings, attribute), meaning)
-                yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+        for settings, keys in parts(name):
+            for key in keys.values():
+                for cells in rows(settings, key):
+                    yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def parts(table: str) -> Iterator[tuple[type[Any], Keys]]:
+    """The settings classes of a table with their keys."""
+    if table in CRMS:
+        yield CRMS[table], keys_of_crm(CRMS[table])
+        return
+    for settings in {**TABLES, **SERVE_TABLES}[table]:
+        keys = keys_of(settings)
+        yield settings, optional(keys) if settings is HostSettings else keys
+
+
+def rows(settings: type[Any], key: Key) -> Iterator[tuple[str, str, str, str]]:
+    described: Setting = attrs.fields_dict(settings)[key.attribute].metadata[Setting]
+    meaning = described.meaning
+    yield f"`{key.name}`", takes(key), default(settings, key), meaning
+    if key.secret:
+        yield f"`{key.file}`", FILE, "", f"Instead of `{key.name}`: the file that has it."
 
 
 def page() -> str:

@@ -20,9 +20,9 @@ import trio
 from uac_trio.agi import AGIConnection, AGIError, AGIRequest, set_variable
 from uac_trio.crm.responsible import ASKING, Ask, ResponsibleRules
 from uac_trio.logs import LogLimit
-from uac_trio.networks import is_allowed_address
+from uac_trio.networks import is_allowed_address, parse_bind
 from uac_trio.web.route import log_answer
-from uac_trio.web.settings import CannotListenError, parse_bind
+from uac_trio.web.settings import CannotListenError
 
 log = structlog.get_logger()
 

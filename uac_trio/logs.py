@@ -20,6 +20,7 @@ import attrs
 import structlog
 
 from uac_trio.log_writer import LogWriter
+from uac_trio.settings import setting, values
 
 Level = Literal["debug", "info", "warning", "error"]
 LEVELS: tuple[str, ...] = get_args(Level)
@@ -61,12 +62,15 @@ JOURNAL_LEVELS = {"debug": 7, "info": 6, "warning": 4, "error": 3, "exception": 
 
 @attrs.frozen(kw_only=True)
 class LogSettings:
-    level: Level = "info"
-    """Lowest level that is written."""
-    json: bool = False
-    """One JSON object per line instead of text for people."""
-    mask: bool = True
-    """Mask telephone numbers and names. Secrets are always hidden."""
+    level: Level = attrs.field(
+        default="info", metadata=setting(values.one_of(*LEVELS), "Lowest level that is written.")
+    )
+    json: bool = attrs.field(
+        default=False, metadata=setting(values.flag, "One JSON object per line instead of text for people.")
+    )
+    mask: bool = attrs.field(
+        default=True, metadata=setting(values.flag, "Mask telephone numbers and names. Secrets are always hidden.")
+    )
 
 
 @attrs.define(eq=False)

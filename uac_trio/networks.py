@@ -1,4 +1,4 @@
-"""Who may connect: networks of the configuration against the address of a client."""
+"""Addresses: who may connect, and where a server listens."""
 
 from __future__ import annotations
 
@@ -20,3 +20,15 @@ def is_allowed_address(address: str | None, networks: Iterable[Network]) -> bool
         return False
     mapped = getattr(client, "ipv4_mapped", None)
     return any((mapped or client) in network for network in networks)
+
+
+def parse_bind(bind: str) -> tuple[str, int]:
+    """``0.0.0.0:5000`` or ``[::1]:5000`` as host and port. Raises ValueError with what was expected."""
+    host, colon, port = bind.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if bracketed else host
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ValueError("an address and a port, such as 0.0.0.0:5000")
+    if ":" in host and not bracketed:
+        raise ValueError("an IPv6 address in brackets and a port, such as [::1]:5000")
+    return host, int(port)

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import attrs
+import pytest
 
 from tests.config.files import PBX, loaded, vtiger
-from uac_trio.ami_client.server import AMIServer
-from uac_trio.calls.rules import TrackerRules
-from uac_trio.config.crms import keys_of
+from tools.make_configuration import CRMS
+from uac_trio.config.keys import keys_of, names_of
 from uac_trio.config.loading import load_config
-from uac_trio.config.tables import SERVER, TABLES
-from uac_trio.crm.click import Click2CallRules
-from uac_trio.crm.responsible import ResponsibleRules
-from uac_trio.crm.vtiger import VtigerSettings
-from uac_trio.crm.webhook import Webhook, WebhookSettings
-from uac_trio.logs import LogSettings
-from uac_trio.recordings.settings import RecordingsSettings
-from uac_trio.sender.breaker import SenderSettings
-from uac_trio.store.settings import OutboxSettings
-from uac_trio.web.settings import WebSettings
+from uac_trio.config.tables import SERVE_TABLES, TABLES
+from uac_trio.crm.webhook import Webhook
+from uac_trio.settings import Setting
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "uac-trio.example.toml"
 
@@ -49,8 +43,11 @@ def test_example_has_every_key() -> None:
     shown = re.sub(r"^secret_file = .*$", "", without_comments(), flags=re.MULTILINE)
     example = tomllib.loads(shown)
     tables = {name: table[0] if isinstance(table, list) else table for name, table in example.items()}
-    known = {name: set(keys) - {"secret_file"} for name, keys in TABLES.items()}
-    known["vtiger"] = {*keys_of(VtigerSettings), "secret"}
+    classes = {**TABLES, "vtiger": (CRMS["vtiger"],)}
+    known = {
+        table: {name for settings in described for name in names_of(keys_of(settings))} - {"secret_file"}
+        for table, described in classes.items()
+    }
     assert {name: set(table) for name, table in tables.items()} == known
     assert EXAMPLE.read_text().count("# secret_file = ") == 3
 
@@ -69,24 +66,19 @@ def test_example_shows_the_webhook(tmp_path: Path) -> None:
     """Its table stands there as a comment, with every key, and is a CRM as it stands."""
     (_, _, rest) = EXAMPLE.read_text().partition("#     [webhook]\n")
     table = "".join(line.removeprefix("#     ") for line in rest.partition("\n\n")[0].splitlines(keepends=True))
-    assert tomllib.loads(table).keys() == {*keys_of(WebhookSettings), "secret"}
+    assert tomllib.loads(table).keys() == set(keys_of(CRMS["webhook"]))
     assert isinstance(loaded(tmp_path, f"{PBX}[webhook]\n{table}").crm, Webhook)
 
 
-def test_every_setting_is_described() -> None:
-    """Every key becomes an attribute of a settings class: none is read and thrown away."""
-    pbx = {key.attribute or name for name, key in SERVER.items()}
-    assert pbx == set(attrs.fields_dict(AMIServer)) - {"secret"}
-    classes: dict[str, Any] = {
-        "calls": TrackerRules,
-        "click2call": Click2CallRules,
-        "route": ResponsibleRules,
-        "http": WebSettings,
-        "recordings": RecordingsSettings,
-        "store": OutboxSettings,
-        "sender": SenderSettings,
-        "log": LogSettings,
-    }
-    for table, settings in classes.items():
-        attributes = {key.attribute or name for name, key in TABLES[table].items()} - {"secret_file", "url_file"}
-        assert attributes == {field.name for field in attrs.fields(settings) if field.init}, table
+@pytest.mark.parametrize("settings", [*chain.from_iterable({**TABLES, **SERVE_TABLES}.values()), *CRMS.values()])
+def test_every_attribute_is_a_key(settings: type[Any]) -> None:
+    """An attribute of a settings class is described as a setting, or it is the name of its PBX."""
+    undescribed = {field.name for field in attrs.fields(settings) if field.init and Setting not in field.metadata}
+    assert undescribed <= {"pbx"}
+
+
+def test_no_key_twice() -> None:
+    """The classes of one table have no key in common."""
+    for table, classes in {**TABLES, **SERVE_TABLES}.items():
+        names = [name for settings in classes for name in names_of(keys_of(settings))]
+        assert len(names) == len(set(names)), table

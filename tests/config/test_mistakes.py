@@ -177,6 +177,28 @@ def test_mistakes_about_another_machine(tmp_path: Path, content: str, said: str)
     assert "hunter3" not in found[0]
 
 
+@pytest.mark.parametrize(
+    ("table", "key", "value", "expected"),
+    [
+        ("sender", "in_flight", "17", "a whole number from 1 to 16"),
+        ("sender", "reply_timeout", "0", "seconds, a number from 0.1 to 300"),
+        ("sender", "shutdown_grace", "-1", "seconds, a number from 0 to 10"),
+        ("store", "busy_timeout", "0", "seconds, a number from 0.1 to 60"),
+        ("store", "keep_delivered", "10", "seconds, a number from 3600 to 315360000"),
+        ("store", "pool_size", "0", "a whole number from 1 to 100"),
+        ("pbx", "ping_interval", "0.0", "seconds, a number from 1 to 3600"),
+        ("pbx", "login_timeout", "nan", "seconds, a number from 0.1 to 120"),
+        ("pbx", "backoff_max", "inf", "seconds, a number from 0.1 to 3600"),
+    ],
+)
+def test_bounds(tmp_path: Path, table: str, key: str, value: str, expected: str) -> None:
+    """A number beyond its bounds is refused with the bounds and the unit."""
+    line = f"{key} = {value}\n"
+    content = PBX + line + VTIGER if table == "pbx" else FULL + f"[{table}]\n{line}"
+    (problem,) = problems(tmp_path, content)
+    assert f"[{table}] {key}: expected {expected}, without quotes, found {value}" in problem
+
+
 def test_all_mistakes_at_once(tmp_path: Path) -> None:
     """All mistakes of a file, in every table, are reported at once."""
     content = PBX + 'port = "x"\n' + VTIGER + 'flavour = "x"\n[http]\nbind = 1\ngrace_seconds = -1\n[lgo]\n'

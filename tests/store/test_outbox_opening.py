@@ -369,10 +369,3 @@ async def test_file_that_may_not_be_seen(tmp_path: Path) -> None:
 def test_relative_file(url: str, expected: str) -> None:
     """A relative file is one of the directory; everything else is what it was."""
     assert beside(url, Path("/etc/uac-trio")) == expected
-
-
-@pytest.mark.parametrize("wrong", [{"busy_timeout": 0}, {"keep_delivered": 10}, {"pool_size": 0}])
-def test_settings_have_bounds(wrong: dict[str, float]) -> None:
-    """A retention of seconds would let doubles through after a restart."""
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        OutboxSettings(**wrong)  # type: ignore[arg-type]

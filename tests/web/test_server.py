@@ -15,7 +15,7 @@ from quart import Response, request
 from quart_trio import QuartTrio
 
 from uac_trio.web.server import serve_web
-from uac_trio.web.settings import CannotListenError, WebSettings, parse_bind
+from uac_trio.web.settings import CannotListenError, WebSettings
 
 HUGE = 20_000_000  # more than the kernel's buffers of both sides hold
 
@@ -278,22 +278,6 @@ async def test_address_in_use() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(CannotListenError, match=rf"\[http\] bind = '127.0.0.1:{port}'"):
             await serve_web(an_app(), WebSettings(bind=f"127.0.0.1:{port}"), shutdown=trio.Event())
-
-
-@pytest.mark.parametrize(
-    ("bind", "parsed"),
-    [("0.0.0.0:5000", ("0.0.0.0", 5000)), ("[::1]:80", ("::1", 80)), ("pbx.local:0", ("pbx.local", 0))],
-)
-def test_bind(bind: str, parsed: tuple[str, int]) -> None:
-    """A bind is host and port; IPv6 in brackets."""
-    assert parse_bind(bind) == parsed
-
-
-@pytest.mark.parametrize("bind", ["", "5000", ":5000", "0.0.0.0", "0.0.0.0:http", "0.0.0.0:70000", "::1:5000", "[]:1"])
-def test_bad_bind(bind: str) -> None:
-    """What is no address with a port is refused with an example of one."""
-    with pytest.raises(ValueError, match="such as"):
-        parse_bind(bind)
 
 
 WEBSOCKET = (

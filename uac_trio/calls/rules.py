@@ -9,6 +9,9 @@ from typing import Literal
 import attrs
 import phonenumbers
 
+from uac_trio.settings import setting, values
+from uac_trio.settings.values import WrongValueError
+
 
 def _extensions(value: str | re.Pattern[str] | list[str] | frozenset[str]) -> re.Pattern[str] | frozenset[str]:
     if isinstance(value, str):
@@ -24,40 +27,106 @@ def _names(value: Iterable[str]) -> frozenset[str]:
     return frozenset(value)
 
 
+def _country(value: object) -> str:
+    if not isinstance(value, str) or value not in phonenumbers.SUPPORTED_REGIONS:
+        raise WrongValueError('a country as two capital letters, such as "RU"')
+    return value
+
+
 @attrs.frozen(kw_only=True)
 class TrackerRules:
     """Who is who. Raises ValueError for a number in ``mobiles`` that is no telephone number of any country."""
 
-    extensions: re.Pattern[str] | frozenset[str] = attrs.field(default=re.compile(r"^\d{2,5}$"), converter=_extensions)
-    """Who is an employee: a pattern the whole number must match, or the list of numbers."""
-    internal: Literal["ignore", "report"] = "ignore"
-    """Whether calls between employees are reported to the CRM."""
-    unreached: str = ""
-    """The extension that owns incoming calls for which no employee's phone rang; "" = such calls are only counted."""
-    unreached_by: Mapping[str, str] = attrs.field(factory=dict)
-    """The same by queue or DID, where others than ``unreached`` own such calls."""
-    region: str = "RU"
-    """ISO 3166 country of numbers without a country code."""
-    devices: Mapping[str, str] = attrs.field(factory=dict)
-    """Endpoint (``sip-anna`` of PJSIP/sip-anna-0000001f) to extension, where neither name nor CallerID shows it."""
-    trunks: frozenset[str] = attrs.field(default=(), converter=_names)
-    """Endpoints that are lines to the outside whatever CallerID they show."""
-    mobiles: Mapping[str, str] = attrs.field(factory=dict)
-    """An employee's own outside number (mobile, home) to their extension: who answers there is the employee."""
-    only_endpoints: re.Pattern[str] | None = attrs.field(default=None, converter=_pattern)
-    """On a PBX that several companies share: the endpoints (``t1_101``) whose users are ours. None = all."""
-    only_contexts: re.Pattern[str] | None = attrs.field(default=None, converter=_pattern)
-    """The same by dialplan context of the device."""
-    only_dids: frozenset[str] = attrs.field(default=(), converter=_names)
-    """The same by the number that an incoming call dialled. Empty = all."""
-    only_tenants: frozenset[str] = attrs.field(default=(), converter=_names)
-    """The same by ``Tenantid`` of the channel. Empty = all."""
-    recording_headers: tuple[str, ...] = attrs.field(default=("recordingpath", "recordingfile"), converter=tuple)
-    """Headers of the Cdr event ([mappings] of cdr_manager.conf) that may hold the recording's path, best first."""
-    outside_prefix: str = ""
-    """What employees dial before an outside number; taken off where only the dialled digits are known."""
-    linger: float = 2.0
-    """Seconds a call is kept after its last Hangup for the Cdr, which comes before or after it at random."""
+    extensions: re.Pattern[str] | frozenset[str] = attrs.field(
+        default=re.compile(r"^\d{2,5}$"),
+        converter=_extensions,
+        metadata=setting(
+            values.extensions, "Who is an employee: a pattern the whole number must match, or the list of numbers."
+        ),
+    )
+    internal: Literal["ignore", "report"] = attrs.field(
+        default="ignore",
+        metadata=setting(values.one_of("ignore", "report"), "Whether calls between employees are reported to the CRM."),
+    )
+    unreached: str = attrs.field(
+        default="",
+        metadata=setting(
+            values.text,
+            'The extension that owns incoming calls for which no employee\'s phone rang; "" = such calls are only '
+            "counted.",
+        ),
+    )
+    unreached_by: Mapping[str, str] = attrs.field(
+        factory=dict,
+        metadata=setting(values.text_table, "The same by queue or DID, where others than `unreached` own such calls."),
+    )
+    region: str = attrs.field(
+        default="RU", metadata=setting(_country, "ISO 3166 country of numbers without a country code.")
+    )
+    devices: Mapping[str, str] = attrs.field(
+        factory=dict,
+        metadata=setting(
+            values.text_table,
+            "Endpoint (`sip-anna` of PJSIP/sip-anna-0000001f) to extension, where neither name nor CallerID shows it.",
+        ),
+    )
+    trunks: frozenset[str] = attrs.field(
+        default=(),
+        converter=_names,
+        metadata=setting(values.text_set, "Endpoints that are lines to the outside whatever CallerID they show."),
+    )
+    mobiles: Mapping[str, str] = attrs.field(
+        factory=dict,
+        metadata=setting(
+            values.text_table,
+            "An employee's own outside number (mobile, home) to their extension: who answers there is the employee.",
+        ),
+    )
+    only_endpoints: re.Pattern[str] | None = attrs.field(
+        default=None,
+        converter=_pattern,
+        metadata=setting(
+            values.pattern,
+            "On a PBX that several companies share: the endpoints (`t1_101`) whose users are ours. Left out: all.",
+        ),
+    )
+    only_contexts: re.Pattern[str] | None = attrs.field(
+        default=None,
+        converter=_pattern,
+        metadata=setting(values.pattern, "The same by dialplan context of the device."),
+    )
+    only_dids: frozenset[str] = attrs.field(
+        default=(),
+        converter=_names,
+        metadata=setting(values.text_set, "The same by the number that an incoming call dialled. Empty = all."),
+    )
+    only_tenants: frozenset[str] = attrs.field(
+        default=(),
+        converter=_names,
+        metadata=setting(values.text_set, "The same by `Tenantid` of the channel. Empty = all."),
+    )
+    recording_headers: tuple[str, ...] = attrs.field(
+        default=("recordingpath", "recordingfile"),
+        converter=tuple,
+        metadata=setting(
+            values.texts,
+            "Headers of the Cdr event ([mappings] of cdr_manager.conf) that may hold the recording's path, best first.",
+        ),
+    )
+    outside_prefix: str = attrs.field(
+        default="",
+        metadata=setting(
+            values.prefix,
+            "What employees dial before an outside number; taken off where only the dialled digits are known.",
+        ),
+    )
+    linger: float = attrs.field(
+        default=2.0,
+        metadata=setting(
+            values.seconds(0, 60),
+            "Seconds a call is kept after its last Hangup for the Cdr, which comes before or after it at random.",
+        ),
+    )
     _mobile_endings: tuple[tuple[str, str], ...] = attrs.field(init=False, repr=False)
     """(national number, extension)."""
 

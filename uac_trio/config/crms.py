@@ -9,9 +9,10 @@ from typing import cast
 
 import attrs
 
-from uac_trio.config.reader import Key, Keys, Reader
-from uac_trio.config.values import Read, WrongValueError, flag, member, text
+from uac_trio.config.keys import Key, Keys, key_of
+from uac_trio.config.reader import Reader
 from uac_trio.crm.protocol import CRMSettings
+from uac_trio.settings.values import Read, WrongValueError, filled, flag, member, text
 
 GROUP = "uac_trio.crm"
 
@@ -45,14 +46,25 @@ def load_settings(reader: Reader, name: str) -> type[CRMSettings] | None:
         return None
 
 
-def keys_of(settings: type[CRMSettings]) -> Keys:
-    """The table's keys without the secret: the attributes of the class, parsed by their types. Raises TypeError."""
+def keys_of_crm(settings: type[CRMSettings]) -> Keys:
+    """The keys of the CRM's table: an attribute that is not described as a setting is read by its type.
+
+    Raises TypeError for a type of which a configuration has no values.
+    """
     attributes = attrs.fields(attrs.resolve_types(cast("type[attrs.AttrsInstance]", settings)))
-    return {
-        field.name: Key(read=_reader_of(settings, field), required=field.default is attrs.NOTHING)
-        for field in attributes
-        if field.name != "secret"
-    }
+    keys = (key_of(field) or _key_by_type(settings, field) for field in attributes if field.init)
+    return {key.name: key for key in keys}
+
+
+def _key_by_type(settings: type[CRMSettings], field: attrs.Attribute[object]) -> Key:
+    secret = field.name == "secret"
+    return Key(
+        name=field.name,
+        attribute=field.name,
+        read=filled if secret else _reader_of(settings, field),
+        required=field.default is attrs.NOTHING,
+        secret=secret,
+    )
 
 
 def _reader_of(settings: type[CRMSettings], field: attrs.Attribute[object]) -> Read:

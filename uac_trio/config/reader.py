@@ -12,7 +12,8 @@ from typing import Any
 
 import attrs
 
-from uac_trio.config.values import Read, WrongValueError
+from uac_trio.config.keys import Key, Keys, names_of
+from uac_trio.settings.values import Read, WrongValueError, filled
 
 CREDENTIALS = "$CREDENTIALS_DIRECTORY/"
 
@@ -28,27 +29,14 @@ class ConfigError(Exception):
         super().__init__("\n".join(self.problems))
 
 
-@attrs.frozen(kw_only=True)
-class Key:
-    """One key of a table."""
-
-    read: Read
-    attribute: str = ""
-    """The attribute of the settings class, if its name differs from the key's."""
-    required: bool = False
-    secret: bool = False
-    """Its value never appears in a message."""
-
-
-Keys = Mapping[str, Key]
-
-
 @attrs.define
 class Reader:
     """Reads tables of one file and collects the problems."""
 
     path: Path
     environ: Mapping[str, str]
+    stand_in: str = ""
+    """Given for every secret, which is then not looked for."""
     data: dict[str, Any] = attrs.field(factory=dict, init=False)
     problems: list[str] = attrs.field(factory=list, init=False)
     _lines: dict[tuple[str, int, str], int] = attrs.field(factory=dict, init=False)
@@ -74,63 +62,83 @@ class Reader:
                 self._add(name, 0, "", f"is not known{_meant(name, tables)}; known are {_listed(tables)}")
 
     def table(self, name: str, keys: Keys) -> dict[str, Any]:
-        """The values of a table by attribute. A missing table counts as empty."""
+        """The values of a table by key. A missing table counts as empty."""
         given = self.data.get(name, {})
         if not isinstance(given, dict):
             self._add(name, 0, "", f"expected one table [{name}]")
             return {}
-        return self._values(name, 0, given, keys)
+        return self.values(name, given, keys)
 
-    def tables(self, name: str, keys: Keys) -> list[dict[str, Any]]:
-        """The values of each ``[[name]]`` by attribute, in the order of the file."""
+    def items(self, name: str) -> list[dict[str, Any]]:
+        """What stands in each ``[[name]]``, in the order of the file."""
         given = self.data.get(name, [])
         if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
             self._add(name, 0, "", f"expected [[{name}]], with two brackets, since there may be several")
             return []
-        return [self._values(name, index, one, keys) for index, one in enumerate(given)]
+        return given
 
-    def secret(self, table: str, index: int = 0, key: str = "secret") -> str | None:
-        """A table's ``secret``, or the content of its ``secret_file``; None after a problem. ``key``: the key's name.
+    def values(self, table: str, given: Mapping[str, Any], keys: Keys, index: int = 0) -> dict[str, Any]:
+        """The values by key, of secrets those of their files. What is missing or wrong is a problem and left out.
 
-        A ``secret_file`` without a directory is searched in systemd's credentials, then beside the configuration.
+        ``index``: which of several tables of this name it is.
         """
-        whole = self.data.get(table, {})
-        given = whole[index] if isinstance(whole, list) else whole
-        if not isinstance(given, dict) or (key in given) == (f"{key}_file" in given):
-            self._add(table, index, key, f"expected either {key} or {key}_file")
-            return None
-        if key in given:
-            return given[key] if isinstance(given[key], str) and given[key] else None
-        given_path = given[f"{key}_file"]
-        secret = self._from_file(table, index, f"{key}_file", given_path)
-        if secret == "":
-            self._add(table, index, f"{key}_file", f"{given_path}: is empty")
-        return secret or None
+        known = names_of(keys)
+        for name in given:
+            if name not in known:
+                self._add(table, index, name, f"is not known{_meant(name, known)}; known are {_listed(known)}")
+        values: dict[str, Any] = {}
+        for name, key in keys.items():
+            find = self._secret if key.secret else self._plain
+            value = find(table, index, given, key)
+            if value is not None:
+                values[name] = value
+        return values
 
     def wrong(self, table: str, key: str, what: str, index: int = 0) -> None:
         """Add a problem that the caller found."""
         self._add(table, index, key, what)
 
-    def _values(self, table: str, index: int, given: Mapping[str, Any], keys: Keys) -> dict[str, Any]:
-        values: dict[str, Any] = {}
-        for name in given:
-            if name not in keys:
-                self._add(table, index, name, f"is not known{_meant(name, keys)}; known are {_listed(keys)}")
-        for name, key in keys.items():
-            if name not in given:
-                if key.required:
-                    self._add(table, index, name, "is missing and has no default")
-                continue
-            try:
-                values[key.attribute or name] = key.read(given[name])
-            except WrongValueError as why:
-                found = "" if key.secret else f", found {_shown(given[name])}"
-                self._add(table, index, name, f"expected {why.expected}{found}")
-        return values
+    def _plain(self, table: str, index: int, given: Mapping[str, Any], key: Key) -> object:
+        if key.name in given:
+            return self._converted(table, index, key.name, key.read, given[key.name])
+        if key.required:
+            self._add(table, index, key.name, "is missing and has no default")
+        return None
 
-    def _from_file(self, table: str, index: int, key: str, given_path: object) -> str | None:
-        if not isinstance(given_path, str) or "\0" in given_path:
-            return None  # reported as a wrong value of its key
+    def _secret(self, table: str, index: int, given: Mapping[str, Any], key: Key) -> object:
+        """Written in the table, or the content of the file that the table names.
+
+        A file without a directory is searched in systemd's credentials, then beside the configuration.
+        """
+        if self.stand_in:
+            return self.stand_in
+        written = [name for name in key.names if name in given]
+        if len(written) == 2 or (key.required and not written):
+            self._add(table, index, key.name, f"expected either {key.name} or {key.file}")
+            return None
+        if written == [key.name]:
+            return self._converted(table, index, key.name, key.read, given[key.name], secret=True)
+        return self._in_file(table, index, key, given[key.file]) if written else None
+
+    def _in_file(self, table: str, index: int, key: Key, given_path: object) -> object:
+        path = self._converted(table, index, key.file, filled, given_path)
+        content = self._from_file(table, index, key.file, path) if isinstance(path, str) else None
+        if content == "":
+            self._add(table, index, key.file, f"{path}: is empty")
+        return self._converted(table, index, key.file, key.read, content, secret=True) if content else None
+
+    def _converted(
+        self, table: str, index: int, key: str, read: Read, value: object, *, secret: bool = False
+    ) -> object:
+        """The value as its setting takes it; None after a problem."""
+        try:
+            return read(value)
+        except WrongValueError as why:
+            found = "" if secret else f", found {_shown(value)}"
+            self._add(table, index, key, f"expected {why.expected}{found}")
+            return None
+
+    def _from_file(self, table: str, index: int, key: str, given_path: str) -> str | None:
         directory = self.environ.get("CREDENTIALS_DIRECTORY", "")
         if given_path.startswith(CREDENTIALS) and not directory:
             self._add(

@@ -16,6 +16,7 @@ import attrs
 from uac_trio.calls.click import CHANNEL_ID_PREFIX
 from uac_trio.crm.number import DialForm, in_form, international, normalise, spellings
 from uac_trio.networks import PRIVATE_NETWORKS, Network
+from uac_trio.settings import addresses, setting, values
 
 MAX_PARAMETER = 256
 """Characters: the longest thing a CRM sends is a displayed number with a note; a secret is 32 characters or less."""
@@ -47,33 +48,68 @@ class Originated(enum.Enum):
 class Click2CallRules:
     """``[click2call]`` of the configuration."""
 
-    enabled: bool = True
-    """Whether clicks are taken at all."""
-    networks: tuple[Network, ...] = PRIVATE_NETWORKS
-    """Where ``/makecall`` is listened to: the addresses of the CRM's server. Default: private networks."""
-    allow: tuple[re.Pattern[str], ...] = ()
-    """What may be dialled: one of these is found in the number as typed, less its formatting, or in its international
-    form, ``+79161234567``. Empty: everything."""
-    deny: tuple[re.Pattern[str], ...] = ()
-    """What may not be dialled, even if allowed: one of these is found in any spelling of the number."""
-    dial_prefix: str = ""
-    """Put before numbers that are no extensions (``9`` for an outside line)."""
-    dial_form: DialForm = DialForm.AS_TYPED
-    """How numbers of ``[calls] region`` are dialled, before the next two."""
-    strip_plus: bool = False
-    """Dial ``79161234567`` for ``+79161234567``."""
-    caller_id: str = "{number} <{number}>"
-    """What the employee's phone shows while it rings: ``{number}`` is the customer's, ``{extension}`` their own."""
-    ring_seconds: int = 30
-    """How long the employee's phone rings before the order lapses."""
-    answer_seconds: float = 3.0
-    """How long the PBX may take to accept the order. The user's CRM tab is blocked meanwhile."""
-    guard_seconds: float = 5.0
-    """The same click again within this time makes no second call."""
-    per_minute: int = 10
-    """Calls one employee may start in a minute."""
-    total_per_minute: int = 120
-    """Calls all employees together may start in a minute."""
+    enabled: bool = attrs.field(default=True, metadata=setting(values.flag, "Whether clicks are taken at all."))
+    networks: tuple[Network, ...] = attrs.field(
+        default=PRIVATE_NETWORKS,
+        metadata=setting(
+            addresses.networks,
+            "Where `/makecall` is listened to: the addresses of the CRM's server. Default: private networks.",
+        ),
+    )
+    allow: tuple[re.Pattern[str], ...] = attrs.field(
+        default=(),
+        metadata=setting(
+            values.patterns,
+            "What may be dialled: one of these is found in the number as typed, less its formatting, or in its "
+            "international form, `+79161234567`. Empty: everything.",
+        ),
+    )
+    deny: tuple[re.Pattern[str], ...] = attrs.field(
+        default=(),
+        metadata=setting(
+            values.patterns,
+            "What may not be dialled, even if allowed: one of these is found in any spelling of the number.",
+        ),
+    )
+    dial_prefix: str = attrs.field(
+        default="",
+        metadata=setting(values.prefix, "Put before numbers that are no extensions (`9` for an outside line)."),
+    )
+    dial_form: DialForm = attrs.field(
+        default=DialForm.AS_TYPED,
+        metadata=setting(values.member(DialForm), "How numbers of `[calls] region` are dialled, before the next two."),
+    )
+    strip_plus: bool = attrs.field(
+        default=False, metadata=setting(values.flag, "Dial `79161234567` for `+79161234567`.")
+    )
+    caller_id: str = attrs.field(
+        default="{number} <{number}>",
+        metadata=setting(
+            values.template("number", "extension"),
+            "What the employee's phone shows while it rings: `{number}` is the customer's, `{extension}` their own.",
+        ),
+    )
+    ring_seconds: int = attrs.field(
+        default=30,
+        metadata=setting(values.whole(5, 300), "How long the employee's phone rings before the order lapses."),
+    )
+    answer_seconds: float = attrs.field(
+        default=3.0,
+        metadata=setting(
+            values.seconds(0.1, 3),
+            "How long the PBX may take to accept the order. The user's CRM tab is blocked meanwhile.",
+        ),
+    )
+    guard_seconds: float = attrs.field(
+        default=5.0,
+        metadata=setting(values.seconds(0, 60), "The same click again within this time makes no second call."),
+    )
+    per_minute: int = attrs.field(
+        default=10, metadata=setting(values.whole(1, 1000), "Calls one employee may start in a minute.")
+    )
+    total_per_minute: int = attrs.field(
+        default=120, metadata=setting(values.whole(1, 10_000), "Calls all employees together may start in a minute.")
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -81,20 +117,52 @@ class Route:
     """How one PBX is asked to call an employee: ``originate_*`` of ``[[pbx]]``."""
 
     pbx: str
-    extensions: re.Pattern[str] | frozenset[str] | None = None
-    """Whose phones are on this PBX: a pattern the whole extension must match, or a list. None: all extensions'."""
-    channel: str = "PJSIP/{extension}"
-    """What rings when an employee clicks: a device, or a Local channel for all their devices."""
-    context: str = "from-internal"
-    """Where the call goes on when they answer."""
-    contexts: frozenset[str] = frozenset()
-    """Contexts a request may ask for. Any other, which a CRM sends from its own settings, is passed over."""
-    caller_id: str = "{extension}"
-    """Who calls, to the dialplan that then calls the customer. With ``{extension}`` that sees the call as if the
-    employee had dialled, and sets the company's number as it does then."""
-    variables: Mapping[str, str] = attrs.field(factory=dict)
-    """Variables and functions to set on the employee's channel before it rings, such as a header for auto answer;
-    ``{extension}``, and ``{number}`` as it is dialled, may be in a value."""
+    extensions: re.Pattern[str] | frozenset[str] | None = attrs.field(
+        default=None,
+        metadata=setting(
+            values.extensions,
+            "Whose phones are on this PBX: a pattern the whole extension must match, or a list. Left out: all.",
+            key="originate_extensions",
+        ),
+    )
+    channel: str = attrs.field(
+        default="PJSIP/{extension}",
+        metadata=setting(
+            values.template("extension", needs=("extension",)),
+            "What rings when an employee clicks: a device, or a Local channel for all their devices.",
+            key="originate_channel",
+        ),
+    )
+    context: str = attrs.field(
+        default="from-internal",
+        metadata=setting(values.filled, "Where the call goes on when they answer.", key="originate_context"),
+    )
+    contexts: frozenset[str] = attrs.field(
+        default=frozenset(),
+        metadata=setting(
+            values.text_set,
+            "Contexts a request may ask for. Any other, which a CRM sends from its own settings, is passed over.",
+            key="originate_contexts",
+        ),
+    )
+    caller_id: str = attrs.field(
+        default="{extension}",
+        metadata=setting(
+            values.template("extension"),
+            "Who calls, to the dialplan that then calls the customer. With `{extension}` that sees the call as if "
+            "the employee had dialled, and sets the company's number as it does then.",
+            key="originate_caller_id",
+        ),
+    )
+    variables: Mapping[str, str] = attrs.field(
+        factory=dict,
+        metadata=setting(
+            values.templates("extension", "number"),
+            "Variables and functions to set on the employee's channel before it rings, such as a header for auto "
+            "answer; `{extension}`, and `{number}` as it is dialled, may be in a value.",
+            key="originate_variables",
+        ),
+    )
 
     def has(self, extension: str) -> bool:
         match self.extensions:

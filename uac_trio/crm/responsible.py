@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import attrs
 
 from uac_trio.networks import PRIVATE_NETWORKS, Network
+from uac_trio.settings import addresses, setting, values
 
 ASKING = 0.9
 """Share of a deadline that the CRM has; the rest is for the answer to Asterisk."""
@@ -17,20 +18,46 @@ ASKING = 0.9
 class ResponsibleRules:
     """``[route]`` of the configuration."""
 
-    bind: str = ""
-    """Address and port for FastAGI, ``0.0.0.0:4574``; "": none."""
-    secret: str = attrs.field(default="", repr=False)
-    """What ``GET /route`` must be asked with; "": there is none. Not the CRM's, for it stands in the dialplan."""
-    networks: tuple[Network, ...] = PRIVATE_NETWORKS
-    """Where questions are listened to, by FastAGI and by HTTP: the addresses of the PBXes."""
-    variable: str = "UAC_RESPONSIBLE"
-    """The channel variable that FastAGI sets."""
-    deadline_seconds: float = 1.0
-    """The whole of an answer, from the connection on. The caller hears nothing meanwhile."""
-    cache_seconds: float = 60.0
-    """How long an answer of the CRM is taken for true; 0: not at all."""
-    url: str = ""
-    """Where the CRM answers the question; "": where it usually does."""
+    bind: str = attrs.field(
+        default="",
+        metadata=setting(values.or_none(addresses.bind), 'Address and port for FastAGI, `0.0.0.0:4574`; "": none.'),
+    )
+    secret: str = attrs.field(
+        default="",
+        repr=False,
+        metadata=setting(
+            values.text,
+            'What `GET /route` must be asked with; "": there is none. Not the CRM\'s, for it stands in the dialplan.',
+            secret=True,
+        ),
+    )
+    networks: tuple[Network, ...] = attrs.field(
+        default=PRIVATE_NETWORKS,
+        metadata=setting(
+            addresses.networks, "Where questions are listened to, by FastAGI and by HTTP: the addresses of the PBXes."
+        ),
+    )
+    variable: str = attrs.field(
+        default="UAC_RESPONSIBLE", metadata=setting(values.variable, "The channel variable that FastAGI sets.")
+    )
+    deadline_seconds: float = attrs.field(
+        default=1.0,
+        metadata=setting(
+            values.seconds(0.1, 5),
+            "The whole of an answer, from the connection on. The caller hears nothing meanwhile.",
+        ),
+    )
+    cache_seconds: float = attrs.field(
+        default=60.0,
+        metadata=setting(values.seconds(0, 3600), "How long an answer of the CRM is taken for true; 0: not at all."),
+    )
+    url: str = attrs.field(
+        default="",
+        metadata=setting(
+            values.or_none(addresses.web_address("http://crm.example/modules/PBXManager/callbacks/SPAgi.php")),
+            'Where the CRM answers the question; "": where it usually does.',
+        ),
+    )
 
     @property
     def is_on(self) -> bool:

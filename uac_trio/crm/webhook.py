@@ -24,6 +24,7 @@ from uac_trio.crm.protocol import CRMRequest, Doubt, Findings, PastBegin, Sent, 
 from uac_trio.crm.recording import recording_link
 from uac_trio.crm.reply import Failure, NoReply, Reply, Ruling, Verdict, seen_in, shown
 from uac_trio.crm.responsible import Finding, Responsible
+from uac_trio.settings import setting, values
 
 SCHEMA = 1
 TRIES = 10
@@ -77,10 +78,12 @@ def _is_long(_: object, __: object, secret: str) -> None:
 class WebhookSettings:
     """``[webhook]`` of the configuration. Raises ValueError."""
 
-    url: str = attrs.field(validator=_is_web_address)
-    """Where the JSON is posted."""
-    secret: str = attrs.field(validator=_is_long, repr=False)
-    """Signs what is posted, and is what clicks have to give."""
+    url: str = attrs.field(validator=_is_web_address, metadata=setting(values.text, "Where the JSON is posted."))
+    secret: str = attrs.field(
+        validator=_is_long,
+        repr=False,
+        metadata=setting(values.filled, "Signs what is posted, and is what clicks have to give.", secret=True),
+    )
 
     longest_public_url = 2000
 

@@ -40,6 +40,7 @@ from uac_trio.daemon.store_file import StoreFile, file_of
 from uac_trio.daemon.storing import StoreHealth, Storing
 from uac_trio.daemon.systemd import notify_systemd
 from uac_trio.daemon.watching import Watching
+from uac_trio.networks import parse_bind
 from uac_trio.recordings.archive import Archive
 from uac_trio.recordings.awaiting import AwaitedRecordings
 from uac_trio.sender.delivery import Sender, run_sender
@@ -55,7 +56,6 @@ from uac_trio.web.own_hosts import own_hosts
 from uac_trio.web.recordings import Playback
 from uac_trio.web.route import Routing
 from uac_trio.web.server import serve_web
-from uac_trio.web.settings import parse_bind
 from uac_trio.web.wrong_secrets import WrongSecrets
 
 log = structlog.get_logger()

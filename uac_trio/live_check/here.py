@@ -21,6 +21,7 @@ from uac_trio.crm.responsible import ResponsibleRules
 from uac_trio.http_client import HTTPReply, NoReplyError, NotSentError, open_http_client
 from uac_trio.live_check.finding import Findings
 from uac_trio.logs import mask_text
+from uac_trio.networks import parse_bind
 from uac_trio.recordings.converting import find_tool, try_tool
 from uac_trio.recordings.host import open_host
 from uac_trio.recordings.place import RecordingsBusyError
@@ -28,7 +29,7 @@ from uac_trio.recordings.settings import HostSettings
 from uac_trio.socket_errors import socket_reason
 from uac_trio.store.inspecting import StoreLook, inspect_store
 from uac_trio.store.settings import OutboxError, OutboxSettings
-from uac_trio.web.settings import WebSettings, parse_bind
+from uac_trio.web.settings import WebSettings
 
 LITTLE, ALMOST_NONE = 1 << 30, 100 << 20
 """Free bytes at the store, below which there is a warning, a problem."""

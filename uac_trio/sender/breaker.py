@@ -11,8 +11,7 @@ import enum
 import attrs
 
 from uac_trio.crm.reply import Ruling, Verdict
-
-_POSITIVE = attrs.validators.gt(0.0)
+from uac_trio.settings import setting, values
 
 SLOW_AFTER = 0.5
 """Seconds that no answer is called slow for: without PHP's opcache a new row takes 0.2 (measured), in bursts 0.5."""
@@ -29,25 +28,54 @@ FASTER = 0.1
 class SenderSettings:
     """All times in seconds."""
 
-    in_flight: int = attrs.field(default=3, validator=[attrs.validators.ge(1), attrs.validators.le(16)])
-    """Requests at once. vTiger serialises the creation of rows, so more than 4 only makes each slower."""
-    connect_timeout: float = attrs.field(default=5.0, validator=_POSITIVE)
-    """For a connection to the CRM."""
-    reply_timeout: float = attrs.field(default=15.0, validator=_POSITIVE)
-    """Between two pieces of its reply."""
-    retry_min: float = attrs.field(default=2.0, validator=_POSITIVE)
-    """The first pause before a request is repeated; each is twice as long as the one before,"""
-    retry_max: float = attrs.field(default=300.0, validator=_POSITIVE)
-    """up to this one."""
-    away_max: float = attrs.field(default=30.0, validator=_POSITIVE)
-    """Longest pause between two looks whether the CRM is back."""
-    unknown_pause: float = attrs.field(default=60.0, validator=_POSITIVE)
-    """How long a call rests after a request without an answer. MySQL waits 50 s for a row lock: a second DialBegin
-    beside one that still waits makes a second row."""
-    shutdown_grace: float = attrs.field(default=5.0, validator=attrs.validators.ge(0))
-    """What requests in flight are given to end when the sender is cancelled."""
-    ca_file: str | None = None
-    """PEM file of the authorities to trust for https, instead of the system's."""
+    in_flight: int = attrs.field(
+        default=3,
+        metadata=setting(
+            values.whole(1, 16),
+            "Requests at once. vTiger serialises the creation of rows, so more than 4 only makes each slower.",
+        ),
+    )
+    connect_timeout: float = attrs.field(
+        default=5.0, metadata=setting(values.seconds(0.1, 120), "For a connection to the CRM.")
+    )
+    reply_timeout: float = attrs.field(
+        default=15.0,
+        metadata=setting(values.seconds(0.1, 300), "Between two pieces of its reply."),
+    )
+    retry_min: float = attrs.field(
+        default=2.0,
+        metadata=setting(
+            values.seconds(0.1, 3600),
+            "The first pause before a request is repeated; each is twice as long as the one before, up to `retry_max`.",
+        ),
+    )
+    retry_max: float = attrs.field(
+        default=300.0, metadata=setting(values.seconds(1, 86400), "The longest pause before a request is repeated.")
+    )
+    away_max: float = attrs.field(
+        default=30.0,
+        metadata=setting(values.seconds(1, 3600), "Longest pause between two looks whether the CRM is back."),
+    )
+    unknown_pause: float = attrs.field(
+        default=60.0,
+        metadata=setting(
+            values.seconds(1, 3600),
+            "How long a call rests after a request without an answer. MySQL waits 50 s for a row lock: a second "
+            "DialBegin beside one that still waits makes a second row.",
+        ),
+    )
+    shutdown_grace: float = attrs.field(
+        default=5.0,
+        metadata=setting(
+            values.seconds(0, 10), "What requests in flight are given to end when the sender is cancelled."
+        ),
+    )
+    ca_file: str | None = attrs.field(
+        default=None,
+        metadata=setting(
+            values.absolute_path, "PEM file of the authorities to trust for https, instead of the system's."
+        ),
+    )
 
     @property
     def answer_within(self) -> float:

@@ -8,6 +8,8 @@ from pathlib import Path
 import attrs
 import sqlalchemy as sa
 
+from uac_trio.settings import setting, values
+
 SQLITE = "sqlite"
 POSTGRESQL = "postgresql+psycopg"
 
@@ -21,16 +23,38 @@ class OutboxError(Exception):
     """
 
 
+def _address(value: object) -> str:
+    """In a file of its own it may have spaces and line ends around it."""
+    return values.filled(value.strip() if isinstance(value, str) else value)
+
+
 @attrs.frozen(kw_only=True)
 class OutboxSettings:
-    url: str = attrs.field(default="sqlite:////var/lib/uac-trio/connector.db")
-    """``sqlite:///relative.db``, ``sqlite:////absolute.db`` or ``postgresql+psycopg://user:password@host/database``."""
-    busy_timeout: float = attrs.field(default=5.0, validator=attrs.validators.gt(0))
-    """Seconds to wait for a database file that another program has locked."""
-    keep_delivered: float = attrs.field(default=7 * 86400.0, validator=attrs.validators.ge(3600))
-    """Seconds for which delivered rows are kept: they drop doubles after a restart, and hold personal data."""
-    pool_size: int = attrs.field(default=4, validator=attrs.validators.ge(1))
-    """Connections to PostgreSQL."""
+    url: str = attrs.field(
+        default="sqlite:////var/lib/uac-trio/connector.db",
+        metadata=setting(
+            _address,
+            "`sqlite:///relative.db`, `sqlite:////absolute.db` or `postgresql+psycopg://user:password@host/database`.",
+            secret=True,
+        ),
+    )
+    busy_timeout: float = attrs.field(
+        default=5.0,
+        metadata=setting(
+            values.seconds(0.1, 60), "Seconds to wait for a database file that another program has locked."
+        ),
+    )
+    keep_delivered: float = attrs.field(
+        default=7 * 86400.0,
+        metadata=setting(
+            values.seconds(3600, 10 * 365 * 86400),
+            "Seconds for which delivered rows are kept: they drop doubles after a restart, and hold personal data.",
+        ),
+    )
+    pool_size: int = attrs.field(
+        default=4,
+        metadata=setting(values.whole(1, 100), "Connections to PostgreSQL."),
+    )
 
 
 def shown(url: sa.URL) -> str:

@@ -27,7 +27,8 @@ from hypercorn.utils import wrap_app
 from quart_trio import QuartTrio
 
 from uac_trio.logs import LogLimit
-from uac_trio.web.settings import CannotListenError, WebSettings, parse_bind
+from uac_trio.networks import parse_bind
+from uac_trio.web.settings import CannotListenError, WebSettings
 
 log = structlog.get_logger()
 

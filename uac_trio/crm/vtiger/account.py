@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 import attrs
 
+from uac_trio.settings import setting, values
+
 
 class Flavour(enum.Enum):
     """Which PBXManager module answers: they keep rows differently (one row per call and user, or one per call)."""
@@ -76,18 +78,40 @@ class VtigerAccount:
     """Raises ValueError, in words, for an address, a zone or a secret that cannot be right."""
 
     url: str = attrs.field(
-        validator=_is_web_address, converter=_without_slash, repr=lambda url: repr(without_login(url))
+        validator=_is_web_address,
+        converter=_without_slash,
+        repr=lambda url: repr(without_login(url)),
+        metadata=setting(
+            values.text,
+            "The full address of the callback, PBXManager.php; redirects are not followed. May hold a user name and"
+            " password for the web server in front of the CRM; these are never shown.",
+        ),
     )
-    """The full address of the callback, PBXManager.php; redirects are not followed. May hold a user name and password
-    for the web server in front of the CRM; these are never shown."""
-    secret: str = attrs.field(repr=False, validator=_is_not_empty)
-    """Sent as ``vtigersignature`` with every request."""
-    flavour: Flavour = Flavour.SALESPLATFORM
-    """Whose edition it is: SalesPlatform's has a row for each employee's part in a call, stock one for each call."""
-    customer_form: CustomerForm = CustomerForm.AS_SHOWN
-    """How ``flavour = "stock"`` gets customers' numbers; SalesPlatform's edition compares the last ten digits."""
-    timezone: str = attrs.field(default="Europe/Moscow", validator=_is_zone)
-    """IANA name of the CRM's ``$default_timezone``: every time we send is read in it."""
+    secret: str = attrs.field(
+        repr=False,
+        validator=_is_not_empty,
+        metadata=setting(values.filled, "Sent as `vtigersignature` with every request.", secret=True),
+    )
+    flavour: Flavour = attrs.field(
+        default=Flavour.SALESPLATFORM,
+        metadata=setting(
+            values.member(Flavour),
+            "Whose edition it is: SalesPlatform's has a row for each employee's part in a call, stock one for each "
+            "call.",
+        ),
+    )
+    customer_form: CustomerForm = attrs.field(
+        default=CustomerForm.AS_SHOWN,
+        metadata=setting(
+            values.member(CustomerForm),
+            "How `flavour = \"stock\"` gets customers' numbers; SalesPlatform's edition compares the last ten digits.",
+        ),
+    )
+    timezone: str = attrs.field(
+        default="Europe/Moscow",
+        validator=_is_zone,
+        metadata=setting(values.text, "IANA name of the CRM's `$default_timezone`: every time we send is read in it."),
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.customer_form is not CustomerForm.AS_SHOWN and self.flavour is not Flavour.STOCK:

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import enum
 import re
-import socket
 from collections.abc import Callable, Mapping, Sequence
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
-from urllib.parse import urlsplit
-
-import phonenumbers
-
-from uac_trio.networks import Network
-from uac_trio.web.settings import parse_bind
 
 Read = Callable[[Any], Any]
 """Converts a value. Raises WrongValueError for an invalid one."""
@@ -59,7 +51,7 @@ def whole(least: int, most: int) -> Read:
 def seconds(least: float, most: float) -> Read:
     def read(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-            raise WrongValueError(f"seconds, a number from {least:g} to {most:g}, without quotes")
+            raise WrongValueError(f"seconds, a number from {least:.9g} to {most:.9g}, without quotes")
         return float(value)
 
     return read
@@ -103,12 +95,6 @@ def absolute_paths(value: object) -> tuple[str, ...]:
     return tuple(absolute_path(item) for item in texts(value))
 
 
-def converter(value: object) -> str:
-    if value not in ("auto", "ffmpeg", "sox", "") and not (isinstance(value, str) and value.startswith("/")):
-        raise WrongValueError('"auto", "ffmpeg", "sox", the path of one of these, or "" for none')
-    return text(value)
-
-
 def text_set(value: object) -> frozenset[str]:
     return frozenset(texts(value))
 
@@ -149,59 +135,6 @@ def word(value: object) -> str:
     return value
 
 
-def host(value: object) -> str:
-    if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_.-]+", value):
-        return value
-    try:
-        return str(IPv6Address(value))
-    except ValueError as why:
-        raise WrongValueError("a host name or an address, without a port") from why
-
-
-def hosts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise WrongValueError('a list of host names, without ports, such as ["uac.example.org"]')
-    return tuple(host(item) for item in value)
-
-
-def bind(value: object) -> str:
-    try:
-        parse_bind(filled(value))
-    except ValueError as why:
-        raise WrongValueError(str(why)) from why
-    return text(value)
-
-
-FREEPBX_AGI = 4573
-"""The port of FreePBX's FastAGI server on 127.0.0.1 (used by its ring groups and recordings on demand)."""
-
-
-def agi_bind(value: object) -> str:
-    """For ``[route]``: an address that does not conflict with FreePBX on the same machine."""
-    found = bind(value)
-    host, port = parse_bind(found)
-    if port == FREEPBX_AGI and _reaches_loopback(host):
-        raise WrongValueError(
-            f"another port than {FREEPBX_AGI} on this machine's own address, such as 127.0.0.1:4574: FreePBX's FastAGI "
-            f"server listens on 127.0.0.1:{FREEPBX_AGI}, and the second of the two to start would fail"
-        )
-    return found
-
-
-def _reaches_loopback(host: str) -> bool:
-    """Whether ``host`` is loopback or means every address of the machine."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        try:
-            address = IPv4Address(socket.inet_aton(host))  # 127.1, as getaddrinfo takes it
-        except OSError:
-            name = host.lower().rstrip(".")
-            return name in ("localhost", "ip6-localhost", "ip6-loopback") or name.startswith("localhost.")
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return mapped.is_loopback or mapped.is_unspecified
-
-
 def or_none(read: Read) -> Read:
     """The same, or "" for none."""
     return lambda value: "" if value == "" else read(value)
@@ -212,53 +145,6 @@ def variable(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"_{0,2}[A-Za-z][A-Za-z0-9_]{0,63}", value):
         raise WrongValueError("the name of a channel variable: letters, digits and _")
     return value
-
-
-def web_address(example: str) -> Read:
-    def read(value: object) -> str:
-        wrong = WrongValueError(f"an address such as {example}")
-        if not isinstance(value, str) or not value.isascii() or re.search(r"[\s\x00-\x1f]", value):
-            raise wrong
-        try:
-            parts = urlsplit(value)
-            fits = parts.scheme in ("http", "https") and parts.hostname and not parts.fragment and not parts.query
-            _ = parts.port
-        except ValueError as why:
-            raise wrong from why
-        if not fits:
-            raise wrong
-        return value.rstrip("/")
-
-    return read
-
-
-def address_without_login(example: str, secret: str) -> Read:
-    """A URL without credentials. ``secret``: the key under which the secret belongs."""
-    read_address = web_address(example)
-
-    def read(value: object) -> str:
-        if isinstance(value, str) and "@" in value:
-            raise WrongValueError(f"an address without user name and password: put the secret into {secret}")
-        address: str = read_address(value)
-        return address
-
-    return read
-
-
-def country(value: object) -> str:
-    if not isinstance(value, str) or value not in phonenumbers.SUPPORTED_REGIONS:
-        raise WrongValueError('a country as two capital letters, such as "RU"')
-    return value
-
-
-def networks(value: object) -> tuple[Network, ...]:
-    expected = WrongValueError('a list of networks, such as ["192.168.1.0/24", "10.0.0.5"]')
-    if not isinstance(value, list):
-        raise expected
-    try:
-        return tuple(ip_network(text(item)) for item in value)
-    except ValueError as why:
-        raise WrongValueError(f"{expected.expected}; {why}") from why
 
 
 def braced(place: str) -> str:
