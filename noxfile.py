@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -26,6 +27,7 @@ CONSTRAINTS = {
     "checks": ("pyproject.toml", "--group", "checks"),
     "lint": ("--group", "lint"),
     "build": ("--group", "build"),
+    "docs": ("--group", "docs"),
     "nox": ("--group", "nox"),
     "lock": ("--group", "lock"),
 }
@@ -130,6 +132,19 @@ def bench(session: nox.Session) -> None:
     python = str(peers / "bin" / "python")
     session.run(python, "-m", "pip", "install", "--quiet", *PEERS, external=True)
     session.run("python", "benchmarks/table.py", "--peer-python", python, *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation site, build/site: static, without the network; a link that leads nowhere fails it."""
+    install(session, "docs", itself=False)
+    site = "build/site"
+    shutil.rmtree(site, ignore_errors=True)
+    if shutil.which("dot") is None:
+        session.warn("diagrams stay text: there is no dot (Debian's package graphviz)")
+    options = ("--fail-on-warning", "--keep-going", "--nitpicky", "--quiet", "--jobs", "auto")
+    session.run("sphinx-build", *options, "--conf-dir", "docs/site", "--doctree-dir", session.create_tmp(), ".", site)
+    session.run("python", "-m", "tools.check_site", site)
 
 
 @nox.session

@@ -173,9 +173,12 @@ class Reader:
 def _may_be_there(path: Path) -> bool:
     """Also True if the directory may not be searched: reading the file then reports why."""
     try:
-        return path.exists()
+        path.stat()  # exists() hides what may not be seen from Python 3.14 on
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError:
-        return True
+        pass
+    return True
 
 
 def find_lines(content: str) -> dict[tuple[str, int, str], int]:

@@ -48,9 +48,12 @@ def open_engine(settings: OutboxSettings, *, create: bool = True) -> sa.Engine:
 def is_there(url: sa.URL) -> bool:
     """Whether SQLite's file is. Raises OutboxError if that may not be seen."""
     try:
-        return Path(str(url.database)).exists()
+        Path(str(url.database)).stat()  # exists() hides what may not be seen from Python 3.14 on
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except OSError as error:
         raise OutboxError(explain(url, error)) from error
+    return True
 
 
 def make_ready(engine: sa.Engine, settings: OutboxSettings) -> None:
