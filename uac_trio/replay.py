@@ -22,7 +22,9 @@ from uac_trio.calls.fact import (
     CallMerged,
     CallTransferred,
     Fact,
+    LooksLikeBoth,
     NotAnEmployee,
+    NotShown,
     Oddity,
     ParticipationAnswered,
     ParticipationBegan,
@@ -290,5 +292,9 @@ def fact_words(fact: Fact) -> str:
             return f"{fact.channel} rings"
         case Oddity():
             return "odd"
+        case NotShown():
+            return "not shown"
+        case LooksLikeBoth():
+            return f"{fact.endpoint} looks like an extension and like a line"
         case _:
             return type(fact).__name__

@@ -9,7 +9,8 @@ from uac_trio.calls.adapters import WANTED_EVENTS, AmiGeneration, adapter_for, g
 from uac_trio.calls.ami1 import WANTED_AMI1, Ami1Adapter
 from uac_trio.calls.ami2 import WANTED_AMI2, Ami2Adapter
 from uac_trio.calls.call import ClickOrder
-from uac_trio.calls.fact import Fact, Oddity
+from uac_trio.calls.channel_events import Lack
+from uac_trio.calls.fact import Fact, NotShown
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.calls.tracker import CallTracker
 
@@ -122,11 +123,11 @@ def test_an_order_to_a_server_without_channel_ids(refused: bool) -> None:
     )
 
 
-def test_what_a_server_lacks_is_a_fact_once() -> None:
-    """A queue of AMI 1.x that rings phones without AgentCalled: the fact names the setting."""
+def test_what_a_server_lacks_is_a_fact() -> None:
+    """A queue of AMI 1.x that rings phones without AgentCalled: the fact names the setting, each time."""
     tracker = CallTracker("main")
     tracker.connected(1.0, AMI_1)
-    odd: list[Fact] = []
+    lacking: list[Lack] = []
     for number in (1, 2):
         caller = {"Channel": f"SIP/trunk-0000000{number}", "Uniqueid": f"17.{number}0"}
         headers = {"CallerIDNum": f"+7916123456{number}", "Context": "from-trunk", "Exten": "4951000101"}
@@ -139,10 +140,10 @@ def test_what_a_server_lacks_is_a_fact_once() -> None:
                 ConnectedLineNum=headers["CallerIDNum"],
             ),
         ]  # fmt: skip
-        odd += [fact for one in events for fact in tracker.process(one, 20.0 + number) if isinstance(fact, Oddity)]
-    assert [fact.because.count("eventwhencalled = yes in queues.conf") for fact in odd if isinstance(fact, Oddity)] == [
-        1
-    ]
+        facts = [fact for one in events for fact in tracker.process(one, 20.0 + number)]
+        lacking += [fact.lack for fact in facts if isinstance(fact, NotShown)]
+    assert lacking == [Lack.QUEUE_MEMBERS] * 2
+    assert "eventwhencalled = yes in queues.conf" in Lack.QUEUE_MEMBERS.value
 
 
 @pytest.mark.parametrize(

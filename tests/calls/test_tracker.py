@@ -9,9 +9,13 @@ from tests.calls.scenes import ends, event, feed, ringing
 from tests.calls.simulator import Asterisk
 from tests.calls.streams import due, recorded, records_of, run
 from uac_trio.ami.message import Event
+from uac_trio.calls.channel_events import Lack
+from uac_trio.calls.endpoint import Evidence
 from uac_trio.calls.fact import (
     CallMerged,
+    LooksLikeBoth,
     NotAnEmployee,
+    NotShown,
     ParticipationBegan,
     ParticipationEnded,
     RecordingKnown,
@@ -80,6 +84,56 @@ def test_a_phone_that_is_no_employees(name: str, rules: TrackerRules, reasons: l
 def test_a_line_that_rings_before_it_is_dialled_is_no_phone(name: str) -> None:
     """chan_iax2 rings before DialBegin, which has the outside number."""
     assert not [fact for fact in run(recorded(name)) if isinstance(fact, NotAnEmployee)]
+
+
+@pytest.mark.parametrize(
+    ("kept", "login", "lacks"),
+    [
+        ({"Cdr"}, 1795413700.0, 1),
+        ({"Cdr"}, 1795413999.0, 0),  # the call was made before the login
+        (None, 1795413700.0, 0),
+    ],
+    ids=["no read=call", "older than the login", "all events"],
+)
+def test_a_cdr_of_a_call_that_was_never_announced(kept: set[str] | None, login: float, lacks: int) -> None:
+    """The fact that the PBX does not show its calls; not of calls that a listing was to show."""
+    tracker = CallTracker("main")
+    tracker.connected(login, "Asterisk Call Manager/11.0.0")
+    facts = [
+        fact
+        for at, one in recorded("asterisk22/inbound_answered")
+        if kept is None or one.name in kept
+        for fact in (*due(tracker, at), *tracker.process(one, at))
+    ]
+    missed = [fact for fact in facts if isinstance(fact, NotShown)]
+    assert [(fact.pbx, fact.lack) for fact in missed] == [("main", Lack.CALLS)] * lacks
+
+
+def test_a_late_cdr_is_of_a_known_call() -> None:
+    """cdr.conf with batch = yes sends it minutes after the call was dropped."""
+    tracker = CallTracker("main")
+    tracker.connected(1795413700.0, "Asterisk Call Manager/11.0.0")
+    events = recorded("asterisk22/inbound_answered")
+    for at, one in events:
+        if one.name != "Cdr":
+            tracker.process(one, at)
+    end = events[-1][0] + 60.0
+    tracker.tick(end)
+    assert [fact for _, one in events if one.name == "Cdr" for fact in tracker.process(one, end)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "endpoint", "evidence"),
+    [
+        ("cases/numtrunk_in", "SIP/33915", Evidence.CONTEXT),
+        ("cases/numtrunk_out", "SIP/33915", Evidence.DIALLED),
+        ("asterisk22/inbound_answered", "", None),
+    ],
+)
+def test_a_line_that_is_named_like_an_extension(name: str, endpoint: str, evidence: Evidence | None) -> None:
+    """The fact comes with the evidence that made it a line."""
+    facts = [fact for fact in run(recorded(name)) if isinstance(fact, LooksLikeBoth)]
+    assert [(fact.endpoint, fact.evidence) for fact in facts] == ([(endpoint, evidence)] if endpoint else [])
 
 
 def test_a_call_that_rang_has_no_other_owner() -> None:

@@ -14,6 +14,7 @@ from tests.daemon.world import (
     part_of_call,
     running,
     stored,
+    until_health,
     until_pbx,
     unused_port,
 )
@@ -26,11 +27,16 @@ async def test_crm_away(world: World) -> None:
     async with running(world.config(crm=f"http://127.0.0.1:{crm_port}/x.php")) as address:
         await (await world.session()).say(part_of_call(None, None))
         await world.until(lambda: stored(world) == STORED_CALL)
+        await until_health(address, lambda health: health["crm"]["reason"])
+        assert (await asked(address, "/healthz"))[0] == 200
         status, health = await asked(address, "/readyz")
-        assert status == 200
-        assert health["pbx"]["main"]["state"] == "connected"
+        assert status == 503
+        assert [health[part]["ok"] for part in ("crm", "store")] == [False, True]
+        assert "refused" in health["crm"]["reason"]
+        assert health["pbx"]["main"]["ok"]
         async with fake_vtiger(port=crm_port) as back:
             await back.until(lambda: "EndCall" in back.steps(CALL_ID))
+            assert (await asked(address, "/readyz"))[0] == 200
             # The call was over before any request could be sent: no popup now, the history is right.
             assert back.steps(CALL_ID)[0] == "DialBegin"
             assert back.steps(CALL_ID)[-2:] == ["Hangup", "EndCall"]
@@ -41,7 +47,7 @@ async def test_pbx_away(world: World) -> None:
     port = unused_port()
     async with running(world.config(pbx_port=str(port))) as address:
         # Requests are accepted before the first attempt to connect has begun, let alone failed.
-        await until_pbx(address, lambda pbx: "cannot connect" in pbx["last_error"])
+        await until_pbx(address, lambda pbx: "cannot connect" in pbx["reason"])
         assert (await asked(address, "/healthz"))[0] == 200
         status, health = await asked(address, "/readyz")
         assert (status, health["ok"]) == (503, False)

@@ -75,9 +75,14 @@ async def test_restart_in_mid_call_on_asterisk_11(old_world: World, monkeypatch:
     assert (hangup["callerIdNum"], hangup["HangupCause"]) == ("101", "ANSWER")
 
 
-async def test_queue_without_agent_called(old_world: World) -> None:
-    """What the server does not show is a warning with the setting, once for the life of the daemon."""
+async def test_queue_without_agent_called(old_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the server does not show is a condition with the setting, logged once however often it is missed."""
     stream = b"".join(events("asterisk11/office_queue_local_ringall"))
+    monkeypatch.setattr("uac_trio.daemon.run.LOOK_EVERY", 0.02)
+
+    def began() -> list[Any]:
+        return [line for line in of(logs, "condition.began") if line["condition"] == "queue_calls_not_shown"]
+
     with structlog.testing.capture_logs() as logs:
         async with running(old_world.config()):
             session = await old_world.session()
@@ -85,8 +90,10 @@ async def test_queue_without_agent_called(old_world: World) -> None:
                 await session.say(stream.replace(b"1795832593.", linkedid))
                 call_id = f"main-{linkedid.decode()}0"
                 await old_world.until(lambda call_id=call_id: old_world.crm.steps(call_id)[-1:] == ["EndCall"])  # type: ignore[misc]
-    lacking = [line for line in of(logs, "calls.odd") if "eventwhencalled" in line["because"]]
-    assert [line["log_level"] for line in lacking] == ["warning"]
+            await old_world.until(lambda: began())
+    (line,) = began()
+    assert (line["log_level"], line["pbx"]) == ("warning", "main")
+    assert "eventwhencalled = yes in each queue of queues.conf" in line["remedy"]
 
 
 async def test_server_that_is_no_asterisk(world: World) -> None:
@@ -95,11 +102,13 @@ async def test_server_that_is_no_asterisk(world: World) -> None:
     with structlog.testing.capture_logs() as logs:
         async with running(world.config()) as address:
             await world.session()
-            troubles = (await live(address))["troubles"]
+            findings = (await live(address))["findings"]
     (line,) = of(logs, "ami.unknown_server")
     assert (line["log_level"], line["banner"]) == ("error", "Asterisk Call Manager Proxy/1.21")
     assert "not of a proxy before it" in line["hint"]
-    assert troubles[0].startswith("PBX main greets with 'Asterisk Call Manager Proxy/1.21', which is no Asterisk")
+    assert findings[0]["words"].startswith(
+        "PBX main greets with 'Asterisk Call Manager Proxy/1.21', which is no Asterisk"
+    )
 
 
 async def test_server_of_today(world: World) -> None:
@@ -107,6 +116,6 @@ async def test_server_of_today(world: World) -> None:
     with structlog.testing.capture_logs() as logs:
         async with running(world.config()) as address:
             await world.session()
-            assert (await live(address))["troubles"] == []
+            assert (await live(address))["findings"] == []
     assert [line["speaks"] for line in of(logs, "ami.generation")] == ["AMI 2 or later (Asterisk 12 and later)"]
     assert of(logs, "ami.unknown_server") == []

@@ -62,7 +62,7 @@ async def test_why_the_popup_did_not_come(world: World) -> None:
         with trio.fail_after(4):
             while not (state := await live(address))["calls"][0]["deliveries"][0]["words"]:  # noqa: ASYNC110  over HTTP
                 await trio.sleep(0.05)
-    assert "The CRM gets nothing: vTiger answers Authentication Failure" in state["troubles"][0]
+    assert "The CRM gets nothing: vTiger answers Authentication Failure" in state["findings"][0]["words"]
     delivery = state["calls"][0]["deliveries"][0]
     assert (delivery["kind"], delivery["state"]) == ("begin", "waits: wrong secret")
     assert "[vtiger] secret differs" in delivery["words"]
@@ -110,7 +110,7 @@ async def test_starting_over_leaves_no_ghosts(world: World, monkeypatch: pytest.
             await world.until(lambda: "Hangup" in world.crm.steps(CALL_ID))
             state = await live(address)
     assert state["calls"] == []
-    assert state["troubles"][0].startswith("Times that everything began anew: 1")
+    assert state["findings"][0]["words"].startswith("Times that everything began anew: 1")
 
 
 async def test_page_after_a_restart(world: World) -> None:

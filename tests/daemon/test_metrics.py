@@ -23,6 +23,7 @@ from uac_trio.store.rows import OutboxStatistics
 def standing(**changed: Any) -> Standing:
     given: dict[str, Any] = {
         "now": NOW,
+        "configured": ["main", "far"],
         "pbxes": {
             "main": AMIStatus(state="connected", sessions=3, messages=70, dropped=5, last_message_at=NOW),
             "far": AMIStatus(state="waiting", protocol_errors=1),

@@ -27,7 +27,7 @@ from uac_trio.store.settings import OutboxError
 
 
 async def test_store_that_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While the store takes nothing, requests wait in memory and /healthz says so; then they are stored and sent."""
+    """While the store takes nothing, requests wait in memory and /readyz shows it; then they are stored and sent."""
     monkeypatch.setattr("uac_trio.store.writer.PAUSE", 0.05)
     async with running(world.config()) as address:
         session = await world.session()
@@ -35,15 +35,16 @@ async def test_store_that_fails(world: World, monkeypatch: pytest.MonkeyPatch) -
         locked.execute("BEGIN EXCLUSIVE")
         await session.say(part_of_call(None, ringing))
         with trio.fail_after(3):
-            while (await asked(address, "/healthz"))[0] == 200:  # noqa: ASYNC110 - as a supervisor does
+            while (await asked(address, "/readyz"))[0] == 200:  # noqa: ASYNC110 - as a supervisor does
                 await trio.sleep(0.05)
-        _, health = await asked(address, "/healthz")
+        status, health = await asked(address, "/healthz")
+        assert status == 200  # a restart would not mend the store, and lose what is in memory
         assert health["store"]["in_memory"] == 1
-        assert "locked" in health["store"]["trouble"]
+        assert "locked" in health["store"]["reason"]
         locked.execute("ROLLBACK")
         locked.close()
         await world.until(lambda: world.crm.steps(CALL_ID) == ["DialBegin"])
-        assert (await asked(address, "/healthz"))[0] == 200
+        assert (await asked(address, "/readyz"))[0] == 200
 
 
 async def test_store_that_cannot_be_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import structlog
+import trio
 
 from tests.daemon.world import World, running
 from uac_trio.daemon.systemd import notify_systemd, watchdog_seconds
@@ -41,6 +42,20 @@ async def test_systemd_is_notified(
         await world.until(lambda: systemd().count("WATCHDOG=1") >= 2)
     assert systemd()[0] == "READY=1"
     assert systemd()[-1] == "STOPPING=1"
+
+
+async def test_status(world: World, systemd: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """``systemctl status`` shows how things stand; the line is sent when it changes."""
+    monkeypatch.setattr("uac_trio.daemon.run.LOOK_EVERY", 0.02)
+
+    def lines() -> list[str]:
+        return [one.removeprefix("STATUS=") for one in systemd() if one.startswith("STATUS=")]
+
+    async with running(world.config(secret="not-the-one")):
+        await world.until(lambda: lines() and lines()[-1].endswith("problem pbx_away (main)"))
+        assert lines()[-1].startswith("0 of 1 PBXes connected, CRM takes requests, 0 calls in progress")
+        await trio.sleep(0.1)
+        assert len(lines()) == len(set(lines()))
 
 
 def test_abstract_socket() -> None:

@@ -15,6 +15,7 @@ from uac_trio.ami import Banner, Message, MessageParser
 from uac_trio.ami_client.status import AMIStatus
 from uac_trio.calls.call import Direction
 from uac_trio.calls.click import ClickResult
+from uac_trio.calls.endpoint import Evidence
 from uac_trio.calls.fact import CallBegan, CallEnded, CallMerged, NotAnEmployee, Oddity, ParticipationBegan
 from uac_trio.calls.participation import Role
 from uac_trio.calls.rules import TrackerRules
@@ -23,6 +24,7 @@ from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.crm.protocol import CRMRequest
 from uac_trio.crm.reply import Ruling, Verdict
 from uac_trio.daemon import watching as room
+from uac_trio.daemon.conditions import Condition, Finding
 from uac_trio.daemon.live_page import Circumstances, live_state
 from uac_trio.daemon.metrics import Metrics
 from uac_trio.daemon.standing import Standing
@@ -97,6 +99,7 @@ def around(now: float, **changed: Any) -> Circumstances:
     given: dict[str, Any] = {
         "version": "1",
         "now": now,
+        "configured": ["main"],
         "pbxes": {"main": AMIStatus(state="connected", connected_since=NOW)},
         "live_calls": 0,
         "starts_over": 0,
@@ -104,10 +107,10 @@ def around(now: float, **changed: Any) -> Circumstances:
         "store_trouble": "",
         "outbox": NOTHING_WAITS,
         "sender": SenderStatus(in_flight=0, trouble="", trouble_since=None),
+        "findings": (),
     }
     others: dict[str, Any] = {
         "started_at": NOW,
-        "configured": ["main"],
         "parked": [],
         "crm": "crm.invalid",
         "internal": "ignore",
@@ -248,8 +251,9 @@ def test_a_phone_that_is_no_employees() -> None:
     (call,) = scene.state()["ended"]
     assert (call["status"], call["not_employees"]) == ("completed", [because])
     stranger = NotAnEmployee(
-        call_id="main-1", at=NOW, because="SIP/79161234567-00000001 rang: no employee", channel="x"
-    )
+        call_id="main-1", at=NOW, because="SIP/79161234567-00000001 rang: no employee", channel="x",
+        endpoint="SIP/79161234567", evidence=Evidence.NONE,
+    )  # fmt: skip
     scene.watching.observe(stranger, [])
     assert scene.state()["calls"][0]["not_employees"] == ["SIP/7916***4567-00000001 rang: no employee"]
 
@@ -383,32 +387,23 @@ def test_a_fault_in_watching_is_contained(monkeypatch: pytest.MonkeyPatch) -> No
     assert [entry["event"] for entry in log] == ["watching.failed"]
 
 
-@pytest.mark.parametrize(
-    ("changed", "words"),
-    [
-        ({"pbxes": {}}, "PBX main: not begun with yet"),
-        (
-            {"pbxes": {"main": AMIStatus(state="waiting", last_error="login refused: Authentication failed")}},
-            "PBX main is not connected: login refused: Authentication failed. Its calls are not seen.",
-        ),
-        (
-            {"store_trouble": "the disk is full", "in_memory": 7},
-            "The store takes nothing: the disk is full. 7 deliveries",
-        ),
-        (
-            {"sender": SenderStatus(in_flight=0, trouble="the secret is wrong", trouble_since=NOW)},
-            "The CRM gets nothing: the secret is wrong",
-        ),
-        ({"outbox": attrs.evolve(NOTHING_WAITS, parked=3)}, "Refused by the CRM for good: 3"),
-        ({"starts_over": 2}, "Times that everything began anew: 2"),
-    ],
-)
-def test_troubles(changed: dict[str, Any], words: str) -> None:
-    """What is wrong is said first, in words; where nothing is, nothing is said."""
+def test_findings() -> None:
+    """The conditions that are present, with their words and numbers in part; none: the list is empty."""
     scene = Scene()
-    assert scene.state()["troubles"] == []
-    (trouble,) = scene.state(**changed)["troubles"]
-    assert trouble.startswith(words)
+    assert scene.state()["findings"] == []
+    one = Finding(
+        condition=Condition.NOT_AN_EMPLOYEE, pbx="main", words="SIP/79161234567 rang", remedy="name it", since=NOW
+    )
+    assert scene.state(findings=(one,))["findings"] == [
+        {
+            "condition": "not_an_employee",
+            "severity": "warning",
+            "pbx": "main",
+            "since": NOW,
+            "words": "SIP/7916***4567 rang",
+            "remedy": "name it",
+        }
+    ]
 
 
 def test_parked_and_odd() -> None:

@@ -57,7 +57,7 @@ async def test_500_after_200(world: World, fault: Fault, *, restarts: bool) -> N
             call.emit()
         if not restarts:
             await world.until(lambda: world.crm.struck[fault] >= 5)
-            assert "error log" in (await world.health(address))["crm"]["trouble"]
+            assert "error log" in (await world.health(address))["crm"]["reason"]
             world.crm.always = Fault.NONE
             assert await world.most_ringing_until_true(*calls, seconds=20) <= 3
             return
@@ -79,7 +79,7 @@ async def test_a_fresh_installation(world: World) -> None:
         for call in calls:
             call.emit()
         await world.until_true(*calls)
-        assert (await world.health(address))["crm"]["trouble"] == ""
+        assert (await world.health(address))["crm"]["reason"] == ""
     assert world.crm.doubles <= 3, "as many as were on the wire when nothing was known"
 
 
@@ -96,7 +96,7 @@ async def test_crm_away_for_long(world: World) -> None:
         await world.until(lambda: world.stored_calls() == 50)
         health = await world.health(address)
         assert health["store"]["in_memory"] == 0
-        assert "cannot be reached" in health["crm"]["trouble"]
+        assert "cannot be reached" in health["crm"]["reason"]
         await world.crm_proxy.up()
         ringing = await world.most_ringing_until_true(*calls, seconds=20)
     assert ringing <= 3, "as many as are sent at once"

@@ -115,7 +115,7 @@ async def test_silent(world: World) -> None:
         world.pbx_proxy.delay = 60
         world.pbx_proxy.cut()
         await world.until(lambda: world.pbx_proxy.connections >= 3)
-        assert (await world.health(address))["pbx"]["main"]["last_error"]
+        assert (await world.health(address))["pbx"]["main"]["reason"]
         world.pbx_proxy.delay = 0
         world.pbx_proxy.cut()
         await world.watched(before=1)
@@ -201,7 +201,7 @@ async def test_burst_faster_than_the_store(world: World, monkeypatch: pytest.Mon
                 await trio.sleep(0.005)
             await world.until_true(later)
             await world.until(lambda: not world.crm.crm.stuck())
-            assert (await world.health(address))["store"]["starts_over"] >= 1
+            assert (await world.health(address))["starts_over"] >= 1
     dropped = [line["dropped"] for line in logs if line["event"] == "daemon.starting_over"]
     assert dropped[0] >= 1
 

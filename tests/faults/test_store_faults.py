@@ -46,7 +46,7 @@ def disk() -> Iterator[Disk]:
 async def failing(world: World, address: str, words: str) -> None:
     """Wait until /healthz reports that the store fails, and why."""
     with trio.fail_after(20):
-        while words not in (await world.health(address))["store"]["trouble"]:  # noqa: ASYNC110 - as a supervisor does
+        while words not in (await world.health(address))["store"]["reason"]:  # noqa: ASYNC110 - as a supervisor does
             await trio.sleep(0.02)
 
 
@@ -183,7 +183,7 @@ async def test_damaged_while_running(world: World) -> None:
 
 
 async def test_deleted_while_running(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite goes on in a file without a name: nothing fails, so /healthz, /live and the log report it."""
+    """SQLite goes on in a file without a name: nothing fails, so /readyz, /live and the log report it."""
     monkeypatch.setattr("uac_trio.daemon.store_file.LOOK_EVERY", 0.05)
     with structlog.testing.capture_logs() as logs:
         async with running(world.config()) as address:
@@ -193,7 +193,7 @@ async def test_deleted_while_running(world: World, monkeypatch: pytest.MonkeyPat
                 part.unlink()
             await failing(world, address, "connector.db was deleted or moved while in use")
             async with httpx.AsyncClient() as client:
-                assert (await client.get(f"{address}/healthz")).status_code == 503
+                assert (await client.get(f"{address}/readyz")).status_code == 503
     assert [line["event"] for line in logs].count("store.file_lost") == 1
 
 

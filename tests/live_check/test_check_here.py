@@ -312,7 +312,7 @@ async def test_address_of_our_daemon(world: World) -> None:
     async with running(world.config()) as address:
         await world.session()
         bind = address.removeprefix("http://")
-        assert f"{bind} is in use by a daemon of ours, which is healthy" in said(await http_of(bind=bind), Level.OK)
+        assert f"{bind} is in use by a daemon of ours, which is ready" in said(await http_of(bind=bind), Level.OK)
 
 
 async def test_address_of_another_program() -> None:

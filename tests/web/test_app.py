@@ -163,7 +163,7 @@ async def test_our_own_fault_is_an_error_to_vtiger() -> None:
     ("works", "ready", "healthz", "readyz"), [(True, True, 200, 200), (True, False, 200, 503), (False, True, 503, 503)]
 )
 async def test_health(works: bool, ready: bool, healthz: int, readyz: int) -> None:
-    """healthz shows whether the daemon works, readyz whether the PBXes are there too; both give the details."""
+    """healthz shows whether the process works, readyz whether all parties are there too; both give the details."""
     app = app_with(FakePBX(), health=lambda: Health(works=works, ready=ready, details={"pbx": {"main": "lost"}}))
     status, body = await ask(app, "/healthz", "GET")
     assert (status, '"main":"lost"' in body.replace(" ", "")) == (healthz, True)

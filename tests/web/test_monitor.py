@@ -133,7 +133,8 @@ def test_everything_is_escaped() -> None:
     scene.watching.observe(phone_rings(5), [])
     scene.watching.observe(ended(6, ClickResult("completed", "w")), [])
     scene.watching.observe(Oddity(call_id="main-1", at=NOW, because="odd"), [])
-    state = live_state(scene.watching, around(NOW, starts_over=1))
+    state = live_state(scene.watching, around(NOW))
+    state["findings"] = [{"words": "w", "remedy": "r", "since": NOW, "condition": "c", "severity": "s", "pbx": "p"}]
     state["parked"] = [
         {"id": 1, "call_id": "c", "extension": "e", "kind": "k", "parked_at": NOW, "tries": 1, "reason": "r"}
     ]

@@ -15,12 +15,7 @@ from uac_trio.calls.ami1_feature_codes import FeatureCodes
 from uac_trio.calls.ami1_given_out import GivenOut
 from uac_trio.calls.ami1_hangups import Hangups
 from uac_trio.calls.ami1_originates import Originates
-from uac_trio.calls.channel_events import ServerLacks
-
-NO_AGENT_CALLS = (
-    "queues do not show which phone they ring for whom (no AgentCalled): set eventwhencalled = yes in queues.conf and "
-    "read = agent for our AMI user; until then that is concluded from numbers and times"
-)
+from uac_trio.calls.channel_events import Lack, ServerLacks
 
 
 @attrs.define
@@ -34,9 +29,6 @@ class UnseenDials:
     hangups: Hangups
     originates: Originates
     out: GivenOut
-    lacks_agent_calls: bool = attrs.field(default=False, init=False)
-    """A queue called its members and no AgentCalled came: queues.conf needs ``eventwhencalled = yes``, the AMI user
-    ``read = agent``. Whom it calls for whom is a conclusion from numbers then."""
 
     def explain(self, device: Device, mate: str = "", *, is_over: bool = False) -> None:
         """Give out a device that was not yet, with who dials it.
@@ -76,9 +68,8 @@ class UnseenDials:
             self.originates.begin(root)
 
     def _miss_agent_calls(self) -> None:
-        if not self.lacks_agent_calls:
-            self.lacks_agent_calls = True
-            self.out.add(ServerLacks(event="Join without AgentCalled", what=NO_AGENT_CALLS))
+        """A queue called its members and no AgentCalled came."""
+        self.out.add(ServerLacks(event="Join without AgentCalled", lack=Lack.QUEUE_MEMBERS))
 
     def _begin_by_queue(self, structure: str, root: Device) -> None:
         self.out.begin(self.dials.queue_by(structure), root, root.interface)

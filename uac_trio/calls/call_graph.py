@@ -177,6 +177,12 @@ class CallGraph:
         """Until then a list of channels is awaited, and of older channels it shows more than an event in passing."""
         self._known.listing_expected_until = until
 
+    @property
+    def shows_all_since(self) -> float:
+        """Channels that were made later than that are shown by events; older ones by the listing that is awaited.
+        0.0: no login was seen."""
+        return self._known.listing_expected_until
+
     # -- who hears whom ----------------------------------------------------------------------------------------------
 
     def audible(self, channel: Channel) -> tuple[Channel, ...]:

@@ -169,6 +169,11 @@ class Channel:
         return self.view.name
 
     @property
+    def device(self) -> str:
+        """Technology and endpoint, ``PJSIP/101``."""
+        return f"{self.name.technology}/{self.name.endpoint}"
+
+    @property
     def extension(self) -> str:
         """The employee whose device this is; "" for lines and helpers."""
         return self.identity.extension

@@ -271,12 +271,21 @@ class RecordingStarted(ChannelEvent):
     path: str
 
 
+class Lack(enum.Enum):
+    """What a server does not show. The value is for people: what is missing, and which setting shows it."""
+
+    CALLS = "a Cdr came for a call that no event had announced: read = call for our AMI user"
+    QUEUE_MEMBERS = (
+        "queues do not show which phone they ring for whom (no AgentCalled): set eventwhencalled = yes in queues.conf "
+        "and read = agent for our AMI user; until then that is concluded from numbers and times"
+    )
+
+
 @attrs.frozen(kw_only=True)
 class ServerLacks(ChannelEvent):
-    """The server does not show something that calls are concluded from; once."""
+    """The server does not show something that calls are concluded from. Made each time that it is missed."""
 
-    what: str
-    """For people: what is missing, and which setting shows it."""
+    lack: Lack
 
 
 @attrs.frozen(kw_only=True)

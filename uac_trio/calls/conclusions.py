@@ -19,6 +19,7 @@ from uac_trio.calls.channel_events import (
     BlindTransferred,
     CdrWritten,
     ChannelEvent,
+    Lack,
     OriginateEnded,
     Parked,
     QueueJoined,
@@ -31,7 +32,8 @@ from uac_trio.calls.click import CHANNEL_ID_PREFIX, order_of
 from uac_trio.calls.company import is_ours
 from uac_trio.calls.deadlines import Deadlines
 from uac_trio.calls.endpoint import Evidence
-from uac_trio.calls.fact import CallBegan, CallerQueued, CallMerged, Fact, NotAnEmployee, Oddity
+from uac_trio.calls.fact import CallBegan, CallerQueued, CallMerged, Fact, NotAnEmployee, NotShown
+from uac_trio.calls.names import creation_order
 from uac_trio.calls.participations import Moment
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.calls.stuck import StuckCalls
@@ -170,8 +172,11 @@ class Conclusions:
             case OriginateEnded() if not event.is_success:
                 yield from self._originate_failed(event, now)
             case ServerLacks():
-                yield Oddity(call_id="", at=now.at, because=event.what)
-            case CdrWritten() | VoicemailStarted() | RecordingStarted():
+                yield NotShown(call_id="", at=now.at, because=event.lack.value, pbx=self.graph.pbx, lack=event.lack)
+            case CdrWritten():
+                if not recording.take_cdr(self.graph, event):
+                    yield from _unannounced(self.graph, event, now)
+            case VoicemailStarted() | RecordingStarted():
                 recording.take(self.graph, event)
             case _:
                 pass
@@ -234,4 +239,16 @@ def _not_an_employee(call: Call, channel: Channel, now: Moment) -> Iterator[Fact
     if evidence in (Evidence.DIALLED, Evidence.TRUNKS):
         return
     because = f"{channel.full_name} rang: no employee, since {evidence.value}"
-    yield NotAnEmployee(call_id=call.id, at=now.at, because=because, channel=channel.full_name)
+    yield NotAnEmployee(
+        call_id=call.id, at=now.at, because=because, channel=channel.full_name, endpoint=channel.device,
+        evidence=evidence,
+    )  # fmt: skip
+
+
+def _unannounced(graph: CallGraph, event: CdrWritten, now: Moment) -> Iterator[Fact]:
+    """A call is over of which no event came, though its channel was made while we listened. Its Cdr names the time of
+    that in the Uniqueid, by the PBX's clock as ``now`` is."""
+    ids = (event.uniqueid, event.linkedid)
+    if 0.0 < graph.shows_all_since < creation_order(event.uniqueid)[0] and not any(map(graph.is_gone, ids)):
+        call_id = f"{graph.pbx}-{event.linkedid or event.uniqueid}"
+        yield NotShown(call_id=call_id, at=now.at, because=Lack.CALLS.value, pbx=graph.pbx, lack=Lack.CALLS)

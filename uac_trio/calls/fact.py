@@ -5,6 +5,8 @@ from __future__ import annotations
 import attrs
 
 from uac_trio.calls.call import Direction
+from uac_trio.calls.channel_events import Lack
+from uac_trio.calls.endpoint import Evidence
 from uac_trio.calls.outcome import Outcome
 from uac_trio.calls.participation import Role
 from uac_trio.calls.summary import CallSummary
@@ -45,6 +47,9 @@ class NotAnEmployee(Fact):
 
     channel: str
     """Its name, ``PJSIP/t2_101-0000000a``."""
+    endpoint: str
+    """``PJSIP/t2_101``."""
+    evidence: Evidence
 
 
 @attrs.frozen(kw_only=True)
@@ -113,6 +118,24 @@ class CallEnded(Fact):
     ended_at: float
     """When the last channel hung up: ``at`` is later by the time a Cdr may take."""
     summary: CallSummary
+
+
+@attrs.frozen(kw_only=True)
+class LooksLikeBoth(Fact):
+    """An endpoint is named like an extension and was taken for a line to the outside."""
+
+    endpoint: str
+    """``SIP/33915``."""
+    evidence: Evidence
+    """Why it counts as a line."""
+
+
+@attrs.frozen(kw_only=True)
+class NotShown(Fact):
+    """The PBX does not show something that calls are concluded from. ``call_id`` may be ""."""
+
+    pbx: str
+    lack: Lack
 
 
 @attrs.frozen(kw_only=True)

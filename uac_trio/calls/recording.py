@@ -9,13 +9,16 @@ from uac_trio.calls.channel_events import CdrWritten, RecordingStarted, Voicemai
 from uac_trio.calls.participation import Participation
 
 
-def take(graph: CallGraph, event: CdrWritten | RecordingStarted | VoicemailStarted) -> None:
-    """Keep what the event shows of recordings, voicemail and queue."""
-    if isinstance(event, CdrWritten):
-        call = _call_of_cdr(graph, event)
-        if call is not None:
-            _take_cdr(call, event)
-        return
+def take_cdr(graph: CallGraph, event: CdrWritten) -> bool:
+    """Keep what a Cdr shows of recordings, voicemail and queue. False: its call is not known (any more)."""
+    call = _call_of_cdr(graph, event)
+    if call is not None:
+        _take_cdr(call, event)
+    return call is not None
+
+
+def take(graph: CallGraph, event: RecordingStarted | VoicemailStarted) -> None:
+    """Keep what the event shows of recordings and voicemail."""
     channel = graph.find(event.channel)
     if channel is None:
         return

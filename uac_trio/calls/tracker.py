@@ -42,6 +42,7 @@ from uac_trio.calls.fact import (
     CallMerged,
     CallTransferred,
     Fact,
+    LooksLikeBoth,
     Oddity,
 )
 from uac_trio.calls.names import creation_order
@@ -241,6 +242,7 @@ class CallTracker:
             call.orientation = direction.at_the_end(call, self.rules)
             yield from self._own_unreached(call, Moment(ended_at, "no employee's phone rang", self.graph))
             yield from recordings(call, now)
+            yield from _looking_like_both(call, now, self.rules)
             summary = summarise(call, at, self.graph.shows_hangup_requests)
             yield CallEnded(call_id=call.id, at=at, because=now.because, ended_at=ended_at, summary=summary)
         self._conclusions.stuck.forget(call)
@@ -409,3 +411,15 @@ class CallTracker:
         facts += self._advance_all(Moment(at, "FullyBooted", self.graph))
         facts.sort(key=lambda fact: fact.at)
         yield from facts
+
+
+_TAKEN_FOR_LINE = (Evidence.DIALLED, Evidence.LINE_BEFORE, Evidence.CALLS_IN, Evidence.CONTEXT)
+
+
+def _looking_like_both(call: Call, now: Moment, rules: TrackerRules) -> Iterator[Fact]:
+    """Lines that are named like extensions, ``SIP/33915``: only what they showed so far makes them lines."""
+    for channel in call.channels.people:
+        evidence = channel.identity.evidence
+        if channel.is_line and evidence in _TAKEN_FOR_LINE and rules.is_extension(channel.name.endpoint):
+            because = f"{channel.device} is named like an extension; a line, since {evidence.value}"
+            yield LooksLikeBoth(call_id=call.id, at=now.at, because=because, endpoint=channel.device, evidence=evidence)

@@ -20,7 +20,9 @@ from uac_trio.calls.fact import (
     CallEnded,
     Fact,
     NotAnEmployee,
+    NotShown,
     Oddity,
+    ParticipationAnswered,
     ParticipationBegan,
     ParticipationEnded,
     RecordingKnown,
@@ -56,6 +58,7 @@ class _Listener:
     pipeline: Pipeline
     storing: Storing
     now: Callable[[], float]
+    logged_in: Callable[[str], None]
     useless: trio.Event = attrs.field(factory=trio.Event)
     """Set when what the pipeline believes and what the outbox has differ: start over."""
     failed: bool = False
@@ -67,6 +70,7 @@ class _Listener:
 
     def connected(self, pbx: str, banner: str, at: float) -> None:
         _log_generation(pbx, banner)
+        self.logged_in(pbx)
         self._digest(partial(self.pipeline.connected, pbx, at, banner), pbx)
 
     def received(self, pbx: str, messages: Sequence[Message], at: float) -> None:
@@ -151,7 +155,9 @@ class Intake:
         """Follow all PBXes; start over, as after a restart, when the pipeline can no longer be trusted."""
         with_logs = True
         while True:
-            listener = _Listener(await self._restored_pipeline(with_logs), self.storing, self.now)
+            listener = _Listener(
+                await self._restored_pipeline(with_logs), self.storing, self.now, self.watching.detectors.connected
+            )
             self._listener = listener
             async with trio.open_nursery() as nursery:
                 for server in self.config.pbx:
@@ -248,7 +254,7 @@ def _observe(watching: Watching, fact: Fact, deliveries: Sequence[Delivery]) -> 
 
 
 def log_fact(fact: Fact) -> None:
-    """A line for each phone that rings, each part that ends and each call that is over."""
+    """A line for each phone that rings, is answered or falls silent, and for each call that is over."""
     match fact:
         case ParticipationBegan():
             log.info(
@@ -258,6 +264,8 @@ def log_fact(fact: Fact) -> None:
                 direction=fact.direction.value,
                 customer=fact.customer,
             )
+        case ParticipationAnswered():
+            log.info("calls.answered", call=fact.call_id, extension=fact.extension, customer=fact.customer)
         case ParticipationEnded():
             log.info(
                 "calls.part_ended",
@@ -279,6 +287,8 @@ def log_fact(fact: Fact) -> None:
             log_click(fact)
         case NotAnEmployee():
             log.info("calls.not_an_employee", call=fact.call_id, because=fact.because)
+        case NotShown():  # it makes a condition, which is logged
+            log.debug("calls.not_shown", call=fact.call_id, because=fact.because)
         case Oddity():
             log.warning("calls.odd", call=fact.call_id, because=fact.because)
         case _:

@@ -5,16 +5,17 @@ Pure: values in, JSON out. How it looks is web/live.html's affair. Times are sec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
 
 from uac_trio.ami_client.status import AMIStatus
-from uac_trio.calls.adapters import AmiGeneration, generation_of
+from uac_trio.calls.adapters import generation_of
 from uac_trio.calls.call import Direction
 from uac_trio.calls.participation import Role
 from uac_trio.crm.reply import Ruling
+from uac_trio.daemon.conditions import Finding
 from uac_trio.daemon.standing import Standing
 from uac_trio.daemon.watching import Followed, Share, WatchedCall, Watching
 from uac_trio.logs import mask_number, mask_text, strip_bidi
@@ -49,8 +50,6 @@ class Circumstances:
 
     standing: Standing
     started_at: float
-    configured: Sequence[str]
-    """The PBXes, by name."""
     parked: Sequence[ParkedRow]
     """The oldest few."""
     crm: str
@@ -70,8 +69,8 @@ def live_state(watching: Watching, around: Circumstances) -> dict[str, Any]:
         "version": standing.version,
         "now": standing.now,
         "started_at": around.started_at,
-        "troubles": list(_troubles(around)),
-        "pbx": [_pbx(name, standing.pbxes.get(name)) for name in around.configured],
+        "findings": [_finding(one, text) for one in standing.findings],
+        "pbx": [_pbx(name, standing.pbxes.get(name)) for name in standing.configured],
         "crm": {
             "host": around.crm,
             "trouble": sender.trouble,
@@ -113,27 +112,15 @@ def live_state(watching: Watching, around: Circumstances) -> dict[str, Any]:
     return plain
 
 
-def _troubles(around: Circumstances) -> Iterator[str]:
-    """What is wrong now, the first cause first. Nothing: all is well."""
-    standing = around.standing
-    for name in around.configured:
-        status = standing.pbxes.get(name)
-        if status is None:
-            yield f"PBX {name}: not begun with yet: the store does not answer what it has of it."
-        elif status.state != "connected":
-            why = f": {status.last_error}" if status.last_error else ""
-            yield f"PBX {name} is not connected{why}. Its calls are not seen."
-        elif status.banner and generation_of(status.banner) is AmiGeneration.UNKNOWN:
-            yield f"PBX {name} greets with {status.banner[:60]!r}, which is no Asterisk: its calls may not be followed."
-    if standing.store_trouble:
-        held = f"{standing.in_memory} deliveries are held in memory"
-        yield f"The store takes nothing: {standing.store_trouble}. {held}."
-    if standing.sender.trouble:
-        yield f"The CRM gets nothing: {standing.sender.trouble}"
-    if standing.outbox is not None and standing.outbox.parked:
-        yield f"Refused by the CRM for good: {standing.outbox.parked} (see Parked)."
-    if standing.starts_over:
-        yield f"Times that everything began anew: {standing.starts_over} (see daemon.starting_over in the log)."
+def _finding(one: Finding, text: Callable[[str], str]) -> dict[str, Any]:
+    return {
+        "condition": one.condition.value,
+        "severity": one.severity.value,
+        "pbx": one.pbx,
+        "since": one.since,
+        "words": text(one.words),
+        "remedy": one.remedy,
+    }
 
 
 def _pbx(name: str, status: AMIStatus | None) -> dict[str, Any]:

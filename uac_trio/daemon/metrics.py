@@ -15,6 +15,7 @@ from uac_trio.calls.fact import CallEnded, Fact, NotAnEmployee, Oddity, Particip
 from uac_trio.crm.click import Originated
 from uac_trio.crm.delivery import Kind
 from uac_trio.crm.reply import Ruling
+from uac_trio.daemon.conditions import Condition
 from uac_trio.daemon.standing import Standing
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -166,6 +167,7 @@ def families(now: Standing, downloads: int, recordings: Mapping[str, int]) -> It
     yield _gauges("uac_pbx_connected", "1: logged in to the PBX.", "pbx", connected)
     heard = {pbx: at for pbx, status in now.pbxes.items() if (at := status.last_message_at) is not None}
     yield _gauges("uac_pbx_last_message_timestamp_seconds", "When the PBX last said something.", "pbx", heard)
+    yield _conditions(now)
     yield _gauge("uac_live_calls", "Calls in progress.", now.live_calls)
     yield CounterMetricFamily(
         "uac_digest_failures", "Times everything began anew, as after a restart, over one event.", value=now.starts_over
@@ -186,6 +188,19 @@ def families(now: Standing, downloads: int, recordings: Mapping[str, int]) -> It
     yield _gauge("uac_crm_requests_at_once", "Requests that the CRM is asked at once at most.", now.sender.at_once)
     yield _gauge("uac_recording_downloads", "Recordings being sent.", downloads)
     yield _gauges("uac_recordings", "Recordings that are known.", "state", recordings)
+
+
+def _conditions(now: Standing) -> Metric:
+    """All of them, the absent ones too, so that a rule can name each."""
+    gauge = GaugeMetricFamily(
+        "uac_condition", "1: it is present; /live and the log have the words.", labels=["condition", "severity", "pbx"]
+    )
+    present = {one.key for one in now.findings}
+    for condition in Condition:
+        for pbx in now.configured if condition.is_of_pbx else ("",):
+            labels = [condition.value, condition.severity.value, pbx]
+            gauge.add_metric(labels, float((condition, pbx) in present))
+    return gauge
 
 
 def _gauge(name: str, what: str, value: float) -> Metric:

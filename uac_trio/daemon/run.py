@@ -31,11 +31,16 @@ from uac_trio.calls.call import ClickOrder
 from uac_trio.clock import now
 from uac_trio.config.loading import Config
 from uac_trio.crm.click import FREEPBX_SKIPS_VOICEMAIL, Dial, Originated, skipping_voicemail
+from uac_trio.daemon.condition_log import log_changes
+from uac_trio.daemon.conditions import Present
+from uac_trio.daemon.detectors import Detectors
+from uac_trio.daemon.health import health, status_line
 from uac_trio.daemon.intake import Intake
 from uac_trio.daemon.live_page import Circumstances, live_state
 from uac_trio.daemon.metrics import CONTENT_TYPE, Metrics
 from uac_trio.daemon.recordings import open_recordings
 from uac_trio.daemon.standing import Standing
+from uac_trio.daemon.standing_findings import standing_findings
 from uac_trio.daemon.store_file import StoreFile, file_of
 from uac_trio.daemon.storing import StoreHealth, Storing
 from uac_trio.daemon.systemd import notify_systemd
@@ -49,7 +54,7 @@ from uac_trio.store.outbox import Outbox, open_outbox
 from uac_trio.store.rows import ParkedRow
 from uac_trio.store.settings import OutboxError
 from uac_trio.store.writer import StoreWriter
-from uac_trio.web.app import Health, create_app
+from uac_trio.web.app import create_app
 from uac_trio.web.click2call import Click2Call
 from uac_trio.web.monitor import Monitor
 from uac_trio.web.own_hosts import own_hosts
@@ -67,6 +72,8 @@ COMMIT_WITHIN = 5.0
 10 seconds at most."""
 PARKED_SHOWN = 20
 """Of the dead letters, on the live page."""
+LOOK_EVERY = 2.0
+"""Seconds between two looks at the conditions. What is over by then is not logged, such as the first connecting."""
 END_WITHIN = 18.0
 """After that a shutdown is cut short, whatever is still open: the process ends within 20 s of SIGTERM. Below
 TimeoutStopSec of the systemd unit."""
@@ -116,10 +123,19 @@ class _Daemon:
     playback: Playback = attrs.field(init=False)
     store_file: StoreFile | None = attrs.field(init=False)
     """Of SQLite."""
+    present: Present = attrs.field(factory=Present, init=False)
     started_at: float = attrs.field(default=attrs.Factory(lambda self: self.now(), takes_self=True), init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.watching = Watching(now=self.now, metrics=Metrics(), is_awaited=self._has_recordings)
+        config = self.config
+        detectors = Detectors(
+            pbxes={
+                server.name: bool(config.recordings.get(server.name))
+                or any(host.pbx == server.name for host in config.hosts)
+                for server in config.pbx
+            }
+        )
+        self.watching = Watching(now=self.now, metrics=Metrics(), detectors=detectors, is_awaited=self._has_recordings)
 
     async def run_shielded(self, task_status: trio.TaskStatus[Any]) -> None:
         with self.shutdown_scope:
@@ -196,6 +212,7 @@ class _Daemon:
             intake.start_soon(self.storing.look_after_store)
             intake.start_soon(self.awaited.run)
             intake.start_soon(self.wrong_secrets.run)
+            intake.start_soon(self._watch_conditions)
             if self.store_file is not None:
                 intake.start_soon(self.store_file.watch)
             log.info("daemon.ready", http=addresses, pbx=[server.name for server in self.config.pbx])
@@ -287,7 +304,11 @@ class _Daemon:
             hosts=own_hosts(parse_bind(http.bind)[0], http.public_url, socket.gethostname(), http.monitor_hosts),
         )
         return create_app(
-            click2call=click2call, health=self._health, playback=self.playback, routing=routing, monitor=monitor
+            click2call=click2call,
+            health=lambda: health(self._standing()),
+            playback=self.playback,
+            routing=routing,
+            monitor=monitor,
         )
 
     async def _end_in_time(self, sending: trio.CancelScope) -> None:
@@ -308,7 +329,7 @@ class _Daemon:
     # -- how all of it stands -----------------------------------------------------------------------------------------
 
     def _standing(self) -> Standing:
-        return Standing(
+        standing = Standing(
             version=__version__,
             now=self.now(),
             pbxes={name: client.status for name, client in self.intake.clients.items()},
@@ -318,29 +339,31 @@ class _Daemon:
             store_trouble=self.store_health.trouble or (self.store_file.trouble if self.store_file else ""),
             outbox=self.storing.statistics,
             sender=self.sender.status(),
+            configured=[server.name for server in self.config.pbx],
+            recordings_troubles=self.archive.troubles(),
+            route_trouble=self.lookup.trouble if self.lookup is not None else None,
+            store_hangs_for=self.storing.writer.hangs_for,
             log_lines_dropped=self.log_lines_dropped(),
         )
-
-    def _health(self) -> Health:
-        now = self._standing()
-        sender = now.sender
-        details: dict[str, object] = {
-            "version": now.version,
-            "pbx": {
-                name: {"state": status.state, "since": status.connected_since, "last_error": status.last_error}
-                for name, status in now.pbxes.items()
-            },
-            "live_calls": now.live_calls,
-            "store": {"trouble": now.store_trouble, "in_memory": now.in_memory, "starts_over": now.starts_over},
-            "recordings": {"trouble": self.archive.troubles()},
-            "log": {"lines_dropped": now.log_lines_dropped},
-            "outbox": attrs.asdict(now.outbox) if now.outbox else None,
-            "crm": {"in_flight": sender.in_flight, "trouble": sender.trouble, "since": sender.trouble_since},
+        connected_since = {
+            name: status.connected_since
+            for name, status in standing.pbxes.items()
+            if status.state == "connected" and status.connected_since is not None
         }
-        if self.lookup is not None:
-            details["route"] = {"trouble": self.lookup.trouble}
-        connected = [name for name, status in now.pbxes.items() if status.state == "connected"]
-        return Health(works=not now.store_trouble, ready=len(connected) == len(self.config.pbx), details=details)
+        detected = self.watching.detectors.findings(connected_since, standing.now)
+        found = (*standing_findings(standing), *detected)
+        return attrs.evolve(standing, findings=self.present.look(found, standing.now))
+
+    async def _watch_conditions(self) -> None:
+        """Log each condition when it begins and when it ends, and show them in systemd's status."""
+        shown = ""
+        while True:
+            await trio.sleep(LOOK_EVERY)
+            standing = self._standing()
+            log_changes(self.present.take_changes(), standing.now)
+            if (line := status_line(standing)) != shown:
+                shown = line
+                notify_systemd(f"STATUS={line}")
 
     def _has_recordings(self, pbx: str) -> bool:
         return bool(self.archive.roots.get(pbx))
@@ -354,7 +377,6 @@ class _Daemon:
         around = Circumstances(
             standing=self._standing(),
             started_at=self.started_at,
-            configured=[server.name for server in config.pbx],
             parked=parked,
             crm=config.crm.host,
             internal=config.calls.internal,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 
 from uac_trio.ami_client.status import AMIStatus
+from uac_trio.daemon.conditions import Finding
 from uac_trio.sender.delivery import SenderStatus
 from uac_trio.store.rows import OutboxStatistics
 
@@ -27,5 +28,15 @@ class Standing:
     """Why the store takes nothing; "" = it works."""
     outbox: OutboxStatistics | None
     sender: SenderStatus
+    configured: Sequence[str] = ()
+    """The PBXes of the configuration, by name."""
+    recordings_troubles: Mapping[str, str] = attrs.field(factory=dict)
+    """Why another machine serves no recordings, by the PBX's name."""
+    route_trouble: str | None = None
+    """Why callers are not routed; "" = they are, None = that is off."""
+    store_hangs_for: float = 0.0
+    """Seconds since which an answer of the store is awaited; 0 = none is."""
+    findings: Sequence[Finding] = ()
+    """The conditions that are present."""
     log_lines_dropped: int = 0
     """Lines of the log that could not be written."""

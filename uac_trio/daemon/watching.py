@@ -23,6 +23,7 @@ from uac_trio.calls.fact import (
     CallTransferred,
     Fact,
     NotAnEmployee,
+    NotShown,
     Oddity,
     OfParticipation,
     ParticipationAnswered,
@@ -35,6 +36,7 @@ from uac_trio.crm.click import Dial, Originated
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.crm.protocol import CRMRequest
 from uac_trio.crm.reply import Ruling, Verdict
+from uac_trio.daemon.detectors import Detectors
 from uac_trio.daemon.metrics import Metrics
 from uac_trio.store.rows import LeasedRow
 
@@ -171,6 +173,7 @@ class Watching:
 
     now: Callable[[], float]
     metrics: Metrics
+    detectors: Detectors = attrs.field(factory=Detectors)
     is_awaited: Callable[[str], bool] = lambda _: False
     """Are the recordings of this PBX waited for?"""
     live: OrderedDict[str, WatchedCall] = attrs.field(factory=OrderedDict, init=False)
@@ -187,7 +190,9 @@ class Watching:
         """The pipeline's callback. Raises nothing."""
         with _harmless():
             self.metrics.count_fact(fact)
-            self._observe(fact, deliveries, self.now())
+            at = self.now()
+            self.detectors.observe(fact, at)
+            self._observe(fact, deliveries, at)
 
     def recall(self, fact: Fact, deliveries: Sequence[Delivery]) -> None:
         """The same for what an earlier run observed and counted."""
@@ -197,7 +202,7 @@ class Watching:
     def _observe(self, fact: Fact, deliveries: Sequence[Delivery], at: float) -> None:
         if isinstance(fact, Oddity):
             self.odd.append(Odd(at, fact.call_id, fact.because))
-        else:
+        elif not isinstance(fact, NotShown):
             self._note(fact, self._call(fact, at))
         for delivery in deliveries:
             self._await(delivery, at)
@@ -301,7 +306,9 @@ class Watching:
     def sent(self, row: LeasedRow, request: CRMRequest, verdict: Verdict, took: float) -> None:
         """The sender's callback: a request was sent, and answered or not, after ``took`` seconds. Raises nothing."""
         with _harmless():
-            self._sent(row, request, verdict, took, self.now())
+            at = self.now()
+            self.detectors.sent(verdict.ruling, verdict.words, at)
+            self._sent(row, request, verdict, took, at)
 
     def _sent(self, row: LeasedRow, request: CRMRequest, verdict: Verdict, took: float, at: float) -> None:
         self.metrics.count_sent(request.name, verdict.ruling, took)
@@ -323,6 +330,7 @@ class Watching:
         """The sender's callback: a delivery was given up after a sending without an answer. Raises nothing."""
         with _harmless():
             self.metrics.count_may_be_lost()
+            self.detectors.may_be_lost(self.now())
             if (followed := self._by_key.get(row.delivery.key)) is not None:
                 followed.ruling, followed.words = Ruling.UNKNOWN, why
 

@@ -240,13 +240,15 @@ async def _taken(
         findings.problem(words)
         return
     reached = _reached(host)
-    url = f"http://{f'[{reached}]' if ':' in reached else reached}:{port}/healthz"
+    url = f"http://{f'[{reached}]' if ':' in reached else reached}:{port}/readyz"
     reply = await _health(url)
     if reply is not None and b'"live_calls"' in reply.body:
         if reply.status == 200:
-            findings.ok(f"{settings.bind} is in use by a daemon of ours, which is healthy")
+            findings.ok(f"{settings.bind} is in use by a daemon of ours, which is ready")
         else:
-            findings.problem(f"{settings.bind} is in use by a daemon of ours, which is not healthy: see {url}")
+            findings.problem(
+                f"{settings.bind} is in use by a daemon of ours, which is not ready: {url} and its /live show why"
+            )
     else:
         findings.problem(_in_use("[http] bind", settings.bind))
 

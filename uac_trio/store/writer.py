@@ -81,6 +81,11 @@ class StoreWriter:
     _idle: trio.Event = attrs.field(factory=trio.Event, init=False)
     _ends: bool = attrs.field(default=False, init=False)
 
+    @property
+    def hangs_for(self) -> float:
+        """Seconds since which an answer of the store is awaited; 0: none is."""
+        return max(0.0, trio.current_time() - self._asked_at)
+
     def wake_nowait(self, within: float = 0.0) -> None:
         """Begin a transaction ``within`` so many seconds."""
         due_at = trio.current_time() + within

@@ -30,9 +30,9 @@ class Health:
     """What ``/healthz`` and ``/readyz`` report."""
 
     works: bool
-    """The daemon processes events and its store accepts rows. If not, a supervisor should restart it or alert."""
+    """The process works: ``/healthz``. If not, a supervisor should restart it."""
     ready: bool
-    """Every PBX is connected and logged in as well."""
+    """Every PBX, the CRM and the store are there: ``/readyz``. If not, an administrator should look."""
     details: Mapping[str, object]
     """JSON: the state of each part. No telephone numbers, no secrets: every client of the port may read it."""
 

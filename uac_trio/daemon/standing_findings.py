@@ -1,0 +1,71 @@
+"""Findings about the parties around the daemon: a PBX, the CRM, the store, the recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from uac_trio.ami_client.status import AMIStatus
+from uac_trio.calls.adapters import AmiGeneration, generation_of
+from uac_trio.daemon.conditions import Condition, Finding
+from uac_trio.daemon.standing import Standing
+
+
+def standing_findings(standing: Standing) -> Iterator[Finding]:
+    """What is wrong now, the first cause first. Nothing: all parties are there."""
+    for name in standing.configured:
+        yield from _pbx(name, standing.pbxes.get(name))
+    if standing.store_trouble:
+        yield Finding(
+            condition=Condition.STORE_FAILS,
+            words=(
+                f"The store takes nothing: {standing.store_trouble}. {standing.in_memory} deliveries are held in "
+                "memory, and are lost with this process."
+            ),
+        )
+    if standing.sender.trouble:
+        yield Finding(condition=Condition.CRM_AWAY, words=f"The CRM gets nothing: {standing.sender.trouble}")
+    if standing.outbox is not None and standing.outbox.parked:
+        yield Finding(
+            condition=Condition.DEAD_LETTERS,
+            words=f"Refused by the CRM for good: {standing.outbox.parked} (see Parked).",
+            remedy="uac-trio outbox list shows the reasons; retry sends them again, drop gives them up.",
+        )
+    for name, trouble in standing.recordings_troubles.items():
+        yield Finding(condition=Condition.RECORDINGS_AWAY, pbx=name, words=f"Recordings of PBX {name}: {trouble}")
+    if standing.route_trouble:
+        yield Finding(
+            condition=Condition.ROUTE_AWAY,
+            words=f"Callers are not routed to who is responsible: {standing.route_trouble}",
+        )
+    if standing.starts_over:
+        yield Finding(
+            condition=Condition.STARTED_OVER,
+            words=f"Times that everything began anew: {standing.starts_over} (see daemon.starting_over in the log).",
+            remedy="Please report it with the log. This ends with a restart of the connector.",
+        )
+
+
+def _pbx(name: str, status: AMIStatus | None) -> Iterator[Finding]:
+    if status is None:
+        yield Finding(
+            condition=Condition.PBX_AWAY,
+            pbx=name,
+            words=f"PBX {name}: not begun with yet: the store does not answer what it has of it.",
+        )
+    elif status.state != "connected":
+        why = f": {status.last_error}" if status.last_error else ""
+        yield Finding(
+            condition=Condition.PBX_AWAY,
+            pbx=name,
+            words=f"PBX {name} is not connected{why}. Its calls are not seen.",
+            remedy="uac-trio check --live names the cause.",
+        )
+    elif status.banner and generation_of(status.banner) is AmiGeneration.UNKNOWN:
+        yield Finding(
+            condition=Condition.PBX_UNKNOWN,
+            pbx=name,
+            words=(
+                f"PBX {name} greets with {status.banner[:60]!r}, which is no Asterisk: its calls may not be followed."
+            ),
+            remedy="host and port of this [[pbx]] should be those of Asterisk's own manager interface.",
+        )
