@@ -92,6 +92,17 @@ def test_second_ring_does_not_undo_a_talk() -> None:
     assert (end.began_at, end.ended_at, end.talk_secs) == (T0, T0 + 30, 3.0)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "whole"),
+    [((0, 5), (20, 30), (0, 30)), ((20, 30), (0, 5), (0, 30)), ((0, 30), (5, 9), (0, 30)), ((5, 9), (0, 30), (0, 30))],
+)
+def test_times_of_two_parts(first: tuple[int, int], second: tuple[int, int], whole: tuple[int, int]) -> None:
+    """From the first beginning to the last end, in whatever order the ends are known: two phones ring at once."""
+    parts = [ended(T0 + end, began_at=T0 + begin, occurrence=f"1.{end}") for begin, end in (first, second)]
+    last = made(maker(), *parts)[-1]
+    assert (last.began_at, last.ended_at) == (T0 + whole[0], T0 + whole[1])
+
+
 @pytest.mark.parametrize("first", Outcome)
 @pytest.mark.parametrize("second", Outcome)
 def test_two_parts_of_one_employee(first: Outcome, second: Outcome) -> None:
@@ -182,6 +193,7 @@ def test_close_what_an_earlier_run_began(
     close = closing(begun, answered_at, T0 + 10)
     assert (close.kind, close.outcome, close.talk_secs) == (END, outcome, secs)
     assert (close.began_at, close.at, close.ended_at) == (T0, T0 + 10, T0 + 10)
+    assert close.extension == ("101" if scope is Scope.EMPLOYEE else "")  # others may have taken part
     real = made(maker(scope), began(), ended(), over())[-1]
     assert close.key == real.key
 
@@ -229,6 +241,7 @@ def test_a_click_that_was_refused(scope: Scope) -> None:
     """An outgoing row that failed, under the identity that the call would have had."""
     begin, end = failed_click("main", "uac-1", "101", "+79161234567", scope, T0)
     assert (begin.call_id, begin.subject) == ("main-uac-1", "101" if scope is Scope.EMPLOYEE else "")
+    assert begin.occurrence == ("uac-1" if scope is Scope.EMPLOYEE else WHOLE_CALL)
     assert (end.outcome, end.ended_at, end.subject, end.occurrence) == (
         Outcome.FAILED, T0, begin.subject, begin.occurrence
     )  # fmt: skip

@@ -17,6 +17,7 @@ from tests.store.calls import (
 )
 from uac_trio.crm.delivery import Kind
 from uac_trio.crm.protocol import PastBegin
+from uac_trio.store.leasing import NEWEST
 from uac_trio.store.outbox import Exchange, open_outbox
 from uac_trio.store.rows import Delivered, LeaseRequest, Parked, Released, Retry, Settlement, Unknown
 from uac_trio.store.settings import OutboxSettings
@@ -244,6 +245,15 @@ async def test_the_order_of_many(store_url: str) -> None:
             await outbox.put([delivery(Kind.END, f"main-{n}")], NOW - 500 + n)
         rows = await lease(outbox, limit=80)
     assert [row.delivery.call_id for row in rows] == [f"main-{n}" for n in range(80)]
+
+
+async def test_more_news_than_go_before_the_backlog(store_url: str) -> None:
+    """Of a crowd of new calls the newest go first, in their order; those beyond are backlog."""
+    async with open_outbox(OutboxSettings(url=store_url)) as outbox:
+        await outbox.put([delivery(Kind.BEGIN, f"main-{n}") for n in range(NEWEST + 2)], NOW)
+        rows = await lease(outbox, limit=NEWEST + 2)
+    assert [row.delivery.call_id for row in rows] == [f"main-{n}" for n in (*range(2, NEWEST + 2), 0, 1)]
+    assert [row.is_news for row in rows] == [True] * NEWEST + [False] * 2
 
 
 async def test_a_call_that_is_over_is_no_news(store_url: str) -> None:
