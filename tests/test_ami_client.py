@@ -150,10 +150,11 @@ async def test_every_byte_can_be_recorded(autojump_clock: trio.testing.MockClock
     async with scene(on_wire=lambda *seen: wire.append(seen)) as stage:
         await start(stage)
 
-        assert wire[0] == ("recv", BANNER, EPOCH)
-        assert wire[1][0] == "send"
-        assert wire[1][1].startswith(b"Action: Challenge\r\n")
+        assert wire[:2] == [("open", b"", EPOCH), ("recv", BANNER, EPOCH)]
+        assert wire[2][0] == "send"
+        assert wire[2][1].startswith(b"Action: Challenge\r\n")
         assert b"".join(data for direction, data, _ in wire if direction == "send").count(b"\r\n\r\n") == 5
+    assert wire[-1][:2] == ("eof", b"")
 
 
 async def test_listener_is_called_before_the_next_read(autojump_clock: trio.testing.MockClock) -> None:

@@ -8,11 +8,13 @@ import pytest
 import trio
 from click.testing import CliRunner, Result
 
+from tests.flight_recorder.test_writing import wires_of, written
 from tests.recordings.sounds import fake_converter, read_only, row
 from tests.store.calls import NOW, a_call, deliver, recording_of
 from uac_trio.cli import main
 from uac_trio.config.loading import load_config
 from uac_trio.daemon.recordings import open_recordings
+from uac_trio.flight_recorder.files import recorded_files
 from uac_trio.store.outbox import open_outbox
 from uac_trio.store.settings import OutboxSettings
 
@@ -141,3 +143,24 @@ def test_wrong_usage(folder: Path) -> None:
     (folder / "connector.db").unlink()
     result = forget(folder, "89165556677")
     assert (result.exit_code, "no such file" in result.stderr) == (1, True)
+
+
+def test_flight_recorder(folder: Path) -> None:
+    """The files of AMI in which the number occurs are deleted, however it is written."""
+    recorder = folder / "flight-recorder"
+    written(recorder, wires_of("asterisk22/inbound_ringgroup_answered"))
+    result = forget(folder, "8 (916) 123-45-67")
+    assert result.exit_code == 0
+    assert "removed: 1 files of the flight recorder, in which the number occurred\n" in result.stdout
+    assert recorded_files(recorder) == []
+
+
+def test_a_damaged_file_of_the_flight_recorder(folder: Path) -> None:
+    """It is named with what to do: the number may be in it."""
+    recorder = folder / "flight-recorder"
+    recorder.mkdir()
+    (recorder / "main.20261123T060153.250Z.jsonl.gz").write_bytes(b"\x1f\x8b\x08\x00" + b"\xff" * 40)
+    result = forget(folder, "79161234567")
+    assert result.exit_code == 1
+    assert "the flight recorder was not searched" in result.stderr
+    assert result.stderr.endswith("; delete this file\n")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
-from collections.abc import Iterable
+import lzma
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import attrs
@@ -19,6 +22,7 @@ from uac_trio.transcript import (
     epoch_note,
     format_chunk,
     infer_epoch,
+    open_transcript,
     read_transcript,
 )
 
@@ -100,13 +104,69 @@ def test_what_is_written_is_read(entries: list[tuple[int, Direction, bytes]]) ->
 GOOD = b'{"t": 0, "dir": "recv", "data": "x"}\n'
 
 
+def test_a_file_whose_last_line_is_cut_off() -> None:
+    """A killed recorder leaves half a line: what is before it is read, with a note."""
+    transcript = read_transcript("x.jsonl", GOOD + b'{"t": 1, "dir": "re')
+    assert [chunk.data for chunk in transcript.chunks] == [b"x"]
+    assert transcript.cut == "the last line is cut off after 19 bytes; the lines before it are read"
+
+
+# ---- compressed files
+
+ZSTD = b"\x28\xb5\x2f\xfd" + b"\x00" * 8
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress], ids=["gzip", "xz", "bzip2"])
+@pytest.mark.parametrize("name", ["x.jsonl", "x.ami"])
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_a_compressed_file(pack: Callable[[bytes], bytes], name: str, size: int) -> None:
+    """It is read as what is in it, in pieces of any size, of one member or of several."""
+    data = (GOOD if name == "x.jsonl" else block("Event: A").encode()) * 3
+    packed = pack(data) + pack(data)
+    plain = read_transcript(name, data + data)
+    for named in (name, name + ".gz"):
+        transcript = open_transcript(named, lambda: (packed[at : at + size] for at in range(0, len(packed), size)))
+        assert received(transcript.chunks) == received(plain.chunks)
+        assert transcript.cut == ""
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bz2.compress], ids=["gzip", "xz", "bzip2"])
+@pytest.mark.parametrize("name", ["x.jsonl", "x.ami"])
+def test_a_compressed_file_that_is_cut_off(pack: Callable[[bytes], bytes], name: str) -> None:
+    """What was written before is read, and the end is noted."""
+    line = GOOD if name == "x.jsonl" else block("Event: A").encode()
+    packed = pack(line) + pack(line * 3)[:-9]
+    transcript = read_transcript(name, packed)
+    assert received(transcript.chunks).startswith(received(read_transcript(name, line).chunks))
+    assert transcript.cut.endswith(
+        "the program that wrote it was killed, or writes it still; what is before that is read"
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\x1f\x8b\x08\x00" + b"\xff" * 40, "x.jsonl: damaged gzip after 0 bytes of its content: "),
+        (gzip.compress(GOOD, mtime=0)[:-8] + b"12345678", "x.jsonl: damaged gzip after 0 bytes of its content: "),
+        (ZSTD, "x.jsonl: compressed with zstd; unpack it first: zstd -d x.jsonl"),
+        (gzip.compress(b"", mtime=0), "x.jsonl: the file is empty"),
+    ],
+    ids=["header", "checksum", "zstd", "nothing"],
+)
+def test_a_damaged_compressed_file(data: bytes, words: str) -> None:
+    """The fault is reported with the file, the format and the place."""
+    with pytest.raises(TranscriptError) as caught:
+        read_transcript("x.jsonl", data)
+    assert words in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [
         (b"", "x.jsonl: the file is empty"),
         (b"\n \n", "x.jsonl: the file is empty"),
         (GOOD + b"{]\n", "x.jsonl:2: not a JSON object: "),
-        (GOOD + b'{"t": 1, "dir": "re', "x.jsonl:2: the last line is cut off after 19 bytes"),
+        (b'{"t": 1, "dir": "re', "x.jsonl:1: not a JSON object"),
         (GOOD + b"\xff\xfe\n", "x.jsonl:2: not a JSON object"),
         (GOOD + b"[" * 100_000 + b"\n", "x.jsonl:2: not a JSON object"),
         (GOOD + b'{"t": ' + b"9" * 5000 + b"}\n", "x.jsonl:2: not a JSON object"),

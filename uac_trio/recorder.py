@@ -18,14 +18,13 @@ import trio
 
 from uac_trio.ami import Message
 from uac_trio.ami_client.client import AMIClient, run_ami_client
+from uac_trio.ami_client.listener import WireEvent
 from uac_trio.ami_client.server import AMIServer
 from uac_trio.anonymise import Anonymiser, without_secret
 from uac_trio.transcript import Chunk, Direction, epoch_note, format_chunk
 
 MAX_UNWRITTEN = 10_000
 """Reads held in memory while the disk is slow: 20 s of a very busy PBX."""
-
-GREETING = b"Asterisk Call Manager/"
 
 
 class RecordError(Exception):
@@ -125,12 +124,18 @@ class _TranscriptWriter:
         except OSError as why:
             raise RecordError(f"{self.path}: {why.strerror}") from why
 
-    def on_wire(self, direction: str, data: bytes, at: float) -> None:
-        way: Direction = "recv" if direction == "recv" else "send"
-        if way == "recv" and data.startswith(GREETING):
-            self._began = at
-            self._rest.clear()
-            self._keep("new", epoch_note(at))
+    def on_wire(self, event: WireEvent, data: bytes, at: float) -> None:
+        match event:
+            case "open":
+                self._began = at
+                self._rest.clear()
+                self._keep("new", epoch_note(at))
+                return
+            case "eof":
+                self._keep("", Chunk(t=at - self._began, direction="eof", data=b""))
+                return
+            case "recv" | "send" as way:
+                pass
         whole, end, rest = (self._rest.get(way, b"") + data).rpartition(b"\n")
         self._rest[way] = rest
         if end:

@@ -101,48 +101,95 @@ def replay(transcripts: Iterable[Transcript], rules: TrackerRules, crm: CRM) -> 
     return result
 
 
-def play(transcripts: Iterable[Transcript], rules: TrackerRules, crm: CRM, problems: list[str]) -> Iterator[Concluded]:
+def play(
+    transcripts: Iterable[Transcript], rules: TrackerRules, crm: CRM, problems: list[str], pbx: str = PBX
+) -> Iterator[Concluded]:
     """Run transcripts, successive connections to one PBX, through the pipeline: what is concluded, as it comes.
 
     Adds faults of the transcripts themselves to ``problems``.
     """
-    concluded: list[Concluded] = []
-
-    def observe(fact: Fact, deliveries: Sequence[Delivery]) -> None:
-        concluded.append(Concluded(fact, deliveries))
-
-    pipeline = Pipeline(rules, crm, partial(recording_token, crm.secret), observe)
-    at = 0.0
+    playing = _Playing(rules, crm, problems, pbx)
     for transcript in transcripts:
-        parser = MessageParser(wanted=is_wanted)
-        connected = False
+        yield from playing.play(transcript)
+    yield from playing.finish()
+
+
+@attrs.define(eq=False)
+class _Playing:
+    """One PBX, connection after connection."""
+
+    rules: TrackerRules
+    crm: CRM
+    problems: list[str]
+    pbx: str
+    _at: float = attrs.field(default=0.0, init=False)
+    _concluded: list[Concluded] = attrs.field(factory=list, init=False)
+    _pipeline: Pipeline = attrs.field(init=False)
+    _parser: MessageParser | None = attrs.field(default=None, init=False)
+    """Of the connection that goes on."""
+    _connected: bool = attrs.field(default=False, init=False)
+    _name: str = attrs.field(default="", init=False)
+    """Of the last transcript."""
+    _is_cut: bool = attrs.field(default=False, init=False)
+    """Its file ends early, as is known already."""
+
+    def __attrs_post_init__(self) -> None:
+        token = partial(recording_token, self.crm.secret)
+        self._pipeline = Pipeline(self.rules, self.crm, token, lambda *found: self._concluded.append(Concluded(*found)))
+
+    def play(self, transcript: Transcript) -> Iterator[Concluded]:
+        if not (self._parser is not None and transcript.continues and _base(self._name) == transcript.continues):
+            self._end_connection()
+            self._parser = MessageParser(wanted=is_wanted)
+        self._name, self._is_cut = transcript.name, bool(transcript.cut)
         for chunk in transcript.chunks:
             if chunk.direction in ("recv", "eof"):
-                at = max(at, transcript.at(chunk))  # eof: the connection was lost
-            if chunk.direction != "recv":
-                continue
-            pipeline.tick(at)
-            parser.receive_data(chunk.data)
-            messages, fault = _messages(parser)
-            if messages and not connected:
-                connected = True
-                pipeline.connected(PBX, at, _banner(messages))
-            pipeline.received(PBX, [each for each in messages if not isinstance(each, Banner)], at)
-            yield from concluded
-            concluded.clear()
-            if fault is not None:
-                problems.append(f"{transcript.name}: {fault}; the rest of this file is not read")
-                break
-        if parser.unfinished:
-            problems.append(f"{transcript.name}: ends in mid-message ({parser.unfinished} bytes are left over)")
-        pipeline.lost(PBX, at)
-    # Wait for the Cdrs of ended calls; calls without an end stay open.
-    until = at + rules.linger + SETTLES_WITHIN
-    while (deadline := pipeline.next_deadline) <= until:
-        at = max(at, deadline)
-        pipeline.tick(at)
-    pipeline.finish(at)
-    yield from concluded
+                self._at = max(self._at, transcript.at(chunk))  # eof: the connection was lost
+            if chunk.direction == "recv" and self._parser is not None:
+                self._receive(chunk.data, self._parser)
+                yield from self._taken()
+
+    def _receive(self, data: bytes, parser: MessageParser) -> None:
+        self._pipeline.tick(self._at)
+        parser.receive_data(data)
+        messages, fault = _messages(parser)
+        if messages and not self._connected:
+            self._connected = True
+            self._pipeline.connected(self.pbx, self._at, _banner(messages))
+        self._pipeline.received(self.pbx, [each for each in messages if not isinstance(each, Banner)], self._at)
+        if fault is not None:
+            self.problems.append(f"{self._name}: {fault}; the rest of this file is not read")
+            self._parser = None
+            self._pipeline.lost(self.pbx, self._at)
+            self._connected = False
+
+    def _end_connection(self) -> None:
+        parser, self._parser = self._parser, None
+        if parser is None:
+            return
+        if parser.unfinished and not self._is_cut:
+            self.problems.append(f"{self._name}: ends in mid-message ({parser.unfinished} bytes are left over)")
+        self._pipeline.lost(self.pbx, self._at)
+        self._connected = False
+
+    def _taken(self) -> list[Concluded]:
+        taken, self._concluded = self._concluded, []
+        return taken
+
+    def finish(self) -> Iterator[Concluded]:
+        """Wait for the Cdrs of ended calls; calls without an end stay open."""
+        self._end_connection()
+        until = self._at + self.rules.linger + SETTLES_WITHIN
+        while (deadline := self._pipeline.next_deadline) <= until:
+            self._at = max(self._at, deadline)
+            self._pipeline.tick(self._at)
+        self._pipeline.finish(self._at)
+        yield from self._taken()
+
+
+def _base(name: str) -> str:
+    """The name of a file without its directories."""
+    return name.rpartition("/")[2]
 
 
 def rendered(steps: Iterable[Concluded], crm: CRM) -> Iterator[Fact | Rendered]:

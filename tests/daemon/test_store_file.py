@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import structlog.testing
 
-from uac_trio.daemon.store_file import StoreFile, file_of
-from uac_trio.store.settings import OutboxSettings
+from uac_trio.daemon.store_file import StoreFile
+from uac_trio.store.settings import OutboxSettings, file_of
 
 
 def opened(path: Path) -> sqlite3.Connection:

@@ -33,7 +33,7 @@ class AMIClient:
     """One PBX. ``run()`` it in a nursery; ``originate()`` may be called from any task meanwhile.
 
     ``now`` gives the seconds since 1970 that the listener gets. ``wanted`` says which events are read, as in
-    ``MessageParser``. ``on_wire`` is handed every read and write (``recv`` or ``send``, bytes, time), the login with
+    ``MessageParser``. ``on_wire`` is handed every read and write (see ``OnWire``), the login with
     its secret among them. ``random`` gives 0 to 1.
     """
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from uac_trio.ami import Message
 
-OnWire = Callable[[str, bytes, float], None]
-"""Called with every read and write: ``recv`` or ``send``, the bytes, seconds since 1970."""
+WireEvent = Literal["open", "recv", "send", "eof"]
+"""``open``: a new connection; ``eof``: its end. Both without bytes."""
+
+OnWire = Callable[[WireEvent, bytes, float], None]
+"""Called with every read and write: what it is, the bytes, seconds since 1970."""
 
 
 class SessionListener(Protocol):

@@ -88,6 +88,8 @@ class Session:
     async def run(self) -> None:
         """Returns when the session is over; ``reason`` says why. The stream stays open."""
         self.status.state = "logging in"
+        if self.on_wire is not None:
+            self.on_wire("open", b"", self.now())
         try:
             with self._scope:
                 async with trio.open_nursery() as nursery:
@@ -99,6 +101,8 @@ class Session:
             report = self.log.warning if self.reason else self.log.info
             self.reason = self.reason or "this program is stopping"
             self._settle_all()
+            if self.on_wire is not None:
+                self.on_wire("eof", b"", self.now())
             if self.ready:
                 report("ami.lost", reason=self.reason)
                 self.listener.lost(self.server.name, self.reason, self.now())

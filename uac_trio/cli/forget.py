@@ -9,13 +9,16 @@ import click
 from uac_trio.cli.options import config_option
 from uac_trio.cli.refusing import fail, usable
 from uac_trio.cli.stored import with_outbox
-from uac_trio.config.loading import load_config
+from uac_trio.config.loading import Config, load_config
 from uac_trio.daemon.recordings import open_recordings
+from uac_trio.flight_recorder.files import forget_number
 from uac_trio.logs import configure_logging
 from uac_trio.recordings.finding import RecordingKeptError
 from uac_trio.recordings.place import RecordingsBusyError
+from uac_trio.store.deliveries import significant
 from uac_trio.store.forgetting import Forgotten
 from uac_trio.store.outbox import Outbox
+from uac_trio.transcript import TranscriptError
 
 
 @click.command()
@@ -46,9 +49,12 @@ def forget(config_path: Path, number: str, files: bool) -> None:
         return forgotten, deleted, kept
 
     forgotten, deleted, kept = with_outbox(config, forget_in)
+    erased, not_searched = _forget_ami(config, number)
     rows = f"{forgotten.deliveries} deliveries and {len(forgotten.recordings)} recordings"
     click.echo(f"removed: {rows} of {forgotten.calls} calls, {deleted} files")
-    problems = []
+    if erased:
+        click.echo(f"removed: {erased} files of the flight recorder, in which the number occurred")
+    problems = not_searched
     if kept and files:
         problems += ["uac-trio: these files could not be deleted and are no longer tracked; delete them by hand:"]
     elif kept:
@@ -60,3 +66,14 @@ def forget(config_path: Path, number: str, files: bool) -> None:
         ]
     if problems:
         fail(*problems)
+
+
+def _forget_ami(config: Config, number: str) -> tuple[int, list[str]]:
+    """Files of the flight recorder that were deleted, and problems."""
+    directory = config.flight_recorder_directory
+    try:
+        return forget_number(directory, significant(number)), []
+    except OSError as why:
+        return 0, [f"uac-trio: the flight recorder was not searched: {why.filename or directory}: {why.strerror}"]
+    except TranscriptError as why:
+        return 0, [f"uac-trio: the flight recorder was not searched: {why}; delete this file"]

@@ -78,6 +78,9 @@ def replay(
     try:
         with _progress(files, show) as advance:
             transcripts = [open_transcript(str(path), partial(_read, path, advance)) for path in files]
+            for transcript in transcripts:
+                if transcript.cut:
+                    click.echo(f"uac-trio: {transcript.name}: {transcript.cut}", err=True)
             steps = play(transcripts, chosen, crm, problems)
             for line in FORMATS[show](of_call(steps, call_id) if call_id else steps, crm):
                 is_found = True

@@ -25,10 +25,11 @@ from uac_trio.config.tables import SERVE_TABLES, TABLES
 from uac_trio.crm.click import Click2CallRules, Route
 from uac_trio.crm.protocol import CRM, CRMSettings, Surroundings
 from uac_trio.crm.responsible import ResponsibleRules
+from uac_trio.flight_recorder.settings import FlightRecorderSettings
 from uac_trio.logs import LogSettings
 from uac_trio.recordings.settings import HostSettings, RecordingsSettings
 from uac_trio.sender.breaker import SenderSettings
-from uac_trio.store.settings import OutboxError, OutboxSettings, beside, parse_url
+from uac_trio.store.settings import OutboxError, OutboxSettings, beside, file_of, parse_url
 from uac_trio.web.settings import ServeSettings, WebSettings
 
 
@@ -54,9 +55,16 @@ class Config:
     """``[recordings]``."""
     store: OutboxSettings
     sender: SenderSettings
+    flight_recorder: FlightRecorderSettings
     log: LogSettings
     warnings: tuple[str, ...] = ()
     """Warnings about valid but risky settings, for ``check`` and the start of the daemon."""
+
+    @property
+    def flight_recorder_directory(self) -> Path:
+        """There or not; known without opening the store."""
+        file = file_of(self.store)
+        return self.flight_recorder.place(None if file is None else file.parent)
 
 
 @attrs.frozen(kw_only=True)
@@ -82,6 +90,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     playback = read(reader, RecordingsSettings)
     store = _read_store(reader)
     sender = read(reader, SenderSettings)
+    flight_recorder = read(reader, FlightRecorderSettings)
     log = read(reader, LogSettings)
     if responsible:
         check_agi_port(reader, responsible.bind)
@@ -93,7 +102,16 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         what = f"expected {crm_settings.longest_public_url} characters at most: the CRM cuts longer links to recordings"
         reader.wrong("http", "public_url", what)
     if reader.problems or not (
-        calls and crm_settings and click2call and responsible and http and playback and store and sender and log
+        calls
+        and crm_settings
+        and click2call
+        and responsible
+        and http
+        and playback
+        and store
+        and sender
+        and flight_recorder
+        and log
     ):
         raise ConfigError(reader.problems)
     crm = crm_settings.crm(
@@ -119,6 +137,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         playback=playback,
         store=store,
         sender=sender,
+        flight_recorder=flight_recorder,
         log=log,
         warnings=(*_warnings(path, reader.data, crm_table), *(f"{path}: {warning}" for warning in route_warnings)),
     )

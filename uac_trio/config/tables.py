@@ -9,6 +9,7 @@ from uac_trio.ami_client.server import AMIServer
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.crm.click import Click2CallRules, Route
 from uac_trio.crm.responsible import ResponsibleRules
+from uac_trio.flight_recorder.settings import FlightRecorderSettings
 from uac_trio.logs import LogSettings
 from uac_trio.recordings.settings import HostSettings, RecordingRoots, RecordingsSettings
 from uac_trio.sender.breaker import SenderSettings
@@ -26,6 +27,7 @@ TABLES: Tables = {
     "recordings": (RecordingsSettings,),
     "store": (OutboxSettings,),
     "sender": (SenderSettings,),
+    "flight_recorder": (FlightRecorderSettings,),
     "log": (LogSettings,),
 }
 """Of the daemon, except the CRM's table, which ``crms.py`` finds."""

@@ -35,6 +35,7 @@ from uac_trio.daemon.storing import Storing
 from uac_trio.daemon.systemd import notify_systemd, watchdog_seconds
 from uac_trio.daemon.watching import Watching
 from uac_trio.event_log import LogPart
+from uac_trio.flight_recorder.recorder import FlightRecorder
 from uac_trio.pipeline import Begun, Pipeline
 
 log = structlog.get_logger()
@@ -126,6 +127,7 @@ class Intake:
     storing: Storing
     now: Callable[[], float]
     watching: Watching
+    flight_recorder: FlightRecorder | None = None
     clients: dict[str, AMIClient] = attrs.field(factory=dict)
     """By the names of the PBXes."""
     starts_over: int = 0
@@ -162,6 +164,8 @@ class Intake:
             async with trio.open_nursery() as nursery:
                 for server in self.config.pbx:
                     run = partial(run_ami_client, server, listener, now=self.now, wanted=is_wanted)
+                    if self.flight_recorder is not None:
+                        run = partial(run, on_wire=partial(self.flight_recorder.on_wire, server.name))
                     self.clients[server.name] = await nursery.start(run)
                 nursery.start_soon(self._tick, listener, nursery)
                 await listener.useless.wait()

@@ -41,10 +41,11 @@ from uac_trio.daemon.metrics import CONTENT_TYPE, Metrics
 from uac_trio.daemon.recordings import open_recordings
 from uac_trio.daemon.standing import Standing
 from uac_trio.daemon.standing_findings import standing_findings
-from uac_trio.daemon.store_file import StoreFile, file_of
+from uac_trio.daemon.store_file import StoreFile
 from uac_trio.daemon.storing import StoreHealth, Storing
 from uac_trio.daemon.systemd import notify_systemd
 from uac_trio.daemon.watching import Watching
+from uac_trio.flight_recorder.recorder import FlightRecorder
 from uac_trio.networks import parse_bind
 from uac_trio.recordings.archive import Archive
 from uac_trio.recordings.awaiting import AwaitedRecordings
@@ -52,7 +53,7 @@ from uac_trio.sender.delivery import Sender, run_sender
 from uac_trio.sender.lookup import Lookup, open_lookup
 from uac_trio.store.outbox import Outbox, open_outbox
 from uac_trio.store.rows import ParkedRow
-from uac_trio.store.settings import OutboxError
+from uac_trio.store.settings import OutboxError, file_of
 from uac_trio.store.writer import StoreWriter
 from uac_trio.web.app import create_app
 from uac_trio.web.click2call import Click2Call
@@ -121,6 +122,7 @@ class _Daemon:
     wrong_secrets: WrongSecrets = attrs.field(init=False)
     watching: Watching = attrs.field(init=False)
     playback: Playback = attrs.field(init=False)
+    flight_recorder: FlightRecorder | None = attrs.field(init=False)
     store_file: StoreFile | None = attrs.field(init=False)
     """Of SQLite."""
     present: Present = attrs.field(factory=Present, init=False)
@@ -174,7 +176,14 @@ class _Daemon:
             )
             writer.source = self.storing
             self.wrong_secrets = WrongSecrets(config.http.wrong_secrets_per_minute)
-            self.intake = Intake(config=config, storing=self.storing, now=self.now, watching=self.watching)
+            self.flight_recorder = self._flight_recorder()
+            self.intake = Intake(
+                config=config,
+                storing=self.storing,
+                now=self.now,
+                watching=self.watching,
+                flight_recorder=self.flight_recorder,
+            )
             async with trio.open_nursery() as writing:
                 writing.start_soon(writer.run)
                 async with trio.open_nursery() as sending:
@@ -213,6 +222,8 @@ class _Daemon:
             intake.start_soon(self.awaited.run)
             intake.start_soon(self.wrong_secrets.run)
             intake.start_soon(self._watch_conditions)
+            if self.flight_recorder is not None:
+                intake.start_soon(self.flight_recorder.run)
             if self.store_file is not None:
                 intake.start_soon(self.store_file.watch)
             log.info("daemon.ready", http=addresses, pbx=[server.name for server in self.config.pbx])
@@ -223,6 +234,12 @@ class _Daemon:
             notify_systemd("STOPPING=1")
             web_stop.set()
             intake.cancel_scope.cancel()
+
+    def _flight_recorder(self) -> FlightRecorder | None:
+        settings = self.config.flight_recorder
+        if not settings.enabled:
+            return None
+        return FlightRecorder(directory=self.config.flight_recorder_directory, settings=settings, now=self.now)
 
     # -- from the CRM to the PBXes ------------------------------------------------------------------------------------
 

@@ -16,8 +16,6 @@ import attrs
 import structlog
 import trio
 
-from uac_trio.store.settings import SQLITE, OutboxSettings, parse_url
-
 log = structlog.get_logger()
 
 LOOK_EVERY = 10.0
@@ -63,12 +61,6 @@ class StoreFile:
             f"{self.path} {what} while in use: what is stored now is lost when this program ends. Restart uac-trio: it "
             "uses the file at that path, or makes a new one, and asks the PBX for the calls in progress"
         )
-
-
-def file_of(settings: OutboxSettings) -> Path | None:
-    """The file of a store in SQLite."""
-    url = parse_url(settings.url)
-    return Path(str(url.database)) if url.drivername == SQLITE else None
 
 
 def _identity(path: Path) -> Identity | None:

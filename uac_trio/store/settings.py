@@ -82,3 +82,9 @@ def beside(text: str, directory: Path) -> str:
     if url.drivername != SQLITE:
         return text
     return str(url.set(database=str(directory / str(url.database))))
+
+
+def file_of(settings: OutboxSettings) -> Path | None:
+    """The file of a store in SQLite."""
+    url = parse_url(settings.url)
+    return Path(str(url.database)) if url.drivername == SQLITE else None

@@ -8,12 +8,17 @@
     instead of ``data``.
 ``NAME.ami``
     Every byte that the server sent, nothing else (``raw.py``). Times are inferred from the content.
+
+Either may be compressed (``compressed.py``): ``NAME.jsonl.gz``.
 """
 
 from __future__ import annotations
 
+import attrs
+
 from uac_trio.transcript.chunk import Chunk, Direction, Source, Transcript, TranscriptError
-from uac_trio.transcript.epoch import epoch_note, infer_epoch
+from uac_trio.transcript.compressed import Decompressed, plain_name
+from uac_trio.transcript.epoch import continuation_note, epoch_note, infer_epoch
 from uac_trio.transcript.raw import read_raw
 from uac_trio.transcript.timed import format_chunk, read_timed
 
@@ -23,6 +28,7 @@ __all__ = [
     "Source",
     "Transcript",
     "TranscriptError",
+    "continuation_note",
     "epoch_note",
     "format_chunk",
     "infer_epoch",
@@ -37,12 +43,14 @@ def open_transcript(name: str, source: Source) -> Transcript:
     The file is read once now, to infer its times and to find faults, and again at each iteration over the chunks.
     Raises TranscriptError.
     """
-    begin = next((piece for piece in source() if piece.strip()), None)
+    plain = Decompressed(name, source)
+    begin = next((piece for piece in plain() if piece.strip()), None)
     if begin is None:
         raise TranscriptError(f"{name}: the file is empty; expected a transcript (.jsonl or .ami)")
-    if name.endswith(".jsonl") or (not name.endswith(".ami") and begin.startswith(b"{")):
-        return read_timed(name, source)
-    return read_raw(name, source)
+    bare = plain_name(name)
+    is_timed = bare.endswith(".jsonl") or (not bare.endswith(".ami") and begin.startswith(b"{"))
+    transcript = read_timed(name, plain) if is_timed else read_raw(name, plain)
+    return attrs.evolve(transcript, cut=plain.cut or transcript.cut)
 
 
 def read_transcript(name: str, data: bytes) -> Transcript:

@@ -34,6 +34,10 @@ class Transcript:
     chunks: Iterable[Chunk]
     """In order of time; can be iterated over more than once."""
     epoch: float | None
+    continues: str = ""
+    """The name of the file whose connection goes on in this one; "" = a connection of its own."""
+    cut: str = ""
+    """How the file ends early, what is before that being good; "" = it is whole."""
 
     def at(self, chunk: Chunk) -> float:
         """The time of a chunk in seconds since 1970 (since the connection if ``epoch`` is unknown)."""

@@ -14,11 +14,28 @@ EVENT_TV = re.compile(rb"\r\nEventTV: ([-0-9T:.]{19,29}[+-]\d{4})(?:\r\n|$)")
 UNIQUEID = re.compile(rb"\r\nUnique[iI][dD]: (?:[^\r\n]*-)?(\d{9,10})\.\d+(?:;2)?(?:\r\n|$)")
 _LISTED_DURATION = re.compile(rb"\r\nDuration: (\d{2,6}):(\d\d):(\d\d)(?:\r\n|$)")
 _EPOCH_NOTE = "epoch "
+_CONTINUATION_NOTE = "continues "
 
 
 def epoch_note(at: float) -> Chunk:
     """The first note of a recording: the time of ``t`` = 0 by the recorder's clock."""
     return Chunk(t=0.0, direction="note", data=f"{_EPOCH_NOTE}{at:.6f}".encode())
+
+
+def continuation_note(file: str) -> Chunk:
+    """The second note of a file that goes on with the connection in ``file``, without a byte between them."""
+    return Chunk(t=0.0, direction="note", data=f"{_CONTINUATION_NOTE}{file}".encode())
+
+
+def read_continuation(chunks: Iterable[Chunk]) -> str:
+    """The file that these chunks go on with; "" = none."""
+    for chunk in chunks:
+        if chunk.direction != "note":
+            return ""
+        text = chunk.data.decode(errors="replace")
+        if text.startswith(_CONTINUATION_NOTE):
+            return text.removeprefix(_CONTINUATION_NOTE)
+    return ""
 
 
 def infer_epoch(chunks: Iterable[Chunk]) -> float | None:

@@ -12,7 +12,7 @@ from typing import get_args
 import attrs
 
 from uac_trio.transcript.chunk import Chunk, Direction, Source, Transcript, TranscriptError, split
-from uac_trio.transcript.epoch import infer_epoch
+from uac_trio.transcript.epoch import infer_epoch, read_continuation
 
 _DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
@@ -20,7 +20,8 @@ _DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 def read_timed(name: str, source: Source) -> Transcript:
     """Reads all of the file, so that a fault in it shows before anything of it is used. Raises TranscriptError."""
     chunks = _TimedChunks(name, source)
-    return Transcript(name=name, chunks=chunks, epoch=infer_epoch(chunks))
+    epoch, continues = infer_epoch(chunks), read_continuation(chunks)
+    return Transcript(name=name, chunks=chunks, epoch=epoch, continues=continues, cut=chunks.cut)
 
 
 def format_chunk(chunk: Chunk) -> str:
@@ -33,34 +34,33 @@ def format_chunk(chunk: Chunk) -> str:
     return json.dumps(entry, ensure_ascii=False) + "\n"
 
 
-@attrs.frozen
+@attrs.define
 class _TimedChunks:
     name: str
     source: Source
+    cut: str = attrs.field(default="", init=False)
+    """How the file ends early, known when it was read once."""
 
     def __iter__(self) -> Iterator[Chunk]:
-        return _read_lines(self.name, self.source)
-
-
-def _read_lines(name: str, source: Source) -> Iterator[Chunk]:
-    before = 0.0
-    for number, (line, is_whole) in enumerate(_lines(source), start=1):
-        if not line.strip():
-            continue
-        where = f"{name}:{number}"
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            if not is_whole:
-                raise TranscriptError(f"{where}: the last line is cut off after {len(line)} bytes") from error
-            raise TranscriptError(f"{where}: not a JSON object: {_shown(error)}") from error
-        chunk = _read_entry(where, entry)
-        if chunk.t < before:
-            raise TranscriptError(
-                f"{where}: time goes back from {before} to {chunk.t}; one connection a file, in order"
-            )
-        before = chunk.t
-        yield chunk
+        before = 0.0
+        for number, (line, is_whole) in enumerate(_lines(self.source), start=1):
+            if not line.strip():
+                continue
+            where = f"{self.name}:{number}"
+            try:
+                entry = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                if not is_whole and number > 1:
+                    self.cut = f"the last line is cut off after {len(line)} bytes; the lines before it are read"
+                    return
+                raise TranscriptError(f"{where}: not a JSON object: {_shown(error)}") from error
+            chunk = _read_entry(where, entry)
+            if chunk.t < before:
+                raise TranscriptError(
+                    f"{where}: time goes back from {before} to {chunk.t}; one connection a file, in order"
+                )
+            before = chunk.t
+            yield chunk
 
 
 def _lines(source: Source) -> Iterator[tuple[bytes, bool]]:
