@@ -166,7 +166,7 @@ def families(now: Standing, downloads: int, recordings: Mapping[str, int]) -> It
     connected = {pbx: float(status.state == "connected") for pbx, status in now.pbxes.items()}
     yield _gauges("uac_pbx_connected", "1: logged in to the PBX.", "pbx", connected)
     heard = {pbx: at for pbx, status in now.pbxes.items() if (at := status.last_message_at) is not None}
-    yield _gauges("uac_pbx_last_message_timestamp_seconds", "When the PBX last said something.", "pbx", heard)
+    yield _gauges("uac_pbx_last_message_timestamp_seconds", "When the PBX last sent something.", "pbx", heard)
     yield _conditions(now)
     yield _gauge("uac_live_calls", "Calls in progress.", now.live_calls)
     yield CounterMetricFamily(

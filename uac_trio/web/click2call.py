@@ -104,8 +104,10 @@ async def _place(dial: Dial, click2call: Click2Call, guard: ClickGuard) -> Click
     outcome = Originated.UNKNOWN
     with trio.move_on_after(click2call.rules.answer_seconds):
         outcome = await click2call.originate(dial)
-    log_it = bound.info if outcome is Originated.QUEUED else bound.warning
-    log_it("click2call.placed", outcome=outcome.value, channel_id=dial.channel_id, exten_context=dial.context)
+    if outcome is Originated.QUEUED:
+        bound.info("click2call.placed", channel_id=dial.channel_id, exten_context=dial.context)
+    else:
+        bound.warning("click2call.not_placed", outcome=outcome.value, channel_id=dial.channel_id)
     return guard.settle(dial, outcome)
 
 
