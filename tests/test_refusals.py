@@ -69,6 +69,9 @@ REFUSALS: list[tuple[str, int, str, tuple[str, str] | None]] = [
     ("outbox drop --config CONFIG 1", 1, "connector.db: no such file", None),
     ("forget --config CONFIG 79161234567", 1, "connector.db: no such file", None),
     ("forget --config CONFIG 101", 2, "101 is an employee's extension", None),
+    ("setup --root . --yes", 2, "no Asterisk was found: /etc/asterisk has no manager.conf and no asterisk.conf.", None),
+    ("setup --root . --ami-host 10.0.0.9 --yes", 2, "--crm-url is needed: Address of the CRM", None),
+    ("setup --root . --asterisk-dir /CONFIG", 1, "uac-trio: /CONFIG: cannot be read: Not a directory;", None),
 ]  # fmt: skip
 
 

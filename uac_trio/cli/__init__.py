@@ -37,6 +37,11 @@ COMMANDS: Mapping[str, Command] = {
         "replay", "replay", "Replay FILEs, transcripts of successive connections to one PBX, through the pipeline."
     ),
     "run": Command("run", "run", "Run the daemon until SIGTERM or SIGINT."),
+    "setup": Command(
+        "setup",
+        "setup",
+        "Set up Asterisk and uac-trio on this machine: show all changes, write them with backups.",
+    ),
     "serve-recordings": Command(
         "run",
         "serve_recordings",

@@ -1,0 +1,169 @@
+"""The answers for ``uac-trio setup``: from options, from the configuration that is there, or asked on the terminal."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import attrs
+import click
+
+from uac_trio.cli.machine import address_of_this_machine
+from uac_trio.setup.answers import Answers, Machine, Platform, callback_url, platform_of
+from uac_trio.setup.configuration import given_in
+from uac_trio.setup.dialplan import spool_of
+from uac_trio.setup.manager_user import address_of, manager_of
+from uac_trio.setup.plan import Secrets, is_known_secret
+
+AUTO = "auto"
+FLAVOURS = ("salesplatform", "stock")
+LOCAL = ("127.0.0.1", "localhost", "::1")
+
+Proc = Callable[[str], str]
+"""Makes a value of an answer. Raises click.UsageError."""
+
+
+@attrs.frozen(kw_only=True)
+class Given:
+    """The options of the command; None for what is asked."""
+
+    platform: str
+    asterisk_dir: str
+    ami_host: str | None
+    ami_port: int | None
+    ami_user: str | None
+    name: str | None
+    crm_url: str | None
+    crm_secret_file: Path | None
+    flavour: str | None
+    timezone: str | None
+    extensions: str | None
+    public_url: str | None
+    bind: str | None
+    recordings: str | None
+    recording_dialplan: bool
+    config: str
+    unit: str
+    replace: bool
+    yes: bool
+    dry_run: bool
+    root: Path
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the PBX is this machine."""
+        return self.ami_host in (None, *LOCAL)
+
+
+def chosen_platform(given: Given, machine: Machine) -> Platform:
+    """The platform that was named, or the one of the machine's files. Raises click.UsageError without either."""
+    if given.platform != AUTO:
+        return Platform(given.platform)
+    found = platform_of(machine, given.asterisk_dir)
+    if found is not None:
+        click.echo(f"Found {found.value} in {given.asterisk_dir}.")
+        return found
+    if not given.is_here:
+        return Platform.ASTERISK
+    raise click.UsageError(
+        f"no Asterisk was found: {given.asterisk_dir} has no manager.conf and no asterisk.conf. --asterisk-dir names "
+        "another directory; for a PBX on another machine give --ami-host and --platform"
+    )
+
+
+Ask = Callable[[str, str, str | None, Proc], str]
+"""Of the option, what it is, its default, and what makes a value of the answer."""
+
+
+def prompted(option: str, what: str, default: str | None, proc: Proc) -> str:
+    return str(click.prompt(what, default=default, value_proc=proc))
+
+
+def defaults(option: str, what: str, default: str | None, proc: Proc) -> str:
+    if default is None:
+        raise click.UsageError(f"{option} is needed: {what}")
+    return default
+
+
+def answers_of(given: Given, platform: Platform, machine: Machine, ask: Ask) -> Answers:
+    """The options, and for what they leave open the configuration that is there, or ``ask``."""
+    known = given_in(machine.text(given.config))
+    is_here = platform is not Platform.MIKOPBX and given.is_here
+    host, port = address_of(manager_of(machine, given.asterisk_dir)) if is_here else (given.ami_host or "", 5038)
+
+    def answer(option: str, what: str, default: str | None, proc: Proc = str) -> str:
+        name = option.removeprefix("--").replace("-", "_")
+        value: str | None = getattr(given, name)
+        return ask(option, what, known.get(name, default), proc) if value is None else _valid(option, value, proc)
+
+    if not host:
+        host = answer("--ami-host", "Address of the PBX", None)
+    crm_url = answer("--crm-url", "Address of the CRM, as in a browser", None, _url)
+    flavour = answer("--flavour", "Kind of vTiger, salesplatform or stock", FLAVOURS[0], _flavour)
+    zone = "Europe/Moscow" if flavour == FLAVOURS[0] else "UTC"
+    is_local = any(f"//{name}" in crm_url for name in LOCAL)
+    bind = "127.0.0.1:5000" if is_local else "0.0.0.0:5000"
+    address = f"http://{'127.0.0.1' if is_local else address_of_this_machine()}:5000"
+    recordings = f"{spool_of(machine, given.asterisk_dir)}/monitor" if is_here else ""
+    return Answers(
+        platform=platform,
+        crm_url=callback_url(crm_url),
+        flavour=flavour,
+        timezone=answer("--timezone", "The CRM's time zone ($default_timezone in its config.inc.php)", zone),
+        extensions=answer("--extensions", "Employees' numbers, a pattern", r"^\d{2,5}$", _pattern),
+        bind=answer("--bind", "Listen for clicks in the CRM on", bind),
+        public_url=answer("--public-url", "Address by which the CRM reaches this machine", address, _url),
+        ami_host=host,
+        ami_port=given.ami_port or port,
+        ami_user=given.ami_user or known.get("ami_user", "uac-trio"),
+        pbx_name=given.name or known.get("name", "main"),
+        recordings=known.get("recordings", recordings) if given.recordings is None else given.recordings,
+        asterisk_dir=given.asterisk_dir if is_here else "",
+        config=given.config,
+        unit=given.unit,
+        adds_recording=given.recording_dialplan,
+    )
+
+
+def _valid(option: str, value: str, proc: Proc) -> str:
+    try:
+        return proc(value)
+    except click.UsageError as why:
+        raise click.UsageError(f"{option}: {why.message}") from why
+
+
+def _url(value: str) -> str:
+    if not re.match(r"https?://[^\s/]+", value.strip()):
+        raise click.UsageError(f"expected an address such as http://crm.example, found {value!r}")
+    return value.strip().rstrip("/")
+
+
+def _flavour(value: str) -> str:
+    if value not in FLAVOURS:
+        raise click.UsageError(f"expected {' or '.join(FLAVOURS)}, found {value!r}")
+    return value
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as why:
+        raise click.UsageError(f"expected a regular expression: {why}") from why
+    return value
+
+
+def secrets_of(given: Given, answers: Answers, machine: Machine) -> Secrets:
+    """New secrets, or the CRM's in the file that the administrator named."""
+    vtiger = ""
+    if given.crm_secret_file is not None:
+        vtiger = given.crm_secret_file.read_text(encoding="utf-8").strip()
+        if not vtiger:
+            raise click.UsageError(f"--crm-secret-file: {given.crm_secret_file} is empty")
+    elif not is_known_secret(answers, machine):
+        if not given.yes:
+            what = "Secret key of the CRM's PBX Manager settings (not shown; Enter makes a new one)"
+            vtiger = click.prompt(what, default="", hide_input=True, show_default=False)
+        vtiger = vtiger or secrets.token_urlsafe(24)
+    return Secrets(ami=secrets.token_urlsafe(24), vtiger=vtiger)
