@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.daemon.test_metrics import standing
 from uac_trio.daemon.metrics import Metrics
+from uac_trio.web.streams import StreamsStatus
 
 ROOT = Path(__file__).parent.parent
 LEVELS: Mapping[str, str] = {
@@ -51,7 +52,8 @@ def test_log_events() -> None:
 
 def test_metrics() -> None:
     """docs/metrics.md has each with its type, and no other."""
-    page = Metrics().page(standing(), 1, {"ready": 1}).decode()
+    streams = StreamsStatus(open=1, opened=1, events=1, dropped=0, refused={"expired": 1}, last_seen_at=None)
+    page = Metrics().page(standing(streams=streams), 1, {"ready": 1}).decode()
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", page, re.MULTILINE))
     shown = {name.strip("`"): kind for name, kind, *_ in table("metrics.md")}
     assert shown == kinds

@@ -37,6 +37,7 @@ TITLES: Mapping[str, str] = {
     "click2call": "Clicks on numbers in the CRM.",
     "route": "Callers to the employee who owns their contact ([routing.md](routing.md)).",
     "http": "The server for clicks, recordings and monitoring.",
+    "companion": "Events for the browsers of the CRM's users: popups that come at once.",
     "recordings": "What becomes of recordings ([recordings.md](recordings.md)).",
     "store": "Where deliveries wait ([ha.md](ha.md)).",
     "sender": "How the CRM is sent to.",

@@ -21,6 +21,7 @@ from uac_trio.calls.fact import (
     CallerQueued,
     CallMerged,
     CallTransferred,
+    ClickFailed,
     Fact,
     LooksLikeBoth,
     NotAnEmployee,
@@ -335,6 +336,8 @@ def fact_words(fact: Fact) -> str:
             talked = f", talked {summary.talk_secs:.1f} s" if summary.talk_secs else ""
             click = f"; a click: {summary.click.words}" if summary.click else ""
             return f"call over: {summary.direction.value}, {summary.status.value}{talked}{click}"
+        case ClickFailed():
+            return f"click of {fact.extension or 'an unknown employee'} failed: {fact.outcome}"
         case NotAnEmployee():
             return f"{fact.channel} rings"
         case Oddity():

@@ -14,7 +14,7 @@ from tests.recorded import NAMES, rules_of, truth_of
 from uac_trio.ami.message import Event
 from uac_trio.calls.call import ClickOrder, Direction
 from uac_trio.calls.click import OUTCOMES
-from uac_trio.calls.fact import CallEnded, Fact, ParticipationBegan
+from uac_trio.calls.fact import CallEnded, ClickFailed, Fact, ParticipationBegan
 from uac_trio.calls.participation import Role
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.calls.tracker import ORDER_LASTS, CallTracker
@@ -88,6 +88,22 @@ def test_recorded_end(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", CLICKS)
+def test_failure_is_known_at_once(name: str) -> None:
+    """Of a click that came to nothing, once, with its end and the same outcome; of one that led to a talk never."""
+    facts = run(recorded(name), RULES)
+    (ended,) = [fact for fact in facts if isinstance(fact, CallEnded) and fact.summary.click is not None]
+    assert ended.summary.click is not None
+    outcome = ended.summary.click.outcome
+    failed = [fact for fact in facts if isinstance(fact, ClickFailed)]
+    if outcome in ("completed", "transferred"):
+        assert failed == []
+    else:
+        (fact,) = failed
+        assert (fact.call_id, fact.extension, fact.outcome) == (ended.call_id, ended.summary.caller, outcome)
+        assert fact.at - ended.ended_at < 0.01
+
+
+@pytest.mark.parametrize("name", CLICKS)
 def test_popup_before_the_employee_answers(name: str) -> None:
     """The participation begins as soon as the employee's phone rings: the customer is known from what it shows."""
     events = recorded(name)
@@ -153,7 +169,9 @@ def test_failed_order_without_a_channel() -> None:
     """OriginateResponse names a group of lines, the order who clicked, on which number."""
     tracker = CallTracker("main")
     tracker.ordered(ClickOrder(ID, "104", "+79161234567"), 99.0)
-    assert tracker.process(failed("0", "DAHDI/g1", exten="89161234567"), 100.0) == []
+    (at_once,) = tracker.process(failed("0", "DAHDI/g1", exten="89161234567"), 100.0)
+    assert isinstance(at_once, ClickFailed)
+    assert (at_once.extension, at_once.outcome) == ("104", "employee-unreachable")
     record = ended(due(tracker, 102.0))
     assert (record["caller"], record["customer"], record["status"]) == ("104", "+79161234567", "failed")
     assert not tracker.graph.orders

@@ -17,7 +17,7 @@ from uac_trio.logs import LogSettings
 from uac_trio.recordings.settings import RecordingsSettings
 from uac_trio.sender.breaker import SenderSettings
 from uac_trio.store.settings import OutboxSettings
-from uac_trio.web.settings import WebSettings
+from uac_trio.web.settings import CompanionSettings, WebSettings
 
 
 def test_least_configuration(tmp_path: Path) -> None:
@@ -152,3 +152,24 @@ def test_warnings(tmp_path: Path) -> None:
     path.write_text(FULL + '[http]\npublic_url = "http://x:5000"')
     path.chmod(stat.S_IRUSR)
     assert load_config(path, {}).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("https://crm.example", "https://crm.example"),
+        ("HTTPS://CRM.example:443/", "https://crm.example"),
+        ("http://10.0.0.5:8080", "http://10.0.0.5:8080"),
+        ("http://[2001:DB8::1]:80", "http://[2001:db8::1]"),
+    ],
+)
+def test_origins_are_as_browsers_send_them(tmp_path: Path, given: str, read: str) -> None:
+    """However they are written: in lower case, the scheme's own port left out."""
+    config = loaded(tmp_path, f'{FULL}[companion]\nenabled = true\norigins = ["{given}"]')
+    assert config.companion == CompanionSettings(enabled=True, origins=(read,))
+
+
+@pytest.mark.parametrize("given", ["crm.example", "https://crm.example/vtiger", "https://u:p@crm.example", "ftp://x"])
+def test_what_is_no_origin(tmp_path: Path, given: str) -> None:
+    (problem,) = problems(tmp_path, f'{FULL}[companion]\norigins = ["{given}"]')
+    assert "[companion] origins" in problem

@@ -18,6 +18,7 @@ from uac_trio.daemon.metrics import VERDICTS, Metrics
 from uac_trio.daemon.standing import Standing
 from uac_trio.sender.delivery import SenderStatus
 from uac_trio.store.rows import OutboxStatistics
+from uac_trio.web.streams import StreamsStatus
 
 
 def standing(**changed: Any) -> Standing:
@@ -49,6 +50,22 @@ def read(figures: Metrics, **changed: Any) -> dict[str, float]:
         for family in text_string_to_metric_families(page)
         for sample in family.samples
     }
+
+
+def test_streams() -> None:
+    """Of [companion]; where that is off they have no metrics."""
+    assert not [name for name in read(Metrics()) if "companion" in name]
+    status = StreamsStatus(open=3, opened=7, events=40, dropped=1, refused={"replayed": 2}, last_seen_at=NOW)
+    assert (
+        read(Metrics(), streams=status).items()
+        >= {
+            "uac_companion_streams": 3,
+            "uac_companion_streams_opened_total": 7,
+            "uac_companion_events_total": 40,
+            "uac_companion_streams_dropped_total": 1,
+            "uac_companion_tokens_refused_total{reason=replayed}": 2,
+        }.items()
+    )
 
 
 def test_how_things_stand() -> None:

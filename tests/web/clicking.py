@@ -15,6 +15,7 @@ from uac_trio.crm.protocol import CRM, Surroundings
 from uac_trio.crm.vtiger import VtigerSettings
 from uac_trio.web.app import Health, create_app
 from uac_trio.web.click2call import Click2Call
+from uac_trio.web.events import Events
 from uac_trio.web.wrong_secrets import WrongSecrets
 
 SECRET = "labsecret123"
@@ -48,6 +49,8 @@ def app_with(
     rules: Click2CallRules | None = None,
     health: Callable[[], Health] = healthy,
     wrong_secrets: WrongSecrets | None = None,
+    events: Events | None = None,
+    failed: Callable[[str, str], None] = lambda _extension, _outcome: None,
 ) -> QuartTrio:
     return create_app(
         click2call=Click2Call(
@@ -59,8 +62,10 @@ def app_with(
             region="RU",
             now=lambda: 1764000000.5,
             wrong_secrets=wrong_secrets or WrongSecrets(),
+            failed=failed,
         ),
         health=health,
+        events=events,
     )
 
 

@@ -74,6 +74,7 @@ class Click:
     order: ClickOrder | None = None
     """Of ours alone."""
     failure: OriginateFailure | None = None
+    is_failure_emitted: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -28,11 +28,11 @@ from uac_trio.calls.channel_events import (
     Unparked,
     VoicemailStarted,
 )
-from uac_trio.calls.click import CHANNEL_ID_PREFIX, order_of
+from uac_trio.calls.click import CHANNEL_ID_PREFIX, click_result, order_of
 from uac_trio.calls.company import is_ours
 from uac_trio.calls.deadlines import Deadlines
 from uac_trio.calls.endpoint import Evidence
-from uac_trio.calls.fact import CallBegan, CallerQueued, CallMerged, Fact, NotAnEmployee, NotShown
+from uac_trio.calls.fact import CallBegan, CallerQueued, CallMerged, ClickFailed, Fact, NotAnEmployee, NotShown
 from uac_trio.calls.names import creation_order
 from uac_trio.calls.participations import Moment
 from uac_trio.calls.rules import TrackerRules
@@ -130,6 +130,7 @@ class Conclusions:
         call.seen_at = max(call.seen_at, now.at)
         if call.end is None and not call.channels.live:
             self.end(call, now.at)
+            yield from self._click_failed(call, now)
         else:
             self.stuck.look(call, now.at)
 
@@ -137,6 +138,18 @@ class Conclusions:
         """It has no channel any more; what may still come of it is waited for."""
         call.end = CallEnd(call.channels.last_end(at))
         self.ending.add(call.id, call, at + self.rules.linger)
+
+    def _click_failed(self, call: Call, now: Moment) -> Iterator[Fact]:
+        """A click that is over without a talk, once."""
+        if call.conversation.answer is not None or call.click.is_failure_emitted:
+            return
+        result = click_result(call, now.at, self.graph.shows_hangup_requests)
+        if result is None:
+            return
+        call.click.is_failure_emitted = True
+        asked = call.click.order or call.click.failure
+        extension = call.orientation.operator or (asked.employee if asked is not None else "")
+        yield ClickFailed(call_id=call.id, at=now.at, because=now.because, extension=extension, outcome=result.outcome)
 
     def keep_open(self, reopened: Iterable[Call]) -> None:
         """They have a live channel again."""
@@ -202,6 +215,8 @@ class Conclusions:
             call.orientation = attrs.evolve(call.orientation, customer=asked.number)
             because = Moment(now.at, "OriginateResponse Failure", self.graph)
             yield from self.advance(call, call.channels, because)
+        if call.end is not None:
+            yield from self._click_failed(call, now)
 
     def _originated(self, event: OriginateEnded, at: float) -> Call | None:
         """The call of a failed Originate. Without a ChannelId of the client's the response has no Uniqueid, only the

@@ -112,6 +112,16 @@ class CallMerged(Fact):
 
 
 @attrs.frozen(kw_only=True)
+class ClickFailed(Fact):
+    """A click of ours came to nothing. Emitted when its last channel is gone: ``CallEnded`` waits for a Cdr."""
+
+    extension: str
+    """Who clicked; "" = not known."""
+    outcome: str
+    """One of calls.click.OUTCOMES."""
+
+
+@attrs.frozen(kw_only=True)
 class CallEnded(Fact):
     """Everything is known."""
 

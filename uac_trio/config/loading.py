@@ -30,7 +30,7 @@ from uac_trio.logs import LogSettings
 from uac_trio.recordings.settings import HostSettings, RecordingsSettings
 from uac_trio.sender.breaker import SenderSettings
 from uac_trio.store.settings import OutboxError, OutboxSettings, beside, file_of, parse_url
-from uac_trio.web.settings import ServeSettings, WebSettings
+from uac_trio.web.settings import CompanionSettings, ServeSettings, WebSettings
 
 
 @attrs.frozen(kw_only=True)
@@ -51,6 +51,7 @@ class Config:
     responsible: ResponsibleRules
     """``[route]``."""
     http: WebSettings
+    companion: CompanionSettings
     playback: RecordingsSettings
     """``[recordings]``."""
     store: OutboxSettings
@@ -87,6 +88,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     click2call = read(reader, Click2CallRules)
     responsible = read(reader, ResponsibleRules)
     http = read(reader, WebSettings)
+    companion = read(reader, CompanionSettings)
     playback = read(reader, RecordingsSettings)
     store = _read_store(reader)
     sender = read(reader, SenderSettings)
@@ -107,6 +109,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         and click2call
         and responsible
         and http
+        and companion
         and playback
         and store
         and sender
@@ -134,6 +137,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         click2call=click2call,
         responsible=responsible,
         http=http,
+        companion=companion,
         playback=playback,
         store=store,
         sender=sender,

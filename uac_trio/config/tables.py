@@ -14,7 +14,7 @@ from uac_trio.logs import LogSettings
 from uac_trio.recordings.settings import HostSettings, RecordingRoots, RecordingsSettings
 from uac_trio.sender.breaker import SenderSettings
 from uac_trio.store.settings import OutboxSettings
-from uac_trio.web.settings import ServeSettings, WebSettings
+from uac_trio.web.settings import CompanionSettings, ServeSettings, WebSettings
 
 Tables = Mapping[str, tuple[type[Any], ...]]
 
@@ -24,6 +24,7 @@ TABLES: Tables = {
     "click2call": (Click2CallRules,),
     "route": (ResponsibleRules,),
     "http": (WebSettings,),
+    "companion": (CompanionSettings,),
     "recordings": (RecordingsSettings,),
     "store": (OutboxSettings,),
     "sender": (SenderSettings,),

@@ -47,6 +47,8 @@ def health(now: Standing) -> Health:
     }
     if now.route_trouble is not None:
         details["route"] = {"trouble": now.route_trouble}
+    if now.streams is not None:
+        details["companion"] = {"streams": now.streams.open, "last_seen": now.streams.last_seen_at}
     return Health(
         works=now.store_hangs_for < STORE_ANSWERS_WITHIN,
         ready=all(one["ok"] for one in (*pbxes.values(), crm, store)),

@@ -31,6 +31,7 @@ from uac_trio.config.loading import Config
 from uac_trio.crm.delivery import Delivery, failed_click
 from uac_trio.crm.recording import recording_token
 from uac_trio.daemon.clicks import log_click
+from uac_trio.daemon.companion import Companion
 from uac_trio.daemon.storing import Storing
 from uac_trio.daemon.systemd import notify_systemd, watchdog_seconds
 from uac_trio.daemon.watching import Watching
@@ -128,6 +129,7 @@ class Intake:
     now: Callable[[], float]
     watching: Watching
     flight_recorder: FlightRecorder | None = None
+    companion: Companion | None = None
     clients: dict[str, AMIClient] = attrs.field(factory=dict)
     """By the names of the PBXes."""
     starts_over: int = 0
@@ -191,6 +193,8 @@ class Intake:
             if begun or calls:
                 log.info("daemon.calls_restored", pbx=pbx, participations=len(begun), event_logs=len(calls))
         self.watching.start_over()
+        if self.companion is not None:
+            self.companion.start_over()
         try:
             pipeline, followed = self._with(left_open, logs, ended)
         except Exception:
@@ -221,15 +225,26 @@ class Intake:
         """A pipeline that goes on from these, and what followed from them."""
         config = self.config
         run = secrets.token_hex(8)
-        pipeline = Pipeline(config.calls, config.crm, self._token, self.watching.recall, run)
+        pipeline = Pipeline(config.calls, config.crm, self._token, self._recall, run)
         followed: list[Delivery] = []
         for pbx, begun in left_open.items():
             restored = pipeline.restore(pbx, begun, logs.get(pbx, []), ended.get(pbx, []))
             followed += restored.deliveries
             for call_id in restored.misfits:
                 log.warning("daemon.event_log_not_used", pbx=pbx, call=call_id, reason="it does not fit the outbox")
-        pipeline.observe = partial(_observe, self.watching)
+        pipeline.observe = self._observe
         return pipeline, followed
+
+    def _recall(self, fact: Fact, deliveries: Sequence[Delivery]) -> None:
+        self.watching.recall(fact, deliveries)
+        if self.companion is not None:
+            self.companion.recall(fact)
+
+    def _observe(self, fact: Fact, deliveries: Sequence[Delivery]) -> None:
+        log_fact(fact)
+        self.watching.observe(fact, deliveries)
+        if self.companion is not None:
+            self.companion.observe(fact)
 
     def _token(self, recording: RecordingKnown) -> str:
         """No link without a public address."""
@@ -250,11 +265,6 @@ class Intake:
                 nursery.start_soon(self.clients[pbx].list_channels)
             if feeding < math.inf:
                 notify_systemd("WATCHDOG=1")
-
-
-def _observe(watching: Watching, fact: Fact, deliveries: Sequence[Delivery]) -> None:
-    log_fact(fact)
-    watching.observe(fact, deliveries)
 
 
 def log_fact(fact: Fact) -> None:

@@ -17,6 +17,7 @@ from uac_trio.crm.delivery import Kind
 from uac_trio.crm.reply import Ruling
 from uac_trio.daemon.conditions import Condition
 from uac_trio.daemon.standing import Standing
+from uac_trio.web.streams import StreamsStatus
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -186,6 +187,8 @@ def families(now: Standing, downloads: int, recordings: Mapping[str, int]) -> It
     yield _gauge("uac_crm_up", "0: everything waits, for the CRM or for an administrator.", not now.sender.trouble)
     yield _gauge("uac_crm_requests_in_flight", "Requests on the wire.", now.sender.in_flight)
     yield _gauge("uac_crm_requests_at_once", "Requests that the CRM is asked at once at most.", now.sender.at_once)
+    if now.streams is not None:
+        yield from _of_streams(now.streams)
     yield _gauge("uac_recording_downloads", "Recordings being sent.", downloads)
     yield _gauges("uac_recordings", "Recordings that are known.", "state", recordings)
 
@@ -201,6 +204,21 @@ def _conditions(now: Standing) -> Metric:
             labels = [condition.value, condition.severity.value, pbx]
             gauge.add_metric(labels, float((condition, pbx) in present))
     return gauge
+
+
+def _of_streams(streams: StreamsStatus) -> Iterable[Metric]:
+    yield _gauge("uac_companion_streams", "Open streams of the CRM's users' browsers.", streams.open)
+    counts = {
+        "uac_companion_streams_opened": ("Streams opened.", streams.opened),
+        "uac_companion_streams_dropped": ("Streams ended because their browser did not read.", streams.dropped),
+        "uac_companion_events": ("Events put into streams.", streams.events),
+    }
+    for name, (what, count) in counts.items():
+        yield CounterMetricFamily(name, what, value=count)
+    refused = CounterMetricFamily("uac_companion_tokens_refused", "Tokens refused.", labels=["reason"])
+    for reason, count in streams.refused.items():
+        refused.add_metric([reason], count)
+    yield refused
 
 
 def _gauge(name: str, what: str, value: float) -> Metric:

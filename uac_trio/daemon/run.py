@@ -31,6 +31,8 @@ from uac_trio.calls.call import ClickOrder
 from uac_trio.clock import now
 from uac_trio.config.loading import Config
 from uac_trio.crm.click import FREEPBX_SKIPS_VOICEMAIL, Dial, Originated, skipping_voicemail
+from uac_trio.crm.stream_events import StreamEvents
+from uac_trio.daemon.companion import Companion
 from uac_trio.daemon.condition_log import log_changes
 from uac_trio.daemon.conditions import Present
 from uac_trio.daemon.detectors import Detectors
@@ -52,16 +54,18 @@ from uac_trio.recordings.awaiting import AwaitedRecordings
 from uac_trio.sender.delivery import Sender, run_sender
 from uac_trio.sender.lookup import Lookup, open_lookup
 from uac_trio.store.outbox import Outbox, open_outbox
-from uac_trio.store.rows import ParkedRow
+from uac_trio.store.rows import LeasedRow, ParkedRow
 from uac_trio.store.settings import OutboxError, file_of
 from uac_trio.store.writer import StoreWriter
 from uac_trio.web.app import create_app
 from uac_trio.web.click2call import Click2Call
+from uac_trio.web.events import Events
 from uac_trio.web.monitor import Monitor
 from uac_trio.web.own_hosts import own_hosts
 from uac_trio.web.recordings import Playback
 from uac_trio.web.route import Routing
 from uac_trio.web.server import serve_web
+from uac_trio.web.streams import Streams
 from uac_trio.web.wrong_secrets import WrongSecrets
 
 log = structlog.get_logger()
@@ -121,6 +125,7 @@ class _Daemon:
     intake: Intake = attrs.field(init=False)
     wrong_secrets: WrongSecrets = attrs.field(init=False)
     watching: Watching = attrs.field(init=False)
+    companion: Companion | None = attrs.field(init=False)
     playback: Playback = attrs.field(init=False)
     flight_recorder: FlightRecorder | None = attrs.field(init=False)
     store_file: StoreFile | None = attrs.field(init=False)
@@ -138,6 +143,9 @@ class _Daemon:
             }
         )
         self.watching = Watching(now=self.now, metrics=Metrics(), detectors=detectors, is_awaited=self._has_recordings)
+        self.companion = None
+        if config.companion.enabled:
+            self.companion = Companion(streams=Streams(self.now), events=StreamEvents(scope=config.crm.scope))
 
     async def run_shielded(self, task_status: trio.TaskStatus[Any]) -> None:
         with self.shutdown_scope:
@@ -183,6 +191,7 @@ class _Daemon:
                 now=self.now,
                 watching=self.watching,
                 flight_recorder=self.flight_recorder,
+                companion=self.companion,
             )
             async with trio.open_nursery() as writing:
                 writing.start_soon(writer.run)
@@ -197,9 +206,12 @@ class _Daemon:
                             now=self.now,
                             watch=self.watching.sent,
                             may_be_lost=self.watching.may_be_lost,
+                            on_delivered=self._delivered,
                         )
                     )
-                    addresses = await web.start(partial(serve_web, self._app(), config.http, shutdown=web_stop))
+                    streams = self.companion.streams if self.companion is not None else None
+                    serve_http = partial(serve_web, self._app(), config.http, shutdown=web_stop, streams=streams)
+                    addresses = await web.start(serve_http)
                     if self.lookup is not None and config.responsible.bind:
                         serve = partial(serve_agi, self.lookup.ask, config.responsible, shutdown=web_stop)
                         log.info("route.ready", agi=await web.start(serve))
@@ -232,6 +244,8 @@ class _Daemon:
             await self.stop.wait()
             log.info("daemon.stopping")
             notify_systemd("STOPPING=1")
+            if self.companion is not None:
+                self.companion.streams.end_nowait()
             web_stop.set()
             intake.cancel_scope.cancel()
 
@@ -302,6 +316,7 @@ class _Daemon:
             now=self.now,
             is_connected=self._is_connected,
             wrong_secrets=self.wrong_secrets,
+            failed=self._click_failed,
         )
         self.playback = Playback(
             archive=self.archive,
@@ -325,8 +340,29 @@ class _Daemon:
             health=lambda: health(self._standing()),
             playback=self.playback,
             routing=routing,
+            events=self._events(),
             monitor=monitor,
         )
+
+    def _events(self) -> Events | None:
+        if self.companion is None:
+            return None
+        return Events(
+            streams=self.companion.streams,
+            secret=self.config.crm.secret,
+            first=self.companion.first,
+            origins=frozenset(self.config.companion.origins),
+            now=self.now,
+            wrong_secrets=self.wrong_secrets,
+        )
+
+    def _delivered(self, row: LeasedRow) -> None:
+        if self.companion is not None:
+            self.companion.delivered(row)
+
+    def _click_failed(self, extension: str, outcome: str) -> None:
+        if self.companion is not None:
+            self.companion.click_failed(extension, outcome)
 
     async def _end_in_time(self, sending: trio.CancelScope) -> None:
         """After ``COMMIT_WITHIN`` the sender has to end, whatever still waits for the outbox.
@@ -360,6 +396,7 @@ class _Daemon:
             recordings_troubles=self.archive.troubles(),
             route_trouble=self.lookup.trouble if self.lookup is not None else None,
             store_hangs_for=self.storing.writer.hangs_for,
+            streams=self.companion.streams.status() if self.companion is not None else None,
             log_lines_dropped=self.log_lines_dropped(),
         )
         connected_since = {

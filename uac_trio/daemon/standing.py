@@ -10,6 +10,7 @@ from uac_trio.ami_client.status import AMIStatus
 from uac_trio.daemon.conditions import Finding
 from uac_trio.sender.delivery import SenderStatus
 from uac_trio.store.rows import OutboxStatistics
+from uac_trio.web.streams import StreamsStatus
 
 
 @attrs.frozen(kw_only=True)
@@ -38,5 +39,7 @@ class Standing:
     """Seconds since which an answer of the store is awaited; 0 = none is."""
     findings: Sequence[Finding] = ()
     """The conditions that are present."""
+    streams: StreamsStatus | None = None
+    """Of the CRM's users' browsers; None: ``[companion]`` is off."""
     log_lines_dropped: int = 0
     """Lines of the log that could not be written."""

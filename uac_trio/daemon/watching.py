@@ -159,7 +159,7 @@ CLICK_WORDS = {
 
 
 @contextmanager
-def _harmless() -> Iterator[None]:
+def harmless() -> Iterator[None]:
     """Who only watches must not stop the pipeline or the sender: a fault of ours in here costs a line on a page."""
     try:
         yield
@@ -188,7 +188,7 @@ class Watching:
 
     def observe(self, fact: Fact, deliveries: Sequence[Delivery]) -> None:
         """The pipeline's callback. Raises nothing."""
-        with _harmless():
+        with harmless():
             self.metrics.count_fact(fact)
             at = self.now()
             self.detectors.observe(fact, at)
@@ -196,7 +196,7 @@ class Watching:
 
     def recall(self, fact: Fact, deliveries: Sequence[Delivery]) -> None:
         """The same for what an earlier run observed and counted."""
-        with _harmless():
+        with harmless():
             self._observe(fact, deliveries, fact.at)
 
     def _observe(self, fact: Fact, deliveries: Sequence[Delivery], at: float) -> None:
@@ -305,7 +305,7 @@ class Watching:
 
     def sent(self, row: LeasedRow, request: CRMRequest, verdict: Verdict, took: float) -> None:
         """The sender's callback: a request was sent, and answered or not, after ``took`` seconds. Raises nothing."""
-        with _harmless():
+        with harmless():
             at = self.now()
             self.detectors.sent(verdict.ruling, verdict.words, at)
             self._sent(row, request, verdict, took, at)
@@ -328,7 +328,7 @@ class Watching:
 
     def may_be_lost(self, row: LeasedRow, why: str) -> None:
         """The sender's callback: a delivery was given up after a sending without an answer. Raises nothing."""
-        with _harmless():
+        with harmless():
             self.metrics.count_may_be_lost()
             self.detectors.may_be_lost(self.now())
             if (followed := self._by_key.get(row.delivery.key)) is not None:
@@ -342,7 +342,7 @@ class Watching:
         try:
             outcome = await originate(dial)
         finally:
-            with _harmless():
+            with harmless():
                 self._ordered(dial, outcome, self.now())
         return outcome
 

@@ -66,6 +66,9 @@ Watch = Callable[[LeasedRow, CRMRequest, Verdict, float], None]
 MayBeLost = Callable[[LeasedRow, str], None]
 """Is shown each delivery that is given up though it may not have been carried out, and why."""
 
+OnDelivered = Callable[[LeasedRow], None]
+"""Is shown each delivery that the CRM has carried out, as far as can be known, at once."""
+
 
 def _no_watch(_row: LeasedRow, _request: CRMRequest, _verdict: Verdict, _took: float) -> None:
     """Nothing watches."""
@@ -73,6 +76,10 @@ def _no_watch(_row: LeasedRow, _request: CRMRequest, _verdict: Verdict, _took: f
 
 def _no_loss(_row: LeasedRow, _why: str) -> None:
     """Nothing counts."""
+
+
+def _not_followed(_row: LeasedRow) -> None:
+    """Nothing follows."""
 
 
 async def run_sender(
@@ -83,6 +90,7 @@ async def run_sender(
     now: Callable[[], float],
     watch: Watch = _no_watch,
     may_be_lost: MayBeLost = _no_loss,
+    on_delivered: OnDelivered = _not_followed,
     random: Callable[[], float] = random.random,
     task_status: trio.TaskStatus[Sender] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -104,6 +112,7 @@ async def run_sender(
             now=now,
             watch=watch,
             may_be_lost=may_be_lost,
+            on_delivered=on_delivered,
             random=random,
         )
         await sender.recall()
@@ -128,6 +137,7 @@ class Sender:
     now: Callable[[], float]
     watch: Watch
     may_be_lost: MayBeLost
+    on_delivered: OnDelivered
     random: Callable[[], float]
     _owner: str = attrs.field(factory=lambda: f"{platform.node()}/{os.getpid()}/{secrets.token_hex(4)}", init=False)
     _breaker: CircuitBreaker = attrs.field(
@@ -261,6 +271,8 @@ class Sender:
                 while rest:
                     kind = rest[0].delivery.kind.value
                     settlement = await self._send(rest[0])
+                    if isinstance(settlement, Delivered):
+                        self.on_delivered(rest[0])
                     self.writer.settle_nowait(rest.popleft(), settlement, GATHER if self._ready or rest else 0.0)
                     if not isinstance(settlement, Delivered | Parked):
                         break

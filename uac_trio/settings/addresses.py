@@ -64,6 +64,22 @@ def address_without_login(example: str, secret: str) -> Read:
     return read
 
 
+def origins(value: object) -> tuple[str, ...]:
+    """As browsers send them: ``https://crm.example``, the port only where it is not the scheme's own."""
+    if not isinstance(value, list):
+        raise WrongValueError('a list of origins, such as ["https://crm.example"]')
+    return tuple(_origin(item) for item in value)
+
+
+def _origin(item: object) -> str:
+    parts = urlsplit(web_address("https://crm.example")(item))
+    if parts.path or parts.username is not None:
+        raise WrongValueError("an origin without a path, such as https://crm.example")
+    name = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    is_usual = parts.port in (None, {"http": 80, "https": 443}[parts.scheme])
+    return f"{parts.scheme}://{name}" + ("" if is_usual else f":{parts.port}")
+
+
 def networks(value: object) -> tuple[Network, ...]:
     expected = WrongValueError('a list of networks, such as ["192.168.1.0/24", "10.0.0.5"]')
     if not isinstance(value, list):

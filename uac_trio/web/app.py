@@ -1,4 +1,5 @@
-"""The HTTP application: ``/makecall``, ``/recording``, ``/route``, ``/healthz``, ``/readyz``, ``/live``, ``/metrics``.
+"""The HTTP application: ``/makecall``, ``/recording``, ``/route``, ``/crm/events``, ``/healthz``, ``/readyz``,
+``/live``, ``/metrics``.
 
 The caller passes in what it needs from other packages.
 """
@@ -14,6 +15,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException
 
 from uac_trio.web.click2call import Click2Call, add_click2call
+from uac_trio.web.events import Events, add_events
 from uac_trio.web.monitor import Monitor, add_monitor
 from uac_trio.web.recordings import Playback, add_recordings
 from uac_trio.web.route import Routing, add_route
@@ -43,6 +45,7 @@ def create_app(
     health: Callable[[], Health],
     playback: Playback | None = None,
     routing: Routing | None = None,
+    events: Events | None = None,
     monitor: Monitor | None = None,
 ) -> QuartTrio:
     """The application. A failed request gets the body ``Error``, since vTiger takes any other text for success. A
@@ -58,6 +61,8 @@ def create_app(
         add_recordings(app, playback)
     if routing is not None:
         add_route(app, routing)
+    if events is not None:
+        add_events(app, events)
     if monitor is not None:
         add_monitor(app, monitor)
 

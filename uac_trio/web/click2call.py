@@ -24,6 +24,7 @@ from uac_trio.crm.click import (
     plan_click,
 )
 from uac_trio.crm.protocol import CRM
+from uac_trio.crm.stream_events import FORBIDDEN, REFUSED, TOO_MANY, UNKNOWN
 from uac_trio.networks import is_allowed_address
 from uac_trio.web.wrong_secrets import WrongSecrets
 
@@ -48,6 +49,8 @@ class Click2Call:
     is_connected: Callable[[str], bool] = lambda _: True
     """Whether the PBX of this name accepts actions now."""
     wrong_secrets: WrongSecrets = attrs.field(factory=WrongSecrets)
+    failed: Callable[[str, str], None] = lambda _extension, _outcome: None
+    """Is shown whose click came to nothing before there was a call, and the outcome in a word (crm.stream_events)."""
 
 
 def add_click2call(app: QuartTrio, click2call: Click2Call) -> None:
@@ -95,9 +98,11 @@ async def _place(dial: Dial, click2call: Click2Call, guard: ClickGuard) -> Click
             return guard.answer_to_double(dial)
         case Verdict.TOO_MANY:
             bound.warning("click2call.too_many", per_minute=click2call.rules.per_minute)
+            click2call.failed(dial.extension, TOO_MANY)
             return ClickAnswer.ERROR
         case Verdict.TOO_MANY_IN_ALL:
             bound.warning("click2call.too_many_in_all", total_per_minute=click2call.rules.total_per_minute)
+            click2call.failed(dial.extension, TOO_MANY)
             return ClickAnswer.ERROR
         case Verdict.NEW:
             pass
@@ -108,6 +113,7 @@ async def _place(dial: Dial, click2call: Click2Call, guard: ClickGuard) -> Click
         bound.info("click2call.placed", channel_id=dial.channel_id, exten_context=dial.context)
     else:
         bound.warning("click2call.not_placed", outcome=outcome.value, channel_id=dial.channel_id)
+        click2call.failed(dial.extension, REFUSED if outcome is Originated.REFUSED else UNKNOWN)
     return guard.settle(dial, outcome)
 
 
@@ -115,7 +121,7 @@ def _read(click2call: Click2Call, pairs: Sequence[tuple[str, str]]) -> Dial | Re
     click = click2call.crm.read_click(pairs)
     if isinstance(click, Refusal):
         return click
-    return plan_click(
+    dial = plan_click(
         click,
         rules=click2call.rules,
         routes=click2call.routes,
@@ -124,3 +130,6 @@ def _read(click2call: Click2Call, pairs: Sequence[tuple[str, str]]) -> Dial | Re
         token=f"{int(click2call.now())}-{secrets.token_hex(4)}",
         is_connected=click2call.is_connected,
     )
+    if isinstance(dial, Refusal):
+        click2call.failed(click.extension, FORBIDDEN)
+    return dial

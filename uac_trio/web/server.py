@@ -29,6 +29,7 @@ from quart_trio import QuartTrio
 from uac_trio.logs import LogLimit
 from uac_trio.networks import parse_bind
 from uac_trio.web.settings import CannotListenError, WebSettings
+from uac_trio.web.streams import Streams
 
 log = structlog.get_logger()
 
@@ -44,12 +45,14 @@ async def serve_web(
     settings: WebSettings,
     *,
     shutdown: trio.Event,
+    streams: Streams | None = None,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve ``app`` until ``shutdown`` is set; ``task_status`` gets the addresses listened on.
 
     After ``shutdown`` no connection is accepted, idle connections close, and open replies may finish for
-    ``grace_seconds``; then their connections are closed. Cancellation closes them at once. Raises CannotListenError.
+    ``grace_seconds``; then their connections are closed. Cancellation closes them at once. ``streams``, which have a
+    bound of their own, do not count as connections. Raises CannotListenError.
     """
     host, port = parse_bind(settings.bind)
     try:
@@ -59,7 +62,7 @@ async def serve_web(
     hyper = _hypercorn_config()
     wrapped = wrap_app(app, hyper.wsgi_max_body_size, "asgi")
     lifespan = Lifespan(wrapped, hyper, {})
-    connections = _Connections(wrapped, hyper, settings)
+    connections = _Connections(wrapped, hyper, settings, streams)
     async with trio.open_nursery() as app_nursery:
         await app_nursery.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
@@ -148,10 +151,11 @@ class _Server(TCPServer):
 class _Connections:
     """The open connections of one server."""
 
-    def __init__(self, app: AppWrapper, config: Config, settings: WebSettings) -> None:
+    def __init__(self, app: AppWrapper, config: Config, settings: WebSettings, streams: Streams | None) -> None:
         self._app = app
         self._config = config
         self._settings = settings
+        self._streams = streams
         self._context = WorkerContext(None)
         self._open: dict[trio.SocketStream, tuple[str, _Server]] = {}
         """Oldest first, each with its client's address."""
@@ -185,9 +189,11 @@ class _Connections:
     def _has_room(self, client: str) -> bool:
         """Whether one more connection of ``client`` may be served. May close another to make room."""
         limit = self._settings.max_connections
-        of_client = self._by_client[client]
+        in_all, of_client = len(self._open), self._by_client[client]
+        if self._streams is not None:
+            in_all, of_client = in_all - self._streams.open, of_client - self._streams.of_client(client)
         is_too_many = of_client >= max(1, limit // 2)
-        if not is_too_many and len(self._open) < limit:
+        if not is_too_many and in_all < limit:
             return True
         if (left_out := self._crowded.due(trio.current_time())) is not None:
             log.warning("web.too_many_connections", limit=limit, client=client, of_client=of_client, left_out=left_out)

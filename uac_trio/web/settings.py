@@ -72,6 +72,26 @@ class WebSettings:
     )
 
 
+@attrs.frozen(kw_only=True)
+class CompanionSettings:
+    """``[companion]`` of the configuration: events for the module that is installed in the CRM."""
+
+    enabled: bool = attrs.field(
+        default=False,
+        metadata=setting(
+            values.flag, "Whether browsers of the CRM's users may open a stream of events, `/crm/events`."
+        ),
+    )
+    origins: tuple[str, ...] = attrs.field(
+        default=(),
+        metadata=setting(
+            addresses.origins,
+            "Origins of the CRM's pages, such as `https://crm.example`, where browsers reach this server at another "
+            "one. Not needed where a path of the CRM's own web server leads here.",
+        ),
+    )
+
+
 def _at_least_one(_: object, attribute: attrs.Attribute[Any], value: tuple[object, ...]) -> None:
     if not value:
         raise ValueError("expected a list of one or more")
