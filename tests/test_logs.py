@@ -4,15 +4,17 @@ import io
 import json
 import logging
 import os
+import re
 import resource
 import socket
+import time
 from pathlib import Path
 
 import pytest
 import structlog
 import trio
 
-from uac_trio.logs import LogLimit, LogSettings, configure_logging, mask_name, mask_number, mask_text
+from uac_trio.logs import LogLimit, LogRate, LogSettings, configure_logging, mask_name, mask_number, mask_text
 
 
 def said(settings: LogSettings, **fields: object) -> dict[str, object]:
@@ -194,6 +196,33 @@ def test_redirected_stderr_keeps_its_times(tmp_path: Path, monkeypatch: pytest.M
         configure_logging(LogSettings(json=True), stream=out)
         structlog.get_logger().warning("test.happened")
     assert "timestamp" in json.loads(path.read_text())
+
+
+def test_times_carry_their_zone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines for people have the local time and its distance from UTC; JSON has UTC."""
+    monkeypatch.setenv("TZ", "Asia/Kolkata")
+    time.tzset()
+    try:
+        out = io.StringIO()
+        configure_logging(LogSettings(), stream=out)
+        structlog.get_logger().info("test.happened")
+        assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+05:30 ", out.getvalue())
+        out = io.StringIO()
+        configure_logging(LogSettings(json=True), stream=out)
+        structlog.get_logger().info("test.happened")
+        assert json.loads(out.getvalue())["timestamp"].endswith("Z")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_a_rate_of_lines() -> None:
+    """A burst is written, then so many in a second; the next line has the number of those left out."""
+    rate = LogRate(burst=3, per_second=2)
+    assert [rate.due(10.0) for _ in range(5)] == [0, 0, 0, None, None]
+    assert rate.due(10.4) is None
+    assert [rate.due(11.0) for _ in range(3)] == [3, 0, None]
+    assert [rate.due(99.0) for _ in range(4)] == [1, 0, 0, None]
 
 
 def test_text_for_people() -> None:

@@ -42,6 +42,7 @@ TITLES: Mapping[str, str] = {
     "store": "Where deliveries wait ([ha.md](ha.md)).",
     "sender": "How the CRM is sent to.",
     "flight_recorder": "The last hours of AMI, for a support case.",
+    "alerts": "When the daemon finds that something is wrong ([conditions.md](conditions.md)).",
     "log": "The log, on stderr.",
     "serve": "Of `uac-trio serve-recordings`, on the machine that has the files.",
 }

@@ -14,11 +14,13 @@ import re
 import sys
 import time
 from collections.abc import Callable, MutableMapping
+from datetime import datetime
 from typing import Any, Literal, TextIO, cast, get_args
 
 import attrs
 import structlog
 
+from uac_trio.clock import now
 from uac_trio.log_writer import LogWriter
 from uac_trio.settings import setting, values
 
@@ -88,6 +90,28 @@ class LogLimit:
             self._left_out += 1
             return None
         self._next_at = now + self.seconds
+        left_out, self._left_out = self._left_out, 0
+        return left_out
+
+
+@attrs.define(eq=False)
+class LogRate:
+    """Rate limit for a log line of which each is news: ``burst`` of them at once, ``per_second`` in the long run."""
+
+    burst: float = 100.0
+    per_second: float = 20.0
+    _tokens: float = attrs.field(default=attrs.Factory(lambda self: self.burst, takes_self=True), init=False)
+    _at: float = attrs.field(default=-math.inf, init=False)
+    _left_out: int = attrs.field(default=0, init=False)
+
+    def due(self, now: float) -> int | None:
+        """As that of ``LogLimit``."""
+        self._tokens = min(self.burst, self._tokens + (now - self._at) * self.per_second)
+        self._at = now
+        if self._tokens < 1.0:
+            self._left_out += 1
+            return None
+        self._tokens -= 1.0
         left_out, self._left_out = self._left_out, 0
         return left_out
 
@@ -167,7 +191,7 @@ def configure_logging(settings: LogSettings, *, stream: TextIO | LogWriter | Non
     if settings.mask:
         shared.append(mask_people)
     if not journal:
-        shared.append(structlog.processors.TimeStamper(fmt="iso", utc=settings.json))
+        shared.append(structlog.processors.TimeStamper(fmt="iso", utc=True) if settings.json else add_local_time)
     render: list[Callable[..., Any]] = _renderers(settings, out)
     if journal:
         render.append(_journal_level)
@@ -202,6 +226,12 @@ _MASKS: tuple[tuple[frozenset[str], Callable[[str], str]], ...] = (
     (NAME_FIELDS, mask_name),
     (TEXT_FIELDS, mask_text),
 )
+
+
+def add_local_time(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Processor: add the time by the clock on the wall, with its distance from UTC."""
+    event["timestamp"] = datetime.fromtimestamp(now()).astimezone().isoformat(timespec="milliseconds")
+    return event
 
 
 def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

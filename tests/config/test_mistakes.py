@@ -13,7 +13,7 @@ from uac_trio.config.reader import find_lines
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (FULL + "[htp]\n", "c.toml:10: [htp]: is not known (did you mean http?); known are calls, click2call,"),
+        (FULL + "[htp]\n", "c.toml:10: [htp]: is not known (did you mean http?); known are alerts, calls, click2call,"),
         (FULL + '[http]\nbnid = "x"', "c.toml:11: [http] bnid: is not known (did you mean bind?); known are"),
         ("debug = true\n" + PBX + VTIGER, "c.toml:1: [debug]: is not known"),
         (FULL + "[http]\nbind = 5000", 'c.toml:11: [http] bind: expected text in quotes, "...", found 5000'),

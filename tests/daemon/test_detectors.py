@@ -17,7 +17,7 @@ from uac_trio.calls.outcome import Outcome
 from uac_trio.crm.reply import Ruling
 from uac_trio.daemon.conditions import Condition, Finding
 from uac_trio.daemon.detectors import DAY, HOUR, UNNAMED_CALLS, Detectors
-from uac_trio.daemon.working_hours import WorkingHours
+from uac_trio.working_hours import WorkingHours
 
 MONDAY = datetime.fromisoformat("2026-11-23 09:00").astimezone().timestamp()
 NEVER = WorkingHours(no_call_hours=0)

@@ -166,9 +166,11 @@ async def bench(
 
 
 def events(entries: list[Mapping[str, object]], least: str = "info") -> list[str]:
+    """Less the lines of what was delivered."""
     levels = ["debug", "info", "warning", "error"]
     chosen = levels[levels.index(least) :]
-    return [str(entry["event"]) for entry in entries if entry["log_level"] in chosen]
+    found = [str(entry["event"]) for entry in entries if entry["log_level"] in chosen]
+    return [event for event in found if event != "sender.delivered"]
 
 
 def in_turn(*behaviours: Behaviour) -> Script:

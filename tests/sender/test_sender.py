@@ -355,6 +355,21 @@ async def test_a_fault_at_the_first_request(
     assert "79161234567" not in str(logged)
 
 
+async def test_what_was_delivered_is_a_line(tmp_path: Path, logged: list[Mapping[str, object]]) -> None:
+    """One for each delivery, with the call, the employee and the CRM's names of its requests."""
+    async with bench(tmp_path) as b:
+        await b.put(a_call("1"))
+        await b.settled()
+
+    lines = [line for line in logged if line["event"] == "sender.delivered"]
+    assert [(line["call"], line["extension"], line["kind"], line["requests"]) for line in lines] == [
+        ("main-1", "101", "begin", "DialBegin"),
+        ("main-1", "101", "answer", "DialAnswer"),
+        ("main-1", "101", "end", "Hangup EndCall"),
+    ]
+    assert {line["log_level"] for line in lines} == {"info"}
+
+
 async def test_a_parked_request_is_kept_with_its_reason(tmp_path: Path) -> None:
     """In the outbox, for an administrator, and the call goes on."""
     refusal = Answer(body="Sorry! Attempt to access restricted file. - user_privileges/user_privileges_.php")

@@ -31,6 +31,7 @@ from uac_trio.recordings.settings import HostSettings, RecordingsSettings
 from uac_trio.sender.breaker import SenderSettings
 from uac_trio.store.settings import OutboxError, OutboxSettings, beside, file_of, parse_url
 from uac_trio.web.settings import CompanionSettings, ServeSettings, WebSettings
+from uac_trio.working_hours import WorkingHours
 
 
 @attrs.frozen(kw_only=True)
@@ -57,6 +58,8 @@ class Config:
     store: OutboxSettings
     sender: SenderSettings
     flight_recorder: FlightRecorderSettings
+    alerts: WorkingHours
+    """``[alerts]``."""
     log: LogSettings
     warnings: tuple[str, ...] = ()
     """Warnings about valid but risky settings, for ``check`` and the start of the daemon."""
@@ -93,6 +96,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
     store = _read_store(reader)
     sender = read(reader, SenderSettings)
     flight_recorder = read(reader, FlightRecorderSettings)
+    alerts = read(reader, WorkingHours)
     log = read(reader, LogSettings)
     if responsible:
         check_agi_port(reader, responsible.bind)
@@ -114,6 +118,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         and store
         and sender
         and flight_recorder
+        and alerts
         and log
     ):
         raise ConfigError(reader.problems)
@@ -142,6 +147,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         store=store,
         sender=sender,
         flight_recorder=flight_recorder,
+        alerts=alerts,
         log=log,
         warnings=(*_warnings(path, reader.data, crm_table), *(f"{path}: {warning}" for warning in route_warnings)),
     )

@@ -15,6 +15,7 @@ from uac_trio.recordings.settings import HostSettings, RecordingRoots, Recording
 from uac_trio.sender.breaker import SenderSettings
 from uac_trio.store.settings import OutboxSettings
 from uac_trio.web.settings import CompanionSettings, ServeSettings, WebSettings
+from uac_trio.working_hours import WorkingHours
 
 Tables = Mapping[str, tuple[type[Any], ...]]
 
@@ -29,6 +30,7 @@ TABLES: Tables = {
     "store": (OutboxSettings,),
     "sender": (SenderSettings,),
     "flight_recorder": (FlightRecorderSettings,),
+    "alerts": (WorkingHours,),
     "log": (LogSettings,),
 }
 """Of the daemon, except the CRM's table, which ``crms.py`` finds."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from uac_trio.daemon.conditions import Changes
+from uac_trio.daemon.conditions import Changes, Finding
 
 log = structlog.get_logger()
 
@@ -12,14 +12,11 @@ log = structlog.get_logger()
 def log_changes(changes: Changes, at: float) -> None:
     """``at``: seconds since the epoch. The words go into ``reason``, where numbers are masked."""
     for one in changes.began:
-        log.warning(
-            "condition.began",
-            condition=one.condition.value,
-            severity=one.severity.value,
-            pbx=one.pbx or None,
-            reason=one.words,
-            remedy=one.remedy or None,
-        )
+        log.warning("condition.began", **_about(one), severity=one.severity.value, reason=one.words, remedy=one.remedy)
     for one in changes.ended:
         seconds = round(at - (one.since if one.since is not None else at))
-        log.info("condition.ended", condition=one.condition.value, pbx=one.pbx or None, seconds=seconds)
+        log.info("condition.ended", **_about(one), seconds=seconds)
+
+
+def _about(one: Finding) -> dict[str, str]:
+    return {"condition": one.condition.value} | ({"pbx": one.pbx} if one.pbx else {})

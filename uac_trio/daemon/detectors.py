@@ -17,7 +17,7 @@ from uac_trio.calls.fact import CallEnded, Fact, LooksLikeBoth, NotAnEmployee, N
 from uac_trio.calls.outcome import TALKED
 from uac_trio.crm.reply import Ruling
 from uac_trio.daemon.conditions import Condition, Finding
-from uac_trio.daemon.working_hours import WorkingHours
+from uac_trio.working_hours import WorkingHours
 
 HOUR = 3600.0
 DAY = 24 * HOUR

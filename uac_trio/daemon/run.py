@@ -136,11 +136,12 @@ class _Daemon:
     def __attrs_post_init__(self) -> None:
         config = self.config
         detectors = Detectors(
+            hours=config.alerts,
             pbxes={
                 server.name: bool(config.recordings.get(server.name))
                 or any(host.pbx == server.name for host in config.hosts)
                 for server in config.pbx
-            }
+            },
         )
         self.watching = Watching(now=self.now, metrics=Metrics(), detectors=detectors, is_awaited=self._has_recordings)
         self.companion = None

@@ -11,7 +11,7 @@ import platform
 import random
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
 import attrs
@@ -20,6 +20,7 @@ import trio
 
 from uac_trio.crm.protocol import CRM, CRMRequest, Judge, Sent
 from uac_trio.crm.reply import Ruling, Verdict
+from uac_trio.logs import LogRate
 from uac_trio.sender.breaker import BreakerState, CircuitBreaker, ConcurrencyLimit, SenderSettings, backoff
 from uac_trio.sender.client import CRMClient, open_client
 from uac_trio.store.rows import (
@@ -152,6 +153,7 @@ class Sender:
     _scopes: dict[str, trio.CancelScope] = attrs.field(factory=dict, init=False)  # by call id: one delivery each
     _begun: dict[str, None] = attrs.field(factory=dict, init=False)
     """Calls to which something was just delivered and that may have more, the latest last; they keep their turn."""
+    _delivered_rate: LogRate = attrs.field(factory=LogRate, init=False)
     _is_stopping: bool = attrs.field(default=False, init=False)
 
     def wake_nowait(self) -> None:
@@ -320,7 +322,24 @@ class Sender:
                 reason=settlement.reason or last.reason, is_probable=settlement.is_probable or last.is_probable
             )
             accepted, attempt = accepted + 1, 1
+        self._report_delivered(row, requests, last)
         return last
+
+    def _report_delivered(self, row: LeasedRow, requests: Sequence[CRMRequest], settlement: Delivered) -> None:
+        """One line for a delivery, with the CRM's own names of its requests."""
+        left_out = self._delivered_rate.due(trio.current_time())
+        if left_out is None:
+            return
+        more: dict[str, object] = {"reason": settlement.reason, "lines_left_out": left_out}
+        log.info(
+            "sender.delivered",
+            call=row.delivery.call_id,
+            extension=row.delivery.extension,
+            kind=row.delivery.kind.value,
+            requests=" ".join(request.name for request in requests),
+            seconds=round(max(0.0, self.now() - row.created_at), 2),
+            **{name: value for name, value in more.items() if value},
+        )
 
     def _too_late(self, row: LeasedRow, accepted: int) -> Settlement:
         """This process, or its host, slept since the lease: another connector may be about to take the call over.
@@ -370,7 +389,7 @@ class Sender:
         pause = backoff(sent.attempt, self.settings.retry_min, self.settings.retry_max, self.random())
         match verdict.ruling:
             case Ruling.DELIVERED:
-                log.debug("sender.delivered", **about)
+                log.debug("sender.accepted", **about)
                 return Delivered(reason=words)
             case Ruling.PROBABLY:
                 if not self._judge.is_usual:

@@ -88,10 +88,13 @@ def _schema(engine: sa.Engine) -> str:
 
 
 def _try_to_write(connection: sa.Connection, *, has_rows: bool) -> None:
-    """Take the right to write, and give it back."""
+    """Write, and take it back. SQLite begins a transaction to write in a read-only file too."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-        connection.exec_driver_sql("ROLLBACK")
+        try:
+            connection.exec_driver_sql("CREATE TABLE uac_trio_probe (x)")
+        finally:
+            connection.exec_driver_sql("ROLLBACK")
         return
     if connection.scalar(sa.text("SELECT pg_is_in_recovery()")):
         raise OutboxError(f"{shown(connection.engine.url)} is a standby, which takes no rows: name the primary")

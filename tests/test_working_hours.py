@@ -1,13 +1,14 @@
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Any
 
 import pytest
 
-from uac_trio.daemon.working_hours import WorkingHours
+from uac_trio.settings.values import WrongValueError
+from uac_trio.working_hours import DAYS, WorkingHours, days, hours
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def at(text: str) -> float:
 
 
 @pytest.mark.parametrize(
-    ("since", "until", "hours"),
+    ("since", "until", "expected"),
     [
         pytest.param("2026-11-23 10:00", "2026-11-23 13:30", 3.5, id="within a day"),
         pytest.param("2026-11-23 07:00", "2026-11-23 10:00", 1, id="before they begin"),
@@ -40,9 +41,9 @@ def at(text: str) -> float:
         pytest.param("2026-10-23 17:00", "2026-10-26 10:00", 2, id="over its end"),
     ],
 )
-def test_seconds(since: str, until: str, hours: float) -> None:
+def test_seconds(since: str, until: str, expected: float) -> None:
     """Working hours between two times; nights and weekends do not count."""
-    assert WorkingHours().seconds(at(since), at(until)) == hours * 3600
+    assert WorkingHours().seconds(at(since), at(until)) == expected * 3600
 
 
 def test_a_long_time_is_cut() -> None:
@@ -54,20 +55,25 @@ def test_a_long_time_is_cut() -> None:
 
 def test_round_the_clock() -> None:
     """Every day from 0 to 24."""
-    hours = WorkingHours(working_days=["mon", "tue", "wed", "thu", "fri", "sat", "sun"], working_hours="00:00-24:00")
+    hours = WorkingHours(working_days=DAYS, working_hours="00:00-24:00")
     assert hours.seconds(at("2026-11-27 17:00"), at("2026-11-30 10:00")) == 65 * 3600
 
 
 @pytest.mark.parametrize(
-    ("setting", "words"),
+    ("read", "value", "expected"),
     [
-        ({"working_hours": "9-18"}, "expected hours as 09:00-18:00, found '9-18'"),
-        ({"working_hours": "18:00-09:00"}, "expected hours as"),
-        ({"working_hours": "09:00-24:30"}, "expected hours as"),
-        ({"working_days": ["monday"]}, "expected days of mon, tue, wed, thu, fri, sat, sun, found 'monday'"),
-        ({"no_call_hours": -1}, "no_call_hours"),
+        (hours, "9-18", 'hours, "09:00-18:00"'),
+        (hours, "18:00-09:00", 'hours, "09:00-18:00"'),
+        (hours, "09:00-24:30", 'hours, "09:00-18:00"'),
+        (hours, 9, "text in quotes"),
+        (days, ["monday"], "a list of days: mon, tue, wed, thu, fri, sat, sun"),
+        (days, "mon", "a list of names"),
     ],
 )
-def test_settings_that_cannot_be(setting: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        WorkingHours(**setting)
+def test_settings_that_cannot_be(read: Callable[[object], object], value: object, expected: str) -> None:
+    with pytest.raises(WrongValueError, match=re.escape(expected)):
+        read(value)
+
+
+def test_settings() -> None:
+    assert (hours("08:30-24:00"), days(["sat"])) == ("08:30-24:00", ("sat",))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import attrs
+
+from uac_trio.settings import setting, values
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]|24):([0-5]\d)")
@@ -14,25 +15,29 @@ MOST_DAYS = 31
 """Days looked back at most."""
 
 
-def _days(days: Iterable[str]) -> tuple[str, ...]:
-    return tuple(days)
+def hours(value: object) -> str:
+    """Reads ``09:00-18:00``."""
+    try:
+        minutes_of(values.text(value))
+    except ValueError as why:
+        raise values.WrongValueError('hours, "09:00-18:00"') from why
+    return values.text(value)
 
 
-def _known_days(_: object, __: object, days: tuple[str, ...]) -> None:
-    if unknown := [day for day in days if day not in DAYS]:
-        raise ValueError(f"expected days of {', '.join(DAYS)}, found {unknown[0]!r}")
+def days(value: object) -> tuple[str, ...]:
+    """Reads ``["mon", "tue"]``."""
+    given = values.words(value)
+    if any(day not in DAYS for day in given):
+        raise values.WrongValueError(f"a list of days: {', '.join(DAYS)}")
+    return given
 
 
-def _hours(_: object, __: object, hours: str) -> None:
-    minutes_of(hours)
-
-
-def minutes_of(hours: str) -> tuple[int, int]:
+def minutes_of(text: str) -> tuple[int, int]:
     """Beginning and end in minutes of the day. Raises ValueError."""
-    found = _HOURS.fullmatch(hours)
+    found = _HOURS.fullmatch(text)
     begin, end = (int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])) if found else (0, 0)
     if not begin < end <= 24 * 60:
-        raise ValueError(f"expected hours as 09:00-18:00, found {hours!r}")
+        raise ValueError(f"expected hours as 09:00-18:00, found {text!r}")
     return begin, end
 
 
@@ -40,12 +45,21 @@ def minutes_of(hours: str) -> tuple[int, int]:
 class WorkingHours:
     """The ``[alerts]`` table: when calls are expected."""
 
-    working_days: tuple[str, ...] = attrs.field(default=DAYS[:5], converter=_days, validator=_known_days)
-    """Days on which calls are expected."""
-    working_hours: str = attrs.field(default="09:00-18:00", validator=_hours)
-    """Hours of these days, in the time zone of this machine."""
-    no_call_hours: float = attrs.field(default=4.0, validator=attrs.validators.ge(0))
-    """Hours of work without a call, at a PBX that is connected, after which that is reported; 0 = never."""
+    working_days: tuple[str, ...] = attrs.field(
+        default=DAYS[:5], metadata=setting(days, "Days on which calls are expected.")
+    )
+    working_hours: str = attrs.field(
+        default="09:00-18:00",
+        metadata=setting(hours, "Hours of these days, in the time zone of this machine."),
+    )
+    no_call_hours: int = attrs.field(
+        default=4,
+        metadata=setting(
+            values.whole(0, 1000),
+            "Working hours without a call, at a PBX that is connected, after which the condition `no_calls` is "
+            "reported ([conditions.md](conditions.md)); 0 = never.",
+        ),
+    )
 
     def __str__(self) -> str:
         return f"{', '.join(self.working_days)} {self.working_hours}"
