@@ -50,6 +50,7 @@ QUOTED: Mapping[str, int] = {
     "crm/vtiger/judging.py": 2,
     "demo/run.py": 1,
     "tests/calls/test_click.py": 1,
+    "tests/cdr/test_facts.py": 1,
     "tests/calls/test_masks.py": 2,
     "tests/demo/test_run.py": 1,
     "tests/lab/test_listening.py": 1,

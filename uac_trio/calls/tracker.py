@@ -25,6 +25,7 @@ from uac_trio.calls.call_graph import CallGraph
 from uac_trio.calls.call_outcome import call_status, far_legs
 from uac_trio.calls.channel import Channel, HangUp
 from uac_trio.calls.channel_events import (
+    ChannelEvent,
     ChannelsListed,
     ListedChannel,
     ListingUnusable,
@@ -96,14 +97,18 @@ class CallTracker:
 
     def process(self, event: Event, at: float) -> list[Fact]:
         """Take in one AMI event; the facts that follow from it, in order of cause."""
+        return self.take(self._adapter.translate(event), at)
+
+    def take(self, events: Iterable[ChannelEvent], at: float) -> list[Fact]:
+        """Take in what happened at one time, whatever showed it."""
         facts: list[Fact] = []
-        for channel_event in self._adapter.translate(event):
-            if self.graph.is_bridge_overdue(channel_event):
+        for event in events:
+            if self.graph.is_bridge_overdue(event):
                 facts += self._miss_bridges(at)
-            if isinstance(channel_event, SnapshotEvent):
-                facts += self._compare(channel_event, at)
+            if isinstance(event, SnapshotEvent):
+                facts += self._compare(event, at)
             else:
-                facts += self._conclusions.of_change(channel_event, self.graph.apply(channel_event, at), at)
+                facts += self._conclusions.of_change(event, self.graph.apply(event, at), at)
         return [fact for fact in facts if self._is_shown(fact)] if self.rules.is_shared() else facts
 
     def _is_shown(self, fact: Fact) -> bool:

@@ -20,7 +20,7 @@ from uac_trio.calls.fact import OfParticipation
 from uac_trio.calls.outcome import TALKED, Outcome
 from uac_trio.calls.participation import Role
 from uac_trio.crm.click import ClickAnswer, ClickRequest, Refusal
-from uac_trio.crm.delivery import Delivery, Kind, Scope
+from uac_trio.crm.delivery import WHOLE_CALL, Delivery, Kind, Scope
 from uac_trio.crm.number import national_digits
 from uac_trio.crm.protocol import CRMRequest, Findings, Surroundings
 from uac_trio.crm.recording import recording_link
@@ -268,8 +268,11 @@ class Stock(Vtiger):
             case Kind.ANSWER:
                 yield self._dial_answer(delivery)
             case Kind.END:
-                if delivery.extension and delivery.direction is Direction.INBOUND and delivery.outcome not in TALKED:
-                    # Without it a missed call belongs to no user; what follows makes it missed (tried with 8.2).
+                is_missed = delivery.direction is Direction.INBOUND and delivery.outcome not in TALKED
+                is_correction = delivery.occurrence != WHOLE_CALL
+                if delivery.extension and (is_missed or is_correction):
+                    # Without it a missed call belongs to no user, and one whose answer was not seen to the wrong one;
+                    # what follows makes it missed, or over (tried with 8.2).
                     yield self._dial_answer(delivery)
                 yield self._end_call(delivery)
                 yield self._hangup(delivery)
