@@ -75,7 +75,8 @@ def test_a_row_of_the_whole_call() -> None:
 def test_the_whole_call_ends_as_its_summary_says(status: Outcome) -> None:
     """Whatever the parts were."""
     lost = ended(outcome=Outcome.ANSWERED_ELSEWHERE, **NOT_TAKEN)
-    assert made(maker(Scope.CALL), began(), lost, over(status))[-1].outcome is status
+    end = made(maker(Scope.CALL), began(), lost, over(status))[-1]
+    assert (end.outcome, end.talk_secs) == (status, 3.0 if status is Outcome.COMPLETED else 0.0)
 
 
 def test_a_whole_call_without_a_row() -> None:
@@ -199,10 +200,13 @@ def test_close_what_an_earlier_run_began(
 
 
 def test_other_facts_say_nothing() -> None:
-    """A transfer by itself is no event of a CRM's."""
+    """A transfer by itself is no event of a CRM's, and the row goes on."""
     moved = CallTransferred(call_id="main-1.0", at=T0, because="test", type="blind", by="101", to="102")
     for scope in Scope:
         assert made(maker(scope), moved) == []
+        assert made(maker(scope), began(), moved, ended(), over()) == made(maker(scope), began(), ended(), over())
+    again: dict[str, Any] = {"occurrence": "1.9", "began_at": T0 + 20}
+    assert made(maker(), began(), ended(), moved, ended(T0 + 30, **again))[-1].talk_secs == 6.0
 
 
 @pytest.mark.parametrize("scope", Scope)
