@@ -8,7 +8,7 @@ import pytest
 
 from tests.calls.pieces import call, channel, dial, hung_up, line, pair, phone
 from uac_trio.calls.call import Call, CallEnd, Direction, Orientation, Unseen
-from uac_trio.calls.call_outcome import STATUS_RULES, call_status, far_legs, is_near, near_legs, outward_outcome
+from uac_trio.calls.call_outcome import STATUS_RULES, Rule, call_status, far_legs, is_near, near_legs, outward_outcome
 from uac_trio.calls.channel_events import ChannelState
 from uac_trio.calls.conversation import Answer
 from uac_trio.calls.outcome import Outcome
@@ -106,12 +106,12 @@ def picked_up_in_vain() -> Call:
     return made
 
 
-@pytest.mark.parametrize(
-    ("rule", "example"),
-    zip(STATUS_RULES, (answered, voicemail, conference, left_the_queue, handed_on, picked_up_in_vain), strict=True),
-    ids=lambda each: getattr(each, "when", getattr(each, "__name__", "")),
-)
-def test_each_rule_decides(rule: object, example: Callable[[], Call]) -> None:
+EXAMPLES = (answered, voicemail, conference, left_the_queue, handed_on, picked_up_in_vain)
+"""One call to a rule, in the order of the table."""
+
+
+@pytest.mark.parametrize(("rule", "example"), list(zip(STATUS_RULES, EXAMPLES, strict=True)))
+def test_each_rule_decides(rule: Rule, example: Callable[[], Call]) -> None:
     """It is the only one to apply to its example, and decides it."""
     made = example()
     applying = [each for each in STATUS_RULES if each.applies(made, True)]

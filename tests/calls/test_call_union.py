@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.calls.pieces import change, dial, hung_up, line, phone, view
+from tests.calls.pieces import bridged, change, dial, hung_up, line, phone, view
 from uac_trio.calls import call_union
 from uac_trio.calls.call import Call, CallEnd, ClickOrder, Direction, Remembered
 from uac_trio.calls.call_union import CallUnion
@@ -185,13 +185,7 @@ def test_another_linkedid(union: CallUnion, is_idle: bool) -> None:
     one, other = one_of(union, "1.1"), one_of(union, "2.1")
     if is_idle:
         hung_up(other, 3.0)
-        agent = phone("2.2", "101", other.call)
-        union_bridge = change()
-        agent.bridge = None
-        assert union_bridge.merges == []
-        from tests.calls.pieces import bridged
-
-        bridged(agent, kind="agent_hold")
+        bridged(phone("2.2", "101", other.call), kind="agent_hold")
     one.view = one.view._replace(linkedid="2.1")
     now = change()
     union.follow_linkedid(one, now)
