@@ -95,10 +95,12 @@ class Seen:
 
 @attrs.define(eq=False)
 class FakeVtiger:
-    """``script`` decides the answer by the form; ``seen`` holds every request in the order it was read."""
+    """``script`` decides the answer by the form; ``seen`` holds every POST in the order it was read. A GET is of the
+    script of the CRM's pages, ``page_script``."""
 
     port: int = 0
     script: Script = attrs.field(default=lambda _: Answer())
+    page_script: Answer = Answer(body="Vtiger_PBXManager_Js.registerPBXCall(); setInterval('registerPBXCall()', 3000);")
     seen: list[Seen] = attrs.field(factory=list)
     overlaps: list[str] = attrs.field(factory=list)
     """Calls of which two requests were there at the same time."""
@@ -143,6 +145,8 @@ class FakeVtiger:
             else:  # the client has closed
                 return False
         assert request is not None
+        if request.method == b"GET":
+            return await self._behave(stream, connection, self.page_script)
         is_json = body.startswith(b"{")
         form = json.loads(body) if is_json else dict(parse_qsl(body.decode(), keep_blank_values=True))
         behaviour = self.script(form)

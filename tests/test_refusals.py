@@ -1,18 +1,25 @@
-"""Every command, started as a user starts it, with the mistakes it has to refuse: a sentence, and never a traceback."""
+"""Every command with the mistakes that an administrator can cause: the exit code, what to do, and never a traceback.
+
+``REFUSALS`` are commands with one mistake each; ``CONFIG_MISTAKES`` are tried with every command that reads the
+configuration. Most run in this process. One of each command is started as a user starts it: an exit from within an
+``except*`` block is a traceback in Python 3.11.2, and hidden in later ones.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from tests.test_cli import CONFIG, FIXTURES, ROOT
-from uac_trio.cli import COMMANDS
+from uac_trio.cli import COMMANDS, main
 
 SERVE = """
 [serve]
@@ -30,9 +37,11 @@ ROUTE_TAKEN = (LOG, '[route]\nbind = "127.0.0.1:PORT"\n[log]')
 NO_PATTERN = (LOG, "[calls]\nextensions = '('\n[log]")
 LONG = ("connector.db", "x" * 300)
 
-# A command in a directory with the files CONFIG, SERVE and CALL; its exit code; words of its last line; what is written
-# in the files instead of what. PORT is one that is taken.
-REFUSALS: list[tuple[str, int, str, tuple[str, str] | None]] = [
+# A command in a directory with the files CONFIG, SERVE and CALL; its exit code; words of its output; what is written in
+# the files instead of what. PORT is one that is taken.
+Refusal = tuple[str, int, str, tuple[str, str] | None]
+
+REFUSALS: list[Refusal] = [
     ("run --config nothing.toml", 2, NOT_THERE, None),
     ("serve-recordings --config nothing.toml", 2, NOT_THERE, None),
     ("check --config nothing.toml", 2, NOT_THERE, None),
@@ -61,8 +70,10 @@ REFUSALS: list[tuple[str, int, str, tuple[str, str] | None]] = [
     ("replay --calls SERVE", 1, "uac-trio: SERVE", None),
     ("replay CALL", 2, "choose what to show", None),
     ("replay --calls --rules CONFIG CALL", 2, "[calls] extensions: expected a regular", NO_PATTERN),
-    ("check --live --config CONFIG", 1, "problems,", None),
-    ("check --live --config CONFIG", 1, "problems,", LONG),
+    ("check --live --config CONFIG", 1, "in /etc/asterisk/manager.conf [general] needs enabled = yes", None),
+    ("check --live --call 1 --config CONFIG", 1, "refuses the connection", None),
+    ("check --live --json --config CONFIG", 1, '"severity": "problem"', None),
+    ("check --live --config CONFIG", 1, "File name too long - name another file", LONG),
     ("outbox list --config CONFIG", 1, "connector.db: no such file; it is made by the first uac-trio run", None),
     ("outbox list --config CONFIG", 1, "File name too long - name another file", LONG),
     ("outbox retry --config CONFIG", 2, "give the NUMBERs that list shows, or --all", None),
@@ -74,6 +85,81 @@ REFUSALS: list[tuple[str, int, str, tuple[str, str] | None]] = [
     ("setup --root . --asterisk-dir /CONFIG", 1, "uac-trio: /CONFIG: cannot be read: Not a directory;", None),
 ]  # fmt: skip
 
+Spoil = Callable[[str], str]
+
+
+def instead(old: str, new: str) -> Spoil:
+    def spoil(content: str) -> str:
+        assert old in content
+        return content.replace(old, new)
+
+    return spoil
+
+
+def added(lines: str) -> Spoil:
+    return lambda content: f"{content}\n{lines}\n"
+
+
+OLD = "class Config:\n    asterisk_host = '127.0.0.1'\n"
+PBX, CRM, CRM_SECRET = '[[pbx]]\nname = "main"', "[vtiger]", 'secret = "crm-s3cret"'
+WEBHOOK = '[webhook]\nurl = "http://crm.example/"\nsecret = "sixteen characters"'
+
+CONFIG_MISTAKES: Mapping[str, tuple[Spoil, str]] = {
+    "empty": (lambda _: "", "expected at least one [[pbx]]"),
+    "not TOML": (lambda _: OLD, "is not TOML"),
+    "one bracket": (instead("[[pbx]]", "[pbx]"), "expected [[pbx]], with two brackets"),
+    "unknown table": (added("[vtigger]"), "[vtigger]: is not known (did you mean vtiger?)"),
+    "unknown key": (instead("username", "usernam"), "[pbx] usernam: is not known (did you mean username?)"),
+    "missing key": (instead('username = "crm"', ""), "[pbx] username: is missing and has no default"),
+    "missing quotes": (instead('"127.0.0.1"\nport', "127.0.0.1\nport"), "is not TOML"),
+    "number in quotes": (instead("port = 1", 'port = "5038"'), "expected a whole number from 1 to 65535"),
+    "port too high": (instead("port = 1", "port = 70000"), "expected a whole number from 1 to 65535"),
+    "placeholder": (instead(CRM_SECRET, 'secret = "<the key>"'), "[vtiger] secret: is still the placeholder"),
+    "two secrets": (instead(CRM_SECRET, f'{CRM_SECRET}\nsecret_file = "x"'), "expected either secret or secret_file"),
+    "no secret": (instead(CRM_SECRET, ""), "expected either secret or secret_file"),
+    "empty secret": (instead(CRM_SECRET, 'secret = ""'), "[vtiger] secret: expected"),
+    "no secret file": (instead(CRM_SECRET, 'secret_file = "none"'), "none: No such file or directory"),
+    "empty secret file": (instead(CRM_SECRET, 'secret_file = "EMPTY"'), "EMPTY: is empty"),
+    "a directory": (instead(CRM_SECRET, 'secret_file = "."'), "Is a directory"),
+    "no systemd": (instead(CRM_SECRET, 'secret_file = "$CREDENTIALS_DIRECTORY/x"'), "units with LoadCredential= only"),
+    "two slashes": (instead("sqlite:///", "sqlite://x"), "three slashes before its path"),
+    "another database": (instead("sqlite:///", "mysql://"), "[store] url: "),
+    "no database": (instead("sqlite:///", "sqlit:///"), "[store] url: "),
+    "bind without a port": (instead('bind = "127.0.0.1:0"', 'bind = "0.0.0.0"'), "an address and a port"),
+    "port of FreePBX": (added('[route]\nbind = "127.0.0.1:4573"'), "such as 127.0.0.1:4574: FreePBX"),
+    "public_url": (instead('"http://172', '"172'), "[http] public_url: expected an address such as http://"),
+    "address of the CRM": (instead('"http://127.0.0.1:9', '"crm.example'), "is not the address of vTiger's callback"),
+    "time zone": (instead(CRM, f'{CRM}\ntimezone = "Moscow"'), "there is no time zone 'Moscow'"),
+    "flavour": (instead(CRM, f'{CRM}\nflavour = "plain"'), '"salesplatform" or "stock"'),
+    "no CRM": (lambda content: re.sub(r"\[vtiger\].*?(?=\[http\])", "", content, flags=re.DOTALL), "[vtiger]"),
+    "two CRMs": (added(WEBHOOK), "webhook"),
+    "pattern": (added("[calls]\nextensions = '('"), "expected a regular expression"),
+    "no extensions": (added("[calls]\nextensions = []"), "expected at least one number in the list"),
+    "mobile": (added('[calls]\nmobiles = { "x" = "101" }'), "is no telephone number"),
+    "mobile of a customer": (added('[calls]\nmobiles = { "+79161234567" = "x" }'), "expected an extension by [calls]"),
+    "country": (added('[calls]\nregion = "Russia"'), "expected a country as two capital letters"),
+    "networks": (added('[click2call]\nnetworks = ["crm"]'), "expected a list of networks"),
+    "channel": (instead(PBX, f'{PBX}\noriginate_channel = "PJSIP/101"'), "[pbx] originate_channel: expected"),
+    "variables": (instead(PBX, f'{PBX}\noriginate_variables = {{ "SHELL(x)" = "1" }}'), "a variable's name is letters"),
+    "no authorities": (added('[sender]\nca_file = "/none.pem"'), "[sender] ca_file: /none.pem: No such file"),
+    "empty authorities": (instead(PBX, f'{PBX}\ntls_ca = "/dev/null"'), "[pbx] tls_ca: /dev/null: "),
+    "converter": (added('[recordings]\nconverter = "lame"'), 'expected "auto", "ffmpeg", "sox"'),
+    "level": (instead("json = true", 'level = "loud"'), "[log] level: expected"),
+}
+"""What is wrong with the configuration, and what every command reports of it."""
+
+READS_CONFIG = (
+    "run --config CONFIG",
+    "check --config CONFIG",
+    "check --live --call 9 --config CONFIG",
+    "check --json --config CONFIG",
+    "record --config CONFIG x.jsonl",
+    "outbox list --config CONFIG",
+    "outbox retry --all --config CONFIG",
+    "outbox drop --all --config CONFIG",
+    "forget --config CONFIG 79161234567",
+)
+
 
 @pytest.fixture
 def taken() -> Iterator[str]:
@@ -83,30 +169,90 @@ def taken() -> Iterator[str]:
         yield str(listening.getsockname()[1])
 
 
-@pytest.mark.parametrize(("command", "code", "words", "change"), REFUSALS)
-def test_refusal(
-    tmp_path: Path, taken: str, command: str, code: int, words: str, change: tuple[str, str] | None
-) -> None:
-    """The exit code is 1 or 2, the last line says what is wrong, and no traceback is anywhere."""
-    for name, content in (("CONFIG", CONFIG.format(folder=tmp_path)), ("SERVE", SERVE), ("CALL", CALL)):
-        changed = content if change is None else content.replace(*change)
-        (tmp_path / name).write_text(changed.replace("PORT", taken))
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with the files that the commands name."""
+    for name, content in (("CONFIG", CONFIG.format(folder=tmp_path)), ("SERVE", SERVE), ("CALL", CALL), ("EMPTY", "")):
+        (tmp_path / name).write_text(content)
         (tmp_path / name).chmod(0o600)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def refused(command: str) -> tuple[int, str]:
+    """Exit code and output of a command in this process."""
+    result = CliRunner().invoke(main, command.split())
+    assert isinstance(result.exception, SystemExit), f"{command}: {result.exception!r}, {result.output}"
+    return result.exit_code, result.output
+
+
+@pytest.mark.parametrize("mistake", CONFIG_MISTAKES)
+def test_mistake_in_the_configuration(folder: Path, mistake: str) -> None:
+    """Every command that reads the configuration ends with 2, names the file and says what was expected."""
+    spoil, words = CONFIG_MISTAKES[mistake]
+    path = folder / "CONFIG"
+    path.write_text(spoil(path.read_text()))
+    for command in READS_CONFIG:
+        code, output = refused(command)
+        assert code == 2, f"{command}: {output}"
+        assert words in output, f"{command}: {output}"
+        assert "CONFIG" in output
+        assert "Traceback" not in output
+        assert "s3cret" not in output
+
+
+OF_OTHER_FILES = {"demo", "replay", "serve-recordings", "setup"}
+"""Commands that read a part of the configuration, another one, or none."""
+
+
+def test_commands_with_a_configuration() -> None:
+    """The table has every other command."""
+    assert {command.split()[0] for command in READS_CONFIG} == set(COMMANDS) - OF_OTHER_FILES
+
+
+@pytest.mark.parametrize(("command", "code", "words", "change"), REFUSALS)
+def test_refusal(folder: Path, taken: str, command: str, code: int, words: str, change: tuple[str, str] | None) -> None:
+    """The exit code is 1 or 2, the output says what is wrong, no traceback is anywhere, and no secret."""
+    _change(folder, change, taken)
+    ended, output = refused(command.replace("PORT", taken))
+    assert ended == code, output
+    assert words.replace("PORT", taken) in " ".join(output.split())
+    assert "Traceback" not in output
+    assert "s3cret" not in output
+
+
+FIRST_OF_EACH: Mapping[str, Refusal] = {
+    refusal[0].split()[0]: refusal for refusal in reversed(REFUSALS) if refusal[1] == 1
+}
+
+
+@pytest.mark.parametrize("name", FIRST_OF_EACH)
+def test_refusal_of_a_process(folder: Path, taken: str, name: str) -> None:
+    """The same for one mistake of each command as a process of its own: its last word is not a traceback."""
+    command, code, words, change = FIRST_OF_EACH[name]
+    _change(folder, change, taken)
     done = subprocess.run(
         [sys.executable, "-m", "uac_trio", *command.replace("PORT", taken).split()],
-        cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=60,
     )
     said = done.stderr + done.stdout
-    assert "Traceback" not in said
     assert done.returncode == code, said
-    assert words.replace("PORT", taken) in said.splitlines()[-1]
-    assert "s3cret" not in said
+    assert words.replace("PORT", taken) in " ".join(said.split())
+    assert "Traceback" not in said
+
+
+def _change(folder: Path, change: tuple[str, str] | None, taken: str) -> None:
+    if change is None:
+        return
+    for name in ("CONFIG", "SERVE"):
+        path = folder / name
+        path.write_text(path.read_text().replace(*change).replace("PORT", taken))
 
 
 def test_every_command_is_tried() -> None:
-    """No command is left out of the table."""
+    """No command is left out of the tables, and each that can fail at work is started as a process."""
     assert {command.split()[0] for command, *_ in REFUSALS} == set(COMMANDS)
+    assert set(FIRST_OF_EACH) == set(COMMANDS)

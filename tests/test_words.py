@@ -54,7 +54,7 @@ QUOTED: Mapping[str, int] = {
     "tests/calls/test_masks.py": 2,
     "tests/demo/test_run.py": 1,
     "tests/lab/test_listening.py": 1,
-    "tests/live_check/test_check_crm.py": 3,
+    "tests/live_check/test_crm.py": 3,
     "tests/sender/test_sender_doubt.py": 2,
     "tests/soak/calls.py": 1,
     "tools/make_calls_doc.py": 1,

@@ -296,13 +296,14 @@ def timeline_lines(story: Iterable[Fact | Rendered]) -> Iterator[str]:
             clock = datetime.fromtimestamp(item.at, UTC).strftime("%H:%M:%S.%f")[:-3]
             stamp = f"  {clock} {item.at - began:+8.3f}  "
             if isinstance(item, Rendered):
-                yield f"{stamp}    -> CRM: {_request_words(item.request)}"
+                yield f"{stamp}    -> CRM: {request_words(item.request)}"
             else:
                 yield f"{stamp}{fact_words(item):<58} ({item.because})"
         yield ""
 
 
-def _request_words(request: CRMRequest) -> str:
+def request_words(request: CRMRequest) -> str:
+    """A request to the CRM as a short line of text, in the CRM's own names."""
     about = {name: value for name, value in request.about.items() if name not in ("callstatus", "callUUID") and value}
     return f"{request.name} " + ", ".join(f"{name}={value}" for name, value in about.items())
 

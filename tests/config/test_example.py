@@ -15,6 +15,7 @@ from tests.config.files import PBX, loaded, vtiger
 from tools.make_configuration import CRMS
 from uac_trio.config.keys import keys_of, names_of
 from uac_trio.config.loading import load_config
+from uac_trio.config.reader import PLACEHOLDER, ConfigError
 from uac_trio.config.tables import SERVE_TABLES, TABLES
 from uac_trio.crm.webhook import Webhook
 from uac_trio.settings import Setting
@@ -27,14 +28,24 @@ WITHOUT_DEFAULT = (
 )  # fmt: skip
 
 
+def filled_in() -> str:
+    """The example with secrets in place of what lies between < >."""
+    return re.sub(r'"<[^<>"]+>"', '"sixteen characters"', EXAMPLE.read_text())
+
+
 def without_comments() -> str:
-    """The example with every default switched on."""
-    return "\n".join(re.sub(r"^# (\w+ = )", r"\1", line) for line in EXAMPLE.read_text().splitlines())
+    """The example, filled in, with every default switched on."""
+    return "\n".join(re.sub(r"^# (\w+ = )", r"\1", line) for line in filled_in().splitlines())
 
 
 def test_example_loads(tmp_path: Path) -> None:
-    """The example file is a valid configuration as it stands."""
-    config = load_config(EXAMPLE, {})
+    """The example file is a valid configuration once its secrets are filled in, and not before."""
+    with pytest.raises(ConfigError) as refused:
+        load_config(EXAMPLE, {})
+    assert [problem.partition(": ")[2] for problem in refused.value.problems] == [
+        f"[{table}] secret: {PLACEHOLDER}" for table in ("pbx", "vtiger")
+    ]
+    config = loaded(tmp_path, filled_in())
     assert config.http.public_url == "http://172.16.1.1:5000"
 
 
@@ -56,15 +67,17 @@ def test_example_shows_the_real_defaults(tmp_path: Path) -> None:
     """What the example shows as a default is the default."""
     lines = [line for line in without_comments().splitlines() if not line.startswith(WITHOUT_DEFAULT)]
     shown = loaded(tmp_path, "\n".join(lines))
-    plain = load_config(EXAMPLE, {})
+    plain = loaded(tmp_path, filled_in())
     assert vtiger(shown) == vtiger(plain)
     # The CRM holds methods of the rest of the configuration, which are never equal.
-    assert attrs.evolve(shown, path=EXAMPLE, warnings=(), crm=plain.crm) == attrs.evolve(plain, warnings=())
+    assert attrs.evolve(shown, warnings=(), secret_files=plain.secret_files, crm=plain.crm) == attrs.evolve(
+        plain, warnings=()
+    )
 
 
 def test_example_shows_the_webhook(tmp_path: Path) -> None:
     """Its table stands there as a comment, with every key, and is a CRM as it stands."""
-    (_, _, rest) = EXAMPLE.read_text().partition("#     [webhook]\n")
+    (_, _, rest) = filled_in().partition("#     [webhook]\n")
     table = "".join(line.removeprefix("#     ") for line in rest.partition("\n\n")[0].splitlines(keepends=True))
     assert tomllib.loads(table).keys() == set(keys_of(CRMS["webhook"]))
     assert isinstance(loaded(tmp_path, f"{PBX}[webhook]\n{table}").crm, Webhook)

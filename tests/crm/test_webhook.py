@@ -456,7 +456,7 @@ def test_look_at_what_checks_no_signature() -> None:
     """A receiver that takes anything, as a page for people would, is warned of."""
     assert looked(OK, OK)[1] == (
         Level.WARNING,
-        "it takes a ping without a signature: its receiver checks none, or something else is there",
+        "it takes a ping without a signature: its receiver checks none, or another server answers",
     )
 
 

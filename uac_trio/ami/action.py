@@ -255,6 +255,40 @@ class ParkedCalls(Action):
     name = "ParkedCalls"
 
 
+@attrs.frozen(kw_only=True)
+class DeviceStateList(Action):
+    """Devices whose state Asterisk keeps: DeviceStateChange events with ``Device: PJSIP/101``. Since Asterisk 13.
+
+    Needs ``write=reporting`` or ``call``.
+    """
+
+    name = "DeviceStateList"
+
+
+@attrs.frozen(kw_only=True)
+class ExtensionStateList(Action):
+    """Hints of the dialplan: ExtensionStatus events with ``Exten: 101`` and ``Hint: PJSIP/101``. Since Asterisk 13.
+
+    Needs ``write=reporting`` or ``call``.
+    """
+
+    name = "ExtensionStateList"
+
+
+@attrs.frozen(kw_only=True)
+class PJSIPShowEndpoints(Action):
+    """Endpoints: EndpointList events with ``ObjectName`` and ``OutboundAuths``. Needs ``write=system``."""
+
+    name = "PJSIPShowEndpoints"
+
+
+@attrs.frozen(kw_only=True)
+class SIPpeers(Action):
+    """Peers of chan_sip: PeerEntry events with ``ObjectName``. Needs ``write=reporting`` or ``system``."""
+
+    name = "SIPpeers"
+
+
 # ---- calls
 
 

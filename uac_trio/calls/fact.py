@@ -72,6 +72,8 @@ class ParticipationBegan(OfParticipation):
     customer_name: str
     line: str
     """Where the customer came in: the queue, else the number dialled."""
+    rule: Evidence | None = None
+    """Why the phone counts as this employee's; None: no phone of theirs rang."""
 
 
 @attrs.frozen(kw_only=True)

@@ -16,6 +16,7 @@ from uac_trio.calls.call_outcome import far_legs, is_near, outward_outcome
 from uac_trio.calls.channel import Channel, Leg
 from uac_trio.calls.channel_events import ChannelEvent
 from uac_trio.calls.conversation import Answer
+from uac_trio.calls.endpoint import Evidence
 from uac_trio.calls.fact import (
     Fact,
     ParticipationAnswered,
@@ -364,9 +365,16 @@ def _announce(call: Call, participation: Participation, now: Moment) -> Iterator
         now.because,
         customer_name=call.orientation.customer_name,
         line=call.queue.entry or call.orientation.did,
+        rule=_rule(participation),
     )
     if participation.answered_at is not None:  # known too late for the popup, but they talk
         yield from about(call, participation, ParticipationAnswered, now.at, now.because)
+
+
+def _rule(participation: Participation) -> Evidence | None:
+    """By which evidence one of its channels is the employee's."""
+    identities = (channel.identity for channel in participation.channels)
+    return next((one.evidence for one in identities if one.extension == participation.extension), None)
 
 
 def recordings(call: Call, now: Moment) -> Iterator[Fact]:

@@ -63,6 +63,8 @@ class Config:
     log: LogSettings
     warnings: tuple[str, ...] = ()
     """Warnings about valid but risky settings, for ``check`` and the start of the daemon."""
+    secret_files: tuple[Path, ...] = ()
+    """Files that hold a secret, the configuration itself if it has one."""
 
     @property
     def flight_recorder_directory(self) -> Path:
@@ -149,6 +151,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         flight_recorder=flight_recorder,
         alerts=alerts,
         log=log,
+        secret_files=tuple(dict.fromkeys(reader.secret_files)),
         warnings=(*_warnings(path, reader.data, crm_table), *(f"{path}: {warning}" for warning in route_warnings)),
     )
 

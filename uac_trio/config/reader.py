@@ -16,6 +16,7 @@ from uac_trio.config.keys import Key, Keys, names_of
 from uac_trio.settings.values import Read, WrongValueError, filled
 
 CREDENTIALS = "$CREDENTIALS_DIRECTORY/"
+PLACEHOLDER = "is still the placeholder of the example: write the value itself in place of <...>"
 
 _HEADER = re.compile(r"\s*\[\[?\s*([^\[\]#]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY = re.compile(r"""\s*["']?([\w.-]+)["']?\s*=""")
@@ -39,6 +40,8 @@ class Reader:
     """Given for every secret, which is then not looked for."""
     data: dict[str, Any] = attrs.field(factory=dict, init=False)
     problems: list[str] = attrs.field(factory=list, init=False)
+    secret_files: list[Path] = attrs.field(factory=list, init=False)
+    """Files that a secret was read from, the configuration itself if it has one."""
     _lines: dict[tuple[str, int, str], int] = attrs.field(factory=dict, init=False)
 
     def load(self) -> None:
@@ -117,6 +120,7 @@ class Reader:
             self._add(table, index, key.name, f"expected either {key.name} or {key.file}")
             return None
         if written == [key.name]:
+            self.secret_files.append(self.path)
             return self._converted(table, index, key.name, key.read, given[key.name], secret=True)
         return self._in_file(table, index, key, given[key.file]) if written else None
 
@@ -131,6 +135,9 @@ class Reader:
         self, table: str, index: int, key: str, read: Read, value: object, *, secret: bool = False
     ) -> object:
         """The value as its setting takes it; None after a problem."""
+        if is_placeholder(value):
+            self._add(table, index, key, PLACEHOLDER)
+            return None
         try:
             return read(value)
         except WrongValueError as why:
@@ -148,11 +155,13 @@ class Reader:
         path = self._secret_path(given_path, directory)
         try:
             # Editors and echo add one line end, which is not part of the secret.
-            return path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+            content = path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
         except (OSError, UnicodeDecodeError) as why:
             reason = why.strerror if isinstance(why, OSError) else "is not UTF-8 text"
             self._add(table, index, key, f"{path}: {reason}")
             return None
+        self.secret_files.append(path)
+        return content
 
     def _secret_path(self, given_path: str, directory: str) -> Path:
         if given_path.startswith(CREDENTIALS):
@@ -168,6 +177,11 @@ class Reader:
         several = isinstance(self.data.get(table), list) and len(self.data[table]) > 1
         named = f"[{table}]" if not several else f"[[{table}]] number {index + 1}"
         self.problems.append(f"{place}: {named}{' ' + key if key else ''}: {what}")
+
+
+def is_placeholder(value: object) -> bool:
+    """``<the secret of manager.conf>``, as the example has it."""
+    return isinstance(value, str) and re.fullmatch(r"\s*<[^<>]*>\s*", value) is not None
 
 
 def _may_be_there(path: Path) -> bool:

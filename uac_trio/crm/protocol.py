@@ -21,7 +21,7 @@ from uac_trio.crm.responsible import Responsible
 
 @attrs.frozen(kw_only=True)
 class CRMRequest:
-    """One HTTP POST to the CRM. A delivery may need several."""
+    """One HTTP request to the CRM, a POST unless it only reads a file. A delivery may need several."""
 
     name: str
     """The CRM's own word for it, for logs, metrics and people."""
@@ -36,6 +36,8 @@ class CRMRequest:
     """Semantic, as that of the delivery it belongs to. Of a question about a caller: the number."""
     is_repeatable: bool = True
     """May be sent again after the first one is certainly over: the CRM writes the same values into the same row."""
+    is_get: bool = False
+    """A GET of ``url`` alone: a static file, for ``CRM.examine``."""
 
 
 @attrs.frozen(kw_only=True)
@@ -88,13 +90,19 @@ class Judge(Protocol):
 
 
 class Findings(Protocol):
-    """Where a look at the CRM puts what it found, in words."""
+    """Where a look at the CRM puts what it found.
 
-    def ok(self, words: str) -> None: ...
+    ``id_``: stable, for programs, such as ``crm.secret``. ``text``: what was seen and what follows from it.
+    ``remedy``: what to do, in the CRM's words.
+    """
 
-    def warn(self, words: str) -> None: ...
+    def ok(self, id_: str, text: str) -> None: ...
 
-    def problem(self, words: str) -> None: ...
+    def unknown(self, id_: str, text: str, remedy: str = "") -> None: ...
+
+    def warn(self, id_: str, text: str, remedy: str = "") -> None: ...
+
+    def problem(self, id_: str, text: str, remedy: str = "") -> None: ...
 
 
 class CRM(Protocol):

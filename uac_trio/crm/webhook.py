@@ -212,11 +212,14 @@ class Webhook:
     def examine(self, now: Callable[[], float], findings: Findings) -> Generator[CRMRequest, Reply | NoReply, None]:
         answer = yield self.probe
         if not _works(answer):
-            findings.problem(f"{self.settings.url}: {_verdict(answer).words}")
+            findings.problem("crm.address", f"{self.settings.url}: {_verdict(answer).words}")
             return
-        findings.ok(f"{self.settings.url} answers a signed ping")
+        findings.ok("crm.address", f"{self.settings.url} answers a signed ping")
         if _works((yield attrs.evolve(self.probe, stamp=None))):
-            findings.warn("it takes a ping without a signature: its receiver checks none, or something else is there")
+            findings.warn(
+                "crm.unsigned",
+                "it takes a ping without a signature: its receiver checks none, or another server answers",
+            )
 
     def describe(self, at: float) -> Iterator[str]:
         yield f"Webhook: signed JSON is posted to {self.settings.url}"

@@ -1,59 +1,57 @@
-"""Findings of the checks, one line each."""
+"""What a check found: values with a stable id, what was seen, and what to do about it."""
 
 from __future__ import annotations
 
 import enum
-import textwrap
-from collections.abc import Iterable, Iterator
 
 import attrs
 
 
 class Level(enum.Enum):
+    """The severity of a finding, the least first."""
+
     OK = "ok"
+    UNKNOWN = "unknown"
+    """It cannot be seen from here, or not with the rights that we have, or not without a call."""
     WARNING = "warning"
     """It works, or may work; an administrator should know."""
     PROBLEM = "problem"
-    """Calls, clicks or recordings are lost to the CRM until this is changed."""
+    """Calls, clicks or recordings are lost to the CRM, or a secret is not secret, until this is changed."""
+
+
+ORDER = {level: number for number, level in enumerate(Level)}
 
 
 @attrs.frozen
 class Finding:
     level: Level
-    words: str
-    """What was seen, what it means, what to do."""
+    id: str
+    """Stable, for programs: ``pbx.read.call``. docs/check.md lists them."""
+    text: str
+    """What was seen, and what follows from it."""
+    remedy: str = ""
+    """What to do: file, line, command."""
+
+    @property
+    def words(self) -> str:
+        return f"{self.text}: {self.remedy}" if self.remedy else self.text
 
 
 @attrs.define
 class Findings:
-    """The findings about one part, such as ``PBX main``; kept if its check times out."""
+    """The findings about one subject, such as ``PBX main``; kept if its check times out."""
 
-    about: str
+    subject: str
     found: list[Finding] = attrs.field(factory=list)
 
-    def ok(self, words: str) -> None:
-        self.found.append(Finding(Level.OK, words))
+    def ok(self, id_: str, text: str) -> None:
+        self.found.append(Finding(Level.OK, id_, text))
 
-    def warn(self, words: str) -> None:
-        self.found.append(Finding(Level.WARNING, words))
+    def unknown(self, id_: str, text: str, remedy: str = "") -> None:
+        self.found.append(Finding(Level.UNKNOWN, id_, text, remedy))
 
-    def problem(self, words: str) -> None:
-        self.found.append(Finding(Level.PROBLEM, words))
+    def warn(self, id_: str, text: str, remedy: str = "") -> None:
+        self.found.append(Finding(Level.WARNING, id_, text, remedy))
 
-
-WIDTH = 110
-
-
-def finding_lines(all_found: Iterable[Findings]) -> Iterator[str]:
-    """Lines for a terminal: ``problem  PBX main: ...``, long ones wrapped, with counts at the end."""
-    counts = dict.fromkeys(Level, 0)
-    for findings in all_found:
-        for finding in findings.found:
-            counts[finding.level] += 1
-            text = f"{finding.level.value:<8} {findings.about}: {finding.words}"
-            yield textwrap.fill(text, WIDTH, subsequent_indent=" " * 11, break_long_words=False, break_on_hyphens=False)
-    yield f"{_several(counts[Level.PROBLEM], 'problem')}, {_several(counts[Level.WARNING], 'warning')}."
-
-
-def _several(count: int, what: str) -> str:
-    return f"{count or 'no'} {what}{'' if count == 1 else 's'}"
+    def problem(self, id_: str, text: str, remedy: str = "") -> None:
+        self.found.append(Finding(Level.PROBLEM, id_, text, remedy))

@@ -8,12 +8,15 @@ from functools import partial
 import trio
 
 from uac_trio.config.loading import Config
+from uac_trio.live_check.addresses import check_agi, check_http
+from uac_trio.live_check.credentials import check_credentials, check_user
 from uac_trio.live_check.crm import check_crm
 from uac_trio.live_check.finding import Findings
-from uac_trio.live_check.here import check_agi, check_http, check_recordings, check_store, check_user
-from uac_trio.live_check.pbx import check_pbx
+from uac_trio.live_check.pbx import PBXUse, check_pbx
+from uac_trio.live_check.recordings import check_recordings
+from uac_trio.live_check.store import check_store
 
-WITHIN = 14.0
+WITHIN = 25.0
 """Timeout in seconds of each check. A PBX takes 1 s to refuse a login; a CRM without PHP's opcache answers slowly."""
 
 Part = tuple[Findings, Callable[[Findings], Awaitable[None]]]
@@ -24,28 +27,41 @@ async def look(config: Config, *, now: Callable[[], float], within: float = WITH
 
     ``now``: seconds since the epoch.
     """
-    clicks = config.click2call.enabled
-    parts: list[Part] = [
-        (Findings(f"PBX {server.name}"), partial(check_pbx, server, route if clicks else None, now))
-        for server, route in zip(config.pbx, config.routes, strict=True)
-    ]
+    parts: list[Part] = [(Findings(f"PBX {use.server.name}"), partial(check_pbx, use, now)) for use in pbx_uses(config)]
     parts += [
         (Findings("CRM"), partial(check_crm, config.crm, config.sender, now)),
         (Findings("store"), partial(check_store, config.store, now)),
         (Findings("recordings"), partial(check_recordings, config, now)),
         (Findings("HTTP"), partial(check_http, config.http, now)),
+        (Findings("secrets"), partial(check_credentials, config.secret_files)),
         (Findings("user"), check_user),
     ]
     if config.responsible.bind:
-        parts.insert(-1, (Findings("FastAGI"), partial(check_agi, config.responsible)))
+        parts.insert(-2, (Findings("FastAGI"), partial(check_agi, config.responsible)))
     async with trio.open_nursery() as nursery:
         for findings, check in parts:
             nursery.start_soon(_look_at, findings, check, within)
     return [findings for findings, _ in parts]
 
 
+def pbx_uses(config: Config) -> list[PBXUse]:
+    """What is wanted of each PBX."""
+    far = {host.pbx for host in config.hosts}
+    return [
+        PBXUse(
+            server=server,
+            route=route if config.click2call.enabled else None,
+            rules=config.calls,
+            wants_recordings=bool(config.recordings.get(server.name)) or server.name in far,
+        )
+        for server, route in zip(config.pbx, config.routes, strict=True)
+    ]
+
+
 async def _look_at(findings: Findings, check: Callable[[Findings], Awaitable[None]], within: float) -> None:
     with trio.move_on_after(within) as patience:
         await check(findings)
     if patience.cancelled_caught:
-        findings.problem(f"the check timed out after {within:g} s; the findings above are what it saw until then")
+        findings.problem(
+            "check.timeout", f"the check timed out after {within:g} s; the findings above are what it saw until then"
+        )

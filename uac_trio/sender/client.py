@@ -20,7 +20,7 @@ MAX_BODY = 64 * 1024
 
 @attrs.frozen(eq=False)
 class CRMClient:
-    """Posts what a CRM renders. Made by ``open_client``."""
+    """Sends what a CRM renders. Made by ``open_client``."""
 
     _client: HTTPClient
     _host: str
@@ -33,6 +33,8 @@ class CRMClient:
         headers = request.headers
         if request.stamp is not None:
             headers = {**headers, **request.stamp(self._now())}
+        if request.is_get:
+            return await self._asked(partial(self._client.get, request.url))
         return await self._asked(partial(self._client.post, request.url, request.body, headers))
 
     async def _asked(self, ask: Callable[..., Awaitable[HTTPReply]]) -> Reply | NoReply:

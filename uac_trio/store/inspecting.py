@@ -12,6 +12,7 @@ import attrs
 import sqlalchemy as sa
 import trio
 
+from uac_trio.crm.protocol import PastBegin
 from uac_trio.store.opening import in_words, is_there
 from uac_trio.store.outbox import Outbox
 from uac_trio.store.rows import OutboxStatistics, ParkedRow
@@ -36,6 +37,8 @@ class StoreLook:
     statistics: OutboxStatistics | None = None
     parked: tuple[ParkedRow, ...] = ()
     """The first few."""
+    begins: tuple[PastBegin, ...] = ()
+    """What the CRM answered to the calls of this store."""
 
 
 async def inspect_store(settings: OutboxSettings, first: int = 3) -> StoreLook:
@@ -47,7 +50,12 @@ async def inspect_store(settings: OutboxSettings, first: int = 3) -> StoreLook:
     if engine is None or look.schema != look.newest:
         return look
     outbox = Outbox(engine, settings)
-    return attrs.evolve(look, statistics=await outbox.statistics(), parked=tuple(await outbox.parked(first)))
+    return attrs.evolve(
+        look,
+        statistics=await outbox.statistics(),
+        parked=tuple(await outbox.parked(first)),
+        begins=tuple(await outbox.past_begins()),
+    )
 
 
 def _looked_at(settings: OutboxSettings) -> tuple[StoreLook, sa.Engine | None]:

@@ -20,35 +20,54 @@ AWAY = NoReply(failure=Failure.NOT_SENT, detail="refused")
 URL = "http://u:hunter3@crm/modules/PBXManager/callbacks/PBXManager.php"
 
 
+PAGES = Reply(status=200, text="registerPBXCall(); setInterval('registerPBXCall()', 3000);")
+OF_PAGES = ("crm.popups", "crm.zone")
+"""Findings that follow the others; tests/crm/vtiger/test_popups.py has the former."""
+
+
 @attrs.define
 class Found:
     """Collects what is found."""
 
     lines: list[tuple[str, str]] = attrs.field(factory=list)
+    of_pages: list[tuple[str, str]] = attrs.field(factory=list)
 
-    def ok(self, words: str) -> None:
-        self.lines.append(("ok", words))
+    def ok(self, id_: str, text: str) -> None:
+        self._add("ok", id_, text)
 
-    def warn(self, words: str) -> None:
-        self.lines.append(("warn", words))
+    def unknown(self, id_: str, text: str, remedy: str = "") -> None:
+        self._add("unknown", id_, text, remedy)
 
-    def problem(self, words: str) -> None:
-        self.lines.append(("problem", words))
+    def warn(self, id_: str, text: str, remedy: str = "") -> None:
+        self._add("warn", id_, text, remedy)
+
+    def problem(self, id_: str, text: str, remedy: str = "") -> None:
+        self._add("problem", id_, text, remedy)
+
+    def _add(self, kind: str, id_: str, text: str, remedy: str = "") -> None:
+        (self.of_pages if id_ in OF_PAGES else self.lines).append((kind, f"{text}: {remedy}" if remedy else text))
 
 
-def found(*answers: Reply | NoReply, flavour: Flavour = Flavour.SALESPLATFORM, url: str = URL) -> list[tuple[str, str]]:
-    """What is found with these answers, of which none is left over."""
+def looked(*answers: Reply | NoReply, flavour: Flavour, url: str) -> Found:
+    """What is found with these answers and ``PAGES``, of which none is left over."""
     findings = Found()
     look = examine(VtigerAccount(url=url, secret="s3cret", flavour=flavour), lambda: NOW, findings)
     request = next(look)
-    sent = [request]
-    for number, answer in enumerate(answers, start=1):
+    for number, answer in enumerate((*answers, PAGES), start=1):
+        assert request.is_get == (answer is PAGES)
         try:
-            sent.append(look.send(answer))
+            request = look.send(answer)
         except StopIteration:
-            assert number == len(answers)
-    assert not any("s3cret" in f"{each!r}" or "hunter3" in f"{each!r}" for each in findings.lines)
-    return findings.lines
+            assert number >= len(answers)
+            break
+    every = [*findings.lines, *findings.of_pages]
+    assert not any("s3cret" in f"{each!r}" or "hunter3" in f"{each!r}" for each in every)
+    return findings
+
+
+def found(*answers: Reply | NoReply, flavour: Flavour = Flavour.SALESPLATFORM, url: str = URL) -> list[tuple[str, str]]:
+    """The same but for the findings about pages and zone."""
+    return looked(*answers, flavour=flavour, url=url).lines
 
 
 def kinds(lines: list[tuple[str, str]]) -> list[str]:
@@ -84,7 +103,7 @@ def test_something_else_is_there(answers: tuple[Reply | NoReply, ...], words: st
 def test_a_wrong_secret_and_a_database_that_is_away() -> None:
     """An unsigned question shows which of the two it is."""
     (_, (kind, said), *_) = found(REFUSED, REFUSED, REFUSED, SPAGI)
-    assert (kind, "differs from the secret key" in said) == ("problem", True)
+    assert (kind, "refuses our secret: it has another" in said) == ("problem", True)
     (_, (kind, said), *_) = found(REFUSED, REFUSED, ACCEPTED, SPAGI)
     assert (kind, "database" in said) == ("problem", True)
 
@@ -140,3 +159,12 @@ def test_clock(ahead: float, kind: str, words: str) -> None:
 def test_no_clock() -> None:
     """A Date that is none shows nothing."""
     assert len(found(attrs.evolve(REFUSED, date="yesterday"), ACCEPTED, SPAGI)) == 3
+
+
+def test_pages_and_zone() -> None:
+    """The script of the pages is asked for last, where the callback has its usual path; the zone is shown as it is."""
+    lines = looked(REFUSED, ACCEPTED, SPAGI, flavour=Flavour.SALESPLATFORM, url=URL).of_pages
+    assert [kind for kind, _ in lines] == ["ok", "ok"]
+    assert "look for calls every few seconds" in lines[0][1]
+    elsewhere = looked(REFUSED, ACCEPTED, flavour=Flavour.SALESPLATFORM, url="http://crm/other.php").of_pages
+    assert len(elsewhere) == 1

@@ -1,4 +1,4 @@
-"""A look at vTiger, by questions that change nothing there.
+"""A look at vTiger, by requests that change nothing there.
 
 - A request with a wrong secret is answered ``Authentication Failure`` before it is looked at.
 - One with our secret and a ``callstatus`` that there is not passes the check of the secret and then fits no case of
@@ -6,18 +6,24 @@
   ``dialbegin``, and in stock 8.2, for ``DialBegin``).
 - If that is refused: one without a secret, whose answer distinguishes a wrong secret from a database that is away.
 - SPAgi.php beside it, with the wrong secret again: SalesPlatform says so in JSON, a stock vTiger has no such file.
+- The script of its pages (``popups.py``), which shows whether they look for calls.
+
+A fresh installation that answers 500 to what it writes cannot be seen so: it answers 200 to all that touches no row
+(seen). The store knows what it answered to calls.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from uac_trio.crm.protocol import CRMRequest, Findings
 from uac_trio.crm.reply import NoReply, Reply, Ruling, Verdict
 from uac_trio.crm.vtiger.account import Flavour, VtigerAccount, without_login
-from uac_trio.crm.vtiger.judging import DATABASE_AWAY, PROBE, UNSIGNED_PROBE, judge_harmless, knows_no_secret
+from uac_trio.crm.vtiger.judging import PROBE, UNSIGNED_PROBE, judge_harmless, knows_no_secret
+from uac_trio.crm.vtiger.popups import SCRIPT, Polling, polling_of, script_url
 from uac_trio.crm.vtiger.request import posted, signed
 
 OFF_BY = 5.0
@@ -28,50 +34,63 @@ NO_STEP = "uac-trio-check"
 
 _SCRIPT = "PBXManager.php"
 _OWNER_SCRIPT = "SPAgi.php"
+_SETTINGS = "its page «Настройки» → «Интеграция» → «Asterisk», CRM Settings → Integration → PBXManager"
 
 
 def examine(
     account: VtigerAccount, now: Callable[[], float], findings: Findings
 ) -> Generator[CRMRequest, Reply | NoReply, None]:
-    """Reachable, vTiger's callback, our secret, its flavour, its clock."""
+    """Reachable, vTiger's callback, our secret, its flavour, its clock, its popups."""
     stranger = yield posted(account.url, "probe", PROBE)
     said = judge_harmless(stranger)
     if said.ruling is not Ruling.AUTH_FAILED:
-        findings.problem(_not_vtiger(said, account))
+        _not_vtiger(said, account, findings)
         return
-    findings.ok(f"{without_login(account.url)} answers as vTiger's callback does")
+    findings.ok("crm.address", f"{without_login(account.url)} answers as vTiger's callback does")
     if isinstance(stranger, Reply):
         _clock(stranger, now(), findings)
     ours = judge_harmless((yield signed(account, NO_STEP, {"callstatus": NO_STEP})))
     if ours.ruling is Ruling.AUTH_FAILED and knows_no_secret((yield posted(account.url, "probe", UNSIGNED_PROBE))):
-        findings.problem(DATABASE_AWAY)
+        findings.problem(
+            "crm.database",
+            "vTiger answers Authentication Failure to our secret and takes a request without one: its database is "
+            "away, or no secret key is set; requests wait, none is lost",
+            f"start its database (MariaDB), or set the secret key on {_SETTINGS}",
+        )
     else:
         _secret(ours, findings)
     if account.url.endswith(_SCRIPT):
         owner = yield posted(account.url.removesuffix(_SCRIPT) + _OWNER_SCRIPT, _OWNER_SCRIPT, PROBE)
         _flavour(owner, account.flavour, findings)
+    if url := script_url(account.url):
+        _popups((yield CRMRequest(name=SCRIPT, url=url, body=b"", is_get=True)), account.flavour, findings)
+    _zone(account, now(), findings)
 
 
-def _not_vtiger(said: Verdict, account: VtigerAccount) -> str:
+def _not_vtiger(said: Verdict, account: VtigerAccount, findings: Findings) -> None:
+    where = without_login(account.url)
     if said.ruling is Ruling.DELIVERED:
-        return (
-            f"{without_login(account.url)} silently takes any secret: something else than vTiger's callback "
-            "answers there; check that [vtiger] url ends in /modules/PBXManager/callbacks/PBXManager.php"
+        findings.problem(
+            "crm.address",
+            f"{where} silently takes any secret: another server than vTiger's callback answers there",
+            "check that [vtiger] url ends in /modules/PBXManager/callbacks/PBXManager.php",
         )
-    return f"{without_login(account.url)}: {said.words}"
+    else:
+        findings.problem("crm.address", f"{where}: {said.words}")
 
 
 def _secret(said: Verdict, findings: Findings) -> None:
     match said.ruling:
         case Ruling.DELIVERED:
-            findings.ok("it accepts our secret" + (f"; {said.words}" if said.words else ""))
+            findings.ok("crm.secret", "it accepts our secret" + (f"; {said.words}" if said.words else ""))
         case Ruling.AUTH_FAILED:
             findings.problem(
-                "it refuses our secret: [vtiger] secret differs from the secret key in vTiger's PBX Manager settings, "
-                "or none is set there; until they are equal requests wait, none is lost"
+                "crm.secret",
+                "it refuses our secret: it has another, or none; until both are equal requests wait, none is lost",
+                f"make [vtiger] secret equal to «Секретный ключ» / Vtiger Secret Key of {_SETTINGS}",
             )
         case _:
-            findings.warn(f"whether our secret is right is not clear: {said.words}")
+            findings.warn("crm.secret", f"whether our secret is right is not clear: {said.words}")
 
 
 def _flavour(owner: Reply | NoReply, configured: Flavour, findings: Findings) -> None:
@@ -79,21 +98,65 @@ def _flavour(owner: Reply | NoReply, configured: Flavour, findings: Findings) ->
         return  # it answered a moment ago: nothing can be concluded
     is_json = owner.text.lstrip().startswith("{") and '"success"' in owner.text
     if not is_json and owner.status != HTTPStatus.NOT_FOUND:
-        findings.warn(f"its flavour cannot be seen from outside ({_OWNER_SCRIPT}: HTTP {owner.status})")
+        findings.warn("crm.flavour", f"its flavour cannot be seen from outside ({_OWNER_SCRIPT}: HTTP {owner.status})")
         return
     seen = Flavour.SALESPLATFORM if is_json else Flavour.STOCK
     if seen is configured:
-        findings.ok(f"its flavour is {seen.value}, as configured")
+        findings.ok("crm.flavour", f"its flavour is {seen.value}, as configured")
     elif seen is Flavour.STOCK:
         findings.problem(
-            f"it has no {_OWNER_SCRIPT}, so it seems to be a stock vTiger, which ignores what SalesPlatform's takes: "
-            'set [vtiger] flavour = "stock"'
+            "crm.flavour",
+            f"it has no {_OWNER_SCRIPT}, so it seems to be a stock vTiger, which ignores what SalesPlatform's takes",
+            'set [vtiger] flavour = "stock", and [vtiger] timezone to $default_timezone of its config.inc.php ("UTC")',
         )
     else:
         findings.problem(
-            f"it has {_OWNER_SCRIPT}, so it seems to be SalesPlatform's, which breaks over a stock vTiger's StartApp: "
-            'set [vtiger] flavour = "salesplatform"'
+            "crm.flavour",
+            f"it has {_OWNER_SCRIPT}, so it seems to be SalesPlatform's, which breaks over a stock vTiger's StartApp",
+            'set [vtiger] flavour = "salesplatform"',
         )
+
+
+def _popups(script: Reply | NoReply, flavour: Flavour, findings: Findings) -> None:
+    polling = Polling.NOT_THE_SCRIPT
+    if isinstance(script, Reply) and script.status == HTTPStatus.OK:
+        polling = polling_of(script.text)
+    match polling:
+        case Polling.REPEATED:
+            findings.ok("crm.popups", f"its pages look for calls {polling.value} ({SCRIPT})")
+        case Polling.ONCE:
+            findings.warn(
+                "crm.popups",
+                f"its pages look for calls {polling.value}: a popup comes with the next page that a user opens",
+                f'in {SCRIPT}, registerEvents, restore the line setInterval("Vtiger_PBXManager_Js.registerPBXCall()", '
+                "3000); then reload the page with Ctrl+F5",
+            )
+        case Polling.OFF:
+            findings.problem(
+                "crm.popups",
+                "its pages never look for calls, so no popup is shown, though the rows are written: as published, "
+                "SalesPlatform 7.2.0-202008 has that commented out",
+                f"in {SCRIPT}, registerEvents, take away the // before the lines between the two comments "
+                '"SalesPlatform.ru ... 5670"; then reload the page with Ctrl+F5',
+            )
+        case Polling.NOT_THE_SCRIPT:
+            status = f"HTTP {script.status}" if isinstance(script, Reply) else script.detail
+            findings.unknown(
+                "crm.popups",
+                f"whether its pages look for calls cannot be seen ({SCRIPT}: {status})",
+                f"in {SCRIPT}, registerEvents, the lines with registerPBXCall() must have no // before them"
+                if flavour is Flavour.SALESPLATFORM
+                else "",
+            )
+
+
+def _zone(account: VtigerAccount, at: float, findings: Findings) -> None:
+    clock = datetime.fromtimestamp(at, UTC).astimezone(account.zone)
+    findings.ok(
+        "crm.zone",
+        f"a call that rings now is written as of {clock:%Y-%m-%d %H:%M:%S}, the time in {account.timezone}; that is "
+        "right if $default_timezone in the CRM's config.inc.php is the same, which cannot be seen from outside",
+    )
 
 
 def _clock(reply: Reply, at: float, findings: Findings) -> None:
@@ -103,8 +166,10 @@ def _clock(reply: Reply, at: float, findings: Findings) -> None:
         return  # its server sends no Date
     if abs(ahead) > OFF_BY:
         findings.warn(
+            "crm.clock",
             f"its clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} ours: a popup whose call seems "
-            "older than five minutes is taken away at once; set up time synchronisation"
+            "older than five minutes is taken away at once",
+            "set up time synchronisation on both machines (timedatectl set-ntp true)",
         )
     else:
-        findings.ok("its clock agrees with ours (its time zone cannot be seen from outside)")
+        findings.ok("crm.clock", "its clock agrees with ours")

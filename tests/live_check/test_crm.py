@@ -81,7 +81,11 @@ async def test_all_is_well() -> None:
 
 
 FAULTS: dict[str, tuple[Any, Level, str]] = {
-    "wrong secret": (vtiger(secret="other"), Level.PROBLEM, "it refuses our secret: [vtiger] secret differs"),
+    "wrong secret": (
+        vtiger(secret="other"),
+        Level.PROBLEM,
+        "it refuses our secret: it has another, or none",
+    ),
     "its database is away": (vtiger(secret="other", unsigned=Answer()), Level.PROBLEM, "its database is away, or no"),
     "any secret": (lambda _: Answer(), Level.PROBLEM, "silently takes any secret"),
     "a login page": (lambda _: Answer(body="<!DOCTYPE html>"), Level.PROBLEM, "a web page or JSON is answered"),
@@ -131,11 +135,48 @@ async def test_php_that_fails() -> None:
     """A failure of PHP at our secret leaves open whether it is right."""
 
     def script(form: Mapping[str, str]) -> Behaviour:
-        return Answer(status=500) if form["vtigersignature"] == SECRET else FAILURE
+        return Answer(status=500) if form.get("vtigersignature") == SECRET else FAILURE
 
     async with fake_vtiger(script) as crm:
         found = await looked(crm)
     assert "whether our secret is right is not clear" in said(found, Level.WARNING)
+
+
+POPUPS = {
+    "every few seconds": ("registerPBXCall(); Visibility.every(4000, function () { registerPBXCall(); });", Level.OK),
+    "once": ("registerPBXCall();\n//setInterval('registerPBXCall()', 3000);", Level.WARNING),
+    "never": (
+        "registerPBXCall : function() {},\n//  registerPBXCall();\n//  setInterval('registerPBXCall()')",
+        Level.PROBLEM,
+    ),
+    "another file": ("<html>not found</html>", Level.UNKNOWN),
+}
+
+
+@pytest.mark.parametrize("case", POPUPS)
+async def test_popups(case: str) -> None:
+    """The static script of the CRM's pages shows whether they look for calls; what is commented out does not run."""
+    script, level = POPUPS[case]
+    async with fake_vtiger(vtiger()) as crm:
+        crm.page_script = Answer(body=script)
+        found = await looked(crm)
+    assert "its pages" in said(found, level)
+    if level is Level.PROBLEM:
+        assert "take away the // before the lines between the two comments" in said(found, level)
+
+
+async def test_popups_of_another_address() -> None:
+    """A CRM whose server does not give the script away leaves it open."""
+    async with fake_vtiger(vtiger()) as crm:
+        crm.page_script = Answer(status=403)
+        assert "cannot be seen" in said(await looked(crm), Level.UNKNOWN)
+        assert "its pages" not in str(await looked(crm, url=crm.url.replace("PBXManager.php", "Other.php")))
+
+
+async def test_zone() -> None:
+    """The time that a call of now would get is shown in the CRM's zone, since the zone itself cannot be seen."""
+    async with fake_vtiger(vtiger()) as crm:
+        assert "2026-11-23 09:01:53, the time in Europe/Moscow" in said(await looked(crm), Level.OK)
 
 
 @pytest.mark.parametrize(("owner", "level"), [(NOT_FOUND, Level.OK), (SPAGI, Level.PROBLEM)])

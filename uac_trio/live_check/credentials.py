@@ -1,0 +1,66 @@
+"""Checks who can read the files with secrets, and which user runs the check."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from uac_trio.live_check.finding import Findings
+
+
+async def check_credentials(files: Iterable[Path], findings: Findings) -> None:
+    """``files``: those that hold a secret, the configuration itself among them if it has one."""
+    await trio.to_thread.run_sync(_check, tuple(dict.fromkeys(files)), findings)
+
+
+def _check(files: Iterable[Path], findings: Findings) -> None:
+    for file in files:
+        try:
+            status = file.stat()
+        except OSError as why:
+            findings.warn("secrets.unseen", f"{file}: {why.strerror or why}")
+            continue
+        owner = user_name(status.st_uid)
+        if status.st_mode & stat.S_IROTH:
+            findings.problem(
+                "secrets.readable",
+                f"{file} has a secret, and every user of this machine can read it",
+                f"chown root: {file}; chmod 600 {file}; systemd gives it to the daemon (LoadCredential= in the unit)",
+            )
+        elif status.st_uid not in (0, os.geteuid()):
+            findings.warn(
+                "secrets.owner",
+                f"{file} has a secret and belongs to {owner}, who can read and change it",
+                f"unless the daemon runs as {owner}: chown root: {file}",
+            )
+        else:
+            findings.ok("secrets.readable", f"{file} is readable for {owner} alone")
+
+
+async def check_user(findings: Findings) -> None:
+    """Report which user ran the checks."""
+    name = await trio.to_thread.run_sync(partial(user_name, os.geteuid()))
+    if os.geteuid() == 0:
+        findings.warn(
+            "user.root",
+            "this check ran as root, who may read and write everything; it did not check the permissions of the "
+            "daemon's own user",
+            "the unit uses a user of its own, so check as it: systemd-run -P -p DynamicUser=yes -p User=uac-trio -p "
+            "SupplementaryGroups=asterisk -p StateDirectory=uac-trio uac-trio check --live ...",
+        )
+    else:
+        findings.ok("user.root", f"this check ran as {name}; the daemon's user may differ")
+
+
+def user_name(uid: int) -> str:
+    """The name, or the number of a user without one."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
