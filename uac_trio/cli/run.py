@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from functools import partial
 from pathlib import Path
 
 import click
+import trio
 
 from uac_trio.cli.options import config_option
 from uac_trio.cli.refusing import fail, usable
 from uac_trio.cli.running import refusals, until_signal
 from uac_trio.config.loading import load_config, load_serve_config
 from uac_trio.daemon.recordings_host import run_recordings_host
+from uac_trio.daemon.reloading import Reloading
 from uac_trio.daemon.run import run_daemon
 from uac_trio.log_writer import open_log
 from uac_trio.logs import configure_logging
@@ -23,17 +26,34 @@ from uac_trio.web.settings import CannotListenError
 @click.command()
 @config_option
 def run(config_path: Path) -> None:
-    """Run the daemon until SIGTERM or SIGINT."""
+    """Run the daemon until SIGTERM or SIGINT. SIGHUP makes it read its configuration again."""
     config = usable(lambda: load_config(config_path))
     # What was imported lives as long as the process. A collection of garbage that looks at all of it takes 0.1 s.
     gc.collect()
     gc.freeze()
     with open_log() as writer:
         configure_logging(config.log, stream=writer)
-        daemon = partial(run_daemon, config, log_lines_dropped=lambda: writer.lines_dropped if writer else 0)
-        refused = refusals(partial(until_signal, daemon), OutboxError, CannotListenError)
+        request, requests = trio.open_memory_channel[None](1)
+        reloading = Reloading(
+            requested=requests.receive,
+            load=partial(load_config, config_path),
+            set_log=partial(configure_logging, stream=writer),
+        )
+        daemon = partial(
+            run_daemon,
+            config,
+            log_lines_dropped=lambda: writer.lines_dropped if writer else 0,
+            reloading=reloading,
+        )
+        program = partial(until_signal, daemon, on_hangup=partial(_ask, request))
+        refused = refusals(program, OutboxError, CannotListenError)
     if refused:
         fail(*(f"uac-trio: {why}" for why in refused))
+
+
+def _ask(request: trio.MemorySendChannel[None]) -> None:
+    with contextlib.suppress(trio.WouldBlock):  # one is waiting already
+        request.send_nowait(None)
 
 
 @click.command()

@@ -9,11 +9,13 @@ from typing import NoReturn
 import trio
 
 
-async def until_signal(program: Callable[..., Awaitable[None]]) -> None:
-    """Run ``program``, which reports its start, until SIGTERM or SIGINT."""
+async def until_signal(program: Callable[..., Awaitable[None]], *, on_hangup: Callable[[], None] | None = None) -> None:
+    """Run ``program``, which reports its start, until SIGTERM or SIGINT; call ``on_hangup`` at SIGHUP."""
     async with trio.open_nursery() as nursery:
         stop = trio.Event()
         await nursery.start(set_on_signal, stop)
+        if on_hangup is not None:
+            await nursery.start(_on_signal, signal.SIGHUP, on_hangup)
         await nursery.start(program)
         await stop.wait()
         nursery.cancel_scope.cancel()
@@ -25,6 +27,17 @@ async def set_on_signal(stop: trio.Event, *, task_status: trio.TaskStatus[None] 
         task_status.started()
         async for _ in signals:
             stop.set()
+    raise AssertionError("the signals have no end")
+
+
+async def _on_signal(
+    number: signal.Signals, call: Callable[[], None], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> NoReturn:
+    """Call ``call`` whenever the signal comes."""
+    with trio.open_signal_receiver(number) as signals:
+        task_status.started()
+        async for _ in signals:
+            call()
     raise AssertionError("the signals have no end")
 
 

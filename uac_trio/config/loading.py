@@ -20,7 +20,7 @@ from uac_trio.config.checks import check_agi_port, check_authorities, check_cach
 from uac_trio.config.crms import chosen_crm, crm_names, keys_of_crm, load_settings
 from uac_trio.config.keys import keys_of
 from uac_trio.config.pbxes import read_pbxes
-from uac_trio.config.reader import ConfigError, Reader
+from uac_trio.config.reader import ConfigError, Place, Reader
 from uac_trio.config.tables import SERVE_TABLES, TABLES
 from uac_trio.crm.click import Click2CallRules, Route
 from uac_trio.crm.protocol import CRM, CRMSettings, Surroundings
@@ -65,6 +65,8 @@ class Config:
     """Warnings about valid but risky settings, for ``check`` and the start of the daemon."""
     secret_files: tuple[Path, ...] = ()
     """Files that hold a secret, the configuration itself if it has one."""
+    given: Mapping[Place, object] = attrs.field(factory=dict, repr=False, eq=False)
+    """What the file has, by place; of secrets a hash. To be compared with another reading of it."""
 
     @property
     def flight_recorder_directory(self) -> Path:
@@ -153,6 +155,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         log=log,
         secret_files=tuple(dict.fromkeys(reader.secret_files)),
         warnings=(*_warnings(path, reader.data, crm_table), *(f"{path}: {warning}" for warning in route_warnings)),
+        given=reader.given,
     )
 
 

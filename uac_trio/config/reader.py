@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import re
 import tomllib
@@ -30,6 +31,21 @@ class ConfigError(Exception):
         super().__init__("\n".join(self.problems))
 
 
+@attrs.frozen
+class Place:
+    """Where a setting stands."""
+
+    table: str
+    index: int
+    """Which of several tables of this name."""
+    key: str
+
+    def shown(self, several: bool) -> str:
+        """``[log] level``; with ``several`` of such a table ``[[pbx]] number 2 secret``."""
+        is_one_of_several = several and self.table == "pbx"
+        return f"[[pbx]] number {self.index + 1} {self.key}" if is_one_of_several else f"[{self.table}] {self.key}"
+
+
 @attrs.define
 class Reader:
     """Reads tables of one file and collects the problems."""
@@ -42,6 +58,8 @@ class Reader:
     problems: list[str] = attrs.field(factory=list, init=False)
     secret_files: list[Path] = attrs.field(factory=list, init=False)
     """Files that a secret was read from, the configuration itself if it has one."""
+    given: dict[Place, object] = attrs.field(factory=dict, init=False)
+    """The value of each setting that the file has; of secrets a hash, to be compared."""
     _lines: dict[tuple[str, int, str], int] = attrs.field(factory=dict, init=False)
 
     def load(self) -> None:
@@ -95,6 +113,8 @@ class Reader:
             value = find(table, index, given, key)
             if value is not None:
                 values[name] = value
+                hashed = hashlib.sha256(str(value).encode()).hexdigest() if key.secret else value
+                self.given[Place(table, index, name)] = hashed
         return values
 
     def wrong(self, table: str, key: str, what: str, index: int = 0) -> None:

@@ -331,6 +331,11 @@ class ClickGuard:
     _recent: dict[tuple[str, str], tuple[float, ClickAnswer]] = attrs.field(factory=dict, init=False)
     _starts: dict[str, deque[float]] = attrs.field(factory=dict, init=False)
 
+    def limit(self, rules: Click2CallRules) -> None:
+        """Take the limits of ``rules`` from now on; what was clicked counts on."""
+        self.guard_seconds = rules.guard_seconds
+        self.per_minute, self.total_per_minute = rules.per_minute, rules.total_per_minute
+
     def admit(self, dial: Dial, at: float) -> Verdict:
         """Whether this click is to make a call. Of clicks that are NEW it keeps the time."""
         self._forget(at)

@@ -41,6 +41,7 @@ from uac_trio.daemon.intake import Intake
 from uac_trio.daemon.live_page import Circumstances, live_state
 from uac_trio.daemon.metrics import CONTENT_TYPE, Metrics
 from uac_trio.daemon.recordings import open_recordings
+from uac_trio.daemon.reloading import Reloader, Reloading
 from uac_trio.daemon.standing import Standing
 from uac_trio.daemon.standing_findings import standing_findings
 from uac_trio.daemon.store_file import StoreFile
@@ -89,15 +90,19 @@ async def run_daemon(
     *,
     now: Callable[[], float] = now,
     log_lines_dropped: Callable[[], int] = lambda: 0,
+    reloading: Reloading | None = None,
     task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run everything until cancelled; then end in order, in ``END_WITHIN`` seconds at most.
 
     ``task_status`` gets the HTTP addresses (``list[str]``) once requests are accepted; PBXes may still be away.
+    ``reloading``: how it is asked to read its configuration again; None: it is not.
     Raises, within an ExceptionGroup, OutboxError or CannotListenError when it cannot start.
     """
     stop = trio.Event()
     daemon = _Daemon(config=config, now=now, stop=stop, log_lines_dropped=log_lines_dropped)
+    if reloading is not None:
+        daemon.reloader = Reloader(reloading=reloading, present=lambda: daemon.config, apply=daemon.apply)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(daemon.run_shielded, task_status)
         # The parts do not see the cancellation: they get a stop event, and end one after another.
@@ -130,6 +135,9 @@ class _Daemon:
     flight_recorder: FlightRecorder | None = attrs.field(init=False)
     store_file: StoreFile | None = attrs.field(init=False)
     """Of SQLite."""
+    reloader: Reloader | None = attrs.field(default=None, init=False)
+    click2call: Click2Call = attrs.field(init=False)
+    monitor: Monitor = attrs.field(init=False)
     present: Present = attrs.field(factory=Present, init=False)
     started_at: float = attrs.field(default=attrs.Factory(lambda self: self.now(), takes_self=True), init=False)
 
@@ -235,6 +243,8 @@ class _Daemon:
             intake.start_soon(self.awaited.run)
             intake.start_soon(self.wrong_secrets.run)
             intake.start_soon(self._watch_conditions)
+            if self.reloader is not None:
+                intake.start_soon(self.reloader.run)
             if self.flight_recorder is not None:
                 intake.start_soon(self.flight_recorder.run)
             if self.store_file is not None:
@@ -307,7 +317,7 @@ class _Daemon:
 
     def _app(self) -> Any:  # noqa: ANN401 - QuartTrio, which only the web room may name
         config = self.config
-        click2call = Click2Call(
+        self.click2call = Click2Call(
             originate=partial(self.watching.around, self._originate),
             crm=config.crm,
             rules=config.click2call,
@@ -328,22 +338,28 @@ class _Daemon:
         routing = None
         if self.lookup is not None and config.responsible.secret:
             routing = Routing(ask=self.lookup.ask, rules=config.responsible)
-        http = config.http
-        monitor = Monitor(
+        self.monitor = Monitor(
             live=self._live,
             metrics=self._metrics,
             metrics_type=CONTENT_TYPE,
-            networks=http.monitor_networks,
-            hosts=own_hosts(parse_bind(http.bind)[0], http.public_url, socket.gethostname(), http.monitor_hosts),
+            networks=config.http.monitor_networks,
+            hosts=_own_hosts(config),
         )
         return create_app(
-            click2call=click2call,
+            click2call=self.click2call,
             health=lambda: health(self._standing()),
             playback=self.playback,
             routing=routing,
             events=self._events(),
-            monitor=monitor,
+            monitor=self.monitor,
         )
+
+    def apply(self, config: Config) -> None:
+        """Take over what may change while calls go on (``reloading.LIVE``)."""
+        self.config = config
+        self.click2call.reconfigure(config.click2call, config.routes)
+        self.monitor.networks, self.monitor.hosts = config.http.monitor_networks, _own_hosts(config)
+        self.watching.detectors.hours = config.alerts
 
     def _events(self) -> Events | None:
         if self.companion is None:
@@ -398,6 +414,7 @@ class _Daemon:
             route_trouble=self.lookup.trouble if self.lookup is not None else None,
             store_hangs_for=self.storing.writer.hangs_for,
             streams=self.companion.streams.status() if self.companion is not None else None,
+            config_problems=self.reloader.problems if self.reloader is not None else (),
             log_lines_dropped=self.log_lines_dropped(),
         )
         connected_since = {
@@ -444,6 +461,11 @@ class _Daemon:
         with contextlib.suppress(OutboxError):  # uac_store_up shows it
             recordings = await self.outbox.recordings.count_by_state()
         return self.watching.metrics.page(self._standing(), self.playback.downloads.running, recordings)
+
+
+def _own_hosts(config: Config) -> frozenset[str]:
+    http = config.http
+    return own_hosts(parse_bind(http.bind)[0], http.public_url, socket.gethostname(), http.monitor_hosts)
 
 
 def open_questions(

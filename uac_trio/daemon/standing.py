@@ -37,6 +37,8 @@ class Standing:
     """Why callers are not routed; "" = they are, None = that is off."""
     store_hangs_for: float = 0.0
     """Seconds since which an answer of the store is awaited; 0 = none is."""
+    config_problems: Sequence[str] = ()
+    """Why the configuration that was read last was refused."""
     findings: Sequence[Finding] = ()
     """The conditions that are present."""
     streams: StreamsStatus | None = None

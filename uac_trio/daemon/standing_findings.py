@@ -43,6 +43,16 @@ def standing_findings(standing: Standing) -> Iterator[Finding]:
             words=f"Times that everything began anew: {standing.starts_over} (see daemon.starting_over in the log).",
             remedy="Please report it with the log. This ends with a restart of the connector.",
         )
+    if standing.config_problems:
+        more = len(standing.config_problems) - 1
+        yield Finding(
+            condition=Condition.CONFIGURATION_REFUSED,
+            words=(
+                f"The configuration file has mistakes, and the daemon goes on with what it had: "
+                f"{standing.config_problems[0]}" + (f" (and {more} more)" if more else "")
+            ),
+            remedy="Mend the file, then `systemctl reload uac-trio`. A restart would fail.",
+        )
 
 
 def _pbx(name: str, status: AMIStatus | None) -> Iterator[Finding]:

@@ -34,7 +34,7 @@ Originate = Callable[[Dial], Awaitable[Originated]]
 """Sends an Originate to its PBX. May be cancelled: the outcome is then UNKNOWN."""
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(eq=False, kw_only=True)
 class Click2Call:
     """The dependencies of ``/makecall``."""
 
@@ -51,14 +51,22 @@ class Click2Call:
     wrong_secrets: WrongSecrets = attrs.field(factory=WrongSecrets)
     failed: Callable[[str, str], None] = lambda _extension, _outcome: None
     """Is shown whose click came to nothing before there was a call, and the outcome in a word (crm.stream_events)."""
+    guard: ClickGuard = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        rules = self.rules
+        self.guard = ClickGuard(
+            guard_seconds=rules.guard_seconds, per_minute=rules.per_minute, total_per_minute=rules.total_per_minute
+        )
+
+    def reconfigure(self, rules: Click2CallRules, routes: Sequence[Route]) -> None:
+        """For the next click."""
+        self.rules, self.routes = rules, routes
+        self.guard.limit(rules)
 
 
 def add_click2call(app: QuartTrio, click2call: Click2Call) -> None:
     """Add ``/makecall`` to ``app``."""
-    rules = click2call.rules
-    guard = ClickGuard(
-        guard_seconds=rules.guard_seconds, per_minute=rules.per_minute, total_per_minute=rules.total_per_minute
-    )
 
     def reply(answer: ClickAnswer) -> Response:
         status, body = click2call.crm.click_reply(answer)
@@ -70,7 +78,7 @@ def add_click2call(app: QuartTrio, click2call: Click2Call) -> None:
         # werkzeug allows HEAD wherever GET is allowed; a HEAD request must not place a call.
         if request.method == "HEAD":
             return reply(ClickAnswer.ERROR)
-        if not is_allowed_address(request.remote_addr, rules.networks):
+        if not is_allowed_address(request.remote_addr, click2call.rules.networks):
             log.warning("click2call.refused", client=request.remote_addr, reason="not in [click2call] networks")
             return reply(ClickAnswer.ERROR)
         if click2call.wrong_secrets.refuses(request.remote_addr):
@@ -83,14 +91,15 @@ def add_click2call(app: QuartTrio, click2call: Click2Call) -> None:
                 log.warning("click2call.refused", client=request.remote_addr, reason=click.reason)
             return reply(click.answer)
         click2call.wrong_secrets.accept(request.remote_addr)
-        return reply(await _place(click, click2call, guard))
+        return reply(await _place(click, click2call))
 
     app.add_url_rule("/makecall", "makecall", makecall, methods=["GET", "POST"])
     # For a gateway address in the CRM that ends in a slash.
     app.add_url_rule("//makecall", "makecall", makecall, methods=["GET", "POST"])
 
 
-async def _place(dial: Dial, click2call: Click2Call, guard: ClickGuard) -> ClickAnswer:
+async def _place(dial: Dial, click2call: Click2Call) -> ClickAnswer:
+    guard = click2call.guard
     bound = log.bind(pbx=dial.pbx, extension=dial.extension, to=dial.number)
     match guard.admit(dial, trio.current_time()):
         case Verdict.DOUBLE:

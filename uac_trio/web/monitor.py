@@ -36,7 +36,7 @@ _WRONG_HOST = (
 _REFUSED = "Refused: your address is not in monitor_networks of [http] in the configuration.\n"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(eq=False, kw_only=True)
 class Monitor:
     """The dependencies of the administrators' pages."""
 
