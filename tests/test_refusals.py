@@ -70,6 +70,12 @@ REFUSALS: list[Refusal] = [
     ("replay --calls SERVE", 1, "uac-trio: SERVE", None),
     ("replay CALL", 2, "choose what to show", None),
     ("replay --calls --rules CONFIG CALL", 2, "[calls] extensions: expected a regular", NO_PATTERN),
+    ("explain 101 --config nothing.toml", 2, NOT_THERE, None),
+    ("explain anna --config CONFIG", 2, "'anna' is no telephone number, no extension by", None),
+    ("explain 101 --since now --config CONFIG", 2, "--since now: expected 30m, 24h, 7d, a time of today", None),
+    ("explain 101 --config CONFIG", 1, "uac-trio check --live shows what the AMI user may see", None),
+    ("explain 101 SERVE", 1, "uac-trio: SERVE", None),
+    ("explain 101 CALL --last 0", 2, "0 is not in the range", None),
     ("check --live --config CONFIG", 1, "in /etc/asterisk/manager.conf [general] needs enabled = yes", None),
     ("check --live --call 1 --config CONFIG", 1, "refuses the connection", None),
     ("check --live --json --config CONFIG", 1, '"severity": "problem"', None),
@@ -157,6 +163,7 @@ READS_CONFIG = (
     "outbox list --config CONFIG",
     "outbox retry --all --config CONFIG",
     "outbox drop --all --config CONFIG",
+    "explain 101 --config CONFIG",
     "forget --config CONFIG 79161234567",
 )
 

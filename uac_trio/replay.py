@@ -203,7 +203,7 @@ def rendered(steps: Iterable[Concluded], crm: CRM) -> Iterator[Fact | Rendered]:
 
 
 @attrs.define
-class _CallSteps:
+class CallSteps:
     """What was concluded about a call and those that were merged with it."""
 
     ids: set[str]
@@ -211,20 +211,18 @@ class _CallSteps:
     """Of these, the calls that did not end yet."""
     steps: list[Concluded] = attrs.field(factory=list)
 
-    def merge(self, other: _CallSteps) -> None:
+    def merge(self, other: CallSteps) -> None:
         self.ids |= other.ids
         self.unfinished |= other.unfinished
         self.steps += other.steps
 
 
-def of_call(steps: Iterable[Concluded], wanted: str) -> Iterator[Concluded]:
-    """Of the steps those of one call, and of the calls that were merged with it. ``wanted``: the call's id, with or
-    without the name of the PBX."""
-    wanted_ids = {wanted, f"{PBX}-{wanted}"}
-    open_calls: dict[str, _CallSteps] = {}
+def by_call(steps: Iterable[Concluded]) -> Iterator[CallSteps]:
+    """Each call when it has ended; at last those that go on, and under the id "" what is about no call."""
+    open_calls: dict[str, CallSteps] = {}
 
-    def find(call_id: str) -> _CallSteps:
-        return open_calls.setdefault(call_id, _CallSteps({call_id}, {call_id}))
+    def find(call_id: str) -> CallSteps:
+        return open_calls.setdefault(call_id, CallSteps({call_id}, {call_id}))
 
     for step in steps:
         fact = step.fact
@@ -238,10 +236,16 @@ def of_call(steps: Iterable[Concluded], wanted: str) -> Iterator[Concluded]:
         if not call.unfinished:
             for call_id in call.ids:
                 del open_calls[call_id]
-            if wanted_ids & call.ids:
-                yield from call.steps
-    for call_id in wanted_ids & open_calls.keys():
-        yield from open_calls[call_id].steps
+            yield call
+    yield from {id(call): call for call in open_calls.values()}.values()
+
+
+def of_call(steps: Iterable[Concluded], wanted: str) -> Iterator[Concluded]:
+    """Of the steps those of one call, and of the calls that were merged with it. ``wanted``: the call's id, with or
+    without the name of the PBX."""
+    for call in by_call(steps):
+        if call.ids & {wanted, f"{PBX}-{wanted}"}:
+            yield from call.steps
 
 
 def _banner(messages: Sequence[Message | Banner]) -> str:
@@ -294,12 +298,18 @@ def timeline_lines(story: Iterable[Fact | Rendered]) -> Iterator[str]:
         yield f"call {call_id}" if call_id else "not about one call"
         for item in items:
             clock = datetime.fromtimestamp(item.at, UTC).strftime("%H:%M:%S.%f")[:-3]
-            stamp = f"  {clock} {item.at - began:+8.3f}  "
-            if isinstance(item, Rendered):
-                yield f"{stamp}    -> CRM: {request_words(item.request)}"
-            else:
-                yield f"{stamp}{fact_words(item):<58} ({item.because})"
+            yield f"  {clock} {item.at - began:+8.3f}  {item_words(item)}"
         yield ""
+
+
+def item_words(item: Fact | Rendered) -> str:
+    """A line of a timeline: a fact with its cause, or a request to the CRM."""
+    if isinstance(item, Rendered):
+        return f"    -> CRM: {request_words(item.request)}"
+    because = item.because
+    if isinstance(item, ParticipationBegan) and item.rule is not None:
+        because += f"; why {item.extension}: {item.rule.value}"
+    return f"{fact_words(item):<58} ({because})"
 
 
 def request_words(request: CRMRequest) -> str:

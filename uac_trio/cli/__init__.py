@@ -28,6 +28,9 @@ class Command:
 COMMANDS: Mapping[str, Command] = {
     "check": Command("check", "check", "Check a configuration: describe it, or report what is wrong with it."),
     "demo": Command("demo", "demo", "Run the daemon with recorded calls and a stand-in CRM that has a web page."),
+    "explain": Command(
+        "explain", "explain", "Explain the calls of a NUMBER or EXTENSION, or one CALL: also why there is no popup."
+    ),
     "forget": Command(
         "forget", "forget", "Delete the stored data of the customer with NUMBER, and report what was deleted."
     ),

@@ -6,7 +6,7 @@ A file holds one connection, or a part of it: the next file then names it in a n
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,12 @@ from pathlib import Path
 import attrs
 
 from uac_trio.transcript import Transcript, open_transcript
+from uac_trio.transcript.compressed import Decompressed
 
 _NAME = re.compile(r"(?P<pbx>[A-Za-z0-9_-]+)\.(?P<began>\d{8}T\d{6}\.\d{3})Z\.jsonl\.gz")
 _BEGAN = "%Y%m%dT%H%M%S.%f"
+CLOSE = 60.0
+"""Seconds without a file that are no gap: a new connection, a restart."""
 PIECE = 1 << 20
 """Bytes of a file that are read at once."""
 
@@ -84,6 +87,50 @@ def forget_number(directory: Path, digits: str) -> int:
             file.path.unlink(missing_ok=True)
             deleted += 1
     return deleted
+
+
+def relevant(files: Sequence[RecordedFile], *, since: float, needle: bytes) -> list[RecordedFile]:
+    """Of the files of one PBX, in order, those that may have something of calls ``since`` then in whose AMI ``needle``
+    stands, which is ASCII ("" = of all calls). With the files before and after, since calls go on from one to the next.
+
+    Raises OSError, TranscriptError.
+    """
+    late = [file.written_at >= since and _may_have(file.path, needle) for file in files]
+    near = [any(late[max(0, number - 1) : number + 2]) for number in range(len(files))]
+    return [file for file, is_near in zip(files, near, strict=True) if is_near]
+
+
+def _may_have(path: Path, needle: bytes) -> bool:
+    """Whether ``needle`` stands in the file, or something that is not text."""
+    tail = b""
+    for piece in Decompressed(str(path), partial(_read, path))() if needle else ():
+        data = tail + piece
+        if needle in data or b'"b64"' in data:
+            return True
+        tail = data[-len(needle) - 5 :]
+    return not needle
+
+
+def coverage(files: Sequence[RecordedFile], since: float) -> str:
+    """Of which times there is something, in words. Of one PBX, in order. Local times of this machine."""
+    spans: list[list[float]] = []
+    for file in files:
+        if spans and file.began_at - spans[-1][1] <= CLOSE:
+            spans[-1][1] = max(spans[-1][1], file.written_at)
+        else:
+            spans.append([file.began_at, file.written_at])
+    shown = [f"{_stamp(begin)} to {_stamp(end)}" for begin, end in spans if end >= since]
+    return ", ".join(shown) or "nothing of that time"
+
+
+def _stamp(at: float) -> str:
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def file_of_pbx(path: Path) -> str:
+    """The PBX whose file it is; "" for a file with another name."""
+    found = _NAME.fullmatch(path.name)
+    return found["pbx"] if found else ""
 
 
 def open_file(path: Path) -> Transcript:

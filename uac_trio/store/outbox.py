@@ -30,6 +30,7 @@ from uac_trio.event_log import LogChanges
 from uac_trio.store import dead_letters, deliveries, leasing
 from uac_trio.store.event_logs import EventLogRows
 from uac_trio.store.forgetting import Forgotten, forget
+from uac_trio.store.history import Wanted, history
 from uac_trio.store.opening import in_words, make_ready, open_engine
 from uac_trio.store.recordings import NewRecording, RecordingRows
 from uac_trio.store.rows import (
@@ -40,6 +41,7 @@ from uac_trio.store.rows import (
     OutboxStatistics,
     ParkedRow,
     Settlement,
+    StoredRow,
     UndoneLease,
 )
 from uac_trio.store.settings import OutboxError, OutboxSettings, shown
@@ -170,6 +172,10 @@ class Outbox:
     async def parked(self, limit: int = 1000) -> list[ParkedRow]:
         """Dead letters, oldest first."""
         return await self._read(dead_letters.parked, limit)
+
+    async def history(self, wanted: Wanted) -> list[StoredRow]:
+        """What is kept of some calls, whatever its state, in the order in which it was put."""
+        return await self._read(history, wanted)
 
     async def retry(self, row_id: int, now: float) -> int:
         """Send a parked row again, and after it what followed in its call; how many rows; 0: no such parked row.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from uac_trio.crm.delivery import Delivery
+from uac_trio.store.tables import State
 
 
 @attrs.frozen(kw_only=True)
@@ -122,6 +123,23 @@ class ParkedRow:
     parked_at: float
     attempt: int
     reason: str
+
+
+@attrs.frozen(kw_only=True)
+class StoredRow:
+    """A delivery and how it stands, for ``uac-trio explain``."""
+
+    id: int
+    delivery: Delivery
+    state: State
+    attempt: int
+    reason: str
+    """What the CRM answered, or why it was not sent."""
+    is_probable: bool
+    in_doubt: bool
+    created_at: float
+    next_try_at: float
+    settled_at: float | None
 
 
 @attrs.frozen(kw_only=True)
