@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 import pytest
 import trio
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner, Result
 
 from tests.fake_asterisk import REACTIONS, FakeAsterisk, answer
@@ -20,6 +21,7 @@ from tests.fake_vtiger import FAILURE, Script, fake_vtiger
 from tests.fake_vtiger import Answer as CRMAnswer
 from uac_trio import __version__
 from uac_trio.cli import COMMANDS, main
+from uac_trio.cli.options import CONFIG as CONFIG_PATH
 
 ROOT = Path(__file__).parent.parent
 FIXTURES = ROOT / "fixtures" / "ami_transcripts" / "asterisk22"
@@ -73,7 +75,7 @@ def test_help(command: list[str]) -> None:
 
 def test_public_commands() -> None:
     """The commands that are promised are there, and the list of them says what each says of itself."""
-    assert set(COMMANDS) >= {"run", "demo", "replay", "record", "check"}
+    assert set(COMMANDS) >= {"run", "demo", "replay", "record", "check", "setup", "import-config"}
     with click.Context(main) as context:
         for name, listed in COMMANDS.items():
             command = main.get_command(context, name)
@@ -82,6 +84,7 @@ def test_public_commands() -> None:
             assert command.get_short_help_str(200) == listed.help
 
 
+SETUP = ("--ami-host", "10.0.0.9", "--crm-url", "http://crm", "--yes", "--dry-run")
 NOT_FOR_EACH = {"quart", "hypercorn", "httpx", "alembic", "sqlalchemy", "trio", "jinja2", "prometheus_client"}
 
 
@@ -92,6 +95,8 @@ NOT_FOR_EACH = {"quart", "hypercorn", "httpx", "alembic", "sqlalchemy", "trio", 
         (["--help"], set[str]()),
         (["replay", "--calls", str(FIXTURES / "inbound_answered.jsonl")], set[str]()),
         (["check", "--config", "uac-trio.toml"], {"sqlalchemy"}),
+        (["setup", "--root", str(ROOT), *SETUP], {"sqlalchemy"}),
+        (["import-config", str(ROOT / "tests" / "import_config" / "properties.txt")], set[str]()),
     ],
 )
 def test_imports_only_what_it_needs(config: Path, command: list[str], may_import: set[str]) -> None:
@@ -173,6 +178,39 @@ def test_wrong_configuration(config: Path, command: str) -> None:
     assert result.stdout == ""
     assert f"{config}:5: [pbx] port: expected a whole number" in result.stderr
     assert "jsn: is not known (did you mean json?)" in result.stderr
+
+
+def test_configuration_of_the_environment(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without --config it is the one that $UAC_TRIO_CONFIG names, for each command; --config goes before."""
+    monkeypatch.setenv("UAC_TRIO_CONFIG", str(config))
+    assert f"{config} is valid" in invoked("check").output
+    assert "connector.db: no such file" in invoked("outbox", "list").output
+    assert "cannot be read" in invoked("check", "--config", "other.toml").output
+
+
+def test_usual_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where neither is there, the message names both, and what makes one."""
+    monkeypatch.delenv("UAC_TRIO_CONFIG", raising=False)
+    if not CONFIG_PATH.exists():
+        result = invoked("check")
+        assert result.exit_code == 2
+        for words in ("$UAC_TRIO_CONFIG is not set", f"{CONFIG_PATH} does not exist", "uac-trio setup", "--config"):
+            assert words in result.stderr
+    monkeypatch.setenv("UAC_TRIO_CONFIG", "/nowhere/x.toml")
+    assert "$UAC_TRIO_CONFIG names /nowhere/x.toml, which does not exist" in invoked("check").stderr
+
+
+def test_help_is_whole() -> None:
+    """No text of a command is cut, of those of groups neither."""
+    assert COMMANDS["forget"].help in " ".join(invoked("--help").output.split())
+    assert "extension, kind, customer, why." in " ".join(invoked("outbox", "--help").output.split())
+
+
+def test_completion() -> None:
+    """A shell completes the names of commands without importing them, and the options of one."""
+    completion = ShellComplete(main, {}, "uac-trio", "_UAC_TRIO_COMPLETE")
+    assert [item.value for item in completion.get_completions([], "re")] == ["record", "replay"]
+    assert "--live" in [item.value for item in completion.get_completions(["check"], "--")]
 
 
 def test_missing_configuration(tmp_path: Path) -> None:
@@ -373,15 +411,15 @@ def test_run_that_cannot_start(config: Path) -> None:
 
 def test_demo_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     """demo hands its options on and ends with the demo's code."""
-    seen: list[tuple[bool, int | None]] = []
+    seen: list[tuple[bool, str, int | None]] = []
 
-    def run_demo(*, once: bool, port: int | None, echo: object) -> int:
-        seen.append((once, port))
+    def run_demo(*, once: bool, host: str, port: int | None, echo: object) -> int:
+        seen.append((once, host, port))
         return 1
 
     monkeypatch.setattr("uac_trio.cli.demo.run_demo", run_demo)
     assert invoked("demo", "--once", "--port", "8080").exit_code == 1
-    assert seen == [(True, 8080)]
+    assert seen == [(True, "127.0.0.1", 8080)]
 
 
 @pytest.fixture

@@ -35,6 +35,7 @@ TAKEN = ("127.0.0.1:0", "127.0.0.1:PORT")
 LOG = "[log]"
 ROUTE_TAKEN = (LOG, '[route]\nbind = "127.0.0.1:PORT"\n[log]')
 NO_PATTERN = (LOG, "[calls]\nextensions = '('\n[log]")
+EARLIER = ("[[pbx]]", "ServerIP: 172.16.1.1\nCrmURL: http://crm")
 LONG = ("connector.db", "x" * 300)
 
 # A command in a directory with the files CONFIG, SERVE and CALL; its exit code; words of its output; what is written in
@@ -86,6 +87,8 @@ REFUSALS: list[Refusal] = [
     ("outbox drop --config CONFIG 1", 1, "connector.db: no such file", None),
     ("forget --config CONFIG 79161234567", 1, "connector.db: no such file", None),
     ("forget --config CONFIG 101", 2, "101 is an employee's extension", None),
+    ("import-config CALL", 1, "CALL: is neither a Python file with class Config", None),
+    ("run --config CONFIG", 2, "CONFIG: is the configuration of an earlier connector; uac-trio import-config", EARLIER),
     ("setup --root . --yes", 2, "no Asterisk was found: /etc/asterisk has no manager.conf and no asterisk.conf.", None),
     ("setup --root . --ami-host 10.0.0.9 --yes", 2, "--crm-url is needed: Address of the CRM", None),
     ("setup --root . --asterisk-dir /CONFIG", 1, "uac-trio: /CONFIG: cannot be read: Not a directory;", None),
@@ -208,7 +211,7 @@ def test_mistake_in_the_configuration(folder: Path, mistake: str) -> None:
         assert "s3cret" not in output
 
 
-OF_OTHER_FILES = {"demo", "replay", "serve-recordings", "setup"}
+OF_OTHER_FILES = {"demo", "import-config", "replay", "serve-recordings", "setup"}
 """Commands that read a part of the configuration, another one, or none."""
 
 

@@ -114,3 +114,16 @@ async def test_once_judges_by_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(run, "SETTLES_WITHIN", 0.2)
         monkeypatch.setattr(run, "USERS", run.USERS[1:])
         assert await run._demo(once=True, port=0, echo=lambda _: None) == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"), [("0.0.0.0", socket.gethostname()), ("127.0.0.1", "127.0.0.1"), ("127.0.0.2", "127.0.0.2")]
+)
+async def test_address_of_the_page(monkeypatch: pytest.MonkeyPatch, host: str, shown: str) -> None:
+    """--bind serves it there; the first line is its address for a browser, and the daemon finds the CRM there."""
+    monkeypatch.setattr(run, "SCHEDULE", FEW[:1])
+    monkeypatch.setattr(run, "open_demo", partial(run.open_demo, pace=20))
+    said: list[str] = []
+    with trio.fail_after(30):
+        assert await run._demo(once=True, host=host, port=0, echo=said.append) == 0
+    assert said[0].startswith(f"The CRM's page: http://{shown}:")

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import attrs
 import click
 
 from uac_trio import __version__
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 @attrs.frozen
@@ -33,6 +37,11 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "forget": Command(
         "forget", "forget", "Delete the stored data of the customer with NUMBER, and report what was deleted."
+    ),
+    "import-config": Command(
+        "import_config",
+        "import_config",
+        "Print OLD, the configuration of an earlier connector, as one of uac-trio, with notes.",
     ),
     "outbox": Command("outbox", "outbox", "Dead letters, which the CRM refused for good: list, retry or drop them."),
     "record": Command("record", "record", "Record the AMI traffic of the PBXes into OUT (.jsonl), for replay."),
@@ -66,6 +75,15 @@ class Commands(click.Group):
         found = getattr(import_module(f"{__name__}.{command.module}"), command.name)
         assert isinstance(found, click.Command)  # noqa: S101 - a mistake in the table
         return found
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names without importing the commands."""
+        from click.shell_completion import CompletionItem
+
+        names = [
+            CompletionItem(name, help=command.help) for name, command in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return names if not incomplete.startswith("-") else super().shell_complete(ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import click
 
-from uac_trio.cli.options import config_option
+from uac_trio.cli.options import WholeHelp, config_option
 from uac_trio.cli.refusing import fail, usable
 from uac_trio.cli.stored import with_outbox
 from uac_trio.clock import now
@@ -19,7 +19,7 @@ from uac_trio.store.outbox import Outbox
 from uac_trio.store.rows import OutboxStatistics, ParkedRow
 
 
-@click.group(name="outbox")
+@click.group(name="outbox", cls=WholeHelp)
 def outbox() -> None:
     """Dead letters, which the CRM refused for good: list, retry or drop them. The daemon may run meanwhile."""
 

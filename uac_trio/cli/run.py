@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import trio
 
-from uac_trio.cli.options import config_option
+from uac_trio.cli.options import config_option, serve_config_option
 from uac_trio.cli.refusing import fail, usable
 from uac_trio.cli.running import refusals, until_signal
 from uac_trio.config.loading import load_config, load_serve_config
@@ -57,7 +57,7 @@ def _ask(request: trio.MemorySendChannel[None]) -> None:
 
 
 @click.command()
-@config_option
+@serve_config_option
 def serve_recordings(config_path: Path) -> None:
     """Serve the recordings of this machine to connectors on other machines, until SIGTERM or SIGINT."""
     config = usable(lambda: load_serve_config(config_path))

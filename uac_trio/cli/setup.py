@@ -12,6 +12,7 @@ import click
 
 from uac_trio.cli.asking import AUTO, FLAVOURS, Given, answers_of, chosen_platform, defaults, prompted, secrets_of
 from uac_trio.cli.machine import MachineError, read_machine, write_changes
+from uac_trio.cli.options import CONFIG, VARIABLE
 from uac_trio.cli.refusing import fail
 from uac_trio.clock import now
 from uac_trio.setup.answers import Answers, Machine, Platform
@@ -50,7 +51,14 @@ from uac_trio.setup.plan import Plan, plan_setup
     default=True,
     help="Where the dialplan records nothing, add a subroutine that does, in a file of its own.",
 )
-@click.option("--config", default="/etc/uac-trio/uac-trio.toml", show_default=True, help="The configuration to write.")
+@click.option(
+    "--config",
+    default=str(CONFIG),
+    envvar=VARIABLE,
+    show_envvar=True,
+    show_default=True,
+    help="The configuration to write.",
+)
 @click.option(
     "--unit", default="/etc/systemd/system/uac-trio.service", show_default=True, help='The systemd unit; "" for none.'
 )

@@ -73,7 +73,7 @@ class Reader:
         try:
             self.data = tomllib.loads(content)
         except tomllib.TOMLDecodeError as why:
-            raise ConfigError([f"{self.path}: is not TOML: {why}"]) from why
+            raise ConfigError([f"{self.path}: {_why_no_toml(content, why)}"]) from why
         self._lines = find_lines(content)
 
     def know_only(self, tables: Collection[str]) -> None:
@@ -202,6 +202,17 @@ class Reader:
 def is_placeholder(value: object) -> bool:
     """``<the secret of manager.conf>``, as the example has it."""
     return isinstance(value, str) and re.fullmatch(r"\s*<[^<>]*>\s*", value) is not None
+
+
+def _why_no_toml(content: str, error: tomllib.TOMLDecodeError) -> str:
+    from uac_trio.import_config.old_file import is_old  # only a file that is no TOML may need it
+
+    if is_old(content.encode()):
+        return (
+            "is the configuration of an earlier connector; uac-trio import-config prints it as one of uac-trio, "
+            "for a file of its own"
+        )
+    return f"is not TOML: {error}"
 
 
 def _may_be_there(path: Path) -> bool:

@@ -91,7 +91,9 @@ async def serve_crm_app(
     Raises CannotListenError for a port that is taken.
     """
     app = create_crm_app(crm, now=now, headline=headline)
-    settings = WebSettings(bind=f"{host}:{port}", stall_seconds=5, grace_seconds=1)
+    settings = WebSettings(
+        bind=f"[{host}]:{port}" if ":" in host else f"{host}:{port}", stall_seconds=5, grace_seconds=1
+    )
     ended = shutdown if shutdown is not None else trio.Event()
     await serve_web(app, settings, shutdown=ended, task_status=task_status)
 

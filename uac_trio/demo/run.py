@@ -9,6 +9,7 @@ Everything runs in this process, on loopback.
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import tempfile
@@ -33,6 +34,7 @@ from uac_trio.logs import LogSettings, configure_logging
 from uac_trio.web.settings import CannotListenError
 
 PBX_NAME = "demo"
+LOOPBACK = "127.0.0.1"
 USERS = (
     CRMUser(id=5, name="Anna Orlova", extension="101"),
     CRMUser(id=6, name="Boris Keller", extension="102"),
@@ -80,14 +82,16 @@ class Judgement:
     differences: tuple[str, ...]
 
 
-def run_demo(*, once: bool, port: int | None = None, echo: Callable[[str], None]) -> int:
-    """``uac-trio demo``. Without ``once`` it runs until SIGINT or SIGTERM. ``port``: of the page; None: any free one.
+def run_demo(*, once: bool, host: str = LOOPBACK, port: int | None = None, echo: Callable[[str], None]) -> int:
+    """``uac-trio demo``. Without ``once`` it runs until SIGINT or SIGTERM.
+
+    ``host``, ``port``: where the page is served; None: any free port.
 
     Returns the exit code. 1: the rows differ from the truth, the one pass was interrupted, or a part did not start.
     """
     configure_logging(LogSettings(level="warning"))
     try:
-        return trio.run(partial(_demo, once=once, port=port or 0, echo=echo))
+        return trio.run(partial(_demo, once=once, host=host, port=port or 0, echo=echo))
     except BaseExceptionGroup as group:
         faults = _leaves(group)
         if all(isinstance(fault, DemoError) for fault in faults):
@@ -96,13 +100,13 @@ def run_demo(*, once: bool, port: int | None = None, echo: Callable[[str], None]
         raise
 
 
-async def _demo(*, once: bool, port: int, echo: Callable[[str], None]) -> int:
+async def _demo(*, once: bool, host: str = LOOPBACK, port: int, echo: Callable[[str], None]) -> int:
     code = 0
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_stop_on_signal, stop)
-        async with open_demo(port=port) as demo:
-            echo(f"The CRM's page: {demo.address}/")
+        async with open_demo(host=host, port=port) as demo:
+            echo(f"The CRM's page: {_for_others(demo.address)}/")
             async with trio.open_nursery() as work:
                 if once:
                     echo(f"Playing {len(SCHEDULE)} recorded calls, about 40 s.")
@@ -193,7 +197,7 @@ def judged(crm: StandInCRM, played: Played, *, timed: bool = True) -> Judgement:
 
 
 @asynccontextmanager
-async def open_demo(*, port: int = 0, pace: float = 1.0) -> AsyncIterator[Demo]:
+async def open_demo(*, host: str = LOOPBACK, port: int = 0, pace: float = 1.0) -> AsyncIterator[Demo]:
     """Run the recorded PBX, the stand-in CRM and the daemon, which is logged in. Raises DemoError.
 
     The daemon stops first, then the CRM that it posts to.
@@ -207,14 +211,16 @@ async def open_demo(*, port: int = 0, pace: float = 1.0) -> AsyncIterator[Demo]:
         async with trio.open_nursery() as outside:
             try:
                 (address,) = await outside.start(
-                    partial(serve_crm_app, crm, port=port, now=now, headline=lambda: status[0])
+                    partial(serve_crm_app, crm, host=host, port=port, now=now, headline=lambda: status[0])
                 )
             except CannotListenError as why:
-                raise DemoError(
-                    f"port {port} cannot be used: {_cause(why)}. Take another with --port, or leave --port out"
-                ) from why
+                if host == LOOPBACK:
+                    what = f"port {port} cannot be used: {_cause(why)}. Take another with --port, or leave --port out"
+                else:
+                    what = f"{host}, port {port}, cannot be used: {_cause(why)}. Take others with --bind and --port"
+                raise DemoError(what) from why
             pbx_port: int = await outside.start(partial(serve_recorded_pbx, pbx))
-            config = _configure(Path(folder), ami_port=pbx_port, crm=crm, crm_address=address)
+            config = _configure(Path(folder), ami_port=pbx_port, crm=crm, crm_address=_from_here(address))
             async with trio.open_nursery() as inside:
                 await inside.start(run_daemon, config)
                 with trio.move_on_after(CONNECTS_WITHIN) as patience:
@@ -224,6 +230,16 @@ async def open_demo(*, port: int = 0, pace: float = 1.0) -> AsyncIterator[Demo]:
                 yield Demo(address=address, crm=crm, pbx=pbx, pace=pace, status=status)
                 inside.cancel_scope.cancel()
             outside.cancel_scope.cancel()
+
+
+def _from_here(address: str) -> str:
+    """The page's address for the daemon: one that means all addresses is none to connect to."""
+    return address.replace("//0.0.0.0:", f"//{LOOPBACK}:").replace("//[::]:", "//[::1]:")
+
+
+def _for_others(address: str) -> str:
+    """The page's address for a browser, by the machine's name where it is served on all addresses."""
+    return re.sub(r"//(0\.0\.0\.0|\[::\]):", f"//{socket.gethostname()}:", address)
 
 
 def _configure(folder: Path, *, ami_port: int, crm: StandInCRM, crm_address: str) -> Config:
