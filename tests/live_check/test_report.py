@@ -16,9 +16,10 @@ ID = r'"((?:pbx|crm|call|http|fastagi|store|recordings|secrets|user|check|config
 JSON_KEYS = {"uac_trio", "config", "calls", "verdict", "findings", "watched"}
 
 OK = Finding(Level.OK, "pbx.login", "fine")
-UNKNOWN = Finding(Level.UNKNOWN, "pbx.read", "not seen", "look")
+UNKNOWN = Finding(Level.UNKNOWN, "pbx.unseen", "not seen", "look")
 CLICKS = Finding(Level.PROBLEM, "pbx.click.rights", "no clicks", "add originate")
 CALLS = Finding(Level.PROBLEM, "pbx.login", "no login", "mend manager.conf")
+NO_CALL = Finding(Level.PROBLEM, "call.none", "no call", "make a call")
 SECRET = Finding(Level.PROBLEM, "secrets.readable", "open", "chmod 600")
 FREE = Finding(Level.OK, "http.free", "no daemon")
 
@@ -47,9 +48,11 @@ def test_closing_lines() -> None:
         ([OK], "shown", "Calls will be shown in the CRM; uac-trio check --live --call 60 watches a real one."),
         ([OK, UNKNOWN], "unknown", "No reason is seen why calls would not be shown in the CRM; uac-trio check"),
         ([OK, FREE], "not shown", "Calls will be shown once the daemon runs: systemctl enable --now uac-trio"),
-        ([CALLS, CLICKS], "not shown", "as they should; begin with PBX main: mend manager.conf"),
-        ([CLICKS], "shown", "in the CRM, but clicks will be missing: begin with PBX main: add originate"),
-        ([SECRET], "shown", "Calls will be shown in the CRM, but see PBX main: chmod 600"),
+        ([CALLS, CLICKS], "not shown", "as they should; begin with PBX main: no login"),
+        ([NO_CALL], "unknown", "No call was seen, so whether calls will be shown is not known yet"),
+        ([NO_CALL, CALLS], "not shown", "begin with PBX main: no login"),
+        ([CLICKS], "shown", "in the CRM, but clicks will be missing: begin with PBX main: no clicks"),
+        ([SECRET], "shown", "Calls will be shown in the CRM, but see PBX main: open"),
     ],
 )
 def test_verdict(found: list[Finding], calls: str, words: str) -> None:

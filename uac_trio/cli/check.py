@@ -76,7 +76,7 @@ def _check_live(config: Config, *, live: bool, seconds: float, is_json: bool) ->
     calls: Sequence[SeenCall] = ()
     if is_json:
         found.insert(0, _warnings(config))
-    else:
+    elif not seconds:
         _show(report.finding_lines(found))
     if seconds:
         found, calls = _watch_call(config, found, seconds, is_json=is_json)
@@ -95,7 +95,7 @@ def _watch_call(
     import trio
 
     from uac_trio.live_check import report
-    from uac_trio.live_check.call_report import merged
+    from uac_trio.live_check.call_report import unsettled, without_unseen
     from uac_trio.live_check.call_watch import watch_call
     from uac_trio.live_check.looking import pbx_uses
     from uac_trio.logs import LogSettings, configure_logging
@@ -104,13 +104,15 @@ def _watch_call(
     logged_in = {part.subject for part in found if any(finding.id == "pbx.login" for finding in part.found)}
     refused = {part.subject for part in found if "pbx.login" in report.problem_ids([part])}
     uses = [use for use in pbx_uses(config) if f"PBX {use.server.name}" in logged_in - refused]
+    if not is_json:
+        _show(report.finding_lines(map(without_unseen, found) if uses else found))
     if not uses:
         return list(found), ()
     show = partial(click.echo, err=is_json)
     after, calls = trio.run(partial(watch_call, config, uses, seconds, now=now, show=show))
     if not is_json:
         _show(report.finding_lines(after))
-    return merged(found, after), calls
+    return [*unsettled(found, after), *after], calls
 
 
 def _warnings(config: Config) -> Findings:

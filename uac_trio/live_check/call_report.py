@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from statistics import median
 
 from uac_trio.calls.call import Direction
 from uac_trio.live_check.call_seen import SeenCall, SeenPBX
-from uac_trio.live_check.finding import Finding, Findings, Level
+from uac_trio.live_check.finding import Findings, Level
 from uac_trio.live_check.pbx import OFF_BY, PBXUse
 from uac_trio.live_check.pbx_events import PLAIN, mapping_remedy, read_remedy, time_remedy
 
-SETTLED = ("pbx.read", "pbx.recording.cdr", "pbx.recording.name", "pbx.timestamps", "pbx.extensions")
+SETTLED = ("pbx.unseen", "pbx.extensions")
 """Ids of what cannot be seen without a call, and is seen with one."""
 
 
@@ -22,14 +22,15 @@ def report(seen: SeenPBX, use: PBXUse, files: Mapping[str, str], seconds: float,
     reached = [call for call in calls if call.rang]
     if not seen.is_ready:
         findings.problem("call.no_session", "there was no session with this PBX, so no call could be seen")
-    elif not seen.has_call_events:
-        _no_events(seen, use, seconds, findings)
-    elif not reached:
+        return
+    if not seen.has_call_events:
+        _no_events(seen, use, seconds, findings)  # what lists alone show is no call that was seen
+        return
+    _times(seen, findings)
+    if not reached:
         _none_reached(calls, seconds, findings)
     for call in reached:
         _call(call, findings)
-    if seen.has_call_events:
-        _times(seen, findings)
     if reached and use.wants_recordings:
         _recordings(seen, reached, files, findings)
 
@@ -164,18 +165,13 @@ def _file(path: str, trouble: str, findings: Findings) -> None:
         findings.ok("call.recording.file", f"the recording {path} is there and can be played")
 
 
-def merged(before: Iterable[Findings], after: Iterable[Findings]) -> list[Findings]:
-    """The findings of the check and of the watch; what was not known before a call was seen gives way to it."""
-    watched = {findings.subject: findings.found for findings in after}
-    return [
-        Findings(findings.subject, [*_unsettled(findings, watched[findings.subject]), *watched[findings.subject]])
-        if findings.subject in watched
-        else findings
-        for findings in before
-    ]
+def unsettled(before: Iterable[Findings], after: Iterable[Findings]) -> list[Findings]:
+    """The findings of the check, less what a call that was watched since has shown."""
+    seen = {findings.subject for findings in after if any(finding.id == "call.seen" for finding in findings.found)}
+    return [without_unseen(findings) if findings.subject in seen else findings for findings in before]
 
 
-def _unsettled(findings: Findings, after: Sequence[Finding]) -> list[Finding]:
-    if not any(finding.id == "call.seen" for finding in after):
-        return findings.found
-    return [one for one in findings.found if one.level is not Level.UNKNOWN or one.id not in SETTLED]
+def without_unseen(findings: Findings) -> Findings:
+    """Less what a call can show."""
+    kept = [one for one in findings.found if one.level is not Level.UNKNOWN or one.id not in SETTLED]
+    return Findings(findings.subject, kept)

@@ -19,7 +19,6 @@ from uac_trio.calls.adapters import is_wanted
 from uac_trio.calls.fact import CallEnded, Fact, OfParticipation, RecordingKnown
 from uac_trio.config.loading import Config
 from uac_trio.crm.delivery import Delivery
-from uac_trio.crm.recording import recording_token
 from uac_trio.live_check.call_report import report
 from uac_trio.live_check.call_seen import SeenCall, SeenPBX
 from uac_trio.live_check.finding import Findings
@@ -55,6 +54,8 @@ class CallListener:
     pipeline: Pipeline = attrs.field(init=False)
     done: trio.Event = attrs.field(factory=trio.Event)
     """A call in which an employee's phone rang is over."""
+    is_over: bool = False
+    """The connections are closed by us."""
 
     def __attrs_post_init__(self) -> None:
         self.pipeline = Pipeline(self.config.calls, self.config.crm, self._token, self._observe)
@@ -73,10 +74,12 @@ class CallListener:
 
     def lost(self, pbx: str, reason: str, at: float) -> None:
         self.pipeline.lost(pbx, at)
-        self.show(f"PBX {pbx}: the connection was lost: {reason}")
+        if not self.is_over:
+            self.show(f"PBX {pbx}: the connection was lost: {reason}")
 
-    def _token(self, recording: RecordingKnown) -> str:
-        return recording_token(self.config.crm.secret, recording) if self.config.http.public_url else ""
+    def _token(self, _: RecordingKnown) -> str:
+        """No link that works: the output of a check is shown to others."""
+        return "***" if self.config.http.public_url else ""
 
     def _observe(self, fact: Fact, deliveries: Sequence[Delivery]) -> None:
         seen = next((one for name, one in self.seen.items() if fact.call_id.startswith(f"{name}-")), None)
@@ -115,6 +118,7 @@ async def watch_call(
         nursery.start_soon(_tick, watch, clients)
         with trio.move_on_after(seconds):
             await watch.done.wait()
+        watch.is_over = True
         nursery.cancel_scope.cancel()
     all_found: list[Findings] = []
     calls: list[SeenCall] = []

@@ -51,8 +51,7 @@ async def check_user(findings: Findings) -> None:
             "user.root",
             "this check ran as root, who may read and write everything; it did not check the permissions of the "
             "daemon's own user",
-            "the unit uses a user of its own, so check as it: systemd-run -P -p DynamicUser=yes -p User=uac-trio -p "
-            "SupplementaryGroups=asterisk -p StateDirectory=uac-trio uac-trio check --live ...",
+            "what that user may not do is in its log: journalctl -u uac-trio -p warning",
         )
     else:
         findings.ok("user.root", f"this check ran as {name}; the daemon's user may differ")

@@ -32,7 +32,6 @@ FINDING_IDS = {
 
 _RELOAD = "`asterisk -rx 'manager reload'`"
 _CDR_RELOAD = "`asterisk -rx 'module reload cdr_manager.so'`"
-_WATCH = "uac-trio check --live --call 60 sees it with a call"
 
 
 @attrs.frozen
@@ -109,11 +108,17 @@ def check_events(
     server: AMIServer, seen: Seen, recording_headers: Sequence[str], where: PBXFiles, findings: Findings
 ) -> None:
     """``recording_headers``: headers of a Cdr that may name the recording; none if recordings are not configured."""
-    _classes(server, seen, where, findings)
-    _cdrs(seen, findings)
+    unseen = [*_classes(server, seen, where, findings), *_cdrs(seen, findings)]
     if recording_headers:
-        _recordings(seen, recording_headers, where, findings)
-    _timestamps(seen, where, findings)
+        unseen += _recordings(seen, recording_headers, where, findings)
+    unseen += _timestamps(seen, where, findings)
+    if unseen:
+        findings.unknown(
+            "pbx.unseen",
+            f"what no event has shown while we watched, and what our user may not read: {'; '.join(unseen)}",
+            "uac-trio check --live --call 60, with a call to an employee meanwhile, shows all of it; `asterisk -rx "
+            f"'manager show user {server.username}'` shows read=",
+        )
 
 
 async def read_files(session: PBXSession, username: str, allowed: Collection[str]) -> Files | None:
@@ -139,8 +144,8 @@ def _is_on(value: str) -> bool:
     return value.lower() in ("yes", "true", "y", "t", "1", "on")
 
 
-def _classes(server: AMIServer, seen: Seen, where: PBXFiles, findings: Findings) -> None:
-    """The events that our user receives: ``read=`` of their section."""
+def _classes(server: AMIServer, seen: Seen, where: PBXFiles, findings: Findings) -> list[str]:
+    """The events that our user receives: ``read=`` of their section. Returns what is not known."""
     files = seen.files
     received = seen.watched.classes if files is None else frozenset(files.section.get("read", "").split(","))
     wanted = {name: why for name, why in NEEDED_EVENTS.items() if name in server.events}
@@ -157,10 +162,13 @@ def _classes(server: AMIServer, seen: Seen, where: PBXFiles, findings: Findings)
                 remedy,
             )
     else:
-        _unseen_classes(server, seen.watched, missing, remedy, findings)
+        return _unseen_classes(server, seen.watched, missing, remedy, findings)
+    return []
 
 
-def _unseen_classes(server: AMIServer, seen: Watched, missing: dict[str, str], remedy: str, findings: Findings) -> None:
+def _unseen_classes(
+    server: AMIServer, seen: Watched, missing: dict[str, str], remedy: str, findings: Findings
+) -> list[str]:
     if "system" in missing:
         # The login itself is followed by FullyBooted, if read= has system.
         findings.warn(
@@ -175,16 +183,10 @@ def _unseen_classes(server: AMIServer, seen: Watched, missing: dict[str, str], r
             remedy,
         )
         del missing["call"]
-    if missing:
-        findings.unknown(
-            "pbx.read",
-            f"whether read= of [{server.username}] has {', '.join(missing)} cannot be seen: no such event came while "
-            "we watched",
-            f"{_WATCH}; `asterisk -rx 'manager show user {server.username}'` shows it",
-        )
+    return [f"whether read= has {', '.join(missing)}"] if missing else []
 
 
-def _cdrs(seen: Seen, findings: Findings) -> None:
+def _cdrs(seen: Seen, findings: Findings) -> list[str]:
     """Whether Asterisk makes Cdr events at all."""
     files = seen.files
     remedy = (
@@ -194,18 +196,15 @@ def _cdrs(seen: Seen, findings: Findings) -> None:
     if "cdr" in seen.watched.classes:
         findings.ok("pbx.recording.cdr", "Cdr events come")
     elif files is None:
-        findings.unknown(
-            "pbx.recording.cdr",
-            "whether Cdr events are made cannot be seen: none came while we watched",
-            f"{_WATCH}; `asterisk -rx 'cdr show status'` must list cdr_manager; if not, {remedy}",
-        )
+        return ["whether Cdr events are made"]
     elif files.cdr is None or not _is_on(files.cdr.get("enabled", "no")):
         findings.problem("pbx.recording.cdr", "Cdr events are not made; without them recordings are not found", remedy)
     else:
         findings.ok("pbx.recording.cdr", "Cdr events are made (cdr_manager.conf)")
+    return []
 
 
-def _recordings(seen: Seen, headers: Sequence[str], where: PBXFiles, findings: Findings) -> None:
+def _recordings(seen: Seen, headers: Sequence[str], where: PBXFiles, findings: Findings) -> list[str]:
     """Whether Cdr events have a header that may name the recording."""
     files, remedy = seen.files, mapping_remedy(where)
     cdrs = [event for event in seen.events if event.name == "Cdr"]
@@ -228,14 +227,11 @@ def _recordings(seen: Seen, headers: Sequence[str], where: PBXFiles, findings: F
             remedy,
         )
     else:
-        findings.unknown(
-            "pbx.recording.name",
-            "whether Cdr events name the recording cannot be seen: none came while we watched",
-            f"{_WATCH}; if they do not, {remedy}",
-        )
+        return ["whether Cdr events name the recording"]
+    return []
 
 
-def _timestamps(seen: Seen, where: PBXFiles, findings: Findings) -> None:
+def _timestamps(seen: Seen, where: PBXFiles, findings: Findings) -> list[str]:
     files, events = seen.files, seen.events
     remedy = time_remedy(where)
     is_configured = files is not None and _is_on(files.general.get("timestampevents", "no"))
@@ -244,8 +240,5 @@ def _timestamps(seen: Seen, where: PBXFiles, findings: Findings) -> None:
     elif files is not None or any(event.name != "FullyBooted" for event in events):  # that one never has it
         findings.warn("pbx.timestamps", "events carry no time, so an event's time is that of its arrival", remedy)
     else:
-        findings.unknown(
-            "pbx.timestamps",
-            "whether events carry their time cannot be seen: none came while we watched",
-            f"{_WATCH}; if they do not, {remedy}",
-        )
+        return ["whether events carry their time"]
+    return []

@@ -17,9 +17,13 @@ from uac_trio.logs import mask_text
 
 WIDTH = 110
 INDENT = 11
+_SHORT = 100
+"""Characters of a finding in the verdict."""
 
 NO_DAEMON = "http.free"
 """The id of the finding that no daemon runs on this machine."""
+_NO_CALL = "call.none"
+"""The id of the finding that the watch saw no call."""
 NEXT = "uac-trio check --live --call 60 watches a real one"
 
 
@@ -68,7 +72,10 @@ def verdict(all_found: Sequence[Findings], *, has_call: bool = False) -> Verdict
     """Whether calls will be shown in the CRM, and what to do next. ``has_call``: a call was watched."""
     found = in_order(all_found)
     problems = [(subject, finding) for subject, finding in found if finding.level is Level.PROBLEM]
+    problems.sort(key=lambda each: each[1].id.startswith("call."))  # what a call showed follows from the rest
     losses = {loss(finding.id): _first_step(subject, finding) for subject, finding in reversed(problems)}
+    if _NO_CALL in problem_ids(all_found) and Loss.CALLS not in map(loss, problem_ids(all_found) - {_NO_CALL}):
+        return Verdict("unknown", "No call was seen, so whether calls will be shown is not known yet.")
     if Loss.CALLS in losses:
         step = losses[Loss.CALLS]
         return Verdict("not shown", f"Calls will not be shown in the CRM as they should; begin with {step}")
@@ -90,7 +97,7 @@ def _is_loss(what: Loss) -> bool:
 
 
 def _first_step(subject: str, finding: Finding) -> str:
-    return f"{subject}: {finding.remedy or finding.text}"
+    return f"{subject}: {textwrap.shorten(finding.text, _SHORT, placeholder=' ...')}"
 
 
 def finding_lines(all_found: Iterable[Findings]) -> Iterator[str]:
