@@ -87,12 +87,16 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "report", f"--include={PURE_ROOMS}", f"--fail-under={PURE_FLOOR}", env=data)
     session.run("coverage", "report", f"--fail-under={FLOOR}", env=data)
     # The tests read the working tree; what a user installs must hold all its files as well.
-    example = str(Path("deploy/uac-trio.example.toml").resolve())
+    old = str(Path("tests/import_config/class_config.txt").resolve())
     session.chdir(session.create_tmp())
     session.run("uac-trio", "--version")
     typed = "import importlib.resources as r; assert r.files('uac_trio').joinpath('py.typed').is_file(), 'no py.typed'"
+    unit = "import importlib.resources as r; assert r.files('uac_trio.setup').joinpath('uac-trio.service').is_file()"
     session.run("python", "-c", typed)
-    session.run("uac-trio", "check", "--config", example)
+    session.run("python", "-c", unit)
+    with Path("uac-trio.toml").open("w") as file:
+        session.run("uac-trio", "import-config", old, stdout=file, stderr=None)
+    session.run("uac-trio", "check", "--config", "uac-trio.toml")
 
 
 @nox.session

@@ -24,6 +24,18 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 RECORDED = ROOT / "fixtures" / "ami_streams" / "asterisk22.ami.xz"
 SMALL = ROOT / "fixtures" / "ami_transcripts" / "asterisk22" / "inbound_answered.jsonl"
+CONFIG = """
+[[pbx]]
+name = "main"
+host = "127.0.0.1"
+username = "crm"
+secret = "ami"
+[vtiger]
+url = "http://vtiger/modules/PBXManager/callbacks/PBXManager.php"
+secret = "crm"
+[http]
+public_url = "http://172.16.1.1:5000"
+"""
 PEER = "panoramisk, parsing alone"
 
 
@@ -43,12 +55,12 @@ def cost(command: Sequence[str]) -> Cost:
     return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1000)
 
 
-def commands(stream: Path, peer_python: str) -> Mapping[str, Sequence[str]]:
+def commands(stream: Path, config: Path, peer_python: str) -> Mapping[str, Sequence[str]]:
     own = [sys.executable, "-m", "uac_trio"]
     found = {
         "--version": [*own, "--version"],
         "--help": [*own, "--help"],
-        "check": [*own, "check", "--config", "deploy/uac-trio.example.toml"],
+        "check": [*own, "check", "--config", str(config)],
         "replay of a small file": [*own, "replay", "--calls", str(SMALL)],
         "replay of 108 MB": [*own, "replay", "--calls", str(stream)],
     }
@@ -63,7 +75,9 @@ def measured(rounds: int, peer_python: str) -> dict[str, list[Cost]]:
         stream = Path(folder) / "recorded.ami"
         with lzma.open(RECORDED) as packed, stream.open("wb") as file:
             shutil.copyfileobj(packed, file)  # in pieces: a child's largest memory begins with that of its parent
-        chosen = commands(stream, peer_python)
+        config = Path(folder) / "uac-trio.toml"
+        config.write_text(CONFIG)
+        chosen = commands(stream, config, peer_python)
         found: dict[str, list[Cost]] = {name: [] for name in chosen}
         for _ in range(rounds):
             for name, command in chosen.items():

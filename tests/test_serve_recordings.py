@@ -65,15 +65,20 @@ def test_mistakes(tmp_path: Path, content: str, said: str) -> None:
     assert said in str(caught.value)
 
 
-def test_example() -> None:
-    """The example is valid, has every key, and shows the real defaults."""
-    plain = load_serve_config(EXAMPLE, {})
+def test_example(tmp_path: Path) -> None:
+    """The example is valid with its secret beside it, has every key, and shows the real defaults."""
+    (tmp_path / "recordings-secret").write_text("<a long random word of its own>".strip("<>"))
+    plain = load_serve_config(written(tmp_path, EXAMPLE.read_text()), {})
     shown = re.sub(r"^# (\w+ = )", r"\1", EXAMPLE.read_text(), flags=re.MULTILINE)
     shown = re.sub(r"^secret_file = .*$", "", shown, flags=re.MULTILINE)
     tables = tomllib.loads(shown)
     known = {name: keys - {"secret_file"} for name, keys in KEYS.items() if name in SERVE_TABLES}
     assert {name: set(table) for name, table in tables.items()} == known
-    given = tables["serve"] | {"networks": plain.serve.networks, "recordings": plain.serve.recordings}
+    given = tables["serve"] | {
+        "secret": plain.serve.secret,
+        "networks": plain.serve.networks,
+        "recordings": plain.serve.recordings,
+    }
     assert ServeSettings(**given) == plain.serve
 
 

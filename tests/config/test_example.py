@@ -29,8 +29,13 @@ WITHOUT_DEFAULT = (
 
 
 def filled_in() -> str:
-    """The example with secrets in place of what lies between < >."""
-    return re.sub(r'"<[^<>"]+>"', '"sixteen characters"', EXAMPLE.read_text())
+    """The example with what lies between < > filled in, and the secrets in the file itself."""
+    text = re.sub(r"^secret_file = .*\n# secret =", "secret =", EXAMPLE.read_text(), flags=re.MULTILINE)
+    return with_addresses(re.sub(r'"<[^<>"]+>"', '"sixteen characters"', text))
+
+
+def with_addresses(text: str) -> str:
+    return text.replace("<address of the CRM>", "vtiger").replace("<address of this machine>", "172.16.1.1")
 
 
 def without_comments() -> str:
@@ -39,14 +44,36 @@ def without_comments() -> str:
 
 
 def test_example_loads(tmp_path: Path) -> None:
-    """The example file is a valid configuration once its secrets are filled in, and not before."""
+    """The example file is a valid configuration once its addresses are filled in and its secrets are beside it."""
+    for name in ("ami-secret", "vtiger-secret"):
+        (tmp_path / name).write_text("sixteen characters\n")
+        (tmp_path / name).chmod(0o600)
+    config = loaded(tmp_path, with_addresses(EXAMPLE.read_text()))
+    assert config.http.public_url == "http://172.16.1.1:5000"
+    assert config.warnings == ()
+
+
+def test_untouched_example() -> None:
+    """Each value that has to be filled in is named."""
     with pytest.raises(ConfigError) as refused:
         load_config(EXAMPLE, {})
+    problems = [problem.partition(": ")[2] for problem in refused.value.problems]
+    missing = "No such file or directory"
+    assert sorted(re.sub(r"/\S+: ", "", problem) for problem in problems) == [
+        f"[http] public_url: {PLACEHOLDER}", f"[pbx] secret_file: {missing}",
+        f"[vtiger] secret_file: {missing}", f"[vtiger] url: {PLACEHOLDER}",
+    ]  # fmt: skip
+
+
+def test_placeholders_of_secrets(tmp_path: Path) -> None:
+    """A secret that is still what the example has between < > is named as such, in the file and in one of its own."""
+    (tmp_path / "ami-secret").write_text("<the secret of manager.conf>\n")
+    text = with_addresses(EXAMPLE.read_text()).replace('secret_file = "vtiger-secret"', 'secret = "<that secret key>"')
+    with pytest.raises(ConfigError) as refused:
+        loaded(tmp_path, text)
     assert [problem.partition(": ")[2] for problem in refused.value.problems] == [
-        f"[{table}] secret: {PLACEHOLDER}" for table in ("pbx", "vtiger")
-    ]
-    config = loaded(tmp_path, filled_in())
-    assert config.http.public_url == "http://172.16.1.1:5000"
+        f"[pbx] secret_file: {PLACEHOLDER}", f"[vtiger] secret: {PLACEHOLDER}",
+    ]  # fmt: skip
 
 
 def test_example_has_every_key() -> None:
@@ -60,7 +87,7 @@ def test_example_has_every_key() -> None:
         for table, described in classes.items()
     }
     assert {name: set(table) for name, table in tables.items()} == known
-    assert EXAMPLE.read_text().count("# secret_file = ") == 3
+    assert len(re.findall("^(?:# )?secret_file = ", EXAMPLE.read_text(), re.MULTILINE)) == 3
 
 
 def test_example_shows_the_real_defaults(tmp_path: Path) -> None:

@@ -200,8 +200,8 @@ class Reader:
 
 
 def is_placeholder(value: object) -> bool:
-    """``<the secret of manager.conf>``, as the example has it."""
-    return isinstance(value, str) and re.fullmatch(r"\s*<[^<>]*>\s*", value) is not None
+    """``<the secret of manager.conf>`` or ``http://<address of the CRM>/x.php``, as the example has them."""
+    return isinstance(value, str) and re.fullmatch(r"\s*(?:https?://)?<[^<>]*[A-Za-z][^<>]*>\S*\s*", value) is not None
 
 
 def _why_no_toml(content: str, error: tomllib.TOMLDecodeError) -> str:
