@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import tempfile
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from uac_trio.cli.options import config_option, serve_config_option
 from uac_trio.cli.refusing import fail, usable
 from uac_trio.cli.running import refusals, until_signal
 from uac_trio.config.loading import load_config, load_serve_config
+from uac_trio.daemon.dry_run import DryRunReport, dry_run_config
 from uac_trio.daemon.recordings_host import run_recordings_host
 from uac_trio.daemon.reloading import Reloading
 from uac_trio.daemon.run import run_daemon
@@ -25,13 +28,20 @@ from uac_trio.web.settings import CannotListenError
 
 @click.command()
 @config_option
-def run(config_path: Path) -> None:
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Send nothing to the CRM and dial no click; print at the end what would have been sent. Its database is a "
+    "temporary one, so a connector that is in use may run beside it.",
+)
+def run(config_path: Path, dry_run: bool) -> None:
     """Run the daemon until SIGTERM or SIGINT. SIGHUP makes it read its configuration again."""
     config = usable(lambda: load_config(config_path))
+    report = DryRunReport(mask=config.log.mask) if dry_run else None
     # What was imported lives as long as the process. A collection of garbage that looks at all of it takes 0.1 s.
     gc.collect()
     gc.freeze()
-    with open_log() as writer:
+    with open_log() as writer, _folder(dry_run) as folder:
         configure_logging(config.log, stream=writer)
         request, requests = trio.open_memory_channel[None](1)
         reloading = Reloading(
@@ -41,14 +51,27 @@ def run(config_path: Path) -> None:
         )
         daemon = partial(
             run_daemon,
-            config,
+            config if folder is None else dry_run_config(config, folder),
             log_lines_dropped=lambda: writer.lines_dropped if writer else 0,
             reloading=reloading,
+            dry_run=report,
         )
         program = partial(until_signal, daemon, on_hangup=partial(_ask, request))
         refused = refusals(program, OutboxError, CannotListenError)
     if refused:
         fail(*(f"uac-trio: {why}" for why in refused))
+    for line in report.lines() if report is not None else ():
+        click.echo(line)
+
+
+@contextlib.contextmanager
+def _folder(is_wanted: bool) -> Iterator[Path | None]:
+    """A temporary directory that only this user can read, if it is wanted."""
+    if not is_wanted:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="uac-trio-dry-run-") as name:
+        yield Path(name)
 
 
 def _ask(request: trio.MemorySendChannel[None]) -> None:

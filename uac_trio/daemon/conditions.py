@@ -39,6 +39,7 @@ class Condition(enum.Enum):
     STORE_FAILS = "store_fails"
     STARTED_OVER = "started_over"
     CONFIGURATION_REFUSED = "configuration_refused"
+    DRY_RUN = "dry_run"
 
     @property
     def is_of_pbx(self) -> bool:
@@ -61,7 +62,7 @@ _WARNINGS = frozenset(
     {
         Condition.NO_CALLS, Condition.NOT_AN_EMPLOYEE, Condition.LINE_LIKE_EXTENSION, Condition.QUEUE_CALLS_NOT_SHOWN,
         Condition.PROBABLY_DELIVERED, Condition.STARTED_OVER, Condition.ROUTE_AWAY,
-        Condition.CONFIGURATION_REFUSED,
+        Condition.CONFIGURATION_REFUSED, Condition.DRY_RUN,
     }
 )  # fmt: skip
 

@@ -57,6 +57,7 @@ class Circumstances:
     internal: str
     """``[calls] internal``."""
     mask: bool
+    is_dry_run: bool = False
 
 
 def live_state(watching: Watching, around: Circumstances) -> dict[str, Any]:
@@ -69,6 +70,7 @@ def live_state(watching: Watching, around: Circumstances) -> dict[str, Any]:
         "version": standing.version,
         "now": standing.now,
         "started_at": around.started_at,
+        "dry_run": around.is_dry_run,
         "findings": [_finding(one, text) for one in standing.findings],
         "pbx": [_pbx(name, standing.pbxes.get(name)) for name in standing.configured],
         "crm": {
@@ -196,6 +198,8 @@ def _state(each: Followed, call: WatchedCall, around: Circumstances) -> tuple[st
     if each.ruling is not None:
         if each.superseded_by in call.deliveries and not each.is_settled:
             return "superseded: that part of the call is over", "idle"
+        if around.is_dry_run and each.ruling is Ruling.DELIVERED:
+            return "would have been sent", "idle"
         return WORDS[each.ruling]
     if each.awaits_file:
         return "waits until its file is complete", "wait"

@@ -31,11 +31,14 @@ from uac_trio.calls.call import ClickOrder
 from uac_trio.clock import now
 from uac_trio.config.loading import Config
 from uac_trio.crm.click import FREEPBX_SKIPS_VOICEMAIL, Dial, Originated, skipping_voicemail
+from uac_trio.crm.protocol import CRMRequest
+from uac_trio.crm.reply import Verdict
 from uac_trio.crm.stream_events import StreamEvents
 from uac_trio.daemon.companion import Companion
 from uac_trio.daemon.condition_log import log_changes
 from uac_trio.daemon.conditions import Present
 from uac_trio.daemon.detectors import Detectors
+from uac_trio.daemon.dry_run import DryRunReport
 from uac_trio.daemon.health import health, status_line
 from uac_trio.daemon.intake import Intake
 from uac_trio.daemon.live_page import Circumstances, live_state
@@ -91,16 +94,18 @@ async def run_daemon(
     now: Callable[[], float] = now,
     log_lines_dropped: Callable[[], int] = lambda: 0,
     reloading: Reloading | None = None,
+    dry_run: DryRunReport | None = None,
     task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run everything until cancelled; then end in order, in ``END_WITHIN`` seconds at most.
 
     ``task_status`` gets the HTTP addresses (``list[str]``) once requests are accepted; PBXes may still be away.
+    ``dry_run``: nothing is sent, and this notes what would have been; ``config`` is then one of ``dry_run_config``.
     ``reloading``: how it is asked to read its configuration again; None: it is not.
     Raises, within an ExceptionGroup, OutboxError or CannotListenError when it cannot start.
     """
     stop = trio.Event()
-    daemon = _Daemon(config=config, now=now, stop=stop, log_lines_dropped=log_lines_dropped)
+    daemon = _Daemon(config=config, now=now, stop=stop, log_lines_dropped=log_lines_dropped, dry_run=dry_run)
     if reloading is not None:
         daemon.reloader = Reloader(reloading=reloading, present=lambda: daemon.config, apply=daemon.apply)
     async with trio.open_nursery() as nursery:
@@ -119,6 +124,7 @@ class _Daemon:
     now: Callable[[], float]
     stop: trio.Event
     log_lines_dropped: Callable[[], int]
+    dry_run: DryRunReport | None = None
     shutdown_scope: trio.CancelScope = attrs.field(factory=lambda: trio.CancelScope(shield=True))
     outbox: Outbox = attrs.field(init=False)
     archive: Archive = attrs.field(init=False)
@@ -151,7 +157,13 @@ class _Daemon:
                 for server in config.pbx
             },
         )
-        self.watching = Watching(now=self.now, metrics=Metrics(), detectors=detectors, is_awaited=self._has_recordings)
+        self.watching = Watching(
+            now=self.now,
+            metrics=Metrics(),
+            detectors=detectors,
+            is_dry_run=self.dry_run is not None,
+            is_awaited=self._has_recordings,
+        )
         self.companion = None
         if config.companion.enabled:
             self.companion = Companion(streams=Streams(self.now), events=StreamEvents(scope=config.crm.scope))
@@ -213,9 +225,10 @@ class _Daemon:
                             config.crm,
                             config.sender,
                             now=self.now,
-                            watch=self.watching.sent,
+                            watch=self._sent,
                             may_be_lost=self.watching.may_be_lost,
                             on_delivered=self._delivered,
+                            is_dry_run=self.dry_run is not None,
                         )
                     )
                     streams = self.companion.streams if self.companion is not None else None
@@ -269,6 +282,10 @@ class _Daemon:
     # -- from the CRM to the PBXes ------------------------------------------------------------------------------------
 
     async def _originate(self, dial: Dial) -> Originated:
+        if self.dry_run is not None:
+            self.dry_run.clicks += 1
+            log.info("click2call.dry_run", pbx=dial.pbx, extension=dial.extension, to=dial.number)
+            return Originated.REFUSED
         client = self.intake.clients.get(dial.pbx)
         if client is None:
             return Originated.REFUSED  # not started yet: the store does not answer, and takes no row
@@ -373,6 +390,11 @@ class _Daemon:
             wrong_secrets=self.wrong_secrets,
         )
 
+    def _sent(self, row: LeasedRow, request: CRMRequest, verdict: Verdict, took: float) -> None:
+        if self.dry_run is not None:
+            self.dry_run.note(row, request)
+        self.watching.sent(row, request, verdict, took)
+
     def _delivered(self, row: LeasedRow) -> None:
         if self.companion is not None:
             self.companion.delivered(row)
@@ -414,6 +436,7 @@ class _Daemon:
             route_trouble=self.lookup.trouble if self.lookup is not None else None,
             store_hangs_for=self.storing.writer.hangs_for,
             streams=self.companion.streams.status() if self.companion is not None else None,
+            is_dry_run=self.dry_run is not None,
             config_problems=self.reloader.problems if self.reloader is not None else (),
             log_lines_dropped=self.log_lines_dropped(),
         )
@@ -453,6 +476,7 @@ class _Daemon:
             crm=config.crm.host,
             internal=config.calls.internal,
             mask=config.log.mask,
+            is_dry_run=self.dry_run is not None,
         )
         return live_state(self.watching, around)
 

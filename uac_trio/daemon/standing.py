@@ -37,6 +37,7 @@ class Standing:
     """Why callers are not routed; "" = they are, None = that is off."""
     store_hangs_for: float = 0.0
     """Seconds since which an answer of the store is awaited; 0 = none is."""
+    is_dry_run: bool = False
     config_problems: Sequence[str] = ()
     """Why the configuration that was read last was refused."""
     findings: Sequence[Finding] = ()

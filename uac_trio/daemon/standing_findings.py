@@ -43,6 +43,12 @@ def standing_findings(standing: Standing) -> Iterator[Finding]:
             words=f"Times that everything began anew: {standing.starts_over} (see daemon.starting_over in the log).",
             remedy="Please report it with the log. This ends with a restart of the connector.",
         )
+    if standing.is_dry_run:
+        yield Finding(
+            condition=Condition.DRY_RUN,
+            words="This is a dry run: nothing is sent to the CRM, and clicks are not dialled.",
+            remedy="Start uac-trio run without --dry-run when what would have been sent is right.",
+        )
     if standing.config_problems:
         more = len(standing.config_problems) - 1
         yield Finding(

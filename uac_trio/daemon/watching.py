@@ -174,6 +174,7 @@ class Watching:
     now: Callable[[], float]
     metrics: Metrics
     detectors: Detectors = attrs.field(factory=Detectors)
+    is_dry_run: bool = False
     is_awaited: Callable[[str], bool] = lambda _: False
     """Are the recordings of this PBX waited for?"""
     live: OrderedDict[str, WatchedCall] = attrs.field(factory=OrderedDict, init=False)
@@ -311,9 +312,10 @@ class Watching:
             self._sent(row, request, verdict, took, at)
 
     def _sent(self, row: LeasedRow, request: CRMRequest, verdict: Verdict, took: float, at: float) -> None:
-        self.metrics.count_sent(request.name, verdict.ruling, took)
         followed = self._by_key.get(row.delivery.key)
-        is_delivered = verdict.ruling in (Ruling.DELIVERED, Ruling.PROBABLY)
+        is_delivered = verdict.ruling in (Ruling.DELIVERED, Ruling.PROBABLY) and not self.is_dry_run
+        if not self.is_dry_run:
+            self.metrics.count_sent(request.name, verdict.ruling, took)
         if is_delivered:
             self.last_delivered_at = at
         if followed is None:
@@ -351,4 +353,6 @@ class Watching:
         call_id = f"{dial.pbx}-{dial.channel_id}"  # the order names the channel's Uniqueid, which becomes its Linkedid
         known = self.ended.get(call_id)
         words = known.click if known is not None and known.click else CLICK_WORDS[outcome]
+        if self.is_dry_run:
+            words = "not dialled: this is a dry run"
         self.clicks.append(Click(at, dial.pbx, dial.extension, dial.number, call_id, words))

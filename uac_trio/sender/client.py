@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Protocol
 
 import attrs
 
@@ -16,6 +17,12 @@ from uac_trio.socket_errors import socket_reason
 
 MAX_BODY = 64 * 1024
 """Bytes of a reply that are read. vTiger's own are below 1 KiB; an error page is known by its beginning."""
+
+
+class Poster(Protocol):
+    """What the sender needs of a client."""
+
+    async def post(self, request: CRMRequest) -> Reply | NoReply: ...
 
 
 @attrs.frozen(eq=False)

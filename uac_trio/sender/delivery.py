@@ -12,6 +12,7 @@ import random
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import assert_never
 
 import attrs
@@ -22,7 +23,8 @@ from uac_trio.crm.protocol import CRM, CRMRequest, Judge, Sent
 from uac_trio.crm.reply import Ruling, Verdict
 from uac_trio.logs import LogRate
 from uac_trio.sender.breaker import BreakerState, CircuitBreaker, ConcurrencyLimit, SenderSettings, backoff
-from uac_trio.sender.client import CRMClient, open_client
+from uac_trio.sender.client import Poster, open_client
+from uac_trio.sender.dry_run import TakesAll, open_nothing
 from uac_trio.store.rows import (
     Delivered,
     Exchanged,
@@ -93,6 +95,7 @@ async def run_sender(
     may_be_lost: MayBeLost = _no_loss,
     on_delivered: OnDelivered = _not_followed,
     random: Callable[[], float] = random.random,
+    is_dry_run: bool = False,
     task_status: trio.TaskStatus[Sender] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Deliver what is in the outbox, for ever. ``now``: seconds since the epoch; reports a ``Sender``.
@@ -101,9 +104,12 @@ async def run_sender(
     ``shutdown_grace`` seconds to be answered. What has not been by then keeps its lease and is taken up when that runs
     out.
 
+    With ``is_dry_run`` nothing is sent: everything is rendered, watched and settled as delivered.
+
     Errors: whatever the CRM or the network do is waited out, and logged once per change.
     """
-    async with open_client(crm, settings, now=now) as client, trio.open_nursery() as nursery:
+    opened: AbstractAsyncContextManager[Poster] = open_nothing() if is_dry_run else open_client(crm, settings, now=now)
+    async with opened as client, trio.open_nursery() as nursery:
         sender = Sender(
             writer=writer,
             crm=crm,
@@ -115,6 +121,8 @@ async def run_sender(
             may_be_lost=may_be_lost,
             on_delivered=on_delivered,
             random=random,
+            judge=TakesAll() if is_dry_run else crm.new_judge(),
+            is_dry_run=is_dry_run,
         )
         await sender.recall()
         writer.lessee = sender
@@ -132,7 +140,7 @@ class Sender:
 
     writer: StoreWriter
     crm: CRM
-    client: CRMClient
+    client: Poster
     nursery: trio.Nursery
     settings: SenderSettings
     now: Callable[[], float]
@@ -140,6 +148,8 @@ class Sender:
     may_be_lost: MayBeLost
     on_delivered: OnDelivered
     random: Callable[[], float]
+    judge: Judge
+    is_dry_run: bool = False
     _owner: str = attrs.field(factory=lambda: f"{platform.node()}/{os.getpid()}/{secrets.token_hex(4)}", init=False)
     _breaker: CircuitBreaker = attrs.field(
         default=attrs.Factory(lambda self: CircuitBreaker(self.settings), takes_self=True), init=False
@@ -147,7 +157,6 @@ class Sender:
     _limit: ConcurrencyLimit = attrs.field(
         default=attrs.Factory(lambda self: ConcurrencyLimit(self.settings.in_flight), takes_self=True), init=False
     )
-    _judge: Judge = attrs.field(default=attrs.Factory(lambda self: self.crm.new_judge(), takes_self=True), init=False)
     _ready: deque[LeasedRow] = attrs.field(factory=deque, init=False)
     """Leased, and not sent yet: one of a call, with what follows it."""
     _scopes: dict[str, trio.CancelScope] = attrs.field(factory=dict, init=False)  # by call id: one delivery each
@@ -181,7 +190,7 @@ class Sender:
         """What the CRM answered to earlier runs, and to other connectors on this store: an outage may be under way."""
         while True:
             try:
-                self._judge.recall(await self.writer.outbox.past_begins())
+                self.judge.recall(await self.writer.outbox.past_begins())
             except OutboxError as why:
                 self.writer.health.fails(why)
                 await trio.sleep(_IDLE_POLL)
@@ -315,7 +324,7 @@ class Sender:
             self._note(verdict, took)
             self.watch(row, request, verdict, took)
             settlement = self._settlement(row, sent, verdict, accepted)
-            self._judge.settled(sent, verdict)
+            self.judge.settled(sent, verdict)
             if not isinstance(settlement, Delivered):
                 return settlement
             last = Delivered(
@@ -331,15 +340,17 @@ class Sender:
         if left_out is None:
             return
         more: dict[str, object] = {"reason": settlement.reason, "lines_left_out": left_out}
-        log.info(
-            "sender.delivered",
-            call=row.delivery.call_id,
-            extension=row.delivery.extension,
-            kind=row.delivery.kind.value,
-            requests=" ".join(request.name for request in requests),
-            seconds=round(max(0.0, self.now() - row.created_at), 2),
+        about = {
+            "call": row.delivery.call_id,
+            "extension": row.delivery.extension,
+            "kind": row.delivery.kind.value,
+            "requests": " ".join(request.name for request in requests),
             **{name: value for name, value in more.items() if value},
-        )
+        }
+        if self.is_dry_run:
+            log.info("sender.would_send", customer=row.delivery.customer, **about)
+        else:
+            log.info("sender.delivered", seconds=round(max(0.0, self.now() - row.created_at), 2), **about)
 
     def _too_late(self, row: LeasedRow, accepted: int) -> Settlement:
         """This process, or its host, slept since the lease: another connector may be about to take the call over.
@@ -364,8 +375,8 @@ class Sender:
             there = self.crm.judge_probe(await self.client.post(self.crm.probe))
             if there.ruling is not Ruling.DELIVERED:
                 return there
-        verdict = self._judge.judge(sent, await self.client.post(sent.request))
-        doubt = self._judge.doubt(sent, verdict)
+        verdict = self.judge.judge(sent, await self.client.post(sent.request))
+        doubt = self.judge.doubt(sent, verdict)
         return verdict if doubt is None else doubt.decide(await self.client.post(doubt.request))
 
     def _note(self, verdict: Verdict, took: float) -> None:
@@ -392,7 +403,7 @@ class Sender:
                 log.debug("sender.accepted", **about)
                 return Delivered(reason=words)
             case Ruling.PROBABLY:
-                if not self._judge.is_usual:
+                if not self.judge.is_usual:
                     log.warning("sender.probably_delivered", reason=words, **about)
                 return Delivered(reason=words, is_probable=True)
             case Ruling.AGAIN:
