@@ -47,7 +47,7 @@ def test_first_and_second_time(tmp_path: Path, texts: Mapping[str, str]) -> None
     secret = (root / "etc/uac-trio/ami-secret").read_text().strip()
     assert len(secret) >= 32
     assert secret not in first.output
-    for line in ('asterisk -rx "manager reload"', "check --live --config /etc/uac-trio/uac-trio.toml"):
+    for line in ('asterisk -rx "manager reload"', "  uac-trio check --live --call 60\n"):
         assert line in first.output
     after = contents(root)
     for path, content in before.items():
@@ -137,7 +137,7 @@ def test_secret_of_the_crm(tmp_path: Path) -> None:
     run(root, *CRM, "--yes", "--crm-secret-file", str(file))
     assert (root / "etc/uac-trio/vtiger-secret").read_text() == "from-the-file\n"
     file.write_text("")
-    assert "is empty" in run(root, *CRM, "--yes", "--crm-secret-file", str(file)).output
+    assert "expected one line with the key" in run(root, *CRM, "--yes", "--crm-secret-file", str(file)).output
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,7 @@ def test_secret_of_the_crm(tmp_path: Path) -> None:
         (("--timezone", "Moscow"), 2, "there is no time zone 'Moscow'"),
         (("--bind", "5000"), 2, "[http] bind: expected an address and a port"),
         (("--extensions", "("), 2, "--extensions: expected a regular expression"),
+        (("--ami-user", "a]"), 2, "--ami-user: expected letters, digits"),
         (("--crm-url", "crm.local"), 2, "--crm-url: expected an address such as"),
         (("--config", "/etc/group/uac-trio.toml"), 1, "/etc/group: is no directory"),
     ],

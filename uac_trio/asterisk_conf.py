@@ -86,12 +86,18 @@ class Configuration:
     """All files that were read, the first one first."""
     included: list[str] = attrs.field(factory=list)
     """What #include names, as absolute paths, wildcards included and whether or not such a file exists."""
+    _by_name: dict[str, Section] = attrs.field(factory=dict, init=False)
     refused: list[str] = attrs.field(factory=list)
     """``FILE:LINE`` of each addition ``(+)`` to a section that is not there: Asterisk then refuses the whole file."""
 
     def section(self, name: str) -> Section | None:
         """The first of that name: of a further one that is no addition Asterisk reads nothing in manager.conf."""
-        return next((each for each in self.sections if each.name.lower() == name.lower()), None)
+        return self._by_name.get(name.lower())
+
+    def add(self, section: Section) -> None:
+        """Add a section below those that are there."""
+        self.sections.append(section)
+        self._by_name.setdefault(section.name.lower(), section)
 
     def includes(self, path: str) -> bool:
         """Whether a file of that path is read, or would be if it existed."""
@@ -169,6 +175,8 @@ def line_end(text: str) -> str:
 
 def _without_comments(raw: str, depth: int) -> tuple[str, int]:
     """A line without its comments, and how many block comments are open after it (they nest)."""
+    if not depth and ";" not in raw:
+        return raw, 0
     kept: list[str] = []
     position = 0
     while position < len(raw):
@@ -250,5 +258,5 @@ def _begun(found: Configuration, line: Line, path: str, number: int) -> Section:
         template = found.section(name)
         if template is not None:
             begun.values += template.values
-    found.sections.append(begun)
+    found.add(begun)
     return begun

@@ -142,3 +142,11 @@ def test_another_machine(platform: Platform, words: tuple[str, ...]) -> None:
     assert all(each in shown for each in words)
     assert "new-ami" not in shown
     assert "the content of /etc/uac-trio/ami-secret" in shown
+
+
+def test_program_that_the_unit_hides() -> None:
+    """A daemon in a home directory would not start under the unit."""
+    there = attrs.evolve(machine(DEBIAN), program="/root/venv/bin/uac-trio")
+    (note,) = (each for each in plan_setup(ANSWERS, there, SECRETS).notes if "ProtectHome" in each)
+    assert note.startswith("/root/venv/bin/uac-trio is where the systemd unit may not look")
+    assert not any("ProtectHome" in note for note in planned(DEBIAN).notes)

@@ -117,7 +117,7 @@ def answers_of(given: Given, platform: Platform, machine: Machine, ask: Ask) -> 
         public_url=answer("--public-url", "Address by which the CRM reaches this machine", address, _url),
         ami_host=host,
         ami_port=given.ami_port or port,
-        ami_user=given.ami_user or known.get("ami_user", "uac-trio"),
+        ami_user=_user(given.ami_user or known.get("ami_user", "uac-trio")),
         pbx_name=given.name or known.get("name", "main"),
         recordings=known.get("recordings", recordings) if given.recordings is None else given.recordings,
         asterisk_dir=given.asterisk_dir if is_here else "",
@@ -140,6 +140,12 @@ def _url(value: str) -> str:
     return value.strip().rstrip("/")
 
 
+def _user(value: str) -> str:
+    if not re.fullmatch(r"[\w.-]+", value, re.ASCII):
+        raise click.UsageError(f"--ami-user: expected letters, digits, - and _, found {value!r}")
+    return value
+
+
 def _flavour(value: str) -> str:
     if value not in FLAVOURS:
         raise click.UsageError(f"expected {' or '.join(FLAVOURS)}, found {value!r}")
@@ -158,9 +164,9 @@ def secrets_of(given: Given, answers: Answers, machine: Machine) -> Secrets:
     """New secrets, or the CRM's in the file that the administrator named."""
     vtiger = ""
     if given.crm_secret_file is not None:
-        vtiger = given.crm_secret_file.read_text(encoding="utf-8").strip()
-        if not vtiger:
-            raise click.UsageError(f"--crm-secret-file: {given.crm_secret_file} is empty")
+        vtiger = given.crm_secret_file.read_text(encoding="utf-8", errors="replace").strip()
+        if len(vtiger.splitlines()) != 1:
+            raise click.UsageError(f"--crm-secret-file: expected one line with the key in {given.crm_secret_file}")
     elif not is_known_secret(answers, machine):
         if not given.yes:
             what = "Secret key of the CRM's PBX Manager settings (not shown; Enter makes a new one)"

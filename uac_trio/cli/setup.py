@@ -135,7 +135,7 @@ def _carry_out(given: Given, plan: Plan, answers: Answers, machine: Machine) -> 
     click.echo()
     for line in write_changes(given.root, chosen, stamp):
         click.echo(line)
-    _echo_steps(plan, answers, chosen)
+    _echo_steps(plan, answers)
 
 
 def _agreed(given: Given, changes: Iterable[Change], machine: Machine) -> list[Change]:
@@ -157,15 +157,15 @@ def _agreed(given: Given, changes: Iterable[Change], machine: Machine) -> list[C
     return chosen
 
 
-def _echo_steps(plan: Plan, answers: Answers, written: list[Change]) -> None:
+def _echo_steps(plan: Plan, answers: Answers) -> None:
     directory = posixpath.dirname(answers.config)
+    option = "" if answers.config == str(CONFIG) else f" --config {answers.config}"
     click.echo("\nNow:")
-    steps = [
-        *(f"  {command}" for command in plan.reloads),
-        f"  in the CRM's PBX Manager settings: the application URL is {answers.public_url}, the secret key that in",
-        f"  {directory}/{VTIGER_SECRET}, and each user's extension is their number on Asterisk",
-        *(["  systemctl enable --now uac-trio"] if answers.unit else [f"  uac-trio run --config {answers.config}"]),
-        f"  uac-trio check --live --config {answers.config}",
-    ]
-    for step in steps:
-        click.echo(step)
+    for command in plan.reloads:
+        click.echo(f"  {command}")
+    click.echo("  in the CRM, on the settings page of PBXManager (Asterisk):")
+    click.echo(f"    Vtiger Asterisk App URL («URL адрес»): {answers.public_url}")
+    click.echo(f"    Vtiger Secret Key («Секретный ключ»): the content of {directory}/{VTIGER_SECRET}")
+    click.echo("    and of each user, CRM Phone Extension («Внутренний номер»): their number on Asterisk")
+    click.echo("  systemctl enable --now uac-trio" if answers.unit else f"  uac-trio run{option}")
+    click.echo(f"  uac-trio check --live --call 60{option}")

@@ -22,6 +22,8 @@ from uac_trio.setup.dialplan import (
 )
 from uac_trio.setup.manager_user import READ, WRITE, plan_manager_user, user_block
 
+HIDDEN = ("/home/", "/root/", "/tmp/", "/var/tmp/")  # noqa: S108 - compared only
+"""Directories that the unit hides from the daemon."""
 SKIPS_VOICEMAIL = "originate-skipvm"
 """The context of FreePBX that rings an extension without its voice mailbox."""
 
@@ -63,6 +65,7 @@ def plan_setup(answers: Answers, machine: Machine, secrets: Secrets) -> Plan:
             notes += _recording_notes(answers, machine, recording)
     else:
         notes += _by_hand(answers)
+    notes += _unit_notes(answers, machine)
     changes += _own_files(answers, machine, ami_secret, secrets, configuration_text(answers, channel, context))
     written = tuple(change for change in changes if change.changes(machine.files.get(change.path)))
     return Plan(changes=written, notes=tuple(notes), reloads=tuple(_reloads(answers, written)))
@@ -108,6 +111,14 @@ def _unit(answers: Answers, machine: Machine) -> Iterator[Change]:
         return
     text = unit_text(machine.unit, machine.program, answers.config, group)
     yield Change(path=answers.unit, text=text, why="the systemd unit", what=What.REPLACES)
+
+
+def _unit_notes(answers: Answers, machine: Machine) -> Iterator[str]:
+    if answers.unit and machine.program.startswith(HIDDEN):
+        yield (
+            f"{machine.program} is where the systemd unit may not look (ProtectHome=, PrivateTmp=): install uac-trio "
+            "into /opt/uac-trio, and run setup from there"
+        )
 
 
 def _present(machine: Machine, answers: Answers, name: str) -> str:
