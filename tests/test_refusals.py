@@ -64,6 +64,7 @@ REFUSALS: list[Refusal] = [
     ("run --config CONFIG", 1, "File name too long - name another file", LONG),
     ("serve-recordings --config SERVE", 1, "uac-trio: [serve] bind = '127.0.0.1:PORT': Address already in use", TAKEN),
     ("demo --port PORT", 1, "uac-trio demo: port PORT cannot be used: Address already in use", None),
+    ("crm-module -o no/x.zip", 1, "uac-trio crm-module: no/x.zip cannot be written: No such file", None),
     ("record --config CONFIG --seconds 0.1 x.jsonl", 1, "cannot connect to 127.0.0.1:1: Connection refused", None),
     ("record --config CONFIG x.txt", 2, "the name of a transcript ends in .jsonl", None),
     ("record --config CONFIG CALL", 2, "the name of a transcript ends in .jsonl", None),
@@ -211,7 +212,7 @@ def test_mistake_in_the_configuration(folder: Path, mistake: str) -> None:
         assert "s3cret" not in output
 
 
-OF_OTHER_FILES = {"demo", "import-config", "replay", "serve-recordings", "setup"}
+OF_OTHER_FILES = {"crm-module", "demo", "import-config", "replay", "serve-recordings", "setup"}
 """Commands that read a part of the configuration, another one, or none."""
 
 

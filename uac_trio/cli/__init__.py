@@ -31,6 +31,11 @@ class Command:
 
 COMMANDS: Mapping[str, Command] = {
     "check": Command("check", "check", "Check a configuration: describe it, or report what is wrong with it."),
+    "crm-module": Command(
+        "crm_module",
+        "crm_module",
+        "Write the module for vTiger that shows popups at once: a zip.",
+    ),
     "demo": Command("demo", "demo", "Run the daemon with recorded calls and a stand-in CRM that has a web page."),
     "explain": Command(
         "explain", "explain", "Explain the calls of a NUMBER or EXTENSION, or one CALL: also why there is no popup."

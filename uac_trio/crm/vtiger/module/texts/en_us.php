@@ -1,0 +1,21 @@
+<?php
+return array(
+    'title' => 'Popups at once',
+    'about' => 'Popups of calls come when the phone rings, and a click that fails shows why. The pages of this CRM are notified by uac-trio, which delivers the calls; without it they look every four seconds, as before.',
+    'address' => 'Address of uac-trio, as browsers reach it',
+    'address_hint' => 'Best: a path of this web server that leads to uac-trio, such as /uac. Empty: the address of PBX Manager\'s settings, %s.',
+    'save' => 'Save',
+    'saved' => 'The address is saved. Pages that are open use it when they are opened again.',
+    'wrong' => 'Not saved: expected a path such as /uac, or an address such as https://uac.example:5000.',
+    'state' => 'Connection from this browser',
+    'state_trying' => 'is being tried …',
+    'state_open' => 'works',
+    'state_failed' => 'does not work: %s does not answer, or refuses this page. See [companion] in the configuration of uac-trio, and its log.',
+    'state_no-gateway' => 'cannot be tried: PBX Manager\'s settings have no secret key or no address.',
+    'state_other' => 'cannot be tried: ',
+    'version' => 'Version',
+    'remove' => 'Remove this module',
+    'remove_hint' => 'Takes away everything that belongs to it. The CRM looks for calls as it did before.',
+    'remove_sure' => 'Remove the module?',
+    'back' => 'Back to the CRM',
+);
