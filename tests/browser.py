@@ -16,11 +16,12 @@ import trio
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
-_QUIETLY = (
+QUIETLY = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--mute-audio",
     "--autoplay-policy=no-user-gesture-required", "--disable-dev-shm-usage",
 )  # fmt: skip
+"""Arguments: no window, no sound, nothing of its own over the network."""
 
 
 @asynccontextmanager
@@ -29,7 +30,7 @@ async def chromium(tmp_path: Path, url: str) -> AsyncIterator[None]:
     home = tmp_path / "chromium"
     home.mkdir()
     process = await trio.lowlevel.open_process(
-        [str(CHROMIUM), *_QUIETLY, f"--user-data-dir={home}", url],
+        [str(CHROMIUM), *QUIETLY, f"--user-data-dir={home}", url],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -15,6 +15,7 @@ from quart_trio import QuartTrio
 from uac_trio.crm.vtiger.account import Flavour
 from uac_trio.demo.crm import CallRow, CRMReply, StandInCRM
 from uac_trio.demo.crm_tables import OPEN_STATES
+from uac_trio.demo.desk import Desks, add_desks
 from uac_trio.demo.listen import listen
 from uac_trio.web.server import serve_web
 from uac_trio.web.settings import WebSettings
@@ -30,10 +31,11 @@ _PAGE = {
     "/": ("index.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
+    "/vtiger.js": ("vtiger.js", "text/javascript"),
 }
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "connect-src 'self'; media-src 'self' http://127.0.0.1:*; img-src data:",
+    "connect-src 'self' http://127.0.0.1:*; media-src 'self' http://127.0.0.1:*; img-src data:",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -41,8 +43,10 @@ _HEADERS = {
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
-def create_crm_app(crm: StandInCRM, *, now: Callable[[], float], headline: Callable[[], str]) -> QuartTrio:
-    """The application. ``headline``: the status text at the top of the page."""
+def create_crm_app(
+    crm: StandInCRM, *, now: Callable[[], float], headline: Callable[[], str], desks: Desks | None = None
+) -> QuartTrio:
+    """The application. ``headline``: the status text at the top of the page. ``desks``: the users' own pages."""
     app = QuartTrio("uac_trio.demo", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = 1 << 20
 
@@ -72,6 +76,8 @@ def create_crm_app(crm: StandInCRM, *, now: Callable[[], float], headline: Calla
     folder = resources.files("uac_trio.demo") / "page"
     for path, (name, content_type) in _PAGE.items():
         app.add_url_rule(path, path, _file((folder / name).read_bytes(), content_type))
+    if desks is not None:
+        add_desks(app, desks)
     app.after_request(_with_headers)
     return app
 
@@ -83,6 +89,7 @@ async def serve_crm_app(
     port: int = 0,
     now: Callable[[], float],
     headline: Callable[[], str] = lambda: "",
+    desks: Desks | None = None,
     shutdown: trio.Event | None = None,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -90,7 +97,7 @@ async def serve_crm_app(
 
     Raises CannotListenError for a port that is taken.
     """
-    app = create_crm_app(crm, now=now, headline=headline)
+    app = create_crm_app(crm, now=now, headline=headline, desks=desks)
     settings = WebSettings(
         bind=f"[{host}]:{port}" if ":" in host else f"{host}:{port}", stall_seconds=5, grace_seconds=1
     )

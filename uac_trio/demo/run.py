@@ -26,6 +26,7 @@ from uac_trio.config.loading import Config, load_config
 from uac_trio.daemon.run import run_daemon
 from uac_trio.demo.crm import CallRow, CRMContact, CRMUser, StandInCRM
 from uac_trio.demo.crm_app import CALLBACK_PATH, call_columns, serve_crm_app
+from uac_trio.demo.desk import Desks
 from uac_trio.demo.monitor import FakeMixMonitor
 from uac_trio.demo.recorded_pbx import Play, Played, RecordedPBX, serve_recorded_pbx
 from uac_trio.demo.recording import shipped_recordings
@@ -203,6 +204,7 @@ async def open_demo(*, host: str = LOOPBACK, port: int = 0, pace: float = 1.0) -
     The daemon stops first, then the CRM that it posts to.
     """
     crm = StandInCRM(users=USERS, contacts=CUSTOMERS, secret="demo")  # noqa: S106 - on loopback, for its own daemon
+    desks = Desks(crm=crm, now=now)
     status = ["Waiting for the connector"]
     with tempfile.TemporaryDirectory(prefix="uac-trio-demo-") as folder:
         monitor = Path(folder) / "monitor"
@@ -211,7 +213,7 @@ async def open_demo(*, host: str = LOOPBACK, port: int = 0, pace: float = 1.0) -
         async with trio.open_nursery() as outside:
             try:
                 (address,) = await outside.start(
-                    partial(serve_crm_app, crm, host=host, port=port, now=now, headline=lambda: status[0])
+                    partial(serve_crm_app, crm, host=host, port=port, now=now, headline=lambda: status[0], desks=desks)
                 )
             except CannotListenError as why:
                 if host == LOOPBACK:
@@ -221,6 +223,7 @@ async def open_demo(*, host: str = LOOPBACK, port: int = 0, pace: float = 1.0) -
                 raise DemoError(what) from why
             pbx_port: int = await outside.start(partial(serve_recorded_pbx, pbx))
             config = _configure(Path(folder), ami_port=pbx_port, crm=crm, crm_address=_from_here(address))
+            desks.connector = config.http.public_url
             async with trio.open_nursery() as inside:
                 await inside.start(run_daemon, config)
                 with trio.move_on_after(CONNECTS_WITHIN) as patience:
@@ -264,6 +267,10 @@ timezone = "{crm.zone}"
 [http]
 bind = "127.0.0.1:{http_port}"
 public_url = "http://127.0.0.1:{http_port}"
+
+[companion]
+enabled = true
+origins = ["{crm_address}"]
 
 [store]
 url = {json.dumps(store)}

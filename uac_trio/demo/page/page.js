@@ -46,7 +46,10 @@ function desk(data) {
   const card = make("article", "desk");
   const who = make("div", "who");
   const state = PHONE[data.phone] + (data.phone !== "idle" && data.with ? " · " + data.with : "");
-  who.append(make("span", "ext", data.extension), make("span", "name", data.name), make("span", "phone " + data.phone, state));
+  const screen = make("a", "ext", data.extension);
+  screen.href = "desk/" + encodeURIComponent(data.extension) + "/";
+  screen.title = "The screen of this user: popups by the companion module";
+  who.append(screen, make("span", "name", data.name), make("span", "phone " + data.phone, state));
   card.append(who);
   if (data.popups.length) {
     const popups = make("div", "popups");
