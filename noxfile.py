@@ -152,6 +152,43 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def release(session: nox.Session) -> None:
+    """A release into an empty directory, dist or the one given (docs/releasing.md), whose wheel is then tried."""
+    install(session, "build", itself=False)
+    dist = Path(*session.posargs[:1] or ["dist"]).resolve()
+    session.run("python", "-m", "tools.make_release", str(dist))
+    (wheel,) = dist.glob("*.whl")
+    trial = Path(session.create_tmp()).resolve() / "trial"
+    session.run("python", "-m", "venv", "--clear", str(trial))
+    pip = (str(trial / "bin" / "pip"), "install", "--quiet")
+    session.run(*pip, "--require-hashes", "-r", "constraints/run.txt", external=True)
+    session.run(*pip, "--no-deps", str(wheel), external=True)
+    session.chdir(session.create_tmp())
+    session.run(str(trial / "bin" / "uac-trio"), "--version", external=True)
+    session.run(str(trial / "bin" / "uac-trio"), "demo", "--once", external=True)
+
+
+def try_installed(session: nox.Session, *trials: str) -> None:
+    install(session, "checks")
+    wheel = Path(session.create_tmp()).resolve() / "wheel"
+    session.run("python", "-m", "hatchling", "build", "--target", "wheel", "--directory", str(wheel))
+    (built,) = sorted(wheel.glob("*.whl"))[-1:]
+    session.run("python", "-m", "tests.installed", str(built), *trials)
+
+
+@nox.session
+def deb(session: nox.Session) -> None:
+    """The Debian package is built, installed, used, upgraded, removed and purged in a Debian of its own. Needs root."""
+    try_installed(session, "package")
+
+
+@nox.session
+def systemd(session: nox.Session) -> None:
+    """A booted systemd runs the shipped units from the Debian package: start, reload, watchdog, stop. Needs root."""
+    try_installed(session, "systemd")
+
+
+@nox.session
 def constraints(session: nox.Session) -> None:
     """Write constraints/ from pyproject.toml. What is pinned and fits stays; ``-- --upgrade`` takes the newest."""
     install(session, "lock", itself=False)

@@ -41,12 +41,12 @@ def metadata(wheel: zipfile.ZipFile) -> Message:
 
 
 def test_every_file_is_in_it(wheel: zipfile.ZipFile) -> None:
-    """All files of the package: py.typed, the pages and their style, the migrations, the demo's recordings."""
+    """All files of the package: py.typed, the pages, the migrations, the demo's recordings, the unit."""
     there = {
         str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts
     }
     packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
-    assert packed == there
+    assert packed == there | {"uac_trio/setup/uac-trio.service"}  # of deploy/, by pyproject.toml
     kinds = ("py.typed", "web/live.html", "demo/page/index.html", "store/migrations/env.py")
     assert {f"uac_trio/{name}" for name in kinds} <= packed
     assert any(name.startswith("uac_trio/store/migrations/versions/r0") for name in packed)

@@ -72,13 +72,14 @@ docs/ru/*
 
 CONTRIBUTING
 docs/architecture
+docs/releasing
 benchmarks/README
 benchmarks/RESULTS
 SECURITY
 CHANGELOG
 ```
 """
-DEVELOPERS = {"docs/architecture"}
+DEVELOPERS = {"docs/architecture", "docs/releasing"}
 STATE = re.compile(r"^ *(\[\*\]|\w+) --> (\[\*\]|\w+)(?:: (.+))?$")
 
 

@@ -1,0 +1,1 @@
+"""Trials of the Debian package on a Debian of its own: "nox -s deb" and "nox -s systemd"."""
