@@ -24,6 +24,7 @@ FLOOR = 93
 CONSTRAINTS = {
     "run": ("pyproject.toml",),
     "postgresql": ("pyproject.toml", "--extra", "postgresql"),
+    "mysql": ("pyproject.toml", "--extra", "mysql"),
     "checks": ("pyproject.toml", "--group", "checks"),
     "lint": ("--group", "lint"),
     "build": ("--group", "build"),

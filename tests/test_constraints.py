@@ -75,7 +75,7 @@ def test_requirements_are_met(name: str) -> None:
 
 def test_same_everywhere() -> None:
     """The checks run on the versions that users install."""
-    assert {str(pin) for pin in pins("run")} <= {str(pin) for pin in pins("postgresql")}
+    assert {str(pin) for pin in pins("run")} <= {str(pin) for pin in (*pins("postgresql"), *pins("mysql"))}
     tested = {(canonical(pin.name), str(pin.specifier)) for pin in pins("checks")}
-    for name in ("run", "postgresql", "build", "nox"):
+    for name in ("run", "postgresql", "mysql", "build", "nox"):
         assert {(canonical(pin.name), str(pin.specifier)) for pin in pins(name)} <= tested, name

@@ -34,6 +34,7 @@ NOT_THERE = "nothing.toml: cannot be read: No such file or directory"
 TAKEN = ("127.0.0.1:0", "127.0.0.1:PORT")
 LOG = "[log]"
 ROUTE_TAKEN = (LOG, '[route]\nbind = "127.0.0.1:PORT"\n[log]')
+NO_CDR = ('username = "crm"', 'username = "crm"\ncdr = "csv:///none/Master.csv"')
 NO_PATTERN = (LOG, "[calls]\nextensions = '('\n[log]")
 EARLIER = ("[[pbx]]", "ServerIP: 172.16.1.1\nCrmURL: http://crm")
 LONG = ("connector.db", "x" * 300)
@@ -51,6 +52,7 @@ REFUSALS: list[Refusal] = [
     ("outbox retry --config nothing.toml --all", 2, NOT_THERE, None),
     ("outbox drop --config nothing.toml --all", 2, NOT_THERE, None),
     ("forget --config nothing.toml 79161234567", 2, NOT_THERE, None),
+    ("backfill --config nothing.toml --since 1h", 2, NOT_THERE, None),
     ("run --config .", 2, ".: cannot be read: Is a directory", None),
     ("run --config CONFIG", 2, "CONFIG:5: [pbx] prot: is not known", ("port =", "prot =")),
     ("run --config CONFIG", 2, "three slashes before its path", ("sqlite:///", "sqlite://x")),
@@ -87,6 +89,9 @@ REFUSALS: list[Refusal] = [
     ("outbox retry --config CONFIG", 2, "give the NUMBERs that list shows, or --all", None),
     ("outbox drop --config CONFIG 1", 1, "connector.db: no such file", None),
     ("forget --config CONFIG 79161234567", 1, "connector.db: no such file", None),
+    ("backfill --config CONFIG --since 1h", 2, "no [[pbx]] has a cdr, which says where its CDR is", None),
+    ("backfill --config CONFIG --since 1h", 1, "/none: cannot be listed: No such file or directory", NO_CDR),
+    ("backfill --config CONFIG --since never", 2, "'never' is no time; expected a time such as", None),
     ("forget --config CONFIG 101", 2, "101 is an employee's extension", None),
     ("import-config CALL", 1, "CALL: is neither a Python file with class Config", None),
     ("run --config CONFIG", 2, "CONFIG: is the configuration of an earlier connector; uac-trio import-config", EARLIER),
@@ -160,6 +165,7 @@ CONFIG_MISTAKES: Mapping[str, tuple[Spoil, str]] = {
 
 READS_CONFIG = (
     "run --config CONFIG",
+    "backfill --config CONFIG --since 1h",
     "check --config CONFIG",
     "check --live --call 9 --config CONFIG",
     "check --json --config CONFIG",

@@ -24,8 +24,7 @@ from uac_trio.calls.rules import TrackerRules
 from uac_trio.cdr.cel import COLUMNS as CEL_COLUMNS
 from uac_trio.cdr.cel import CelRow, cel_row
 from uac_trio.cdr.facts import Reader
-from uac_trio.cdr.grouping import cel_of as cel_in
-from uac_trio.cdr.grouping import groups
+from uac_trio.cdr.grouping import cel_by_call, groups
 from uac_trio.cdr.layout import columns_of
 from uac_trio.cdr.missing import Known, deliveries_of, missing
 from uac_trio.cdr.people import Devices
@@ -182,8 +181,9 @@ def found_in_cdr(
     maker = DeliveryMaker(PBX, crm.scope, crm.wants, partial(recording_token, crm.secret))
     cel = cel_of(name, root) if with_cel else ()
     found: list[Delivery] = []
-    for group in groups(rows, next(iter(offsets(rows)), 0)):
-        found += deliveries_of(reader.facts(group, cel_in(group, cel)), maker, rules)
+    calls = groups(rows, next(iter(offsets(rows)), 0))
+    for group, of_group in zip(calls, cel_by_call(calls, cel), strict=True):
+        found += deliveries_of(reader.facts(group, of_group), maker, rules)
     return found
 
 

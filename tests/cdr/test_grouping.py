@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from tests.cdr.rows import EPOCH, row
 from uac_trio.cdr.cel import cel_row
-from uac_trio.cdr.grouping import cel_of, groups
+from uac_trio.cdr.grouping import cel_by_call, groups
 
 
 def test_rows_of_one_linkedid_are_one_call() -> None:
@@ -43,4 +43,4 @@ def test_cel_of_a_channel_that_joined_the_call_later() -> None:
         cel_row({"eventtype": "HANGUP", "eventtime": "2", "uniqueid": "8.8", "linkedid": "8.8"}, 2),
     ]
 
-    assert [each.uniqueid for each in cel_of(groups([row()], 0)[0], cel)] == ["7.7", "7.7"]
+    assert [each.uniqueid for each in cel_by_call(groups([row()], 0), cel)[0]] == ["7.7", "7.7"]

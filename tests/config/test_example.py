@@ -24,7 +24,7 @@ EXAMPLE = Path(__file__).parents[2] / "deploy" / "uac-trio.example.toml"
 
 WITHOUT_DEFAULT = (
     "secret_file", "url_file", "ca_file", "tls_ca", "tls_name", "originate_extensions", "recordings_", "only_endpoints",
-    "only_contexts",
+    "only_contexts", "cdr",
 )  # fmt: skip
 
 

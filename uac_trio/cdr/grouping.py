@@ -35,12 +35,20 @@ class Group:
         return max(row.end for row in self.rows)
 
 
-def cel_of(group: Group, cel: Iterable[CelRow]) -> list[CelRow]:
-    """The CEL rows of a call. A channel has another linkedid before it joins the call and after."""
-    linkedids = group.linkedids
+def cel_by_call(calls: Sequence[Group], cel: Iterable[CelRow]) -> list[list[CelRow]]:
+    """The CEL rows of each call. A channel has another linkedid before it joins the call and after."""
+    owner: dict[str, int] = {}
+    by_linkedid = {linkedid: index for index, group in enumerate(calls) for linkedid in group.linkedids}
     rows = list(cel)
-    uniqueids = {row.uniqueid for row in group.rows} | {row.uniqueid for row in rows if row.linkedid in linkedids}
-    return [row for row in rows if row.uniqueid in uniqueids]
+    for row in rows:
+        if row.linkedid in by_linkedid:
+            owner.setdefault(row.uniqueid, by_linkedid[row.linkedid])
+    owner |= {row.uniqueid: index for index, group in enumerate(calls) for row in group.rows}
+    found: list[list[CelRow]] = [[] for _ in calls]
+    for row in rows:
+        if row.uniqueid in owner:
+            found[owner[row.uniqueid]].append(row)
+    return found
 
 
 def groups(rows: Iterable[CdrRow], offset: int) -> list[Group]:

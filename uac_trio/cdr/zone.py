@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from datetime import datetime, tzinfo
 
 import attrs
 
@@ -57,6 +58,12 @@ def offsets(rows: Iterable[CdrRow]) -> dict[int, int]:
         if offset is not None:
             counts[offset] = counts.get(offset, 0) + 1
     return dict(sorted(counts.items(), key=lambda entry: -entry[1]))
+
+
+def offset_at(zone: tzinfo, at: float) -> int:
+    """Seconds ``zone`` is ahead of UTC at a moment."""
+    ahead = datetime.fromtimestamp(at, zone).utcoffset()
+    return round(ahead.total_seconds()) if ahead is not None else 0
 
 
 def placed(rows: Sequence[CdrRow], default: int) -> list[CdrRow]:

@@ -30,6 +30,7 @@ class Command:
 
 
 COMMANDS: Mapping[str, Command] = {
+    "backfill": Command("backfill", "backfill", "Fill in calls that no connector watched, from the PBX's CDR."),
     "check": Command("check", "check", "Check a configuration: describe it, or report what is wrong with it."),
     "crm-module": Command(
         "crm_module",

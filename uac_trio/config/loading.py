@@ -14,6 +14,7 @@ from typing import Any
 import attrs
 
 from uac_trio.ami_client.server import AMIServer
+from uac_trio.backfill.settings import CdrSettings
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.config.building import read
 from uac_trio.config.checks import check_agi_port, check_authorities, check_cache, check_mobiles
@@ -46,6 +47,8 @@ class Config:
     """Directories of each PBX's recordings, by its name."""
     hosts: tuple[HostSettings, ...]
     """Other machines that have recordings."""
+    cdr: tuple[CdrSettings, ...]
+    """Of the PBXes whose CDR is read."""
     calls: TrackerRules
     crm: CRM
     click2call: Click2CallRules
@@ -141,6 +144,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         routes=tuple(pbxes.routes),
         recordings=pbxes.recordings,
         hosts=tuple(pbxes.hosts),
+        cdr=tuple(pbxes.cdr),
         calls=calls,
         crm=crm,
         click2call=click2call,

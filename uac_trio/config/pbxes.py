@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from uac_trio.ami_client.server import AMIServer
+from uac_trio.backfill.settings import CdrSettings
 from uac_trio.config.building import build
 from uac_trio.config.checks import check_authorities, check_name, check_route
 from uac_trio.config.keys import keys_of, names_of, optional
@@ -25,9 +26,13 @@ class PBXes:
     recordings: dict[str, tuple[str, ...]] = attrs.field(factory=dict)
     """Directories, by the name of the PBX."""
     hosts: list[HostSettings] = attrs.field(factory=list)
+    cdr: list[CdrSettings] = attrs.field(factory=list)
+    """Of those whose CDR is read."""
 
 
-SERVER, ROUTE, ROOTS, HOST = (keys_of(settings) for settings in (AMIServer, Route, RecordingRoots, HostSettings))
+SERVER, ROUTE, ROOTS, HOST, CDR = (
+    keys_of(settings) for settings in (AMIServer, Route, RecordingRoots, HostSettings, CdrSettings)
+)
 
 
 def read_pbxes(reader: Reader) -> PBXes:
@@ -40,13 +45,14 @@ def read_pbxes(reader: Reader) -> PBXes:
         reader.wrong("pbx", "", "expected at least one [[pbx]], the Asterisk server to connect to")
     for index, given in enumerate(items):
         host = HOST if "recordings_url" in given else optional(HOST)
-        values = reader.values("pbx", given, {**SERVER, **ROUTE, **ROOTS, **host}, index)
+        values = reader.values("pbx", given, {**SERVER, **ROUTE, **ROOTS, **CDR, **host}, index)
         if "name" not in values or "secret" not in values:
             continue
         _read_host(reader, index, given, values, pbxes)
         check_name(reader, index, values["name"], names)
         names.add(values["name"])
         _read_server(reader, index, values, pbxes)
+        _read_cdr(reader, index, values, pbxes)
     return pbxes
 
 
@@ -62,6 +68,15 @@ def _read_server(reader: Reader, index: int, values: Mapping[str, Any], pbxes: P
         pbxes.servers.append(server)
         pbxes.routes.append(route)
         pbxes.recordings[server.name] = roots.paths
+
+
+def _read_cdr(reader: Reader, index: int, values: Mapping[str, Any], pbxes: PBXes) -> None:
+    """Where its CDR is, if calls are to be filled in from it."""
+    cdr = build(reader, CdrSettings, values, CDR, table="pbx", index=index, pbx=values["name"])
+    if cdr and cdr.address:
+        pbxes.cdr.append(cdr)
+    elif cdr and cdr.zone:
+        reader.wrong("pbx", "cdr_zone", "needs cdr, which is missing", index)
 
 
 def _read_host(reader: Reader, index: int, given: Mapping[str, Any], values: Mapping[str, Any], pbxes: PBXes) -> None:

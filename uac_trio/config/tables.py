@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from uac_trio.ami_client.server import AMIServer
+from uac_trio.backfill.settings import CdrSettings
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.crm.click import Click2CallRules, Route
 from uac_trio.crm.responsible import ResponsibleRules
@@ -20,7 +21,7 @@ from uac_trio.working_hours import WorkingHours
 Tables = Mapping[str, tuple[type[Any], ...]]
 
 TABLES: Tables = {
-    "pbx": (AMIServer, Route, RecordingRoots, HostSettings),
+    "pbx": (AMIServer, Route, RecordingRoots, HostSettings, CdrSettings),
     "calls": (TrackerRules,),
     "click2call": (Click2CallRules,),
     "route": (ResponsibleRules,),

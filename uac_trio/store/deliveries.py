@@ -12,10 +12,11 @@ import sqlalchemy as sa
 from uac_trio.calls.call import Direction
 from uac_trio.calls.outcome import TALKED, Outcome
 from uac_trio.calls.participation import Role
+from uac_trio.cdr.missing import Known
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.store.dialect import CHUNK, PUT_LOCK, insert_new, is_shared, lock
 from uac_trio.store.rows import OpenParticipation, OutboxStatistics
-from uac_trio.store.tables import UNSETTLED, State, delivery, event_log
+from uac_trio.store.tables import UNSETTLED, State, delivery, event_log, recording
 
 SAME_DIGITS = 10
 """Numbers whose last ten digits agree are one number, as vTiger sees it; shorter ones must be the same."""
@@ -33,13 +34,13 @@ def storable(text: str) -> str:
     return text.replace("\0", "").encode(errors="replace").decode()
 
 
-def put(connection: sa.Connection, new: Sequence[Delivery], now: float) -> int:
-    """How many of them were new."""
+def put(connection: sa.Connection, new: Sequence[Delivery], now: float, created_at: float | None = None) -> int:
+    """How many of them were new. ``created_at``: before now, for what is no news and goes behind all that is."""
     if not new:
         return 0
     lock(connection, PUT_LOCK)
     last = connection.scalar(_LAST) or 0
-    connection.execute(insert_new(connection, delivery, "key"), [_as_row(each, now) for each in new])
+    connection.execute(insert_new(connection, delivery, "key"), [_as_row(each, now, created_at) for each in new])
     if is_shared(connection) and any(each.kind is Kind.END and each.subject for each in new):
         connection.execute(_SUPERSEDE_EARLIER, {"last": last, "now": now})
         connection.execute(_COMPLETE_ANSWERED, {"last": last})
@@ -131,7 +132,7 @@ def of_participation(each: Delivery) -> dict[str, Any]:
     }
 
 
-def _as_row(each: Delivery, now: float) -> dict[str, Any]:
+def _as_row(each: Delivery, now: float, created_at: float | None) -> dict[str, Any]:
     return {
         "key": each.key,
         "kind": each.kind.value,
@@ -151,7 +152,7 @@ def _as_row(each: Delivery, now: float) -> dict[str, Any]:
         "in_doubt": False,
         "is_probable": False,
         "reason": "",
-        "created_at": now,
+        "created_at": now if created_at is None else created_at,
     }
 
 
@@ -184,6 +185,24 @@ def as_delivery(row: sa.Row[Any]) -> Delivery:
         talk_secs=row.talk_secs,
         recording=row.recording,
     )
+
+
+def known_of(connection: sa.Connection, call_ids: Sequence[str]) -> list[Known]:
+    """What is there of these calls, whatever its state, in the order in which it was put."""
+    rows = connection.execute(sa.select(delivery).where(delivery.c.call_id.in_(call_ids)).order_by(delivery.c.id))
+    return [Known(as_delivery(row), row.created_at) for row in rows]
+
+
+def awaited_of(connection: sa.Connection, call_ids: Sequence[str]) -> list[Known]:
+    """Of these calls the recordings, of which the deliveries come when the files are complete."""
+    rows = connection.execute(sa.select(recording).where(recording.c.call_id.in_(call_ids)))
+    return [Known(as_part(row, Kind.RECORDING), row.created_at) for row in rows]
+
+
+def last_put_at(connection: sa.Connection, pbx: str) -> float | None:
+    """When something was last put of this PBX's calls; None: never."""
+    at: float | None = connection.scalar(sa.select(sa.func.max(delivery.c.created_at)).where(delivery.c.pbx == pbx))
+    return at
 
 
 def open_participations(connection: sa.Connection, pbx: str) -> list[OpenParticipation]:

@@ -24,6 +24,7 @@ import attrs
 import sqlalchemy as sa
 import trio
 
+from uac_trio.cdr.missing import Known
 from uac_trio.crm.delivery import Delivery
 from uac_trio.crm.protocol import PastBegin
 from uac_trio.event_log import LogChanges
@@ -59,6 +60,10 @@ class Exchange:
     settle: Sequence[tuple[LeasedRow, Settlement]] = ()
     undo: Sequence[UndoneLease] = ()
     lease: LeaseRequest | None = None
+
+
+def _known_of(connection: sa.Connection, call_ids: Sequence[str]) -> list[Known]:
+    return [*deliveries.known_of(connection, call_ids), *deliveries.awaited_of(connection, call_ids)]
 
 
 @asynccontextmanager
@@ -167,6 +172,20 @@ class Outbox:
             deleted += some
         return deleted
 
+    # -- Back-fill ----------------------------------------------------------------------------------------------------
+
+    async def known_of(self, call_ids: Sequence[str]) -> list[Known]:
+        """The deliveries and awaited recordings of these calls."""
+        return await self._read(_known_of, call_ids)
+
+    async def last_put_at(self, pbx: str) -> float | None:
+        """When something was last put of the calls of ``pbx``; None: never, or long ago."""
+        return await self._read(deliveries.last_put_at, pbx)
+
+    async def back_fill(self, new: Sequence[Delivery], now: float, recordings: Sequence[NewRecording] = ()) -> int:
+        """As ``put``, of calls that are long over: they are sent behind everything fresh."""
+        return await self._write(self._back_fill, new, recordings, now)
+
     # -- The administrator's side -----------------------------------------------------------------------------------
 
     async def parked(self, limit: int = 1000) -> list[ParkedRow]:
@@ -232,6 +251,14 @@ class Outbox:
         leased = leasing.lease(connection, asked.lease, now)
         wake = leasing.next_wake(connection, now) if len(leased) < asked.lease.limit else None
         return Exchanged(new=new, lost=tuple(lost), leased=tuple(leased), next_wake=wake)
+
+    def _back_fill(
+        self, connection: sa.Connection, new: Sequence[Delivery], recordings: Sequence[NewRecording], now: float
+    ) -> int:
+        count = deliveries.put(connection, new, now, created_at=now - leasing.LIVE - 1)
+        if recordings:
+            self.recordings.put(connection, recordings, now)
+        return count
 
     def _transact(self, engine: sa.Engine, work: Callable[..., T], arguments: tuple[Any, ...]) -> T:
         self._mend()
