@@ -184,3 +184,36 @@ def test_the_limit_of_a_body_is_above_what_vtiger_says() -> None:
     """Its longest answer names every user with an extension."""
     a_thousand_users = 1000 * len("<Number>SIP/10001</Number>")
     assert a_thousand_users < MAX_BODY
+
+
+def test_the_usual_time_falls() -> None:
+    """A CRM that became quicker is measured by its new time: what was usual before is slow now."""
+    one = limit(most=8, at_once=8.0, usual=2.0)
+    one.note(GOOD, 0.6, 1.0)
+    assert one.usual == 0.6
+    one.note(GOOD, 3.0, 10.0)
+    assert one.at_once == 4.0
+
+
+def test_no_pause_is_longer_than_the_longest() -> None:
+    """It bounds retries, leases and the breaker: a clock that was set back by more does not hold anything back."""
+    for chosen in (
+        SenderSettings(),
+        SenderSettings(retry_max=1000.0),
+        SenderSettings(unknown_pause=2000.0),
+        SenderSettings(reply_timeout=300.0),
+        SenderSettings(away_max=3000.0),
+    ):
+        longest = chosen.longest_pause
+        assert longest > max(chosen.lease_seconds, chosen.unknown_pause, chosen.retry_max, chosen.away_max)
+        assert longest > chosen.retry_max + chosen.away_max
+
+
+@pytest.mark.parametrize(("ruling", "most"), [(AWAY, 30.0), (Ruling.AUTH_FAILED, 300.0), (Ruling.MISCONFIGURED, 300.0)])
+def test_the_longest_pause_of_an_open_breaker(ruling: Ruling, most: float) -> None:
+    """A CRM that is away is looked for often; one that an administrator must mend, rarely."""
+    breaker, now = CircuitBreaker(SenderSettings()), 0.0
+    for _ in range(20):
+        breaker.note(Verdict(ruling=ruling, words=""), now, 0.5)
+        pause, now = breaker.until - now, breaker.until
+    assert pause == most

@@ -35,7 +35,20 @@ def test_host_for_messages(url: str, host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "crm.example/x.php", "ftp://crm.example/", "http://", "http://crm:port/", "http://[::1", "http://c/#x"]
+    "url",
+    [
+        "",
+        "crm.example/x.php",
+        "ftp://crm.example/",
+        "http://",
+        "http://crm:port/",
+        "http://[::1",
+        "http://c/#x",
+        "http://c/?x=1",
+        "http://c/a b",
+        "http://c/\n",
+        "http://\u0446\u0440\u043c/",
+    ],
 )
 def test_unusable_address(url: str) -> None:
     """Refused, with an example of a usable one."""

@@ -31,8 +31,10 @@ from uac_trio.calls.fact import CallEnded, Fact
 from uac_trio.calls.outcome import Outcome
 from uac_trio.calls.participation import Role
 from uac_trio.calls.summary import ParticipationSummary
+from uac_trio.crm.click import ClickAnswer
 from uac_trio.crm.delivery import Delivery, DeliveryMaker, Kind, Scope, closing
 from uac_trio.crm.protocol import CRM, CRMRequest, Surroundings
+from uac_trio.crm.responsible import Responsible
 from uac_trio.crm.vtiger import HANGUPS, CustomerForm, Flavour, Step, VtigerSettings
 from uac_trio.crm.vtiger.responsible import question
 
@@ -155,6 +157,7 @@ def test_stock_outbound() -> None:
     """StartApp names the number in callerIdName, where vTiger looks when callerIdNumber is the peer of ``channel``."""
     steps = dict(said(STOCK, began(**OUTWARD), answered(**OUTWARD)))
     assert steps[Step.START_APP]["callerIdName"] == "+79161234567"
+    assert steps[Step.START_APP]["callerId"] == "+79161234567"
     assert steps[Step.START_APP]["channel"].startswith("SIP/101-")
     assert steps[Step.DIAL_ANSWER] == {"callerid1": "101", "callerid2": "+79161234567"}
 
@@ -183,9 +186,11 @@ def test_stock_missed_call_has_an_owner(status: Outcome, is_missed: bool) -> Non
     assert [step for step, _ in story[1:]] == [*[Step.DIAL_ANSWER] * is_missed, Step.END_CALL, Step.HANGUP]
     if is_missed:
         assert story[1][1] == {"callerid1": "+79161234567", "callerid2": "101"}
+    outward = said(STOCK, began(**OUTWARD), single(status))
+    assert [step for step, _ in outward[1:]] == [Step.END_CALL, Step.HANGUP], "its caller has it already"
 
 
-@pytest.mark.parametrize(("later", "again"), [(299.0, False), (301.0, True)])
+@pytest.mark.parametrize(("later", "again"), [(299.0, False), (300.0, False), (301.0, True)])
 def test_popup_after_minutes_in_a_queue(later: float, again: bool) -> None:
     """SalesPlatform's poll ends rows that began over 300 s ago: EndCall moves the time before the phone rings again."""
     second: dict[str, Any] = {"occurrence": "1.9", "began_at": T0 + later}
@@ -205,11 +210,16 @@ def test_popup_after_minutes_in_a_queue(later: float, again: bool) -> None:
 @pytest.mark.parametrize("outcome", Outcome)
 def test_every_outcome_has_its_words(outcome: Outcome) -> None:
     """Each outcome has its causetxt, never empty and never ``null``: vTiger would ignore the Hangup."""
-    causetxt, hangup_cause = HANGUPS[outcome]
-    assert causetxt not in ("", "0", "null")
-    assert hangup_cause
+    assert HANGUPS[outcome][0] not in ("", "0", "null")
     hangup = dict(said(SALESPLATFORM, began(), ended(outcome=outcome, **NOT_TAKEN)))[Step.HANGUP]
-    assert (hangup["causetxt"], hangup["HangupCause"]) == (causetxt, hangup_cause)
+    assert (hangup["causetxt"], hangup["HangupCause"]) == {
+        Outcome.COMPLETED: ("Normal Clearing", "ANSWER"),
+        Outcome.TRANSFERRED: ("Normal Clearing", "ANSWER"),
+        Outcome.BUSY: ("User busy", "BUSY"),
+        Outcome.REJECTED: ("Call Rejected", "BUSY"),
+        Outcome.FAILED: ("failed", "FAILED"),
+        Outcome.ANSWERED_ELSEWHERE: ("Answered elsewhere", "ANSWERED ELSEWHERE"),
+    }.get(outcome, ("Normal Clearing", "NO ANSWER"))
 
 
 def test_second_ring_does_not_undo_a_talk() -> None:
@@ -386,3 +396,40 @@ def test_no_question_is_json(text: str) -> None:
     asked = question(text, STAFF.__contains__)
     if isinstance(asked, Mapping):
         check_value("callerNumber", asked["callerNumber"], text)
+
+
+@BOTH
+def test_an_end_without_a_time(crm: CRM) -> None:
+    """A row that an older version stored: it ended when it happened."""
+    end = attrs.evolve(deliveries(crm, began(), ended(T0 + 5), over())[-1], ended_at=None, at=T0 + 9)
+    forms = [form(request) for request in crm.requests(end)]
+    assert {each.get("endtime") or each["EndTime"] for each in forms} == {"2026-11-23 06:02:02"}
+
+
+@BOTH
+def test_clicks_and_owners(crm: CRM) -> None:
+    """vTiger reads the words of an answer, whatever its status; an owner is asked for with the caller's number."""
+    assert [crm.click_reply(answer)[0] for answer in ClickAnswer] == [200] * 3
+    assert crm.click_reply(ClickAnswer.SUCCESS) == (200, "Success")
+    asked = crm.owner_question("+79161234567")
+    assert isinstance(asked, CRMRequest)
+    assert (asked.name, asked.url, asked.key) == ("SPAgi", "http://crm.invalid/SPAgi.php", "+79161234567")
+    assert isinstance(crm.owner_question("101"), Responsible)
+
+
+@pytest.mark.parametrize(
+    ("flavour", "asks", "owner_url", "secret", "words"),
+    [
+        (Flavour.STOCK, True, "", "", ["a stock vTiger has no SPAgi.php"]),
+        (Flavour.STOCK, True, "http://x/", "", []),
+        (Flavour.STOCK, False, "", "", []),
+        (Flavour.SALESPLATFORM, True, "", "", []),
+        (Flavour.SALESPLATFORM, True, "", "other", []),
+        (Flavour.SALESPLATFORM, True, "", "s", ["it should be another one"]),
+    ],
+)
+def test_warnings(flavour: Flavour, asks: bool, owner_url: str, secret: str, words: list[str]) -> None:
+    """A stock vTiger answers no question; vTiger's secret has no place in the dialplan."""
+    settings = VtigerSettings(url="http://crm.invalid/c.php", secret="s", flavour=flavour)
+    found = list(settings.crm(Surroundings(owner_url=owner_url)).warnings(asks_for_owner=asks, route_secret=secret))
+    assert [expected in warning for warning, expected in zip(found, words, strict=True)] == [True] * len(words)

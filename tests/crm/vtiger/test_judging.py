@@ -15,6 +15,7 @@ from uac_trio.crm.reply import Failure, NoReply, Reply, Ruling, Verdict
 from uac_trio.crm.vtiger import Flavour, VtigerSettings
 from uac_trio.crm.vtiger.judging import (
     DATABASE_AWAY,
+    FAILS,
     NO_CALL_THROUGH,
     NOT_THIS_REQUEST,
     PROBE,
@@ -286,7 +287,12 @@ def test_500_that_would_be_taken_for_written(judge: VtigerJudge, unsigned: Reply
     assert verdict.ruling is Ruling.PROBABLY
     doubt = judge.doubt(second, verdict)
     assert doubt is not None
-    assert doubt.decide(unsigned).ruling is ruling
+    decided = doubt.decide(unsigned)
+    assert decided.ruling is ruling
+    if ruling is Ruling.AWAY:
+        assert decided.is_own
+        assert (decided.words == DATABASE_AWAY) is (unsigned == EMPTY)
+        assert decided.words.startswith(FAILS) is (unsigned != EMPTY)
 
 
 def test_what_was_answered_to_earlier_runs(judge: VtigerJudge) -> None:

@@ -150,6 +150,12 @@ ANSWERS: dict[str, tuple[int, str, Finding, str]] = {
     "blank": (200, "\n\n", Finding.FAILED, ""),
     "no content": (204, "", Finding.AWAY, ""),
     "moved": (301, "", Finding.AWAY, ""),
+    "gone": (410, "", Finding.AWAY, ""),
+    "no such status of PHP": (599, "", Finding.FAILED, ""),
+    "first of a proxy service": (520, "", Finding.AWAY, ""),
+    "last of a proxy service": (529, "", Finding.AWAY, ""),
+    "none of a proxy service": (530, "", Finding.FAILED, ""),
+    "beyond all": (600, "", Finding.AWAY, ""),
     "stock vTiger": (404, "<html>404 Not Found", Finding.AWAY, ""),
     "forbidden": (403, reply_text("101"), Finding.AWAY, ""),
     "too many requests": (429, "", Finding.AWAY, ""),
@@ -162,6 +168,27 @@ ANSWERS: dict[str, tuple[int, str, Finding, str]] = {
 }  # fmt: skip
 
 
+REASONS = {
+    "null": "no record with this number",
+    "empty extension": "no record with this number",
+    "no such key": "no record with this number",
+    "no extension by the rules": "names '+*********67', which is no extension",
+    "two of them for Dial()": "names '101&102', which is no extension",
+    "true": "names 'True', which is no extension",
+    "wrong signature": "[vtiger] secret differs",
+    "refused after a warning": "[vtiger] secret differs",
+    "result is none": "a web page or another script answers",
+    "login page": "a web page or another script answers where SPAgi.php should be: check [route] url, or [vtiger] url "
+    "[HTTP 200, 'vtiger']",
+    "empty": "vTiger answers with nothing",
+    "stock vTiger": "there is no SPAgi.php at this address",
+    "moved": "does not let the question through [HTTP 301]",
+    "forbidden": "does not let the question through [HTTP 403, ",
+    "PHP fatal": "PHP failed inside vTiger, whose web server's error log has the reason [HTTP 500]",
+}
+"""What an administrator reads."""
+
+
 @pytest.mark.parametrize("case", ANSWERS)
 def test_answer(case: str) -> None:
     """Whatever answers: an extension that may be dialled, or none and the reason."""
@@ -170,6 +197,13 @@ def test_answer(case: str) -> None:
     assert (answer.finding, answer.extension) == (finding, extension)
     assert bool(answer.reason) == (finding is not Finding.OWNED)
     assert len(answer.reason) < 400
+    assert REASONS.get(case, "") in answer.reason
+
+
+def test_where_it_leads() -> None:
+    """A redirection shows its target."""
+    answer = read_answer(Reply(status=302, location="http://crm/login"), is_extension)
+    assert answer.reason.endswith("[HTTP 302, Location: http://crm/login]")
 
 
 @pytest.mark.parametrize("failure", Failure)
