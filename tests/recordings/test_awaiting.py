@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -24,7 +25,7 @@ from uac_trio.recordings.awaiting import AwaitedRecordings
 from uac_trio.recordings.finding import find_recording
 from uac_trio.recordings.settings import HostSettings, RecordingsSettings
 from uac_trio.store.outbox import Outbox, open_outbox
-from uac_trio.store.recordings import RecordingRows, RecordingState
+from uac_trio.store.recordings import RecordingRow, RecordingRows, RecordingState
 from uac_trio.store.rows import Delivered
 from uac_trio.store.settings import OutboxError, OutboxSettings
 
@@ -48,12 +49,40 @@ def end_of(call_id: str = "main-1.0") -> Delivery:
 
 
 @attrs.define
+class CountedRows:
+    """The rows of a store. Each pass over the awaited recordings begins with asking for these, and is counted."""
+
+    rows: RecordingRows
+    at_pass: Callable[[], None] = lambda: None
+    """Called before each pass looks at files."""
+    passes: int = 0
+    _another: trio.Event = attrs.field(factory=trio.Event)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.rows, name)
+
+    async def awaited(self, pbx: str) -> list[RecordingRow]:
+        self.at_pass()
+        self.passes += 1
+        self._another.set()
+        self._another = trio.Event()
+        return await self.rows.awaited(pbx)
+
+    async def begun(self, passes: int) -> None:
+        """Return when so many more passes have begun: what the ones before saw is taken in."""
+        wanted = self.passes + passes
+        while self.passes < wanted:
+            await self._another.wait()
+
+
+@attrs.define
 class Running:
     outbox: Outbox
     roots: Mapping[str, Sequence[str]]
     root: Path
     clock: list[float]
     awaited: AwaitedRecordings
+    rows: CountedRows
     released: list[float]
 
     async def put(self, *deliveries: Delivery) -> None:
@@ -107,10 +136,13 @@ async def running(
             ) as shelf,
             trio.open_nursery() as nursery,
         ):
-            awaited = AwaitedRecordings(shelf, outbox.recordings, lambda: times[0], lambda: released.append(times[0]))
+            rows = CountedRows(outbox.recordings)
+            awaited = AwaitedRecordings(
+                shelf, cast("RecordingRows", rows), lambda: times[0], lambda: released.append(times[0])
+            )
             if watching:
                 nursery.start_soon(awaited.run)
-            yield Running(outbox, shelf.roots, root, times, awaited, released)
+            yield Running(outbox, shelf.roots, root, times, awaited, rows, released)
             nursery.cancel_scope.cancel()
 
 
@@ -133,16 +165,16 @@ async def test_file_that_is_still_written(tmp_path: Path) -> None:
         path = here.root / "a.wav"
         path.write_bytes(wav(0))
         await here.put(recorded("a.wav"), end_of())
-        await trio.sleep(3 * SETTLE)
+        await here.rows.begun(2)
         sound = wav(0.1, size=0)
         path.write_bytes(sound[:44])
         with path.open("ab") as file:
             for start in range(44, len(sound), 160):
                 file.write(sound[start : start + 160])
                 file.flush()
-                await trio.sleep(0.02)
+                await here.rows.begun(1)
         assert (await here.state())[0] is RecordingState.WAITING
-        await trio.sleep(4 * SETTLE)
+        await here.rows.begun(3)
         assert (await here.state())[0] is RecordingState.WAITING  # its header has no length yet
         assert await here.deliver() == [Kind.END]
         path.write_bytes(wav(0.1))
@@ -154,13 +186,16 @@ async def test_growing_file_without_a_header(tmp_path: Path) -> None:
     """A raw file has no length to check, so it is delivered when it has stopped growing."""
     async with running(tmp_path) as here:
         path = here.root / "a.gsm"
+
+        def grow() -> None:
+            if not path.exists() or path.stat().st_size < 20 * 33:
+                with path.open("ab") as file:
+                    file.write(b"x" * 33)
+
+        here.rows.at_pass = grow
         await here.put(recorded("a.gsm"))
-        with path.open("ab") as file:
-            for _ in range(20):
-                file.write(b"x" * 33)
-                file.flush()
-                await trio.sleep(SETTLE / 4)
-                assert (await here.state())[0] is RecordingState.WAITING
+        await here.rows.begun(15)
+        assert (await here.state())[0] is RecordingState.WAITING
         await here.until(RecordingState.READY)
         row = await here.outbox.recordings.find("a" * 32)
     assert row is not None
@@ -195,7 +230,7 @@ async def test_file_that_does_not_come(tmp_path: Path, content: bytes | None, re
             if content is not None:
                 (here.root / "a.wav").write_bytes(content)
             await here.put(recorded("a.wav"), end_of())
-            await trio.sleep(3 * SETTLE)
+            await here.rows.begun(3)
             assert (await here.state())[0] is RecordingState.WAITING
             here.clock[0] += 61
             assert (await here.until(RecordingState.MISSING)).startswith(reason)
@@ -209,7 +244,7 @@ async def test_writer_that_died(tmp_path: Path) -> None:
         async with running(tmp_path, wait_seconds=60) as here:
             (here.root / "a.wav").write_bytes(wav(0.1, size=0))
             await here.put(recorded("a.wav"))
-            await trio.sleep(4 * SETTLE)
+            await here.rows.begun(3)
             here.clock[0] += 61
             await here.until(RecordingState.READY)
     assert logs[0]["event"] == "recordings.broken_header"
@@ -221,18 +256,13 @@ async def test_file_that_grows_for_ever(tmp_path: Path) -> None:
         path = here.root / "a.gsm"
         await here.put(recorded("a.gsm"))
         here.clock[0] += 61
-        async with trio.open_nursery() as nursery:
 
-            async def grow() -> None:
-                with path.open("ab") as file:
-                    while True:
-                        file.write(b"x")
-                        file.flush()
-                        await trio.sleep(0.001)
+        def grow() -> None:
+            with path.open("ab") as file:
+                file.write(b"x")
 
-            nursery.start_soon(grow)
-            reason = await here.until(RecordingState.MISSING)
-            nursery.cancel_scope.cancel()
+        here.rows.at_pass = grow
+        reason = await here.until(RecordingState.MISSING)
     assert reason in ("the file still grows", f"no file a.gsm beneath {here.root}", "the file is empty")
 
 
@@ -274,7 +304,8 @@ async def test_two_connectors(tmp_path: Path) -> None:
         await other.put(recorded("a.wav"))
         (one.root / "a.wav").write_bytes(wav(0.1))
         await one.until(RecordingState.READY)
-        await trio.sleep(3 * SETTLE)
+        other.awaited.wake_nowait()
+        await other.rows.begun(1)
         assert await one.deliver() == [Kind.RECORDING]
         assert len(one.released + other.released) == 1
 
@@ -319,8 +350,8 @@ async def test_store_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
             raise OutboxError("the disk is full")
 
         with monkeypatch.context() as broken:
-            broken.setattr(here.awaited.rows, "release", fails)
-            await trio.sleep(5 * SETTLE)
+            broken.setattr(RecordingRows, "release", fails)
+            await here.rows.begun(4)
         await here.until(RecordingState.READY)
 
 
@@ -339,7 +370,7 @@ async def test_directory_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         async with running(tmp_path) as here:
             (here.root / "a.wav").write_bytes(wav(0.1))
             await here.put(recorded("a.wav"))
-            await trio.sleep(0.2)
+            await here.rows.begun(2)
             assert (await here.state())[0] is RecordingState.WAITING
             answers.set()
             await here.until(RecordingState.READY)
@@ -356,13 +387,13 @@ async def test_far_file_is_delivered_when_it_is_complete(tmp_path: Path) -> None
         sound = wav(0.2, size=0)
         path.write_bytes(wav(0))
         await here.put(recorded("a.wav", call_id="far-1.0"), end_of("far-1.0"))
-        await trio.sleep(3 * SETTLE)
+        await here.rows.begun(2)
         path.write_bytes(sound[:44])
         with path.open("ab") as file:
             for start in range(44, len(sound), 320):
                 file.write(sound[start : start + 320])
                 file.flush()
-                await trio.sleep(0.02)
+                await here.rows.begun(1)
         assert (await here.state())[0] is RecordingState.WAITING
         assert await here.deliver() == [Kind.END]
         path.write_bytes(wav(0.2))
@@ -381,14 +412,14 @@ async def test_far_machine_that_is_away(tmp_path: Path) -> None:
         async with running(tmp_path, hosts=[host], wait_seconds=60) as here:
             await here.put(recorded("a.wav", call_id="far-1.0"))
             await here.put(recorded("b.wav", "b" * 32, call_id="far-2.0"))
-            await trio.sleep(2 * SETTLE)
+            await here.rows.begun(2)
             assert not [entry for entry in logs if entry["log_level"] == "error"]
             here.clock[0] += 61
-            await trio.sleep(0.25)
+            await here.rows.begun(2)
             here.clock[0] += 600
             for _ in range(5):  # other PBXes' recordings come meanwhile
                 here.awaited.wake_nowait()
-                await trio.sleep(0.05)
+                await here.rows.begun(1)
             assert [(await here.state(token * 32))[0] for token in "ab"] == [RecordingState.WAITING] * 2
             async with serving(tmp_path, bind=address) as there:
                 there.clock[0] = here.clock[0]
@@ -422,7 +453,7 @@ async def test_nonsense_of_another_machine(
     async with serving(tmp_path) as there, running(tmp_path, hosts=[there.host(pbx="far")], wait_seconds=1) as here:
         (here.root / "a.wav").write_bytes(wav(0.1))
         await here.put(recorded("f.wav", "f" * 32, "far-1.0"))
-        await trio.sleep(4 * SETTLE)
+        await here.rows.begun(3)
         here.clock[0] += 2
         await here.put(recorded("a.wav"))
         await here.until(RecordingState.READY)
