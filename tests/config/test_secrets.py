@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,25 @@ def test_password_of_the_store_in_a_readable_file(tmp_path: Path) -> None:
     path.write_text(FULL + '[store]\nurl_file = "store-url"\n')
     path.chmod(0o644)
     assert not any("url_file" in warning for warning in load_config(path, {}).warnings)
+
+
+def test_files_that_hold_secrets(tmp_path: Path) -> None:
+    """For the check of who can read them: the configuration is one only if a secret or a password is written there."""
+    for name in ("ami-secret", "vtiger-secret", "store-url"):
+        (tmp_path / name).write_text("s3cret" if name != "store-url" else DATABASE)
+    in_files = re.sub(r'secret = ".*?"', 'secret_file = "ami-secret"', FULL)
+    assert loaded(tmp_path, f'{in_files}[store]\nurl = "sqlite:///c.db"').secret_files == (tmp_path / "ami-secret",)
+    written = loaded(tmp_path, FULL)
+    assert written.secret_files == (written.path,)
+    with_password = loaded(tmp_path, f'{in_files}[store]\nurl = "{DATABASE}"')
+    assert with_password.secret_files == (with_password.path, tmp_path / "ami-secret")
+    in_file = loaded(tmp_path, f'{in_files}[store]\nurl_file = "store-url"')
+    assert in_file.secret_files == (tmp_path / "ami-secret", tmp_path / "store-url")
+
+
+@pytest.mark.parametrize("written", ['secret = "<the secret of manager.conf>"', 'secret_file = "ami-secret"'])
+def test_placeholder_of_the_example(tmp_path: Path, written: str) -> None:
+    """What the example has between < > is no secret, wherever it was left."""
+    (tmp_path / "ami-secret").write_text("<a long random word>\n")
+    (problem,) = problems(tmp_path, PBX.replace('secret = "ami-s3cret"', written) + VTIGER)
+    assert problem.endswith("is still the placeholder of the example: write the value itself in place of <...>")

@@ -4,10 +4,11 @@ import attrs
 import pytest
 import trio
 
-from tests.daemon.world import World, world
+from tests.daemon.world import World, running, world
 from uac_trio.crm.responsible import ResponsibleRules
 from uac_trio.live_check.finding import Findings, Level
 from uac_trio.live_check.looking import look
+from uac_trio.store.settings import OutboxSettings
 
 __all__ = ["world"]
 
@@ -43,3 +44,18 @@ async def test_part_without_end(world: World, monkeypatch: pytest.MonkeyPatch) -
     hung = next(part for part in found if part.subject == "recordings")
     assert [finding.level for finding in hung.found] == [Level.OK, Level.PROBLEM]
     assert "the check timed out after 0.3 s" in said(hung, Level.PROBLEM)
+
+
+async def test_daemon_with_another_store(world: World) -> None:
+    """A daemon runs at our address, and the store of this configuration was never made: it is another's."""
+    async with running(world.config()) as address:
+        await world.session()
+        bind = address.removeprefix("http://")
+        ours = world.config(bind=bind, pbx_port="1")
+        found = await look(ours, now=lambda: NOW)
+        assert "store.other" not in {finding.id for part in found for finding in part.found}
+        other = attrs.evolve(ours, store=OutboxSettings(url=f"sqlite:///{world.tmp_path}/other.db"))
+        found = await look(other, now=lambda: NOW)
+    store = next(part for part in found if part.subject == "store")
+    assert "other.db does not exist: it works with another configuration" in said(store, Level.PROBLEM)
+    assert "store.new" not in {finding.id for finding in store.found}

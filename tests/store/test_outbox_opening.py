@@ -23,6 +23,7 @@ from uac_trio.store.outbox import open_outbox
 from uac_trio.store.schema import BEFORE_THE_FIRST_RELEASE, MIGRATIONS
 from uac_trio.store.settings import OutboxError, OutboxSettings, beside, parse_url
 from uac_trio.store.tables import REVISION, VERSION_TABLE, metadata
+from uac_trio.users import user_name
 
 
 def end_of(call: str = "main-1") -> Delivery:
@@ -346,6 +347,28 @@ def test_faults_in_words(url: str, error: Exception, words: str) -> None:
     assert "7916" not in text
     assert "\n" not in text
     assert "sqlalche.me" not in text
+
+
+@pytest.mark.parametrize(
+    ("error", "uid", "is_shown"),
+    [
+        (PermissionError(13, "x"), 1, True),
+        (_driver(sqlite3.OperationalError("attempt to write a readonly database"))(), 1, True),
+        (_driver(sqlite3.OperationalError("unable to open database file"))(), 1, True),
+        (OSError(28, "No space left on device"), 1, False),
+        (PermissionError(13, "x"), 0, False),
+    ],
+)
+def test_whose_the_file_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, uid: int, is_shown: bool
+) -> None:
+    """A file that may not be written names its owner and the user who tried; root may write all."""
+    path = tmp_path / "connector.db"
+    path.touch()
+    owner = user_name(path.stat().st_uid)
+    monkeypatch.setattr(os, "geteuid", lambda: uid if uid == 0 else path.stat().st_uid + uid)
+    text = explain(sa.make_url(f"sqlite:///{path}"), error)
+    assert (f"({path} belongs to {owner}, {tmp_path} belongs to {owner}, and this runs as " in text) == is_shown
 
 
 async def test_file_that_may_not_be_seen(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         flight_recorder=flight_recorder,
         alerts=alerts,
         log=log,
-        secret_files=tuple(dict.fromkeys(reader.secret_files)),
+        secret_files=_secret_files(reader, crm_table),
         warnings=(*_warnings(path, reader.data, crm_table), *(f"{path}: {warning}" for warning in route_warnings)),
         given=reader.given,
     )
@@ -242,17 +242,27 @@ def _read_store(reader: Reader) -> OutboxSettings | None:
         return None
 
 
+def _secret_files(reader: Reader, crm: str) -> tuple[Path, ...]:
+    """``crm``: the name of its table."""
+    own = [reader.path] if _has_secret(reader.data, crm) or _has_password(reader.data) else []
+    return tuple(dict.fromkeys([*own, *reader.secret_files]))
+
+
+def _has_secret(data: Mapping[str, Any], crm: str) -> bool:
+    tables = [data.get(crm, {}), data.get("route", {}), *data.get("pbx", [])]
+    return any("secret" in table or "recordings_secret" in table for table in tables)
+
+
 def _warnings(path: Path, data: Mapping[str, Any], crm: str) -> list[str]:
     """``crm``: the name of its table."""
     warnings: list[str] = []
-    tables = [data.get(crm, {}), data.get("route", {}), *data.get("pbx", [])]
     may_be_read = bool(path.stat().st_mode & stat.S_IROTH)
-    if any("secret" in table for table in tables) and may_be_read:
+    if _has_secret(data, crm) and may_be_read:
         warnings.append(
             f"{path}: has a secret and every user of this machine can read it; put the secrets into files that only "
             "root can read, and name these in secret_file (the systemd unit passes them with LoadCredential=)"
         )
-    if _has_password(data.get("store", {}).get("url")) and may_be_read:
+    if _has_password(data) and may_be_read:
         warnings.append(
             f"{path}: [store] url has a password and every user of this machine can read it; put the URL into a file "
             "that only root can read, and name it in url_file (the systemd unit passes it with LoadCredential=)"
@@ -262,5 +272,6 @@ def _warnings(path: Path, data: Mapping[str, Any], crm: str) -> list[str]:
     return warnings
 
 
-def _has_password(store_url: str | None) -> bool:
+def _has_password(data: Mapping[str, Any]) -> bool:
+    store_url = data.get("store", {}).get("url")
     return store_url is not None and parse_url(store_url).password is not None

@@ -57,7 +57,7 @@ class Reader:
     data: dict[str, Any] = attrs.field(factory=dict, init=False)
     problems: list[str] = attrs.field(factory=list, init=False)
     secret_files: list[Path] = attrs.field(factory=list, init=False)
-    """Files that a secret was read from, the configuration itself if it has one."""
+    """Files that secrets were read from; of those that are written in the configuration nothing."""
     given: dict[Place, object] = attrs.field(factory=dict, init=False)
     """The value of each setting that the file has; of secrets a hash, to be compared."""
     _lines: dict[tuple[str, int, str], int] = attrs.field(factory=dict, init=False)
@@ -140,7 +140,6 @@ class Reader:
             self._add(table, index, key.name, f"expected either {key.name} or {key.file}")
             return None
         if written == [key.name]:
-            self.secret_files.append(self.path)
             return self._converted(table, index, key.name, key.read, given[key.name], secret=True)
         return self._in_file(table, index, key, given[key.file]) if written else None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import stat
 from collections.abc import Iterable
 from functools import partial
@@ -12,6 +11,7 @@ from pathlib import Path
 import trio
 
 from uac_trio.live_check.finding import Findings
+from uac_trio.users import user_name
 
 
 async def check_credentials(files: Iterable[Path], findings: Findings) -> None:
@@ -55,11 +55,3 @@ async def check_user(findings: Findings) -> None:
         )
     else:
         findings.ok("user.root", f"this check ran as {name}; the daemon's user may differ")
-
-
-def user_name(uid: int) -> str:
-    """The name, or the number of a user without one."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)

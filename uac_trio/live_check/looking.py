@@ -41,7 +41,23 @@ async def look(config: Config, *, now: Callable[[], float], within: float = WITH
     async with trio.open_nursery() as nursery:
         for findings, check in parts:
             nursery.start_soon(_look_at, findings, check, within)
-    return [findings for findings, _ in parts]
+    all_found = [findings for findings, _ in parts]
+    _compare_with_daemon(config, all_found)
+    return all_found
+
+
+def _compare_with_daemon(config: Config, all_found: list[Findings]) -> None:
+    """A daemon that runs has made its store: one that is not there is another's."""
+    by_id = {finding.id: (findings, finding) for findings in all_found for finding in findings.found}
+    if ("http.daemon" in by_id or "daemon.health" in by_id) and "store.new" in by_id:
+        store, new = by_id["store.new"]
+        store.found.remove(new)
+        store.problem(
+            "store.other",
+            f"a daemon runs here, and {config.store.url.removeprefix('sqlite:///')} does not exist: it works with "
+            "another configuration than this check, so outbox and forget would not find its rows",
+            "systemctl show uac-trio -p ExecStart shows its --config; give the same to this command",
+        )
 
 
 def pbx_uses(config: Config) -> list[PBXUse]:

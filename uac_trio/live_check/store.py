@@ -9,11 +9,11 @@ from pathlib import Path
 
 import trio
 
-from uac_trio.live_check.credentials import user_name
 from uac_trio.live_check.finding import Findings
 from uac_trio.logs import mask_text
 from uac_trio.store.inspecting import StoreLook, inspect_store
 from uac_trio.store.settings import OutboxError, OutboxSettings
+from uac_trio.users import user_name
 
 LITTLE, ALMOST_NONE = 1 << 30, 100 << 20
 """Free bytes at the store, below which there is a warning, a problem."""
@@ -29,7 +29,7 @@ async def check_store(settings: OutboxSettings, now: Callable[[], float], findin
         findings.problem("store.unusable", str(why))
         return
     if not look.exists:
-        findings.ok("store.writable", f"{look.file} does not exist yet and can be created; the first start creates it")
+        findings.ok("store.new", f"{look.file} does not exist yet and can be created; the first start creates it")
     elif look.schema != look.newest:
         findings.ok(
             "store.writable", f"{look.where} can be written; the next start updates its schema to {look.newest}"

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from uac_trio.store.settings import INSTALL_DRIVER, SQLITE, OutboxError, OutboxSettings, parse_url, shown
 from uac_trio.store.tables import REVISION, VERSION_TABLE, delivery
+from uac_trio.users import user_name
 
 SYNCHRONOUS = "FULL"
 """SQLite: a commit is on the disk before the call that made it returns, so a power cut loses nothing."""
@@ -214,4 +215,21 @@ def explain(url: sa.URL, error: Exception) -> str:
         advice = "is the server running and reachable, and are user, password and database in [store] url right?"
     else:
         advice = f"PostgreSQL error {getattr(cause, 'sqlstate', '')}"
-    return f"outbox {shown(url)}: {said}" + (f" - {advice}" if advice else "")
+    return f"outbox {shown(url)}: {said}" + (f" - {advice}" if advice else "") + _owners(url, said)
+
+
+def _owners(url: sa.URL, said: str) -> str:
+    """Whose the file or its directory is, where that may be why it cannot be opened or written."""
+    if url.drivername != SQLITE or not re.search("permission denied|unable to open|readonly", said) or not os.geteuid():
+        return ""
+    file, us = Path(str(url.database)), user_name(os.geteuid())
+    foreign = {path: owner for path in (file, file.parent) if (owner := _owner(path)) not in (None, us)}
+    belong = ", ".join(f"{path} belongs to {owner}" for path, owner in foreign.items())
+    return f" ({belong}, and this runs as {us})" if belong else ""
+
+
+def _owner(path: Path) -> str | None:
+    try:
+        return user_name(path.stat().st_uid)
+    except OSError:
+        return None
