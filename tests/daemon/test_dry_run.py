@@ -72,7 +72,7 @@ async def test_nothing_reaches_the_crm_or_the_pbx(world: World, monkeypatch: pyt
     assert "Originate" not in session.names()
     assert not (world.tmp_path / "connector.db").exists()  # the database of [store]
     (call,) = state["ended"]
-    assert {one["state"] for one in call["deliveries"]} == {"would have been sent"}
+    assert {one["state"] for one in call["deliveries"]} == {"dry_run"}
     assert state["clicks"][0]["words"] == "not dialled: this is a dry run"
     assert [one["condition"] for one in state["findings"]] == ["dry_run"]
     assert state["crm"]["last_delivered_at"] is None

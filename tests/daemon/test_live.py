@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,8 +13,13 @@ import trio
 from tests.daemon.world import CALL_ID, WHOLE_CALL, World, answered, part_of_call, ringing, running
 from tests.fake_asterisk import silence
 from tests.fake_vtiger import FAILURE, Answer
+from tests.store.calls import a_call, deliver, lease
 from uac_trio.calls.rules import TrackerRules
+from uac_trio.clock import now
+from uac_trio.crm.delivery import Kind
 from uac_trio.pipeline import Pipeline
+from uac_trio.store.outbox import open_outbox
+from uac_trio.store.rows import Parked
 
 
 async def live(address: str) -> dict[str, Any]:
@@ -64,8 +70,33 @@ async def test_why_the_popup_did_not_come(world: World) -> None:
                 await trio.sleep(0.05)
     assert "The CRM gets nothing: vTiger answers Authentication Failure" in state["findings"][0]["words"]
     delivery = state["calls"][0]["deliveries"][0]
-    assert (delivery["kind"], delivery["state"]) == ("begin", "waits: wrong secret")
+    assert (delivery["kind"], delivery["state"]) == ("begin", "secret")
     assert "[vtiger] secret differs" in delivery["words"]
+
+
+async def test_a_dead_letter_is_sent_again(world: World) -> None:
+    """By the page's form: with the later deliveries of its call, at once, and the page is well again."""
+    config = world.config()
+    async with open_outbox(config.store) as outbox:
+        begin, end = a_call("main-9", (Kind.BEGIN, Kind.END))
+        await outbox.put([begin, end], now())
+        (row,) = await lease(outbox, now())
+        await outbox.settle(row, Parked(reason="Restricted file"), now())
+        await deliver(outbox, now())
+    async with running(config) as address, httpx.AsyncClient() as client:
+        with trio.fail_after(4):
+            while not (state := await live(address))["parked"]:  # noqa: ASYNC110  over HTTP
+                await trio.sleep(0.05)
+        (parked,) = state["parked"]
+        assert (parked["kind"], parked["reason"]) == ("begin", "Restricted file")
+        page = (await client.get(f"{address}/live")).text
+        token = re.search(r'name="token" value="([^"]+)"', page)
+        assert token is not None
+        form = {"token": token[1], "number": str(parked["id"])}
+        assert (await client.post(f"{address}/live/retry", data=form)).status_code == 303
+        await world.until(lambda: world.crm.steps("main-9")[-1:] == ["EndCall"])
+        assert (await live(address))["parked"] == []
+        assert (await client.post(f"{address}/live/retry", data=form)).status_code == 409
 
 
 async def test_rules_that_match_no_phone(world: World) -> None:

@@ -5,7 +5,8 @@ Pure: values in, JSON out. How it looks is web/live.html's affair. Times are sec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import enum
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -26,22 +27,63 @@ SHOWN_CALLS = 100
 SETTLES_WITHIN = 30.0
 """Seconds after which a request that nothing in the outbox waits for is taken to have gone another way."""
 
-NO_EMPLOYEE = (
-    "The phones that rang are no employee's, so no user has a popup; [calls] extensions, devices, mobiles, trunks and "
-    "only_... decide that, as follows."
-)
 
-WORDS = {
-    Ruling.DELIVERED: ("delivered", "good"),
-    Ruling.PROBABLY: ("probably delivered", "good"),
-    Ruling.AGAIN: ("is tried again", "wait"),
-    Ruling.AWAY: ("waits for the CRM", "bad"),
-    Ruling.AUTH_FAILED: ("waits: wrong secret", "bad"),
-    Ruling.MISCONFIGURED: ("waits: wrong address", "bad"),
-    Ruling.PARKED: ("refused by the CRM, parked", "bad"),
-    Ruling.UNKNOWN: ("no answer: not known whether the CRM has it", "wait"),
+class DeliveryState(enum.StrEnum):
+    """How a delivery stands."""
+
+    DELIVERED = "delivered"
+    PROBABLY = "probably"
+    """The CRM answered with an error and was taken to have written it."""
+    AGAIN = "again"
+    AWAY = "away"
+    SECRET = "secret"  # noqa: S105 - no secret but the trouble with one
+    ADDRESS = "address"
+    PARKED = "parked"
+    UNKNOWN = "unknown"
+    """No answer: not known whether the CRM has it."""
+    SUPERSEDED = "superseded"
+    FILE = "file"
+    """A recording waits until its file is complete."""
+    ELSEWHERE = "elsewhere"
+    """An earlier run or another connector delivered it."""
+    NOT_SENT = "not_sent"
+    DRY_RUN = "dry_run"
+    """It would have been sent."""
+
+
+class WhyNothing(enum.StrEnum):
+    """Why nothing of a call is delivered."""
+
+    INTERNAL = "internal"
+    NO_EMPLOYEE = "no_employee"
+    """The phones that rang are no employee's."""
+    NO_PHONE = "no_phone"
+    OTHER_KIND = "other_kind"
+    """Nothing of it is for this kind of CRM."""
+
+
+STATES = {
+    Ruling.DELIVERED: DeliveryState.DELIVERED,
+    Ruling.PROBABLY: DeliveryState.PROBABLY,
+    Ruling.AGAIN: DeliveryState.AGAIN,
+    Ruling.AWAY: DeliveryState.AWAY,
+    Ruling.AUTH_FAILED: DeliveryState.SECRET,
+    Ruling.MISCONFIGURED: DeliveryState.ADDRESS,
+    Ruling.PARKED: DeliveryState.PARKED,
+    Ruling.UNKNOWN: DeliveryState.UNKNOWN,
 }
-"""State in words, and its colour on the page."""
+COLOURS = {
+    DeliveryState.DELIVERED: "good",
+    DeliveryState.PROBABLY: "good",
+    DeliveryState.AWAY: "bad",
+    DeliveryState.SECRET: "bad",
+    DeliveryState.ADDRESS: "bad",
+    DeliveryState.PARKED: "bad",
+    DeliveryState.SUPERSEDED: "idle",
+    DeliveryState.ELSEWHERE: "idle",
+    DeliveryState.DRY_RUN: "idle",
+}
+"""On the page; what is not here is "wait"."""
 
 
 @attrs.frozen(kw_only=True)
@@ -96,6 +138,7 @@ def live_state(watching: Watching, around: Circumstances) -> dict[str, Any]:
             for row in around.parked
         ],
         "live_calls": standing.live_calls,
+        "queues": _queues(calls, standing.now),
         "calls": [_call(call, around, number, text) for call in calls[-SHOWN_CALLS:]],
         "ended": [_call(call, around, number, text) for call in reversed(watching.ended.values())],
         "clicks": [
@@ -154,15 +197,18 @@ def _call(
         "customer": number(call.customer),
         "did": number(call.did),
         "queue": call.queue,
+        "queue_position": call.queue_position,
+        "queued_at": call.queued_at,
+        "waits_in_queue": call.is_waiting,
         "began_at": call.began_at,
         "ended_at": call.ended_at,
         "status": call.status,
         "click": text(call.click),
-        "notes": [text(note) for note in call.notes],
+        "transfers": [{"type": each.type, "by": number(each.by), "to": number(each.to)} for each in call.transfers],
         "merged_into": call.merged_into,
         "parts": [_share(share) for share in call.shares],
         "deliveries": [_delivery(each, call, around) for each in call.deliveries.values()],
-        "why_nothing": "" if call.deliveries else _why_nothing(call, around),
+        "why_nothing": "" if call.deliveries else _why_nothing(call, around) or "",
         "not_employees": [text(because) for because in call.not_employees],
     }
 
@@ -180,46 +226,56 @@ def _share(share: Share) -> dict[str, Any]:
 
 
 def _delivery(each: Followed, call: WatchedCall, around: Circumstances) -> dict[str, Any]:
-    words, colour = _state(each, call, around)
+    state = _state(each, call, around)
     after = None if each.sent_at is None else max(0.0, each.sent_at - each.made_at)
     return {
         "kind": each.kind.value,
         "extension": each.extension,
         "at": each.made_at,
-        "state": words,
-        "colour": colour,
+        "state": state.value,
+        "colour": COLOURS.get(state, "wait"),
         "after_secs": round(after, 3) if after is not None else None,
         "tries": each.tries,
         "words": each.words,
     }
 
 
-def _state(each: Followed, call: WatchedCall, around: Circumstances) -> tuple[str, str]:
+def _state(each: Followed, call: WatchedCall, around: Circumstances) -> DeliveryState:
+    is_superseded = each.superseded_by in call.deliveries
     if each.ruling is not None:
-        if each.superseded_by in call.deliveries and not each.is_settled:
-            return "superseded: that part of the call is over", "idle"
-        if around.is_dry_run and each.ruling is Ruling.DELIVERED:
-            return "would have been sent", "idle"
-        return WORDS[each.ruling]
+        if is_superseded and not each.is_settled:
+            return DeliveryState.SUPERSEDED
+        is_not_sent = around.is_dry_run and each.ruling is Ruling.DELIVERED
+        return DeliveryState.DRY_RUN if is_not_sent else STATES[each.ruling]
     if each.awaits_file:
-        return "waits until its file is complete", "wait"
-    if each.superseded_by in call.deliveries:
-        return "superseded: that part of the call is over", "idle"
+        return DeliveryState.FILE
+    if is_superseded:
+        return DeliveryState.SUPERSEDED
     standing, rows = around.standing, around.standing.outbox
     nothing_waits = rows is not None and not rows.waiting + rows.sending + standing.in_memory
     if nothing_waits and standing.now - each.made_at > SETTLES_WITHIN:
-        return "delivered by an earlier run, or by another connector", "idle"
-    return "not sent yet", "wait"
+        return DeliveryState.ELSEWHERE
+    return DeliveryState.NOT_SENT
 
 
-def _why_nothing(call: WatchedCall, around: Circumstances) -> str:
-    """Why nothing of a call is delivered; "" while that may still come."""
+def _why_nothing(call: WatchedCall, around: Circumstances) -> WhyNothing | None:
+    """Why nothing of a call is delivered; None while that may still come."""
     if call.direction is Direction.INTERNAL and around.internal == "ignore":
-        return 'Between employees: not delivered ([calls] internal = "ignore").'
+        return WhyNothing.INTERNAL
     if call.not_employees and not call.shares:
-        return NO_EMPLOYEE
+        return WhyNothing.NO_EMPLOYEE
     if call.ended_at is None:
-        return ""
-    if not call.shares:
-        return "No employee's phone rang, so there is no popup; [calls] unreached may name who owns such calls."
-    return "Nothing of it is for this kind of CRM."
+        return None
+    return WhyNothing.OTHER_KIND if call.shares else WhyNothing.NO_PHONE
+
+
+def _queues(calls: Iterable[WatchedCall], now: float) -> list[dict[str, Any]]:
+    """The callers who wait in each queue, by its name."""
+    waiting: dict[str, list[float]] = {}
+    for call in calls:
+        if call.is_waiting and call.queued_at is not None:
+            waiting.setdefault(call.queue, []).append(max(0.0, now - call.queued_at))
+    return [
+        {"queue": queue, "waiting": len(spans), "longest_secs": round(max(spans), 1)}
+        for queue, spans in sorted(waiting.items())
+    ]

@@ -64,7 +64,7 @@ from uac_trio.store.writer import StoreWriter
 from uac_trio.web.app import create_app
 from uac_trio.web.click2call import Click2Call
 from uac_trio.web.events import Events
-from uac_trio.web.monitor import Monitor
+from uac_trio.web.monitor import Monitor, RetryError
 from uac_trio.web.own_hosts import own_hosts
 from uac_trio.web.recordings import Playback
 from uac_trio.web.route import Routing
@@ -359,6 +359,7 @@ class _Daemon:
             live=self._live,
             metrics=self._metrics,
             metrics_type=CONTENT_TYPE,
+            retry=self._retry,
             networks=config.http.monitor_networks,
             hosts=_own_hosts(config),
         )
@@ -479,6 +480,17 @@ class _Daemon:
             is_dry_run=self.dry_run is not None,
         )
         return live_state(self.watching, around)
+
+    async def _retry(self, row_id: int) -> int:
+        """Send a dead letter again; how many deliveries, 0 = it is none."""
+        try:
+            rows = await self.outbox.retry(row_id, self.now())
+            self.storing.statistics = await self.outbox.statistics()
+        except OutboxError as why:
+            raise RetryError(str(why)) from why
+        if rows:
+            self.sender.wake_nowait()
+        return rows
 
     async def _metrics(self) -> bytes:
         recordings: dict[str, int] = {}

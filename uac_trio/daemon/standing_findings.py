@@ -27,7 +27,7 @@ def standing_findings(standing: Standing) -> Iterator[Finding]:
     if standing.outbox is not None and standing.outbox.parked:
         yield Finding(
             condition=Condition.DEAD_LETTERS,
-            words=f"Refused by the CRM for good: {standing.outbox.parked} (see Parked).",
+            words=f"Refused by the CRM for good: {standing.outbox.parked} (see Dead letters).",
             remedy="uac-trio outbox list shows the reasons; retry sends them again, drop gives them up.",
         )
     for name, trouble in standing.recordings_troubles.items():

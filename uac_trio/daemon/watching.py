@@ -7,7 +7,7 @@ page's contents of it.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -69,7 +69,13 @@ class Followed:
     """What the CRM's last answer meant; None: not sent yet, as far as this process knows."""
     words: str = ""
     sent_at: float | None = None
-    tries: int = 0
+    sendings: Counter[str] = attrs.field(factory=Counter)
+    """Of each of its requests, by name."""
+
+    @property
+    def tries(self) -> int:
+        """How often the request was sent that was sent most."""
+        return max(self.sendings.values(), default=0)
 
     @property
     def is_settled(self) -> bool:
@@ -107,10 +113,14 @@ class WatchedCall:
     customer: str = ""
     did: str = ""
     queue: str = ""
+    """The last one that the caller came into."""
+    queue_position: str = ""
+    """In it, when they came: "3"."""
+    queued_at: float | None = None
     shares: deque[Share] = attrs.field(factory=lambda: deque(maxlen=MAX_PARTS))
     deliveries: OrderedDict[str, Followed] = attrs.field(factory=OrderedDict)
     """By key, in the order in which they were made."""
-    notes: deque[str] = attrs.field(factory=lambda: deque(maxlen=10))
+    transfers: deque[CallTransferred] = attrs.field(factory=lambda: deque(maxlen=10))
     not_employees: deque[str] = attrs.field(factory=lambda: deque(maxlen=10))
     """Which phones rang that are no employee's, and why."""
     merged_into: str = ""
@@ -122,6 +132,14 @@ class WatchedCall:
     @property
     def is_busy(self) -> bool:
         return any(share.ended_at is None for share in self.shares)
+
+    @property
+    def is_waiting(self) -> bool:
+        """The caller is in a queue, and no employee has answered since they came into it."""
+        if self.queued_at is None or self.ended_at is not None or self.merged_into:
+            return False
+        queued_at = self.queued_at
+        return not any(share.answered_at is not None and share.answered_at >= queued_at for share in self.shares)
 
     def share_of(self, fact: OfParticipation) -> Share:
         for share in reversed(self.shares):
@@ -239,9 +257,9 @@ class Watching:
             case CallBegan():
                 call.direction, call.customer, call.did = fact.direction, fact.customer, fact.did
             case CallerQueued():
-                call.queue = fact.queue
+                call.queue, call.queue_position, call.queued_at = fact.queue, fact.position, fact.at
             case CallTransferred():
-                call.notes.append(f"{fact.type} transfer by {fact.by} to {fact.to}")
+                call.transfers.append(fact)
             case NotAnEmployee():
                 call.not_employees.append(fact.because)
             case CallMerged():
@@ -326,7 +344,7 @@ class Watching:
             if is_delivered and not followed.is_settled:
                 self.metrics.delivered_after(row.delivery.kind, max(0.0, at - followed.made_at))
         followed.ruling, followed.words, followed.sent_at = verdict.ruling, verdict.words, at
-        followed.tries += 1
+        followed.sendings[request.name] += 1
 
     def may_be_lost(self, row: LeasedRow, why: str) -> None:
         """The sender's callback: a delivery was given up after a sending without an answer. Raises nothing."""

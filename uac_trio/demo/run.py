@@ -108,6 +108,7 @@ async def _demo(*, once: bool, host: str = LOOPBACK, port: int, echo: Callable[[
         nursery.start_soon(_stop_on_signal, stop)
         async with open_demo(host=host, port=port) as demo:
             echo(f"The CRM's page: {_for_others(demo.address)}/")
+            echo(f"The connector's page: {demo.connector}/live")
             async with trio.open_nursery() as work:
                 if once:
                     echo(f"Playing {len(SCHEDULE)} recorded calls, about 40 s.")
@@ -142,6 +143,9 @@ class Demo:
     """A running demo."""
 
     address: str
+    """Of the CRM's page."""
+    connector: str
+    """Of the daemon's HTTP server; its page is ``/live``."""
     crm: StandInCRM
     pbx: RecordedPBX
     pace: float
@@ -230,7 +234,9 @@ async def open_demo(*, host: str = LOOPBACK, port: int = 0, pace: float = 1.0) -
                     await pbx.watched.wait()
                 if patience.cancelled_caught:
                     raise DemoError(f"the connector did not log in to the recorded PBX within {CONNECTS_WITHIN:g} s")
-                yield Demo(address=address, crm=crm, pbx=pbx, pace=pace, status=status)
+                yield Demo(
+                    address=address, connector=config.http.public_url, crm=crm, pbx=pbx, pace=pace, status=status
+                )
                 inside.cancel_scope.cancel()
             outside.cancel_scope.cancel()
 
