@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from uac_trio.asterisk_conf import (
     Kind,
@@ -163,3 +165,50 @@ def test_files_of_the_lab(name: str) -> None:
     text = decode((LAB / name).read_bytes())
     assert "".join(line.raw for line in parse(text)) == text
     assert read("/x", {"/x": text}).sections
+
+
+LINES = st.sampled_from(
+    [
+        "[a]",
+        "[a](!)",
+        "[a](+)",
+        "[b](a)",
+        "k = v",
+        "k => v ; c",
+        ";-- x",
+        "--;",
+        "#include x",
+        "#include *",
+        "[",
+        "=",
+        "\\;",
+        "",
+    ]
+)
+TEXTS = st.lists(st.one_of(LINES, st.text(max_size=8)), max_size=12).flatmap(
+    lambda lines: st.sampled_from(["\n", "\r\n"]).map(lambda end: end.join(lines))
+)
+
+
+@given(TEXTS)
+def test_any_text(text: str) -> None:
+    """It is read without an error, and its lines are the text; what is appended is read, unless a comment is open."""
+    assert "".join(line.raw for line in parse(text)) == text
+    longer = appended(text, "[own]\nkey = value\n")
+    assert longer.startswith(text)
+    found = read("/d/x", {"/d/x": longer}).section("own")
+    assert ";--" in text or (found is not None and found.is_true("key") is False)
+
+
+@given(TEXTS)
+def test_any_value_changed(text: str) -> None:
+    """A changed value is read as such, and every other line stays as it is."""
+    lines = parse(text)
+    for number, line in enumerate(lines, start=1):
+        if line.kind is Kind.VALUE and ";" not in line.raw:
+            changed = parse(with_value(text, number, "other"))
+            assert changed[number - 1].value == "other"
+            assert changed[number - 1].name == line.name
+            assert [each.raw for each in changed[: number - 1] + changed[number:]] == [
+                each.raw for each in lines[: number - 1] + lines[number:]
+            ]

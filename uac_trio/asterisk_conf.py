@@ -129,7 +129,7 @@ def read(path: str, files: Mapping[str, str], directory: str | None = None) -> C
     ``directory``: where relative includes are, by default that of ``path``.
     """
     found = Configuration()
-    _read_into(found, path, files, directory or posixpath.dirname(path), None, 0)
+    _read_into(found, path, files, directory or posixpath.dirname(path), None, ())
     return found
 
 
@@ -222,20 +222,26 @@ def _line(raw: str, content: str) -> Line:
 
 
 def _read_into(
-    found: Configuration, path: str, files: Mapping[str, str], directory: str, current: Section | None, depth: int
+    found: Configuration,
+    path: str,
+    files: Mapping[str, str],
+    directory: str,
+    current: Section | None,
+    above: tuple[str, ...],
 ) -> Section | None:
-    """Read one file; returns the section that its end is in."""
+    """Read one file; returns the section that its end is in. ``above``: the files that include it, to end a circle."""
     found.files.append(path)
     for number, line in enumerate(parse(files.get(path, "")), start=1):
         if line.kind is Kind.SECTION:
             current = _begun(found, line, path, number)
         elif line.kind is Kind.VALUE and current is not None:
             current.values.append(Value(line.name, line.value, path, number))
-        elif line.kind is Kind.INCLUDE and depth < MOST_DEEP:
+        elif line.kind is Kind.INCLUDE and len(above) < MOST_DEEP:
             pattern = posixpath.normpath(posixpath.join(directory, line.name))
             found.included.append(pattern)
             for each in _matching(pattern, files):
-                current = _read_into(found, each, files, directory, current, depth + 1)
+                if each != path and each not in above:
+                    current = _read_into(found, each, files, directory, current, (*above, path))
     return current
 
 

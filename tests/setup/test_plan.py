@@ -128,7 +128,10 @@ def test_unit_of_a_package() -> None:
 @pytest.mark.parametrize(
     ("platform", "words"),
     [
-        (Platform.ASTERISK, ("append to /etc/asterisk/manager.conf", "read = call,agent", "recordingpath => ")),
+        (
+            Platform.ASTERISK,
+            ("append to /etc/asterisk/manager.conf", "read = call,agent", "[mappings]\nrecordingpath => "),
+        ),
         (Platform.FREEPBX, ("manager_custom.conf", "cdr_manager_mapping_custom.conf", "recordingfile => ")),
         (Platform.MIKOPBX, ("System, Asterisk Manager Interface (AMI): name uac-trio",)),
     ],
@@ -139,6 +142,7 @@ def test_another_machine(platform: Platform, words: tuple[str, ...]) -> None:
     plan = planned({}, answers)
     assert {change.path for change in plan.changes} == OWN
     shown = "\n".join(plan.notes)
+    assert plan.reloads == ("systemctl daemon-reload",)
     assert all(each in shown for each in words)
     assert "new-ami" not in shown
     assert "the content of /etc/uac-trio/ami-secret" in shown

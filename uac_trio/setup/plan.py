@@ -24,6 +24,8 @@ from uac_trio.setup.manager_user import READ, WRITE, plan_manager_user, user_blo
 
 HIDDEN = ("/home/", "/root/", "/tmp/", "/var/tmp/")  # noqa: S108 - compared only
 """Directories that the unit hides from the daemon."""
+RELOAD_MANAGER = 'asterisk -rx "manager reload"'
+RELOAD_CDR = 'asterisk -rx "module reload cdr_manager.so"'
 SKIPS_VOICEMAIL = "originate-skipvm"
 """The context of FreePBX that rings an extension without its voice mailbox."""
 
@@ -183,17 +185,26 @@ def _by_hand(answers: Answers) -> Iterator[str]:
             "Exact times and the names of recordings are in its events already"
         )
         return
-    file = "manager_custom.conf" if answers.platform is Platform.FREEPBX else "manager.conf"
+    is_freepbx = answers.platform is Platform.FREEPBX
+    users = "manager_custom.conf" if is_freepbx else "manager.conf"
+    general = "[general](+)\nenabled = yes\ntimestampevents = yes\n"
+    user = user_block(answers.ami_user, f"<{secret}>", "<address of this machine>")
+    yield f"on {answers.ami_host}, append to /etc/asterisk/{users}:\n\n{general}\n{user}"
+    if is_freepbx:
+        mapping = "cdr_manager_mapping_custom.conf:\n\nrecordingfile => recordingfile\nlinkedid => linkedid"
+    else:
+        mapping = (
+            "cdr_manager.conf:\n\n[general](+)\nenabled = yes\n\n[mappings]\nrecordingpath => recordingpath\n"
+            "linkedid => linkedid"
+        )
+    yield f"on {answers.ami_host}, append to /etc/asterisk/{mapping}\n"
     yield (
-        f"on {answers.ami_host}, append to /etc/asterisk/{file} (permit is the address of this machine as that one "
-        f"sees it):\n\n[general](+)\nenabled = yes\ntimestampevents = yes\n\n"
-        + user_block(answers.ami_user, f"<{secret}>", "<address of this machine>")
+        f"then, on {answers.ami_host}: {RELOAD_MANAGER}; {RELOAD_CDR}. AMI has to listen there on an address that this "
+        "machine reaches: bindaddr in [general], if it is 127.0.0.1"
     )
-    mapping = (
-        "cdr_manager_mapping_custom.conf" if answers.platform is Platform.FREEPBX else "cdr_manager.conf, [mappings]"
+    yield (
+        "recordings of another machine are mounted here, or uac-trio serve-recordings runs there: docs/recordings.md"
     )
-    usual = "recordingfile" if answers.platform is Platform.FREEPBX else "recordingpath"
-    yield f"and to /etc/asterisk/{mapping}:\n\n{usual} => {usual}\nlinkedid => linkedid\n"
 
 
 def _reloads(answers: Answers, changes: tuple[Change, ...]) -> Iterator[str]:
@@ -202,9 +213,9 @@ def _reloads(answers: Answers, changes: tuple[Change, ...]) -> Iterator[str]:
     ]
     manager = [posixpath.dirname(change.path).endswith("manager.d") for change in changes]
     if any(manager) or any(name.startswith("manager") for name in names):
-        yield 'asterisk -rx "manager reload"'
+        yield RELOAD_MANAGER
     if any(name.startswith("cdr_manager") for name in names):
-        yield 'asterisk -rx "module reload cdr_manager.so"'
+        yield RELOAD_CDR
     if any(name in ("cdr.conf", "cdr_general_custom.conf") for name in names):
         yield 'asterisk -rx "module reload cdr"'
     if any(name.startswith(("extensions", "uac-trio-recording")) for name in names):
