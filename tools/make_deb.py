@@ -28,10 +28,17 @@ FILES = {
     "deploy/uac-trio.service": "lib/systemd/system/uac-trio.service",
     "deploy/uac-trio-recordings.service": "lib/systemd/system/uac-trio-recordings.service",
     "deploy/debian/user.conf": "lib/systemd/system/uac-trio.service.d/user.conf",
+    "deploy/completion/uac-trio.bash": "usr/share/bash-completion/completions/uac-trio",
+    "deploy/completion/_uac-trio": "usr/share/zsh/vendor-completions/_uac-trio",
+    "deploy/completion/uac-trio.fish": "usr/share/fish/vendor_completions.d/uac-trio.fish",
     "deploy/debian/copyright": "usr/share/doc/uac-trio/copyright",
     "README.md": "usr/share/doc/uac-trio/README.md",
     "README.ru.md": "usr/share/doc/uac-trio/README.ru.md",
     "deploy/uac-trio-recordings.example.toml": "usr/share/doc/uac-trio/examples/recordings.toml",
+}
+COMPRESSED = {
+    "CHANGELOG.md": "usr/share/doc/uac-trio/changelog.gz",
+    "deploy/uac-trio.1": "usr/share/man/man1/uac-trio.1.gz",
 }
 
 
@@ -85,8 +92,10 @@ def put_files(tree: Path) -> None:
         path = tree / target
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / source, path)
-    changes = tree / "usr/share/doc/uac-trio/changelog.gz"
-    changes.write_bytes(gzip.compress((ROOT / "CHANGELOG.md").read_bytes(), mtime=0))
+    for source, target in COMPRESSED.items():
+        path = tree / target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress((ROOT / source).read_bytes(), mtime=0))
     command = tree / "usr/bin/uac-trio"
     command.parent.mkdir(parents=True, exist_ok=True)
     command.symlink_to(f"{HOME}/bin/uac-trio")
