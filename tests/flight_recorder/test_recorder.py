@@ -177,3 +177,17 @@ async def test_old_files_go_while_no_pbx_is_connected(tmp_path: Path, autojump_c
         async with running(recorder_in(tmp_path)):
             while file.exists():  # noqa: ASYNC110 - a thread's affair
                 await trio.sleep(1)
+
+
+def test_a_write_that_comes_after_the_last_one(tmp_path: Path) -> None:
+    """A stop leaves a write behind that waits for its thread; the file that it begins is closed too."""
+    recorder = recorder_in(tmp_path)
+    recorder._write([], 0, is_last=True)
+    recorder._write(list(wires_of(SCENARIOS[0])), 0)
+    assert [recorded_files(tmp_path) != [], open_files(tmp_path)] == [True, []]
+
+
+def open_files(folder: Path) -> list[str]:
+    """Of this process."""
+    found = [os.readlink(one) for one in Path("/proc/self/fd").iterdir() if one.is_symlink() and one.exists()]
+    return [name for name in found if name.startswith(str(folder))]

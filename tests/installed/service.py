@@ -98,6 +98,12 @@ def start(inside: Machine) -> None:
     print("started: READY=1 came, the page /live is there, the process and its database are the user's uac-trio")
 
 
+def status(inside: Machine) -> None:
+    """``systemctl status`` has the conditions that are present: here nothing answers as a PBX."""
+    inside.until(lambda it: "problem pbx_away (main)" in shown(it, "StatusText"), "the status line")
+    print("status:", shown(inside, "StatusText"))
+
+
 def secure(inside: Machine) -> None:
     table = inside.run("systemd-analyze", "security", f"--threshold={EXPOSURE}", "--no-pager", UNIT)
     print("systemd-analyze security:", table.splitlines()[-1].partition(":")[2].strip())
@@ -210,5 +216,5 @@ def upgrade_and_remove(inside: Machine) -> None:
 
 
 STEPS = (
-    start, secure, convert, reload, hang, stop, refuse, as_dynamic_user, serve_recordings, upgrade_and_remove,
+    start, status, secure, convert, reload, hang, stop, refuse, as_dynamic_user, serve_recordings, upgrade_and_remove,
 )  # fmt: skip

@@ -46,6 +46,7 @@ class FlightRecorder:
     _woken: trio.Event = attrs.field(factory=trio.Event, init=False)
     _writing: Writing = attrs.field(init=False)
     _is_writing: bool = attrs.field(default=False, init=False)
+    _has_ended: bool = attrs.field(default=False, init=False)
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -104,7 +105,8 @@ class FlightRecorder:
         with self._lock:
             try:
                 self._writing.write(wires, lost, self.now())
-                if is_last:
+                self._has_ended = self._has_ended or is_last
+                if self._has_ended:  # a write that was left behind may come after the last one
                     self._writing.close()
             except OSError as why:
                 return self._failed(why, len(wires))
