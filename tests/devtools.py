@@ -83,7 +83,7 @@ class Page:
             raise ScriptError(found["exceptionDetails"].get("exception", {}).get("description", "an error"))
         return found["result"].get("value")
 
-    async def until(self, script: str, seconds: float = 10.0) -> float:
+    async def until(self, script: str, seconds: float = 30.0) -> float:
         """Until the expression is true; returns trio's clock then. Raises TooSlowError."""
         with trio.fail_after(seconds):
             while True:

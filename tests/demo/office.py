@@ -80,7 +80,7 @@ class Office:
 
 
 @asynccontextmanager
-async def open_office(world: World, tmp_path: Path, *, within: float = 60.0, **more: Any) -> AsyncIterator[Office]:
+async def open_office(world: World, tmp_path: Path, *, within: float = 120.0, **more: Any) -> AsyncIterator[Office]:
     """Ends ``within`` so many seconds. ``more``: attributes of the CRM or of its desks."""
     of_desks = {name: value for name, value in more.items() if name in ("polling", "language", "has_module")}
     of_crm = {name: value for name, value in more.items() if name not in of_desks}

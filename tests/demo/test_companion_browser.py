@@ -58,7 +58,7 @@ async def test_stock_shows_a_call_where_it_rings(world: World, tmp_path: Path) -
         looks = office.looks
         await silent.run("app.request.get({url: 'index.php?module=UacCompanion&action=Look'})")
         await silent.run("document.dispatchEvent(new Event('visibilitychange'))")  # it looks, and is shown the call
-        await office.world.until(lambda: office.looks >= looks + 2)
+        await office.world.until(lambda: office.looks >= looks + 2, 30)
         assert len(office.desks.calls(office.crm.users[0])) == 1
         assert await silent.run(POPUPS) == 0
 
@@ -107,7 +107,7 @@ async def test_connector_that_restarts(world: World, tmp_path: Path) -> None:
         office.crm.callback(_begin(office.crm.clock(office.desks.now())), office.desks.now())
         await page.until(f"{POPUPS} === 1")
         async with office.daemon() as pbx:
-            await page.until(f"{STREAM} === 'open'", 20)
+            await page.until(f"{STREAM} === 'open'")
             await pbx.say(call(2)[0])
             await page.until(f"{POPUPS} === 2")
 
@@ -168,7 +168,7 @@ async def test_module_is_switched_off(world: World, tmp_path: Path) -> None:
         office.desks.is_module_on = False
         await pbx.say(call(1)[0])
         await page.until("UacCompanion.state().off === 'switched-off'")
-        await world.until(lambda: office.polls)
+        await world.until(lambda: office.polls, 30)
         await page.until(f"{POPUPS} === 1")
 
 

@@ -134,6 +134,7 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
             public_url=http.public_url,
             is_extension=calls.is_extension,
             owner_url=responsible.url,
+            wants_module=companion.enabled,
             region=calls.region,
         )
     )

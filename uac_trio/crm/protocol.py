@@ -180,6 +180,8 @@ class Surroundings:
     """Is this an employee's number?"""
     owner_url: str = ""
     """``[route] url``: where to ask who is responsible for a caller; "" = where this CRM has it."""
+    wants_module: bool = False
+    """``[companion] enabled``: a module of ours should be installed in it, if there is one for it."""
     region: str = ""
     """``[calls] region``: the country, by its two letters, of numbers without a country code."""
 

@@ -255,6 +255,8 @@ class _Daemon:
             intake.start_soon(self.storing.look_after_store)
             intake.start_soon(self.awaited.run)
             intake.start_soon(self.wrong_secrets.run)
+            if self.companion is not None and self.outbox.notices is not None:
+                intake.start_soon(self.companion.share, self.outbox.notices)
             intake.start_soon(self._watch_conditions)
             if self.reloader is not None:
                 intake.start_soon(self.reloader.run)

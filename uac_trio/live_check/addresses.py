@@ -14,6 +14,7 @@ import trio
 from uac_trio.agi import set_variable
 from uac_trio.crm.responsible import ResponsibleRules
 from uac_trio.http_client import HTTPReply, NoReplyError, NotSentError, open_http_client
+from uac_trio.live_check.browsers import check_browsers
 from uac_trio.live_check.finding import Findings
 from uac_trio.networks import parse_bind
 from uac_trio.socket_errors import socket_reason
@@ -37,7 +38,7 @@ async def check_http(settings: WebSettings, now: Callable[[], float], findings: 
         for listener in await trio.open_tcp_listeners(port, host=host):
             await listener.aclose()
     except OSError as why:
-        is_ours = await _taken(settings, host, port, why, findings)
+        is_ours = await _taken(settings, host, port, why, now, findings)
     else:
         findings.ok("http.free", f"{settings.bind} is free; no daemon runs on this machine")
     if settings.public_url:
@@ -66,7 +67,9 @@ def _reached(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
-async def _taken(settings: WebSettings, host: str, port: int, why: OSError, findings: Findings) -> bool:
+async def _taken(
+    settings: WebSettings, host: str, port: int, why: OSError, now: Callable[[], float], findings: Findings
+) -> bool:
     """Whether a daemon of ours has it."""
     if words := _not_bound("[http] bind", settings.bind, why):
         findings.problem("http.bind", *words)
@@ -85,6 +88,8 @@ async def _taken(settings: WebSettings, host: str, port: int, why: OSError, find
             f"{settings.bind} is in use by a daemon of ours, which is not ready",
             f"{base}/readyz and its page /live show why",
         )
+    if reply is not None:
+        check_browsers(reply.body, now(), findings)
     _conditions(await _get(f"{base}/live.json"), findings)
     return True
 

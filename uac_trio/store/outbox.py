@@ -32,6 +32,7 @@ from uac_trio.store import dead_letters, deliveries, leasing
 from uac_trio.store.event_logs import EventLogRows
 from uac_trio.store.forgetting import Forgotten, forget
 from uac_trio.store.history import Wanted, history
+from uac_trio.store.notifying import Notices
 from uac_trio.store.opening import in_words, make_ready, open_engine
 from uac_trio.store.recordings import NewRecording, RecordingRows
 from uac_trio.store.rows import (
@@ -103,6 +104,8 @@ class Outbox:
         self.settings = settings
         self.recordings = RecordingRows(self._read, self._write)
         self.event_logs = EventLogRows(self._read, self._write, shared=self._is_postgresql)
+        self.notices = Notices(engine, self._write) if self._is_postgresql else None
+        """To other connectors; None: there are none."""
 
     @property
     def where(self) -> str:

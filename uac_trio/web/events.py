@@ -65,7 +65,7 @@ def add_events(app: QuartTrio, events: Events) -> None:
             _refuse(events, why)
             return _refused(HTTPStatus.FORBIDDEN, origin)
         if not events.streams.has_room(token.user):
-            if (left_out := events.complaints.due(trio.current_time())) is not None:
+            if not events.streams.has_ended and (left_out := events.complaints.due(trio.current_time())) is not None:
                 log.warning("companion.too_many_streams", streams=events.streams.open, left_out=left_out)
             return _refused(HTTPStatus.SERVICE_UNAVAILABLE, origin)
         return _stream(events, token, origin)

@@ -78,7 +78,8 @@ class Streams:
     _of_extension: dict[str, dict[Stream, None]] = attrs.field(factory=dict, init=False)
     _of_user: Counter[str] = attrs.field(factory=Counter, init=False)
     _of_client: Counter[str] = attrs.field(factory=Counter, init=False)
-    _has_ended: bool = attrs.field(default=False, init=False)
+    has_ended: bool = attrs.field(default=False, init=False)
+    """The server shuts down."""
 
     @property
     def open(self) -> int:
@@ -95,7 +96,7 @@ class Streams:
         )
 
     def has_room(self, user: str) -> bool:
-        return not self._has_ended and self.open < MOST and self._of_user[user] < MOST_PER_USER
+        return not self.has_ended and self.open < MOST and self._of_user[user] < MOST_PER_USER
 
     def of_client(self, address: str) -> int:
         """Open streams of one client address. The server counts connections without them."""
@@ -140,7 +141,7 @@ class Streams:
 
     def end_nowait(self) -> None:
         """End all streams; no more are opened."""
-        self._has_ended = True
+        self.has_ended = True
         for streams in self._of_extension.values():
             for stream in streams:
                 stream.end_nowait()

@@ -113,7 +113,7 @@ class Vtiger:
     # -- for administrators -------------------------------------------------------------------------------------------
 
     def examine(self, now: Callable[[], float], findings: Findings) -> Generator[CRMRequest, Reply | NoReply, None]:
-        return examine(self.account, now, findings)
+        return examine(self.account, now, findings, wants_module=self.surroundings.wants_module)
 
     def describe(self, at: float) -> Iterator[str]:
         clock = datetime.fromtimestamp(at, UTC).astimezone(self.account.zone)

@@ -6,7 +6,8 @@
   ``dialbegin``, and in stock 8.2, for ``DialBegin``).
 - If that is refused: one without a secret, whose answer distinguishes a wrong secret from a database that is away.
 - SPAgi.php beside it, with the wrong secret again: SalesPlatform says so in JSON, a stock vTiger has no such file.
-- The script of its pages (``popups.py``), which shows whether they look for calls.
+- A file of the companion module, where that is installed; else the script of its pages (``popups.py``), which shows
+  whether they look for calls.
 
 A fresh installation that answers 500 to what it writes cannot be seen so: it answers 200 to all that touches no row
 (seen). The store knows what it answered to calls.
@@ -22,7 +23,9 @@ from http import HTTPStatus
 from uac_trio.crm.protocol import CRMRequest, Findings
 from uac_trio.crm.reply import NoReply, Reply, Ruling, Verdict
 from uac_trio.crm.vtiger.account import Flavour, VtigerAccount, without_login
+from uac_trio.crm.vtiger.installed_module import installed_version, version_url
 from uac_trio.crm.vtiger.judging import PROBE, UNSIGNED_PROBE, judge_harmless, knows_no_secret
+from uac_trio.crm.vtiger.module_package import VERSION_FILE, module_version
 from uac_trio.crm.vtiger.popups import SCRIPT, Polling, polling_of, script_url
 from uac_trio.crm.vtiger.request import posted, signed
 
@@ -38,9 +41,10 @@ _SETTINGS = "its page «Настройки» → «Интеграция» → «
 
 
 def examine(
-    account: VtigerAccount, now: Callable[[], float], findings: Findings
+    account: VtigerAccount, now: Callable[[], float], findings: Findings, *, wants_module: bool = False
 ) -> Generator[CRMRequest, Reply | NoReply, None]:
-    """Reachable, vTiger's callback, our secret, its flavour, its clock, its popups."""
+    """Reachable, vTiger's callback, our secret, its flavour, its clock, its popups. ``wants_module``: the companion
+    module should be there."""
     stranger = yield posted(account.url, "probe", PROBE)
     said = judge_harmless(stranger)
     if said.ruling is not Ruling.AUTH_FAILED:
@@ -62,7 +66,12 @@ def examine(
     if account.url.endswith(_SCRIPT):
         owner = yield posted(account.url.removesuffix(_SCRIPT) + _OWNER_SCRIPT, _OWNER_SCRIPT, PROBE)
         _flavour(owner, account.flavour, findings)
-    if url := script_url(account.url):
+    installed = ""
+    if url := version_url(account.url):
+        installed = installed_version((yield CRMRequest(name=VERSION_FILE, url=url, body=b"", is_get=True)))
+    if installed or wants_module:
+        _module(installed, findings)
+    if not installed and (url := script_url(account.url)):
         _popups((yield CRMRequest(name=SCRIPT, url=url, body=b"", is_get=True)), account.flavour, findings)
     _zone(account, now(), findings)
 
@@ -115,6 +124,25 @@ def _flavour(owner: Reply | NoReply, configured: Flavour, findings: Findings) ->
             f"it has {_OWNER_SCRIPT}, so it seems to be SalesPlatform's, which breaks over a stock vTiger's StartApp",
             'set [vtiger] flavour = "salesplatform"',
         )
+
+
+def _module(installed: str, findings: Findings) -> None:
+    """With it the pages look for calls by themselves, whatever the CRM's own script does."""
+    if not installed:
+        findings.warn(
+            "crm.companion",
+            f"the companion module is not installed in it, as far as can be seen ({VERSION_FILE}): popups come as its "
+            "pages look for calls",
+            "uac-trio crm-module -o FILE.zip, and import that in Settings > Module Manager (docs/companion.md)",
+        )
+    elif installed != module_version():
+        findings.warn(
+            "crm.companion",
+            f"the companion module {installed} is installed in it; this version of uac-trio has {module_version()}",
+            "uac-trio crm-module -o FILE.zip, import that in Settings > Module Manager, choose Update Now",
+        )
+    else:
+        findings.ok("crm.companion", f"the companion module {installed} is installed in it")
 
 
 def _popups(script: Reply | NoReply, flavour: Flavour, findings: Findings) -> None:
