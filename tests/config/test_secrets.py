@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -159,3 +160,21 @@ def test_placeholder_of_the_example(tmp_path: Path, written: str) -> None:
     (tmp_path / "ami-secret").write_text("<a long random word>\n")
     (problem,) = problems(tmp_path, PBX.replace('secret = "ami-s3cret"', written) + VTIGER)
     assert problem.endswith("is still the placeholder of the example: write the value itself in place of <...>")
+
+
+def test_what_to_do_about_a_missing_secret(tmp_path: Path) -> None:
+    """The message has the command that makes the file for root alone."""
+    (problem,) = problems(tmp_path, PBX.replace('secret = "ami-s3cret"', 'secret_file = "ami-secret"') + VTIGER)
+    path = tmp_path / "ami-secret"
+    assert problem == (
+        f"c.toml:5: [pbx] secret_file: {path}: No such file or directory; make it "
+        f"(install -m 600 /dev/null {path}) and put the secret in"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read all files")
+def test_secret_for_root_alone(tmp_path: Path) -> None:
+    """Another user is asked to run the command as root."""
+    (tmp_path / "ami-secret").touch(0o000)
+    (problem,) = problems(tmp_path, PBX.replace('secret = "ami-s3cret"', 'secret_file = "ami-secret"') + VTIGER)
+    assert problem.endswith("ami-secret: Permission denied; it is for root alone, so run the command as root (sudo)")

@@ -176,8 +176,7 @@ class Reader:
             # Editors and echo add one line end, which is not part of the secret.
             content = path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
         except (OSError, UnicodeDecodeError) as why:
-            reason = why.strerror if isinstance(why, OSError) else "is not UTF-8 text"
-            self._add(table, index, key, f"{path}: {reason}")
+            self._add(table, index, key, f"{path}: {_why_unread(why, path)}")
             return None
         self.secret_files.append(path)
         return content
@@ -196,6 +195,15 @@ class Reader:
         several = isinstance(self.data.get(table), list) and len(self.data[table]) > 1
         named = f"[{table}]" if not several else f"[[{table}]] number {index + 1}"
         self.problems.append(f"{place}: {named}{' ' + key if key else ''}: {what}")
+
+
+def _why_unread(why: OSError | UnicodeDecodeError, path: Path) -> str:
+    """Why a file of a secret cannot be read, and what to do."""
+    if isinstance(why, FileNotFoundError):
+        return f"{why.strerror}; make it (install -m 600 /dev/null {path}) and put the secret in"
+    if isinstance(why, PermissionError):
+        return f"{why.strerror}; it is for root alone, so run the command as root (sudo)"
+    return why.strerror or str(why) if isinstance(why, OSError) else "is not UTF-8 text"
 
 
 def is_placeholder(value: object) -> bool:
