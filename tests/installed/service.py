@@ -36,7 +36,7 @@ recordings = ["/var/spool/asterisk/monitor"]
 networks = ["127.0.0.1"]
 secret_file = "recordings-secret"
 """
-ASK = "import urllib.request as r; print(r.build_opener().open('http://127.0.0.1:5000/live', timeout=5).status)"
+ASK = "import sys, urllib.request as r; print(r.urlopen('http://127.0.0.1:5000' + sys.argv[1]).read().decode())"
 SILENCE = "/usr/bin/ffmpeg -loglevel error -f lavfi -i anullsrc=r=8000 -t 1 -f mp3 -y /var/lib/uac-trio/silence.mp3"
 STOP_LIMIT = 20.0
 EXPOSURE = 15
@@ -94,8 +94,9 @@ def start(inside: Machine) -> None:
     process = shown(inside, "MainPID")
     assert inside.run("ps", "-o", "user=", "-p", process) == "uac-trio"
     assert inside.run("stat", "--format=%U %a", "/var/lib/uac-trio/connector.db") == "uac-trio 600"
-    assert inside.run("/opt/uac-trio/bin/python3", "-c", ASK) == "200"
-    print("started: READY=1 came, the page /live is there, the process and its database are the user's uac-trio")
+    assert "uac-trio" in inside.run("python3", "-c", ASK, "/live")
+    assert "process_start_time_seconds" in inside.run("python3", "-c", ASK, "/metrics")
+    print("started: READY=1 came, /live and /metrics are there, the process and its database are the user's uac-trio")
 
 
 def status(inside: Machine) -> None:

@@ -16,6 +16,7 @@ from uac_trio.crm.click import Originated
 from uac_trio.crm.delivery import Kind
 from uac_trio.crm.reply import Ruling
 from uac_trio.daemon.conditions import Condition
+from uac_trio.daemon.process import process_families
 from uac_trio.daemon.standing import Standing
 from uac_trio.web.streams import StreamsStatus
 
@@ -127,7 +128,7 @@ class Metrics:
     def page(self, standing: Standing, downloads: int, recordings: Mapping[str, int]) -> bytes:
         """Everything, in Prometheus' text format."""
         at_scrape = CollectorRegistry(auto_describe=False)
-        read_off = list(families(standing, downloads, recordings))
+        read_off = [*families(standing, downloads, recordings), *process_families(standing.now)]
         at_scrape.register(_AtScrape(lambda: (*_without_created(self.registry.collect()), *read_off)))
         return generate_latest(at_scrape)
 
