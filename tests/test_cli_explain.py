@@ -179,6 +179,7 @@ def test_files(tmp_path: Path) -> None:
     result = explain(None, "102", str(ROOT / f"{RING_GROUP}.jsonl"))
     assert result.exit_code == 0
     assert "-> CRM: DialAnswer callerid1=+79161234567, callerid2=102" in result.stdout
+    assert "\nLooked at:\n  file " in result.stdout
     assert "store: not looked at; --config names the file that has it" in result.stdout
 
 

@@ -41,7 +41,7 @@ TITLES: Mapping[str, str] = {
     "recordings": "What becomes of recordings ([recordings.md](recordings.md)).",
     "store": "Where deliveries wait ([ha.md](ha.md)).",
     "sender": "How the CRM is sent to.",
-    "flight_recorder": "The last hours of AMI, for a support case.",
+    "flight_recorder": "The last hours of AMI, for a support case ([debugging.md](debugging.md)).",
     "alerts": "When the daemon finds that something is wrong ([conditions.md](conditions.md)).",
     "log": "The log, on stderr.",
     "serve": "Of `uac-trio serve-recordings`, on the machine that has the files.",

@@ -23,8 +23,15 @@ from typing import Any
 import attrs
 import trio
 
+from uac_trio.calls.call import Direction
+from uac_trio.calls.participation import Role
+from uac_trio.clock import now
+from uac_trio.config.loading import Config
+from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.demo.run import SCHEDULE, open_demo
 from uac_trio.logs import LogSettings, configure_logging
+from uac_trio.store.outbox import Exchange, open_outbox
+from uac_trio.store.rows import LeaseRequest, Parked
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "images"
 QUIETLY = (
@@ -35,6 +42,8 @@ QUIETLY = (
 PLAYED = 13.5
 """Seconds of the demo's schedule after which calls ring, are talked on and are over."""
 WAIT = 20.0
+COUNTED_WITHIN = 12.0
+"""Seconds after which the daemon has counted what is new in its store."""
 
 
 @attrs.frozen(kw_only=True)
@@ -51,14 +60,15 @@ class Shot:
 
 
 SHOTS = (
-    Shot(name="live-en", page="live", width=1400, height=1000, opened=True),
-    Shot(name="live-ru", page="live", width=1400, height=1000, language="ru", opened=True),
-    Shot(name="live-ru-dark", page="live", width=1400, height=1000, language="ru", dark=True),
-    Shot(name="live-phone", page="live", width=390, height=1000),
-    Shot(name="live-phone-ru-dark", page="live", width=390, height=1000, language="ru", dark=True),
-    Shot(name="demo", page="crm", width=1400, height=900),
+    Shot(name="live-en", page="live", width=1400, height=900, opened=True),
+    Shot(name="live-ru", page="live", width=1400, height=900, language="ru", opened=True),
+    Shot(name="live-phone-en", page="live", width=390, height=900),
+    Shot(name="live-phone-ru-dark", page="live", width=390, height=900, language="ru", dark=True),
     Shot(name="demo-dark", page="crm", width=1400, height=900, dark=True),
-    Shot(name="demo-phone-dark", page="crm", width=390, height=900, dark=True),
+)
+AFTER_A_DEAD_LETTER = (
+    Shot(name="dead-letter-en", page="live", width=1400, height=560, dark=True),
+    Shot(name="dead-letter-ru", page="live", width=1400, height=560, language="ru"),
 )
 
 
@@ -153,6 +163,26 @@ async def chromium() -> AsyncIterator[Browser]:
             await browser.from_.aclose()
 
 
+async def park_one(config: Config) -> None:
+    """What the CRM would refuse for good: put, leased and settled before the daemon's sender sees it."""
+    at = now()
+    begin = Delivery(
+        kind=Kind.BEGIN, pbx="demo", call_id="demo-1795413750.28", subject="104", occurrence="1", extension="104",
+        role=Role.CALLEE, direction=Direction.INBOUND, customer="+79161234567", at=at, began_at=at,
+    )  # fmt: skip
+    async with open_outbox(config.store) as outbox:
+        take = LeaseRequest(owner="screenshots", limit=1, seconds=60)
+        (row,) = (await outbox.exchange(Exchange(put=[begin], lease=take), at)).leased
+        await outbox.settle(row, Parked(reason="vTiger answers: no user has the extension 104"), at)
+
+
+def smaller(path: Path) -> None:
+    """A palette of 64 colours is a third of the size. Debian's package ``pngquant``."""
+    if shutil.which("pngquant") is not None:
+        command = ["pngquant", "--force", "--skip-if-larger", "--ext", ".png", "64", str(path)]
+        subprocess.run(command, check=False)
+
+
 async def make(folder: Path) -> None:
     await trio.Path(folder).mkdir(parents=True, exist_ok=True)
     configure_logging(LogSettings(level="warning"))
@@ -160,10 +190,20 @@ async def make(folder: Path) -> None:
         nursery.start_soon(demo.run_pass, SCHEDULE)
         await trio.sleep(PLAYED)
         async with chromium() as browser:
-            for shot in SHOTS:
+
+            async def shoot(shot: Shot) -> None:
+                path = folder / f"{shot.name}.png"
                 url = f"{demo.connector}/live" if shot.page == "live" else f"{demo.address}/"
-                await browser.shoot(url, shot, folder / f"{shot.name}.png")
-                print(folder / f"{shot.name}.png")
+                await browser.shoot(url, shot, path)
+                await trio.to_thread.run_sync(smaller, path)
+                print(path)
+
+            for shot in SHOTS:
+                await shoot(shot)
+            await park_one(demo.config)
+            await trio.sleep(COUNTED_WITHIN)
+            for shot in AFTER_A_DEAD_LETTER:
+                await shoot(shot)
         nursery.cancel_scope.cancel()
 
 

@@ -15,7 +15,7 @@ import click
 import trio
 
 from uac_trio.calls.rules import TrackerRules
-from uac_trio.cli.options import FILE
+from uac_trio.cli.options import CONFIG, FILE, VARIABLE
 from uac_trio.cli.refusing import fail, usable
 from uac_trio.clock import now
 from uac_trio.config.loading import Config, load_config
@@ -32,7 +32,6 @@ from uac_trio.store.rows import StoredRow
 from uac_trio.store.settings import OutboxError
 from uac_trio.transcript import Transcript, TranscriptError
 
-DEFAULT_CONFIG = Path("/etc/uac-trio/uac-trio.toml")
 UNITS: Mapping[str, int] = {"m": 60, "h": 3600, "d": 86400}
 
 
@@ -55,8 +54,8 @@ class _Sources:
     "config_path",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    envvar="UAC_TRIO_CONFIG",
-    help=f"The TOML file. Default: $UAC_TRIO_CONFIG, else {DEFAULT_CONFIG}; with FILEs: none, and no store.",
+    envvar=VARIABLE,
+    help=f"The TOML file.  [default: ${VARIABLE}, else {CONFIG}; with FILEs none, and no store]",
 )
 @click.option("--since", default="24h", show_default=True, help="30m, 24h, 7d; 09:30 of today; or 2026-11-28 09:30.")
 @click.option("--last", default=10, show_default=True, type=click.IntRange(1, 1000), help="How many calls at most.")
@@ -71,7 +70,7 @@ def explain(
     connections to one PBX.
     """
     begin = _since(since, now())
-    path = config_path or (None if files else DEFAULT_CONFIG)
+    path = config_path or (None if files else CONFIG)
     config = None if path is None else usable(lambda: load_config(path))
     rules = TrackerRules() if config is None else config.calls
     crm = _any_crm() if config is None else config.crm
@@ -86,7 +85,7 @@ def explain(
         ids = {call_id for story in stories for call_id in story.ids}
         rows, store = _rows(wanted, ids, config, begin, last)
         calls = explained(stories, rows or (), rows is not None, rules, crm)
-        looked = LookedAt(since=begin, files=sources.lines, store=store)
+        looked = LookedAt(since=None if files else begin, files=sources.lines, store=store)
         if not calls:
             seen = [] if wanted.call else mentions(sources.transcripts, wanted, 0.0 if files else begin)
             fail(*nothing_lines(wanted, looked, seen), *_as_lines(problems))

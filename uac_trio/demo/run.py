@@ -144,13 +144,18 @@ class Demo:
 
     address: str
     """Of the CRM's page."""
-    connector: str
-    """Of the daemon's HTTP server; its page is ``/live``."""
+    config: Config
+    """The daemon's."""
     crm: StandInCRM
     pbx: RecordedPBX
     pace: float
     _status: list[str]
     _passes: int = attrs.field(default=0, init=False)
+
+    @property
+    def connector(self) -> str:
+        """The address of the daemon's HTTP server; its page is ``/live``."""
+        return self.config.http.public_url
 
     async def run_pass(self, schedule: Sequence[tuple[str, float]]) -> list[Judgement]:
         """Play every recording once and wait until the CRM shows the truth, at most ``SETTLES_WITHIN``."""
@@ -234,9 +239,7 @@ async def open_demo(*, host: str = LOOPBACK, port: int = 0, pace: float = 1.0) -
                     await pbx.watched.wait()
                 if patience.cancelled_caught:
                     raise DemoError(f"the connector did not log in to the recorded PBX within {CONNECTS_WITHIN:g} s")
-                yield Demo(
-                    address=address, connector=config.http.public_url, crm=crm, pbx=pbx, pace=pace, status=status
-                )
+                yield Demo(address=address, config=config, crm=crm, pbx=pbx, pace=pace, status=status)
                 inside.cancel_scope.cancel()
             outside.cancel_scope.cancel()
 

@@ -27,7 +27,8 @@ NOT_SEEN = (
 class LookedAt:
     """Where was looked, for the end of the answer."""
 
-    since: float
+    since: float | None
+    """Seconds since the epoch; None: all that there is."""
     files: Sequence[str]
     """One line for each PBX, or the given files."""
     store: str
@@ -100,7 +101,7 @@ def nothing_lines(subject: Subject, looked: LookedAt, seen: Sequence[Mention]) -
 
 
 def looked_lines(looked: LookedAt) -> Iterator[str]:
-    yield f"Looked at, since {_date(looked.since)}:"
+    yield f"Looked at, since {_date(looked.since)}:" if looked.since is not None else "Looked at:"
     for line in (*looked.files, looked.store):
         yield f"  {line}"
 

@@ -184,12 +184,12 @@ TEXTS: Mapping[str, Text] = {
     "nothing.no_employee": Text(
         "The phones that rang are no employee's, so no user has a popup; [calls] extensions, devices, mobiles, trunks "
         "and only_... decide that, as follows.",
-        "Звонившие телефоны не числятся за сотрудниками, поэтому окна нет ни у кого; это решают [calls] extensions, "
-        "devices, mobiles, trunks и only_..., а именно:",
+        "Звонившие телефоны не числятся за сотрудниками, поэтому карточки нет ни у кого; это решают [calls] "
+        "extensions, devices, mobiles, trunks и only_..., а именно:",
     ),
     "nothing.no_phone": Text(
         "No employee's phone rang, so there is no popup; [calls] unreached may name who owns such calls.",
-        "Телефоны сотрудников не звонили, поэтому окна нет; чьи такие звонки, может назвать [calls] unreached.",
+        "Телефоны сотрудников не звонили, поэтому карточки нет; чьи такие звонки, может назвать [calls] unreached.",
     ),
     "nothing.other_kind": Text("Nothing of it is for this kind of CRM.", "CRM этого вида такие звонки не получает."),
     # Clicks, oddities
@@ -199,10 +199,10 @@ TEXTS: Mapping[str, Text] = {
     "odd": Text("Oddities", "Странности"),
     "odd.about": Text("what a PBX reported and should not be", "то, чего АТС не должна была сообщать"),
     # Help
-    "help": Text("A popup did not come?", "Окно не появилось?"),
+    "help": Text("A popup did not come?", "Карточка не появилась?"),
     "help.explain": Text(
         "{command} shows of a call of the last hours what happened, by which rule, and why there was no popup.",
-        "{command} показывает о звонке последних часов, что произошло, по какому правилу и почему не было окна.",
+        "{command} показывает о звонке последних часов, что произошло, по какому правилу и почему не было карточки.",
     ),
     "help.not_listed": Text(
         "The call is not listed: the PBX is not connected, its manager user lacks {read}, or the phone is not an "
@@ -223,8 +223,8 @@ TEXTS: Mapping[str, Text] = {
         "extension, may they receive calls, is the time zone the CRM's, does this vTiger show popups at all? Popups "
         "are for incoming calls only.",
         "Начало доставлено: vTiger отвечает так же и на то, что пропускает мимо. Есть ли у пользователя CRM этот "
-        "внутренний номер, разрешено ли ему принимать звонки, тот ли часовой пояс, показывает ли эта vTiger окна "
-        "вообще? Окна бывают только у входящих звонков.",
+        "внутренний номер, разрешено ли ему принимать звонки, тот ли часовой пояс, показывает ли эта vTiger карточки "
+        "вообще? Карточки бывают только у входящих звонков.",
     ),
     "help.check": Text(
         "{command} checks the PBXes, the CRM and this machine.", "{command} проверяет АТС, CRM и эту машину."
