@@ -184,6 +184,19 @@ class World:
             (count,) = connection.execute("SELECT count(*) FROM delivery WHERE kind = 'end'").fetchone()
         return int(count)
 
+    async def written(self, delivered: int) -> None:
+        """Wait until the store has so many deliveries that the CRM accepted, and the event log of a call."""
+
+        def is_written() -> bool:
+            with closing(sqlite3.connect(self.folder / "connector.db")) as connection:
+                (done,) = connection.execute("SELECT count(*) FROM delivery WHERE state = 'delivered'").fetchone()
+                (logged,) = connection.execute("SELECT count(*) FROM event_log").fetchone()
+            return bool(done == delivered and logged > 0)
+
+        with trio.fail_after(20):
+            while not is_written():  # noqa: ASYNC110 - another process writes it
+                await trio.sleep(0.02)
+
     async def health(self, address: str) -> Any:
         async with httpx.AsyncClient() as client:
             return (await client.get(f"{address}/healthz")).json()

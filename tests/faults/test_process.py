@@ -56,7 +56,7 @@ async def test_end_in_mid_call(world: World, how: signal.Signals, moment: str) -
     async with process(world) as first:
         call.emit(until)
         await world.until(lambda: len(world.crm.http.seen) == requests)
-        await trio.sleep(0.8)  # what the CRM has answered is written down
+        await world.written(requests)
         first.send_signal(how)
         await first.wait()
     assert first.returncode == (0 if how is signal.SIGTERM else -signal.SIGKILL)
@@ -72,7 +72,7 @@ async def test_call_that_ends_meanwhile(world: World, how: signal.Signals) -> No
     async with process(world) as first:
         call.emit(is_answered)
         await world.until(lambda: len(world.crm.http.seen) == 2)
-        await trio.sleep(0.8)
+        await world.written(2)
         first.send_signal(how)
     call.emit()
     async with process(world):

@@ -20,7 +20,7 @@ from tests.fake_vtiger import (
 from uac_trio.calls.call import Direction
 from uac_trio.calls.outcome import Outcome
 from uac_trio.calls.participation import Role
-from uac_trio.crm.delivery import Delivery, Kind
+from uac_trio.crm.delivery import WHOLE_CALL, Delivery, Kind
 from uac_trio.crm.protocol import Surroundings
 from uac_trio.crm.vtiger import Flavour, VtigerSettings
 from uac_trio.sender.breaker import SenderSettings
@@ -60,7 +60,7 @@ def a_call(
             call_id=f"main-{call}",
             subject="" if is_whole else extension,
             # The end is that of a second part, so it does not supersede the answer in the first.
-            occurrence="1.2" if kind is Kind.END else "1.1",
+            occurrence=WHOLE_CALL if is_whole and kind is not Kind.ANSWER else "1.2" if kind is Kind.END else "1.1",
             extension=extension,
             role=Role.CALLEE,
             direction=Direction.INBOUND,
