@@ -173,8 +173,8 @@ async def test_recording(world: World, tmp_path: Path, name: str, named: bool, i
 
 
 def seen_of(config: Config, name: str) -> tuple[SeenPBX, Findings]:
-    """What is seen of a call that was recorded on a real FreePBX 15, and what follows from it."""
-    transcript = read_transcript(name, (ROOT / "freepbx15" / f"{name}.jsonl").read_bytes())
+    """What is seen of a recorded call, and what follows from it."""
+    transcript = read_transcript(name, (ROOT / f"{name}.jsonl").read_bytes())
     seen = SeenPBX("main", config.calls.recording_headers)
     now = [0.0]
     listener = CallListener(config, lambda: now[0], lambda _: None, {"main": seen})
@@ -184,9 +184,10 @@ def seen_of(config: Config, name: str) -> tuple[SeenPBX, Findings]:
             continue
         now[0] = transcript.at(chunk)
         if not seen.is_ready:
-            listener.connected("main", "", now[0])
-            parser.receive_data(b"Asterisk Call Manager/5.0.1\r\n" * (b"Call Manager" not in chunk.data) + LISTED)
-        parser.receive_data(chunk.data)
+            banner = chunk.data if chunk.data.startswith(b"Asterisk Call Manager") else b"Asterisk Call Manager/5.0.1"
+            listener.connected("main", banner.partition(b"\r")[0].decode(), now[0])
+            parser.receive_data(banner.partition(b"\r")[0] + b"\r\n" + LISTED)
+        parser.receive_data(chunk.data.partition(b"\r\n")[2] if chunk.data.startswith(b"Asterisk Call") else chunk.data)
         while (message := parser.next_message()) is not None:
             if not isinstance(message, Banner):
                 listener.received("main", [message], now[0])
@@ -211,7 +212,7 @@ def seen_of(config: Config, name: str) -> tuple[SeenPBX, Findings]:
 async def test_call_on_freepbx(world: World, name: str, rang: list[str], recording: bool) -> None:
     """Groups, queues and single phones of a real FreePBX: who rang, by which rule, and the name of the recording."""
     config = attrs.evolve(world.config(), calls=TrackerRules(extensions=r"^20\d$"))
-    seen, _ = seen_of(config, name)
+    seen, _ = seen_of(config, f"freepbx15/{name}")
     (call,) = seen.calls.values()
     assert list(call.rang) == rang
     assert set(call.rang.values()) == {"its own CallerID is an extension"}
@@ -223,7 +224,7 @@ async def test_freepbx_without_the_mapping(world: World) -> None:
     """FreePBX as it comes maps nothing: the call is shown, its recording never; the check has the two lines for it."""
     headers: Any = ("recordingpath",)
     rules = TrackerRules(extensions=r"^20\d$", recording_headers=headers)
-    _, findings = seen_of(attrs.evolve(world.config(), calls=rules), "in_chan_sip")
+    _, findings = seen_of(attrs.evolve(world.config(), calls=rules), "freepbx15/in_chan_sip")
     assert ids([findings], Level.PROBLEM) == ["pbx.recording.name"]
     assert "recordingfile => recordingfile and linkedid => linkedid into cdr_manager_" in said([findings])
 
@@ -231,6 +232,17 @@ async def test_freepbx_without_the_mapping(world: World) -> None:
 async def test_rule_that_matches_no_phone_of_freepbx(world: World) -> None:
     """A rule for other numbers than those of the phones is a problem that names the phones."""
     rules = TrackerRules(extensions=r"^1\d\d$")
-    _, findings = seen_of(attrs.evolve(world.config(), calls=rules), "in_chan_sip")
+    _, findings = seen_of(attrs.evolve(world.config(), calls=rules), "freepbx15/in_chan_sip")
     assert ids([findings], Level.PROBLEM) == ["call.not_an_employee"]
     assert "SIP/207-00000003 rang: no employee" in said([findings])
+
+
+@pytest.mark.parametrize(
+    ("name", "rang"),
+    [("asterisk11/inbound_answered_agent_hangs_up", "101"), ("asterisk1.8/inbound_answered_agent_hangs_up", "101")],
+)
+async def test_call_on_ami_1(world: World, name: str, rang: str) -> None:
+    """Old Asterisks show a call in other events; what was seen of it is the same."""
+    seen, findings = seen_of(world.config(), name)
+    assert [list(call.rang) for call in seen.calls.values() if call.rang] == [[rang]]
+    assert "call.seen" in ids([findings], Level.OK)

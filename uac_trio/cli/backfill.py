@@ -61,9 +61,10 @@ def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> fl
 def backfill(
     config_path: Path, since: float, until: float | None, name: str | None, dry_run: bool, show_numbers: bool
 ) -> None:
-    """Fill in calls that no connector watched, from the PBX's CDR ([[pbx]] cdr).
+    """Fill in calls that no connector watched, from the PBX's CDR.
 
-    What the CRM has is left as it is, so it may be run at will, also while the daemon runs.
+    [[pbx]] cdr says where that is. What the CRM has is left as it is, so it may be run at will, also while the daemon
+    runs.
     """
     config = usable(lambda: load_config(config_path))
     span = Span(since, min(until if until is not None else now(), now()))

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from typing import NoReturn
 
 import attrs
 import trio
@@ -28,6 +29,7 @@ from uac_trio.pipeline import Pipeline
 from uac_trio.recordings.directories import Directories
 from uac_trio.recordings.host import open_host
 from uac_trio.recordings.place import Place, RecordingsBusyError, Wanted
+from uac_trio.recordings.settings import HostSettings
 from uac_trio.replay import fact_words, request_words
 
 TICKS_EVERY = 0.25
@@ -115,7 +117,7 @@ async def watch_call(
         for use in uses:
             run = partial(run_ami_client, use.server, watch, now=now, wanted=is_wanted)
             clients.append(await nursery.start(run))
-        nursery.start_soon(_tick, watch, clients)
+        nursery.start_soon(_tick, watch, clients, nursery)
         with trio.move_on_after(seconds):
             await watch.done.wait()
         watch.is_over = True
@@ -137,7 +139,7 @@ def _seen(use: PBXUse) -> SeenPBX:
     return SeenPBX(use.server.name, use.rules.recording_headers)
 
 
-async def _tick(watch: CallListener, clients: Sequence[AMIClient]) -> None:
+async def _tick(watch: CallListener, clients: Sequence[AMIClient], nursery: trio.Nursery) -> NoReturn:
     """Do what is due by the clock; ask for channels as long as no event of a call has come."""
     list_at = trio.current_time() + LISTS_EVERY
     while True:
@@ -148,7 +150,7 @@ async def _tick(watch: CallListener, clients: Sequence[AMIClient]) -> None:
             list_at += LISTS_EVERY
             for client in clients:
                 if not watch.seen[client.server.name].has_call_events:
-                    await client.list_channels()
+                    nursery.start_soon(client.list_channels)
 
 
 async def _files(config: Config, seen: SeenPBX, now: Callable[[], float]) -> dict[str, str]:
@@ -166,13 +168,20 @@ async def _files(config: Config, seen: SeenPBX, now: Callable[[], float]) -> dic
             if roots:
                 troubles |= await _looked(Directories(seen.pbx, roots), wanted)
             for host in hosts:
-                async with open_host(host, now) as there:
-                    found = await _looked(there, wanted)
+                found = await _looked_there(host, wanted, now)
                 troubles |= {path: why for path, why in found.items() if troubles[path]}
             if not any(troubles.values()):
                 break
             await trio.sleep(LOOKS_EVERY)
     return troubles
+
+
+async def _looked_there(host: HostSettings, wanted: Mapping[str, Wanted], now: Callable[[], float]) -> dict[str, str]:
+    try:
+        async with open_host(host, now) as there:
+            return await _looked(there, wanted)
+    except OSError as why:
+        return dict.fromkeys(wanted, f"recordings_ca: {host.ca_file}: {why.strerror or why}")
 
 
 async def _looked(place: Place, wanted: Mapping[str, Wanted]) -> dict[str, str]:

@@ -44,6 +44,7 @@ _LOSSES = {
     "fastagi": Loss.ROUTING,
     "http": Loss.CLICKS,
     "secrets": Loss.SAFETY,
+    "user": Loss.SAFETY,
 }
 """By a part of a finding's id; what has none of them is about calls."""
 

@@ -35,6 +35,7 @@ OFF_BY = 5.0
 NO_STEP = "uac-trio-check"
 """A ``callstatus`` that vTiger passes over."""
 
+_MODULE = "uac-trio crm-module -o module.zip writes a module that shows popups (docs/companion.md)"
 _SCRIPT = "PBXManager.php"
 _OWNER_SCRIPT = "SPAgi.php"
 _SETTINGS = "its page «Настройки» → «Интеграция» → «Asterisk», CRM Settings → Integration → PBXManager"
@@ -85,7 +86,9 @@ def _not_vtiger(said: Verdict, account: VtigerAccount, findings: Findings) -> No
             "check that [vtiger] url ends in /modules/PBXManager/callbacks/PBXManager.php",
         )
     else:
-        findings.problem("crm.address", f"{where}: {said.words}")
+        findings.problem(
+            "crm.address", f"{where}: {said.words}", f"curl {where} on this machine must show Authentication Failure"
+        )
 
 
 def _secret(said: Verdict, findings: Findings) -> None:
@@ -156,16 +159,16 @@ def _popups(script: Reply | NoReply, flavour: Flavour, findings: Findings) -> No
             findings.warn(
                 "crm.popups",
                 f"its pages look for calls {polling.value}: a popup comes with the next page that a user opens",
-                f'in {SCRIPT}, registerEvents, restore the line setInterval("Vtiger_PBXManager_Js.registerPBXCall()", '
-                "3000); then reload the page with Ctrl+F5",
+                f"{_MODULE}; or in {SCRIPT}, registerEvents, restore the line setInterval("
+                '"Vtiger_PBXManager_Js.registerPBXCall()", 3000), then reload the page with Ctrl+F5',
             )
         case Polling.OFF:
             findings.problem(
                 "crm.popups",
                 "its pages never look for calls, so no popup is shown, though the rows are written: as published, "
                 "SalesPlatform 7.2.0-202008 has that commented out",
-                f"in {SCRIPT}, registerEvents, take away the // before the lines between the two comments "
-                '"SalesPlatform.ru ... 5670"; then reload the page with Ctrl+F5',
+                f"{_MODULE}; or in {SCRIPT}, registerEvents, take away the // before the lines between the two "
+                'comments "SalesPlatform.ru ... 5670", then reload the page with Ctrl+F5',
             )
         case Polling.NOT_THE_SCRIPT:
             status = f"HTTP {script.status}" if isinstance(script, Reply) else script.detail
