@@ -108,14 +108,20 @@ shutdown_grace = 0.2
         await self.crm.until(lambda: bool(fact()), seconds)
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+@asynccontextmanager
+async def open_world(tmp_path: Path) -> AsyncIterator[World]:
     async with fake_vtiger() as crm, trio.open_nursery() as nursery:
         pbx = FakeAsterisk(nursery)
         (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
         nursery.start_soon(trio.serve_listeners, pbx.serve, [listener])
         yield World(pbx, listener.socket.getsockname()[1], crm, tmp_path)
         nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with open_world(tmp_path) as opened:
+        yield opened
 
 
 @asynccontextmanager

@@ -78,11 +78,13 @@ class Client:
         self._data += data
 
 
-async def open_stream(port: int, token: str, *, origin: str = "", method: str = "GET") -> Client:
+async def open_stream(
+    port: int, token: str, *, origin: str = "", method: str = "GET", path: str = "/crm/events"
+) -> Client:
     """Its reply's head is read; every wait of the client is within the test's deadline."""
     client = Client(await trio.open_tcp_stream("127.0.0.1", port))
     more = f"Origin: {origin}\r\n" if origin else ""
-    request = f"{method} /crm/events?token={token} HTTP/1.1\r\nHost: x\r\n{more}\r\n"
+    request = f"{method} {path}?token={token} HTTP/1.1\r\nHost: x\r\n{more}\r\n"
     await client.socket.send_all(request.encode())
     await client.read_head()
     return client
