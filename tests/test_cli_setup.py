@@ -179,3 +179,28 @@ def test_included_file_elsewhere(tmp_path: Path) -> None:
     root = made(tmp_path, texts)
     run(root, *CRM, "--yes")
     assert "[general](+)\ntimestampevents = yes\n" in (root / E.lstrip("/") / "manager.conf").read_text()
+
+
+def test_secret_that_changes(tmp_path: Path) -> None:
+    """A new key of the CRM takes the place of the old one, which is kept for root alone and named."""
+    root = made(tmp_path, DEBIAN)
+    run(root, *CRM, "--yes")
+    old = root / "etc/uac-trio/vtiger-secret"
+    before = old.read_text()
+    old.chmod(0o644)
+    file = tmp_path / "key"
+    file.write_text("another\n")
+    result = run(root, "--yes", "--crm-secret-file", str(file))
+    (backup,) = old.parent.glob("vtiger-secret.*.bak")
+    assert f"/etc/uac-trio/vtiger-secret: written; what was there is in {backup.name}" in result.output
+    assert (old.read_text(), backup.read_text()) == ("another\n", before)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (old, backup)] == [0o600, 0o600]
+
+
+def test_spelling_of_paths(tmp_path: Path) -> None:
+    """Slashes too many, or none at the beginning, name the same files."""
+    root = made(tmp_path, DEBIAN)
+    result = run(root, *CRM, "--yes", "--asterisk-dir", "etc//asterisk/", "--config", "etc/uac/./uac-trio.toml")
+    assert result.exit_code == 0
+    assert (root / "etc/asterisk/manager.d/uac-trio.conf").exists()
+    assert (root / "etc/uac/uac-trio.toml").exists()

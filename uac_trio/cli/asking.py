@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import posixpath
 import re
 import secrets
 from collections.abc import Callable
@@ -55,6 +57,15 @@ class Given:
     def is_here(self) -> bool:
         """Whether the PBX is this machine."""
         return self.ami_host in (None, *LOCAL)
+
+
+def absolute(given: Given) -> Given:
+    """The same with absolute paths: what is relative is so to this directory, or to ``--root``."""
+
+    def of(path: str) -> str:
+        return posixpath.normpath(posixpath.join("/" if given.root != Path("/") else os.getcwd(), path)) if path else ""
+
+    return attrs.evolve(given, asterisk_dir=of(given.asterisk_dir), config=of(given.config), unit=of(given.unit))
 
 
 def chosen_platform(given: Given, machine: Machine) -> Platform:

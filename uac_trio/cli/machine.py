@@ -57,7 +57,7 @@ def write_changes(root: Path, changes: Iterable[Change], stamp: str) -> Iterator
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path = path.resolve() if path.is_symlink() else path
-            backup = _backup(path, stamp)
+            backup = _backup(path, stamp, is_secret=change.is_secret)
             _write(path, change, _beneath(root, change.like) if change.like else None)
         except OSError as why:
             raise MachineError(f"{change.path}: {why.strerror or why}") from why
@@ -139,13 +139,15 @@ def _require_writable(path: Path) -> None:
         raise MachineError(f"{directory}: no right to write there; {as_root()}")
 
 
-def _backup(path: Path, stamp: str) -> Path | None:
+def _backup(path: Path, stamp: str, *, is_secret: bool) -> Path | None:
     """A copy beside ``path``; its name ends in .bak, which no include of Asterisk matches."""
     if not path.exists():
         return None
     backup = path.with_name(f"{path.name}.{stamp}.bak")
     shutil.copy2(path, backup)
     _own(backup, path.stat())
+    if is_secret:
+        backup.chmod(0o600)
     return backup
 
 

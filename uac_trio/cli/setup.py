@@ -10,7 +10,17 @@ from pathlib import Path
 
 import click
 
-from uac_trio.cli.asking import AUTO, FLAVOURS, Given, answers_of, chosen_platform, defaults, prompted, secrets_of
+from uac_trio.cli.asking import (
+    AUTO,
+    FLAVOURS,
+    Given,
+    absolute,
+    answers_of,
+    chosen_platform,
+    defaults,
+    prompted,
+    secrets_of,
+)
 from uac_trio.cli.machine import MachineError, read_machine, write_changes
 from uac_trio.cli.options import CONFIG, VARIABLE
 from uac_trio.cli.refusing import fail
@@ -75,7 +85,7 @@ from uac_trio.setup.plan import Plan, plan_setup
 @click.pass_context
 def setup(context: click.Context, /, **_: object) -> None:
     """Set up Asterisk and uac-trio on this machine: show all changes, write them with backups."""
-    given = Given(**context.params)
+    given = absolute(Given(**context.params))
     directory = posixpath.dirname(given.config)
     others = (given.config, f"{directory}/{AMI_SECRET}", f"{directory}/{VTIGER_SECRET}", *_of_unit(given.unit))
     try:
@@ -145,7 +155,7 @@ def _agreed(given: Given, changes: Iterable[Change], machine: Machine) -> list[C
     for change in changes:
         if not change.replaces(machine.files.get(change.path)):
             chosen.append(change)
-        elif given.yes and not given.replace:
+        elif given.yes and not given.replace and not change.is_secret:
             click.echo(
                 f"{change.path}: kept as it is, though it differs; --replace writes it anew, after a backup", err=True
             )
