@@ -1,37 +1,35 @@
-"""TOML for people."""
+"""TOML as it is written for people."""
 
 from __future__ import annotations
 
 import tomllib
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from uac_trio.toml_text import Value, comment_lines, table_text, value_text
 
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (True, "true"),
-        (7, "7"),
-        ("a b", '"a b"'),
-        (r"^\d{3}$", r"'^\d{3}$'"),
-        ("it's \\", '"it\'s \\\\"'),
-        ("Анна", '"Анна"'),
-        ("a\nb\x7f", '"a\\nb\\u007f"'),
-        (["a", "b"], '["a", "b"]'),
-        ((), "[]"),
-    ],
-)
-def test_a_value(value: Value, text: str) -> None:
-    """It is read back as it was; a pattern stands there as one writes it."""
-    assert value_text(value) == text
-    read = tomllib.loads(f"x = {text}")["x"]
-    assert read == (list(value) if isinstance(value, tuple | list) else value)
+TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]))
 
 
-def test_a_table() -> None:
-    """Below its comments."""
-    text = table_text("[pbx]", {"name": "main", "port": 5038}, ["two\n\nlines"])
-    assert text == '# two\n#\n# lines\n[pbx]\nname = "main"\nport = 5038\n'
-    assert comment_lines([]) == []
+@given(st.one_of(TEXTS, st.booleans(), st.integers(-(2**63), 2**63 - 1), st.lists(TEXTS)))
+def test_value_is_read_back(value: Value) -> None:
+    """Any value, and any text with quotes, backslashes and controls in it."""
+    assert tomllib.loads(f"key = {value_text(value)}")["key"] == value
+
+
+def test_pattern_is_readable() -> None:
+    """A text with backslashes is written as one writes a pattern."""
+    assert value_text(r"^\d{2,5}$") == r"'^\d{2,5}$'"
+
+
+def test_table() -> None:
+    """Comments above the header, then the keys."""
+    text = table_text("[http]", {"bind": "0.0.0.0:5000", "max": 3}, ["why", "and\nhow"])
+    assert text == '# why\n# and\n# how\n[http]\nbind = "0.0.0.0:5000"\nmax = 3\n'
+
+
+@given(st.lists(TEXTS))
+def test_comments_are_no_keys(comments: list[str]) -> None:
+    """Whatever stands in them, they stay comments."""
+    assert tomllib.loads("\n".join(comment_lines(comments))) == {}

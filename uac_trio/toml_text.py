@@ -28,5 +28,6 @@ def table_text(header: str, values: Mapping[str, Value], comments: Iterable[str]
 
 
 def comment_lines(comments: Iterable[str]) -> list[str]:
-    """Each as a comment; a text with line ends is several."""
-    return [f"# {line}".rstrip() for comment in comments for line in comment.splitlines()]
+    """Each as a comment; a text with line ends is several. TOML allows no control characters there."""
+    lines = [line for comment in comments for line in comment.splitlines()]
+    return [f"# {''.join(each if each.isprintable() else ' ' for each in line)}".rstrip() for line in lines]

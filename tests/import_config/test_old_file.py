@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.import_config.old import PROPERTIES, PYTHON
+from uac_trio.import_config.equals import configuration_text, imported
 from uac_trio.import_config.old_file import Kind, OldFileError, OldValue, is_old, parse
 
 
@@ -44,8 +49,10 @@ def test_is_never_run() -> None:
 
 
 def test_other_encoding() -> None:
-    """A comment in another encoding does no harm."""
+    """Comments and texts in another encoding do no harm, nor does one that is named and unknown."""
     assert texts("class Config:\n    db_path = 'x'  # база\n".encode("cp1251"))["db_path"] == "x"
+    assert texts("class Config:\n    name = 'база'\n    db_path = 'x'\n".encode("cp1251"))["db_path"] == "x"
+    assert texts(b"# coding: nonsense\nclass Config:\n    db_path = 'x'\n")["db_path"] == "x"
 
 
 def test_properties() -> None:
@@ -58,6 +65,24 @@ def test_properties() -> None:
     assert old.values["LookUpVariablesNames"] == OldValue("A, B", 13)
     assert old.values["CrmURL"].text == "http://crm/vtiger"
     assert parse(PROPERTIES.replace(b"\n", b"\r\n")).values == old.values
+
+
+def test_surrogates() -> None:
+    """A pair is one character, and a lone one no reason to fail later."""
+    content = PROPERTIES + b"A = \\ud83d\\ude00\nB = \\ud83d\n"
+    assert (texts(content)["A"], texts(content)["B"]) == ("\U0001f600", "\ufffd")
+    assert texts(b"class C:\n    db_path = '\\ud83d'\n") == {"db_path": "\ufffd"}
+
+
+@given(st.binary(max_size=60), st.sampled_from([b"", PYTHON, PROPERTIES, b"class C:\n    db_path = "]))
+def test_any_file(content: bytes, before: bytes) -> None:
+    """It is refused in words, or becomes TOML."""
+    try:
+        old = parse(before + content)
+    except OldFileError:
+        return
+    text = configuration_text(imported(old), "old")
+    tomllib.loads(text.encode().decode())
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from tests.setup.machines import ANSWERS, DEBIAN, FREEPBX, OLD, ON_FREEPBX, E, after, configuration, machine
 from uac_trio.setup.answers import Answers
 from uac_trio.setup.cdr import plan_cdr
+from uac_trio.setup.change import NotReadError
 
 NAMES = ("recordingpath", "linkedid")
 
@@ -69,3 +70,9 @@ def test_cdr_that_is_off() -> None:
     """cdr.conf switches all of it off."""
     texts = {**DEBIAN, f"{E}/cdr.conf": "[general]\nenable = no\n"}
     assert planned(texts)[f"{E}/cdr.conf"] == "[general]\nenable = no\n\n[general](+)\nenable = yes\n"
+
+
+def test_comment_that_is_left_open() -> None:
+    """What is appended behind it would be part of it."""
+    with pytest.raises(NotReadError, match=r"cdr_manager\.conf: lines at its end are not read; is a comment"):
+        plan_cdr(ANSWERS, machine({f"{E}/cdr_manager.conf": "[general]\n;-- to be done\n"}), NAMES)

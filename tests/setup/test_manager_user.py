@@ -9,6 +9,7 @@ import pytest
 
 from tests.setup.machines import ANSWERS, DEBIAN, FREEPBX, OLD, ON_FREEPBX, E, after, configuration, machine
 from uac_trio.setup.answers import Answers
+from uac_trio.setup.change import NotReadError
 from uac_trio.setup.manager_user import READ, WRITE, address_of, manager_of, plan_manager_user
 
 
@@ -118,3 +119,16 @@ def test_address_of_the_network() -> None:
     """A connection to it comes from it, so it is the one to permit."""
     done = planned(DEBIAN, attrs.evolve(ANSWERS, ami_host="10.1.2.3"))
     assert "permit = 10.1.2.3/255.255.255.255\n" in done[f"{E}/manager.d/uac-trio.conf"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[general](+)\nenabled = yes\n", r"manager\.conf:1 adds to a section, with \(\+\), that is not there"),
+        ("[general]\n;-- open\n", "is a comment that begins with ;-- left open"),
+    ],
+)
+def test_file_that_asterisk_does_not_read(text: str, words: str) -> None:
+    """It is named, with its fault."""
+    with pytest.raises(NotReadError, match=words):
+        plan_manager_user(ANSWERS, machine({f"{E}/manager.conf": text}), "s3cret")

@@ -26,7 +26,7 @@ from uac_trio.cli.options import CONFIG, VARIABLE
 from uac_trio.cli.refusing import fail
 from uac_trio.clock import now
 from uac_trio.setup.answers import Answers, Machine, Platform
-from uac_trio.setup.change import Change, diff_lines
+from uac_trio.setup.change import Change, NotReadError, diff_lines
 from uac_trio.setup.configuration import AMI_SECRET, VTIGER_SECRET
 from uac_trio.setup.plan import Plan, plan_setup
 
@@ -95,7 +95,7 @@ def setup(context: click.Context, /, **_: object) -> None:
         plan = plan_setup(answers, machine, secrets_of(given, answers, machine))
         _require_valid(answers, plan, machine)
         _carry_out(given, plan, answers, machine)
-    except MachineError as why:
+    except (MachineError, NotReadError) as why:
         fail(f"uac-trio: {why}")
     except click.Abort:
         raise click.UsageError("there was no answer, and nothing was changed; --yes asks nothing") from None

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import enum
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 
 import attrs
@@ -79,14 +80,7 @@ def parse(content: bytes) -> OldFile:
 
 def _python(content: bytes) -> Iterator[tuple[str, OldValue]]:
     """The assignments of the class that has the known keys, or of the file itself."""
-    try:
-        tree = ast.parse(content)
-    except UnicodeDecodeError:
-        tree = ast.parse(content.decode("latin-1"))
-    except SyntaxError as why:
-        raise OldFileError(f"line {why.lineno}: is not Python 3: {why.msg}") from why
-    except ValueError as why:  # a NUL byte
-        raise OldFileError(f"is not Python: {why}") from why
+    tree = _tree(content)
     bodies = [node.body for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     found = next((body for body in (*bodies, tree.body) if PYTHON_KEYS & {name for name, _ in _assigned(body)}), [])
     if not found:
@@ -98,6 +92,25 @@ def _python(content: bytes) -> Iterator[tuple[str, OldValue]]:
             yield from _entries(name, node)
         else:
             yield name, _value(node)
+
+
+def _tree(content: bytes) -> ast.Module:
+    """The file as a syntax tree, in its own encoding or else in one that has all bytes. Raises OldFileError."""
+    sources: tuple[bytes | str, ...] = (content, content.decode("latin-1"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its regular expressions and the like, which are not ours
+        for source in sources:
+            try:
+                return ast.parse(source)
+            except UnicodeDecodeError:
+                continue
+            except SyntaxError as why:
+                if source is content and (not why.lineno or "codec" in why.msg):  # an encoding that it does not keep
+                    continue
+                raise OldFileError(f"line {why.lineno}: is not Python 3: {why.msg}") from why
+            except (ValueError, RecursionError, MemoryError) as why:  # a NUL byte, or brackets without end
+                raise OldFileError(f"is not Python: {why}") from why
+    raise OldFileError("is not Python: its encoding is unknown")
 
 
 def _assigned(body: list[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
@@ -131,7 +144,7 @@ def _value(node: ast.expr) -> OldValue:
 def _constant(node: ast.expr) -> str | None:
     """A number or a text, also one put together of texts; None if the program computes it."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str | int) and not isinstance(node.value, bool):
-        return str(node.value)
+        return _whole(str(node.value))
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         left, right = _constant(node.left), _constant(node.right)
         return None if left is None or right is None else left + right
@@ -155,6 +168,13 @@ def _properties(text: str) -> Iterator[tuple[str, OldValue]]:
 
 def _unescaped(text: str) -> str:
     ends = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
-    return _ESCAPE.sub(
-        lambda found: chr(int(found[1][1:], 16)) if len(found[1]) == 5 else ends.get(found[1], found[1]), text
+    return _whole(
+        _ESCAPE.sub(
+            lambda found: chr(int(found[1][1:], 16)) if len(found[1]) == 5 else ends.get(found[1], found[1]), text
+        )
     )
+
+
+def _whole(text: str) -> str:
+    """Pairs of surrogates as the character that they are, which Java writes so; a lone one as U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

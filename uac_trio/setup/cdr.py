@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from uac_trio.asterisk_conf import appended, read
 from uac_trio.setup.answers import Answers, Machine, Platform
-from uac_trio.setup.change import Change, What
+from uac_trio.setup.change import Change, What, not_read
 
 ENABLED = "enabled = yes\n"
 
 
 def plan_cdr(answers: Answers, machine: Machine, names: Sequence[str]) -> tuple[Change, ...]:
-    """The changes after which Cdr events have the variables ``names`` of CDR(), such as recordingpath."""
+    """The changes after which Cdr events have the variables ``names`` of CDR(), such as recordingpath.
+
+    Raises NotReadError.
+    """
     directory = answers.asterisk_dir
     before = machine.texts
     texts = dict(before)
@@ -43,13 +46,16 @@ def plan_cdr(answers: Answers, machine: Machine, names: Sequence[str]) -> tuple[
 
 
 def _append(texts: dict[str, str], root: str, path: str, section: str, lines: str) -> None:
-    """Append values of ``section`` where Asterisk reads them: to ``path``, or to ``root`` if that is not included."""
+    """Append values of ``section`` where Asterisk reads them: to ``path``, or to ``root`` if that is not included.
+
+    Raises NotReadError.
+    """
     for file, block in _places(texts, root, path, section, lines):
         tried = {**texts, file: appended(texts.get(file, ""), block)}
         if _counts(tried, root, section, lines):
             texts[file] = tried[file]
             return
-    raise AssertionError(f"{root}: a section at its end is read")
+    raise not_read(root, read(root, texts).refused)
 
 
 def _places(texts: Mapping[str, str], root: str, path: str, section: str, lines: str) -> Iterator[tuple[str, str]]:

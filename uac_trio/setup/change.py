@@ -23,6 +23,19 @@ class What(enum.Enum):
     """The whole text is another one."""
 
 
+class NotReadError(Exception):
+    """Asterisk would not read what setup adds to a file; the text says which and why."""
+
+
+def not_read(root: str, refused: list[str]) -> NotReadError:
+    """The error of a configuration that begins with ``root``. ``refused``: ``Configuration.refused``."""
+    if refused:
+        why = f"{refused[0]} adds to a section, with (+), that is not there; Asterisk refuses the whole file"
+    else:
+        why = "lines at its end are not read; is a comment that begins with ;-- left open?"
+    return NotReadError(f"{root}: {why}. Correct that first, and run setup again")
+
+
 @attrs.frozen(kw_only=True)
 class Change:
     """One file with its new text."""

@@ -10,7 +10,7 @@ import attrs
 
 from uac_trio.asterisk_conf import Configuration, Section, appended, read, with_lines_after, with_value
 from uac_trio.setup.answers import Answers, Machine, Platform
-from uac_trio.setup.change import Change, What
+from uac_trio.setup.change import Change, What, not_read
 
 READ = ("call", "agent", "cdr", "system")
 WRITE = ("originate", "reporting")
@@ -52,7 +52,10 @@ def secret_of(manager: Configuration, user: str) -> str:
 
 
 def plan_manager_user(answers: Answers, machine: Machine, secret: str) -> ManagerUser:
-    """The changes that give ``[ami_user]`` with ``secret``, or with the secret it has already."""
+    """The changes that give ``[ami_user]`` with ``secret``, or with the secret it has already.
+
+    Raises NotReadError.
+    """
     manager = manager_of(machine, answers.asterisk_dir)
     path = _file_for_users(manager, answers)
     texts = machine.texts
@@ -69,7 +72,7 @@ def plan_manager_user(answers: Answers, machine: Machine, secret: str) -> Manage
             missing = (*missing, "bindaddr = 127.0.0.1")
         blocks.insert(0, "\n".join((header, *missing)) + "\n")
     if blocks:
-        path = _where_it_works(texts, path, "\n".join(blocks), answers)
+        _append_where_it_works(texts, path, "\n".join(blocks), answers)
     changes = tuple(
         Change(
             path=each,
@@ -119,14 +122,15 @@ def _missing_general(manager: Configuration) -> tuple[str, ...]:
     return tuple(f"{key} = yes" for key in ("enabled", "timestampevents") if not (general and general.is_true(key)))
 
 
-def _where_it_works(texts: dict[str, str], path: str, block: str, answers: Answers) -> str:
-    """Append the block to ``path``, or to manager.conf if Asterisk would not read it there. Returns the path."""
+def _append_where_it_works(texts: dict[str, str], path: str, block: str, answers: Answers) -> None:
+    """Append the block to ``path``, or to manager.conf if Asterisk would not read it there. Raises NotReadError."""
     root = f"{answers.asterisk_dir}/manager.conf"
-    tried = {**texts, path: appended(texts.get(path, ""), block)}
-    if path != root and not _is_read(tried, root, answers.ami_user):
-        path = root
-    texts[path] = appended(texts.get(path, ""), block)
-    return path
+    for place in (path, root):
+        tried = {**texts, place: appended(texts.get(place, ""), block)}
+        if _is_read(tried, root, answers.ami_user):
+            texts[place] = tried[place]
+            return
+    raise not_read(root, read(root, texts).refused)
 
 
 def _is_read(texts: Mapping[str, str], root: str, user: str) -> bool:

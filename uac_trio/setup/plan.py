@@ -50,7 +50,7 @@ class Plan:
 
 
 def plan_setup(answers: Answers, machine: Machine, secrets: Secrets) -> Plan:
-    """What is to be changed on ``machine``, so that it is as ``answers`` say."""
+    """What is to be changed on ``machine``, so that it is as ``answers`` say. Raises NotReadError."""
     changes: list[Change] = []
     notes: list[str] = []
     ami_secret = _present(machine, answers, AMI_SECRET) or secrets.ami
