@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, MutableMapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 import structlog.testing
+from click.testing import CliRunner
 
 from tests.daemon.test_live import live
 from tests.daemon.world import (
@@ -31,6 +33,7 @@ from tests.daemon.world import (
     unused_port,
 )
 from tests.sender.bench import a_call
+from uac_trio.cli.run import run
 from uac_trio.crm.protocol import CRMRequest
 from uac_trio.daemon import dry_run
 from uac_trio.daemon.dry_run import DryRunReport, dry_run_config
@@ -148,9 +151,9 @@ async def test_numbers_and_names_are_masked() -> None:
 
 
 @contextmanager
-def process(config: Path, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def process(config: Path, folder: Path, bind: str) -> Iterator[subprocess.Popen[bytes]]:
     """``uac-trio run --dry-run``, its temporary directories in ``folder``."""
-    command = [sys.executable, "-m", "uac_trio", "run", "--dry-run", "--config", str(config)]
+    command = [sys.executable, "-m", "uac_trio", "run", "--dry-run", "--config", str(config), "--bind", bind]
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder)}
     with (
         (folder.parent / "out").open("wb") as out,
@@ -167,8 +170,9 @@ async def test_the_command(world: World) -> None:
     """SIGTERM ends it with the report on stdout and 0; its database is gone."""
     folder = world.tmp_path / "temporary"
     folder.mkdir()
-    config = world.config(bind=f"127.0.0.1:{unused_port()}")
-    with process(config.path, folder) as daemon:
+    taken = socket.create_server(("127.0.0.1", 0))  # of the connector that is in use
+    config = world.config(bind=f"127.0.0.1:{taken.getsockname()[1]}")
+    with taken, process(config.path, folder, f"127.0.0.1:{unused_port()}") as daemon:
         await (await world.session()).say(part_of_call(None, None))
         await world.until(lambda: "kind=end" in (world.tmp_path / "log").read_text(), 30)
         assert [one.name.startswith("uac-trio-dry-run-") for one in folder.iterdir()] == [True]
@@ -178,3 +182,11 @@ async def test_the_command(world: World) -> None:
     assert (world.tmp_path / "out").read_text().startswith("Dry run: nothing was sent to the CRM")
     assert list(folder.iterdir()) == []
     assert world.crm.seen == []
+
+
+def test_an_address_that_is_none(tmp_path: Path) -> None:
+    """A usage error, with what was expected."""
+    (tmp_path / "uac-trio.toml").touch()
+    result = CliRunner().invoke(run, ["--config", str(tmp_path / "uac-trio.toml"), "--bind", "5005"])
+    assert result.exit_code == 2
+    assert "Invalid value for '--bind': expected" in result.output

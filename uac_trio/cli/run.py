@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import attrs
 import click
 import trio
 
@@ -22,8 +23,19 @@ from uac_trio.daemon.reloading import Reloading
 from uac_trio.daemon.run import run_daemon
 from uac_trio.log_writer import open_log
 from uac_trio.logs import configure_logging
+from uac_trio.settings import addresses
+from uac_trio.settings.values import WrongValueError
 from uac_trio.store.settings import OutboxError
 from uac_trio.web.settings import CannotListenError
+
+
+def _bound(context: click.Context, parameter: click.Parameter, given: str | None) -> str:
+    if not given:
+        return ""
+    try:
+        return addresses.bind(given)
+    except WrongValueError as why:
+        raise click.BadParameter(f"expected {why.expected}, found {given!r}", context, parameter) from why
 
 
 @click.command()
@@ -34,9 +46,17 @@ from uac_trio.web.settings import CannotListenError
     help="Send nothing to the CRM and dial no click; print at the end what would have been sent. Its database is a "
     "temporary one, so a connector that is in use may run beside it.",
 )
-def run(config_path: Path, dry_run: bool) -> None:
+@click.option(
+    "--bind",
+    metavar="ADDRESS:PORT",
+    callback=_bound,
+    help="In place of [http] bind: for a dry run beside a connector that has the port.",
+)
+def run(config_path: Path, dry_run: bool, bind: str) -> None:
     """Run the daemon until SIGTERM or SIGINT. SIGHUP makes it read its configuration again."""
     config = usable(lambda: load_config(config_path))
+    if bind:
+        config = attrs.evolve(config, http=attrs.evolve(config.http, bind=bind))
     report = DryRunReport(mask=config.log.mask) if dry_run else None
     # What was imported lives as long as the process. A collection of garbage that looks at all of it takes 0.1 s.
     gc.collect()
