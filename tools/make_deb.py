@@ -25,9 +25,9 @@ PYTHON = "/usr/bin/python3"
 HOME = "/opt/uac-trio"
 FILES = {
     "deploy/uac-trio.example.toml": "usr/share/doc/uac-trio/examples/uac-trio.toml",
-    "deploy/uac-trio.service": "lib/systemd/system/uac-trio.service",
-    "deploy/uac-trio-recordings.service": "lib/systemd/system/uac-trio-recordings.service",
-    "deploy/debian/user.conf": "lib/systemd/system/uac-trio.service.d/user.conf",
+    "deploy/uac-trio.service": "usr/lib/systemd/system/uac-trio.service",
+    "deploy/uac-trio-recordings.service": "usr/lib/systemd/system/uac-trio-recordings.service",
+    "deploy/debian/user.conf": "usr/lib/systemd/system/uac-trio.service.d/user.conf",
     "deploy/completion/uac-trio.bash": "usr/share/bash-completion/completions/uac-trio",
     "deploy/completion/_uac-trio": "usr/share/zsh/vendor-completions/_uac-trio",
     "deploy/completion/uac-trio.fish": "usr/share/fish/vendor_completions.d/uac-trio.fish",
