@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import trio
+
+from tests.daemon.test_live import live
 from tests.daemon.world import CALL_ID, World, part_of_call, running
 from uac_trio.crm.protocol import Surroundings
 from uac_trio.crm.vtiger import VtigerSettings
@@ -34,8 +37,13 @@ async def test_turned_off(world: World) -> None:
 
 
 async def test_a_state_directory_that_takes_no_files(world: World) -> None:
-    """Calls are delivered although nothing can be recorded."""
+    """Calls are delivered although nothing can be recorded, and the page has the reason."""
     (world.tmp_path / "flight-recorder").write_text("in the way")
-    async with running(world.config()):
+    async with running(world.config()) as address:
         await (await world.session()).say(part_of_call(None, None))
         await world.until(lambda: world.crm.steps(CALL_ID)[-1:] == ["EndCall"])
+        with trio.fail_after(5):
+            while not (findings := (await live(address))["findings"]):  # noqa: ASYNC110  over HTTP
+                await trio.sleep(0.05)
+    assert findings[0]["condition"] == "flight_recorder_fails"
+    assert f"{world.tmp_path}/flight-recorder: " in findings[0]["words"]

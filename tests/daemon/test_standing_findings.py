@@ -48,6 +48,11 @@ def standing(**changed: Any) -> Standing:
             Condition.RECORDINGS_AWAY,
             "Recordings of PBX main: no answer",
         ),
+        (
+            {"flight_recorder_trouble": "/state/flight-recorder: No space left on device"},
+            Condition.FLIGHT_RECORDER_FAILS,
+            "The flight recorder writes nothing: /state/flight-recorder: No space left on device.",
+        ),
         ({"route_trouble": "away"}, Condition.ROUTE_AWAY, "Callers are not routed to who is responsible: away"),
     ],
 )

@@ -38,6 +38,7 @@ class Condition(enum.Enum):
     ROUTE_AWAY = "route_away"
     STORE_FAILS = "store_fails"
     STARTED_OVER = "started_over"
+    FLIGHT_RECORDER_FAILS = "flight_recorder_fails"
     CONFIGURATION_REFUSED = "configuration_refused"
     DRY_RUN = "dry_run"
 
@@ -62,7 +63,7 @@ _WARNINGS = frozenset(
     {
         Condition.NO_CALLS, Condition.NOT_AN_EMPLOYEE, Condition.LINE_LIKE_EXTENSION, Condition.QUEUE_CALLS_NOT_SHOWN,
         Condition.PROBABLY_DELIVERED, Condition.STARTED_OVER, Condition.ROUTE_AWAY,
-        Condition.CONFIGURATION_REFUSED, Condition.DRY_RUN,
+        Condition.FLIGHT_RECORDER_FAILS, Condition.CONFIGURATION_REFUSED, Condition.DRY_RUN,
     }
 )  # fmt: skip
 

@@ -437,6 +437,7 @@ class _Daemon:
             configured=[server.name for server in self.config.pbx],
             recordings_troubles=self.archive.troubles(),
             route_trouble=self.lookup.trouble if self.lookup is not None else None,
+            flight_recorder_trouble=self.flight_recorder.trouble if self.flight_recorder is not None else "",
             store_hangs_for=self.storing.writer.hangs_for,
             streams=self.companion.streams.status() if self.companion is not None else None,
             is_dry_run=self.dry_run is not None,

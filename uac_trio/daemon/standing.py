@@ -35,6 +35,8 @@ class Standing:
     """Why another machine serves no recordings, by the PBX's name."""
     route_trouble: str | None = None
     """Why callers are not routed; "" = they are, None = that is off."""
+    flight_recorder_trouble: str = ""
+    """Why AMI is not recorded; "" = it is, or that is off."""
     store_hangs_for: float = 0.0
     """Seconds since which an answer of the store is awaited; 0 = none is."""
     is_dry_run: bool = False

@@ -37,6 +37,15 @@ def standing_findings(standing: Standing) -> Iterator[Finding]:
             condition=Condition.ROUTE_AWAY,
             words=f"Callers are not routed to who is responsible: {standing.route_trouble}",
         )
+    if standing.flight_recorder_trouble:
+        yield Finding(
+            condition=Condition.FLIGHT_RECORDER_FAILS,
+            words=f"The flight recorder writes nothing: {standing.flight_recorder_trouble}.",
+            remedy=(
+                "Let the user of the daemon write there, or name another directory in [flight_recorder]; until then "
+                "uac-trio explain lacks what happens."
+            ),
+        )
     if standing.starts_over:
         yield Finding(
             condition=Condition.STARTED_OVER,

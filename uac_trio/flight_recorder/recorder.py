@@ -55,7 +55,7 @@ class FlightRecorder:
     def on_wire(self, pbx: str, event: Literal["open", "recv", "send", "eof"], data: bytes, at: float) -> None:
         """Take one read or write of a connection. Never waits: what there is no room for is dropped and counted."""
         if self._bytes + len(data) > MOST_WAITING:
-            if not self._lost:
+            if not self._lost and not self.trouble:
                 log.warning("flight_recorder.gap", waiting_bytes=self._bytes, reason="the disk is too slow")
             self.dropped += 1
             self._lost += 1

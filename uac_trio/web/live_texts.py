@@ -286,6 +286,11 @@ FINDINGS_IN_RUSSIAN: Mapping[str, FindingText] = {
     "route_away": FindingText("Звонящих не направляют к ответственным", "См. docs/ru/routing.md."),
     "store_fails": FindingText("База ничего не принимает", ""),
     "started_over": FindingText("Всё началось заново", "Сообщите нам, приложив журнал. Исчезнет с перезапуском."),
+    "flight_recorder_fails": FindingText(
+        "AMI не записывается",
+        "Дайте пользователю службы право писать туда или укажите другой каталог в [flight_recorder]; до тех пор "
+        "uac-trio explain не увидит того, что происходит.",
+    ),
     "dry_run": FindingText(
         "Пробный режим",
         "Ничего не отправляется. Для настоящей работы запустите uac-trio run без --dry-run.",
