@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import json
 import os
 import signal
@@ -220,6 +221,19 @@ def test_missing_configuration(tmp_path: Path) -> None:
         2,
         f"{tmp_path}/nothing.toml: cannot be read: No such file or directory\n",
     )
+
+
+def test_replay_of_the_flight_recorder(tmp_path: Path) -> None:
+    """Its files are compressed and named after the PBX, so calls have the ids of the log; of one PBX at a time."""
+    files = [tmp_path / f"{pbx}.20261123T060153.250Z.jsonl.gz" for pbx in ("branch", "main")]
+    for file in files:
+        file.write_bytes(gzip.compress((FIXTURES / "inbound_answered.jsonl").read_bytes()))
+    result = invoked("replay", files[0], "--calls")
+    assert (result.exit_code, json.loads(result.stdout)["call_id"]) == (0, "branch-1795413713.0")
+    assert invoked("replay", files[0], "--calls", "--call", "1795413713.0").stdout == result.stdout
+    result = invoked("replay", *files, "--calls")
+    assert result.exit_code == 2
+    assert "these are files of several PBXes (branch, main): one PBX at a time" in result.stderr
 
 
 def test_replay_calls() -> None:

@@ -240,11 +240,11 @@ def by_call(steps: Iterable[Concluded]) -> Iterator[CallSteps]:
     yield from {id(call): call for call in open_calls.values()}.values()
 
 
-def of_call(steps: Iterable[Concluded], wanted: str) -> Iterator[Concluded]:
+def of_call(steps: Iterable[Concluded], wanted: str, pbx: str = PBX) -> Iterator[Concluded]:
     """Of the steps those of one call, and of the calls that were merged with it. ``wanted``: the call's id, with or
     without the name of the PBX."""
     for call in by_call(steps):
-        if call.ids & {wanted, f"{PBX}-{wanted}"}:
+        if call.ids & {wanted, f"{pbx}-{wanted}"}:
             yield from call.steps
 
 

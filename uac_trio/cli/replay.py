@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,8 @@ from uac_trio.cli.options import FILE
 from uac_trio.cli.refusing import fail, usable
 from uac_trio.crm.protocol import CRM, CRMSettings, Surroundings
 from uac_trio.crm.vtiger import Flavour, VtigerSettings
-from uac_trio.replay import Concluded, call_lines, of_call, play, rendered, request_lines, timeline_lines
+from uac_trio.flight_recorder.files import file_of_pbx
+from uac_trio.replay import PBX, Concluded, call_lines, of_call, play, rendered, request_lines, timeline_lines
 from uac_trio.transcript import TranscriptError, open_transcript
 
 PIECE = 1 << 20
@@ -68,6 +69,7 @@ def replay(
         chosen, settings = _of_config(config)
     else:
         chosen, settings = TrackerRules() if rules is None else _rules(rules), _vtiger(Flavour(flavour), timezone)
+    pbx = _pbx_of(files)
     crm = settings.crm(Surroundings(public_url="http://connector.example:5000", is_extension=chosen.is_extension))
     # A recording makes values by the million that live as long as their calls: to look for cycles among them less often
     # takes a twentieth less time.
@@ -81,8 +83,8 @@ def replay(
             for transcript in transcripts:
                 if transcript.cut:
                     click.echo(f"uac-trio: {transcript.name}: {transcript.cut}", err=True)
-            steps = play(transcripts, chosen, crm, problems)
-            for line in FORMATS[show](of_call(steps, call_id) if call_id else steps, crm):
+            steps = play(transcripts, chosen, crm, problems, pbx)
+            for line in FORMATS[show](of_call(steps, call_id, pbx) if call_id else steps, crm):
                 is_found = True
                 click.echo(line)
     except TranscriptError as why:
@@ -93,6 +95,16 @@ def replay(
         problems.append(f"there is no call {call_id} in these files; --calls shows the ids")
     if problems:
         fail(*(f"uac-trio: {problem}" for problem in problems))
+
+
+def _pbx_of(files: Sequence[Path]) -> str:
+    """The PBX that the names of the flight recorder's files have, so that calls have the ids of the log."""
+    names = sorted({file_of_pbx(path) for path in files})
+    if len(names) > 1:
+        raise click.UsageError(
+            f"these are files of several PBXes ({', '.join(filter(None, names))}): one PBX at a time"
+        )
+    return names[0] or PBX
 
 
 def _rules(path: Path) -> TrackerRules:
