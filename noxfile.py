@@ -108,6 +108,13 @@ def postgres(session: nox.Session) -> None:
 
 
 @nox.session
+def mariadb(session: nox.Session) -> None:
+    """Back-fill from FreePBX's tables in a MariaDB of its own (Debian's package mariadb-server)."""
+    install(session, "checks")
+    session.run("pytest", "tests/backfill", *session.posargs, env={"UAC_TEST_MARIADB": "1"})
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """Recorded calls through real connectors while faults strike: 10 minutes on SQLite, 10 on PostgreSQL with two.
 

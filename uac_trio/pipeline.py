@@ -163,6 +163,14 @@ class Pipeline:
     def live_calls(self) -> int:
         return sum(len(exchange.tracker.live_calls()) for exchange in self._exchanges.values())
 
+    def channels(self, pbx: str) -> frozenset[str] | None:
+        """Uniqueids, Linkedids and names of the channels of ``pbx`` now; None: not known, until a list of them came."""
+        exchange = self._exchanges.get(pbx)
+        if exchange is None or not exchange.tracker.is_synced:
+            return None
+        live = exchange.tracker.graph.live_channels
+        return frozenset(name for each in live for name in (each.uniqueid, each.view.linkedid, each.full_name) if name)
+
     @property
     def has_log_changes(self) -> bool:
         return any(exchange.logs is not None and exchange.logs.has_changes for exchange in self._exchanges.values())

@@ -37,7 +37,7 @@ def create(url: str, *, without: Iterable[str] = (), index: bool = True, cel: bo
 
 
 def _text(name: str) -> sa.Column[Any]:
-    return sa.Column(name, sa.String(255), nullable=False, server_default="", index=name == "linkedid")
+    return sa.Column(name, sa.String(600), nullable=False, server_default="", index=name == "linkedid")
 
 
 def _number(name: str) -> sa.Column[Any]:

@@ -122,7 +122,7 @@ class Filling:
         while begin < span.until:
             part = Span(begin, min(begin + SLICE, span.until))
             is_first = begin == span.since
-            read = partial(self._read, part, devices, offset, result, is_first=is_first)
+            read = partial(self._read, part, devices, offset, result, self.live(), is_first=is_first)
             found = await trio.to_thread.run_sync(read)
             for index in range(0, len(found), SOME):
                 await self._put(found[index : index + SOME], outbox, result, dry=dry)
@@ -149,14 +149,22 @@ class Filling:
             )
         return shown if shown is not None else configured or 0
 
-    def _read(self, span: Span, devices: Devices, offset: int, result: Filled, *, is_first: bool) -> list[_Found]:
+    def _read(
+        self,
+        span: Span,
+        devices: Devices,
+        offset: int,
+        result: Filled,
+        live: Collection[str] | None,
+        *,
+        is_first: bool,
+    ) -> list[_Found]:
         """The calls that end in ``span``, or began in the first one's; those that are over, with what they show."""
         known = [*result.zones, offset]
         low, high = min(known), max(known)
         rows = list(self.cdr.source.rows(span.since - LONGEST_CALL + low, span.until + LONGEST_CALL + high))
         result.rows += len(rows)
         devices.learn(rows)
-        live = self.live()
         chosen: list[Group] = []
         for group in groups(rows, offset):
             if not (span.since < group.end and group.start < span.until) or (not is_first and group.start < span.since):

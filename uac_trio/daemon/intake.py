@@ -30,6 +30,7 @@ from uac_trio.calls.fact import (
 from uac_trio.config.loading import Config
 from uac_trio.crm.delivery import Delivery, failed_click
 from uac_trio.crm.recording import recording_token
+from uac_trio.daemon.backfilling import Backfilling
 from uac_trio.daemon.clicks import log_click
 from uac_trio.daemon.companion import Companion
 from uac_trio.daemon.storing import Storing
@@ -61,6 +62,7 @@ class _Listener:
     storing: Storing
     now: Callable[[], float]
     logged_in: Callable[[str], None]
+    backfilling: Backfilling | None
     useless: trio.Event = attrs.field(factory=trio.Event)
     """Set when what the pipeline believes and what the outbox has differ: start over."""
     failed: bool = False
@@ -73,12 +75,18 @@ class _Listener:
     def connected(self, pbx: str, banner: str, at: float) -> None:
         _log_generation(pbx, banner)
         self.logged_in(pbx)
+        if self.backfilling is not None:
+            self.backfilling.connected(pbx, at)
         self._digest(partial(self.pipeline.connected, pbx, at, banner), pbx)
 
     def received(self, pbx: str, messages: Sequence[Message], at: float) -> None:
+        if self.backfilling is not None:
+            self.backfilling.received(pbx, at)
         self._digest(partial(self.pipeline.received, pbx, messages, at), pbx)
 
     def lost(self, pbx: str, reason: str, at: float) -> None:
+        if self.backfilling is not None:
+            self.backfilling.lost(pbx, at)
         self._digest(partial(self.pipeline.lost, pbx, at), pbx)
 
     def ordered(self, pbx: str, order: ClickOrder) -> None:
@@ -130,6 +138,7 @@ class Intake:
     watching: Watching
     flight_recorder: FlightRecorder | None = None
     companion: Companion | None = None
+    backfilling: Backfilling | None = None
     clients: dict[str, AMIClient] = attrs.field(factory=dict)
     """By the names of the PBXes."""
     starts_over: int = 0
@@ -138,6 +147,10 @@ class Intake:
     @property
     def live_calls(self) -> int:
         return self._listener.pipeline.live_calls if self._listener else 0
+
+    def channels(self, pbx: str) -> frozenset[str] | None:
+        """Uniqueids, Linkedids and names of the PBX's channels now; None: not known."""
+        return self._listener.pipeline.channels(pbx) if self._listener else None
 
     def ordered(self, pbx: str, order: ClickOrder) -> None:
         """An Originate of ours is about to be sent."""
@@ -160,7 +173,11 @@ class Intake:
         with_logs = True
         while True:
             listener = _Listener(
-                await self._restored_pipeline(with_logs), self.storing, self.now, self.watching.detectors.connected
+                await self._restored_pipeline(with_logs),
+                self.storing,
+                self.now,
+                self.watching.detectors.connected,
+                self.backfilling,
             )
             self._listener = listener
             async with trio.open_nursery() as nursery:

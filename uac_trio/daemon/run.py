@@ -27,13 +27,18 @@ from uac_trio import __version__
 from uac_trio.agi_server import serve_agi
 from uac_trio.ami import LocalProtocolError, Originate
 from uac_trio.ami_client.client import AMIClient
+from uac_trio.backfill.filling import Filling, PBXCdr
+from uac_trio.backfill.opening import open_source
+from uac_trio.backfill.settings import CdrSettings
 from uac_trio.calls.call import ClickOrder
 from uac_trio.clock import now
 from uac_trio.config.loading import Config
 from uac_trio.crm.click import FREEPBX_SKIPS_VOICEMAIL, Dial, Originated, skipping_voicemail
 from uac_trio.crm.protocol import CRMRequest
+from uac_trio.crm.recording import recording_token
 from uac_trio.crm.reply import Verdict
 from uac_trio.crm.stream_events import StreamEvents
+from uac_trio.daemon.backfilling import Backfilling
 from uac_trio.daemon.companion import Companion
 from uac_trio.daemon.condition_log import log_changes
 from uac_trio.daemon.conditions import Present
@@ -139,6 +144,7 @@ class _Daemon:
     companion: Companion | None = attrs.field(init=False)
     playback: Playback = attrs.field(init=False)
     flight_recorder: FlightRecorder | None = attrs.field(init=False)
+    backfilling: Backfilling | None = attrs.field(init=False)
     store_file: StoreFile | None = attrs.field(init=False)
     """Of SQLite."""
     reloader: Reloader | None = attrs.field(default=None, init=False)
@@ -206,8 +212,10 @@ class _Daemon:
             writer.source = self.storing
             self.wrong_secrets = WrongSecrets(config.http.wrong_secrets_per_minute)
             self.flight_recorder = self._flight_recorder()
+            self.backfilling = self._backfilling()
             self.intake = Intake(
                 config=config,
+                backfilling=self.backfilling,
                 storing=self.storing,
                 now=self.now,
                 watching=self.watching,
@@ -254,6 +262,8 @@ class _Daemon:
             intake.start_soon(self.intake.run)
             intake.start_soon(self.storing.look_after_store)
             intake.start_soon(self.awaited.run)
+            if self.backfilling is not None:
+                intake.start_soon(self.backfilling.run)
             intake.start_soon(self.wrong_secrets.run)
             if self.companion is not None and self.outbox.notices is not None:
                 intake.start_soon(self.companion.share, self.outbox.notices)
@@ -274,6 +284,32 @@ class _Daemon:
                 self.companion.streams.end_nowait()
             web_stop.set()
             intake.cancel_scope.cancel()
+
+    def _backfilling(self) -> Backfilling | None:
+        """None where no CDR is configured."""
+        if not self.config.cdr:
+            return None
+        return Backfilling(
+            fillings={cdr.pbx: partial(self._filling, cdr) for cdr in self.config.cdr},
+            outbox=self.outbox,
+            live=lambda pbx: self.intake.channels(pbx),
+            filled=lambda: self.sender.wake_nowait(),
+            started_at=self.started_at,
+        )
+
+    def _filling(self, cdr: CdrSettings) -> Filling:
+        """Raises CdrError."""
+        config = self.config
+        source = PBXCdr(
+            pbx=cdr.pbx,
+            source=open_source(cdr),
+            rules=config.calls,
+            crm=config.crm,
+            token=partial(recording_token, config.crm.secret) if config.http.public_url else lambda _: "",
+            zone=cdr.zone,
+        )
+        live = partial(self.intake.channels, cdr.pbx)
+        return Filling(cdr=source, now=self.now, live=live, roots=self.archive.roots)
 
     def _flight_recorder(self) -> FlightRecorder | None:
         settings = self.config.flight_recorder

@@ -199,9 +199,10 @@ def awaited_of(connection: sa.Connection, call_ids: Sequence[str]) -> list[Known
     return [Known(as_part(row, Kind.RECORDING), row.created_at) for row in rows]
 
 
-def last_put_at(connection: sa.Connection, pbx: str) -> float | None:
-    """When something was last put of this PBX's calls; None: never."""
-    at: float | None = connection.scalar(sa.select(sa.func.max(delivery.c.created_at)).where(delivery.c.pbx == pbx))
+def last_put_at(connection: sa.Connection, pbx: str, before: float) -> float | None:
+    """When something was last put of this PBX's calls, ``before`` then; None: never."""
+    latest = sa.select(sa.func.max(delivery.c.created_at)).where(delivery.c.pbx == pbx, delivery.c.created_at < before)
+    at: float | None = connection.scalar(latest)
     return at
 
 

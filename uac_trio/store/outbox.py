@@ -181,9 +181,9 @@ class Outbox:
         """The deliveries and awaited recordings of these calls."""
         return await self._read(_known_of, call_ids)
 
-    async def last_put_at(self, pbx: str) -> float | None:
-        """When something was last put of the calls of ``pbx``; None: never, or long ago."""
-        return await self._read(deliveries.last_put_at, pbx)
+    async def last_put_at(self, pbx: str, before: float) -> float | None:
+        """When something was last put of the calls of ``pbx``, ``before`` then; None: never, or long ago."""
+        return await self._read(deliveries.last_put_at, pbx, before)
 
     async def back_fill(self, new: Sequence[Delivery], now: float, recordings: Sequence[NewRecording] = ()) -> int:
         """As ``put``, of calls that are long over: they are sent behind everything fresh."""
