@@ -124,6 +124,16 @@ def _busy(channel_id: str) -> bytes:
     return "".join(lines).replace(first, channel_id).encode()
 
 
+async def test_forged_tokens_block_no_click(world: World) -> None:
+    """Behind the CRM's web server they come from the CRM's address."""
+    world.pbx.reactions["Originate"] = lambda _, action: answer(action, "Message: Originate successfully queued")
+    async with running(world.config(ON)) as address:
+        await world.session()
+        for _ in range(25):
+            await open_stream_and_close(address, fresh(secret="guessed"))
+        assert (await asked(address, CLICK)) == (200, "Success")
+
+
 async def test_metrics_and_health(world: World) -> None:
     """How many streams are open, how many events were sent, what was refused; when a stream was last seen."""
     async with running(world.config(ON)) as address:

@@ -20,6 +20,7 @@ from uac_trio.store.notifying import Notices
 from uac_trio.store.rows import LeasedRow
 from uac_trio.store.settings import OutboxError
 from uac_trio.web.streams import Streams
+from uac_trio.web.wrong_secrets import WrongSecrets
 
 log = structlog.get_logger()
 
@@ -33,6 +34,8 @@ class Companion:
 
     streams: Streams
     events: StreamEvents
+    wrong_secrets: WrongSecrets = attrs.field(factory=WrongSecrets)
+    """Of tokens alone: all browsers may come from the CRM's address, and forged tokens must not block its clicks."""
     name: str = attrs.field(factory=lambda: secrets.token_hex(8))
     """Of this process, among the connectors on this store."""
     _is_shared: bool = attrs.field(default=False, init=False)

@@ -172,7 +172,11 @@ class _Daemon:
         )
         self.companion = None
         if config.companion.enabled:
-            self.companion = Companion(streams=Streams(self.now), events=StreamEvents(scope=config.crm.scope))
+            self.companion = Companion(
+                streams=Streams(self.now),
+                events=StreamEvents(scope=config.crm.scope),
+                wrong_secrets=WrongSecrets(config.http.wrong_secrets_per_minute),
+            )
 
     async def run_shielded(self, task_status: trio.TaskStatus[Any]) -> None:
         with self.shutdown_scope:
@@ -265,8 +269,10 @@ class _Daemon:
             if self.backfilling is not None:
                 intake.start_soon(self.backfilling.run)
             intake.start_soon(self.wrong_secrets.run)
-            if self.companion is not None and self.outbox.notices is not None:
-                intake.start_soon(self.companion.share, self.outbox.notices)
+            if self.companion is not None:
+                intake.start_soon(self.companion.wrong_secrets.run)
+                if self.outbox.notices is not None:
+                    intake.start_soon(self.companion.share, self.outbox.notices)
             intake.start_soon(self._watch_conditions)
             if self.reloader is not None:
                 intake.start_soon(self.reloader.run)
@@ -426,7 +432,7 @@ class _Daemon:
             first=self.companion.first,
             origins=frozenset(self.config.companion.origins),
             now=self.now,
-            wrong_secrets=self.wrong_secrets,
+            wrong_secrets=self.companion.wrong_secrets,
         )
 
     def _sent(self, row: LeasedRow, request: CRMRequest, verdict: Verdict, took: float) -> None:
