@@ -154,3 +154,13 @@ def test_program_that_the_unit_hides() -> None:
     (note,) = (each for each in plan_setup(ANSWERS, there, SECRETS).notes if "ProtectHome" in each)
     assert note.startswith("/root/venv/bin/uac-trio is where the systemd unit may not look")
     assert not any("ProtectHome" in note for note in planned(DEBIAN).notes)
+
+
+def test_phones_with_other_names() -> None:
+    """They are named, since the rule for employees would match none of them."""
+    texts = {**DEBIAN, f"{E}/pjsip.conf": "".join(f"[sip-{n}]\ntype = endpoint\n" for n in range(12))}
+    (note,) = (each for each in planned(texts).notes if "endpoint" in each)
+    assert "no endpoint has a name that matches [calls] extensions, ^\\d{2,5}$; there are sip-0, sip-1," in note
+    assert "sip-9 and 2 more." in note
+    for other in (DEBIAN, OLD, {}):
+        assert not any("endpoint" in note for note in planned(other).notes)

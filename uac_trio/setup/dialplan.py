@@ -81,6 +81,12 @@ def phones_of(machine: Machine, asterisk_dir: str, extensions: str) -> Phones:
     return Phones(technologies.most_common(1)[0][0], contexts.most_common(1)[0][0])
 
 
+def strangers(machine: Machine, asterisk_dir: str, extensions: str) -> tuple[str, ...]:
+    """The names of all endpoints, if there are some and none matches ``extensions``."""
+    names = tuple(section.name for _, section in _endpoints(machine, asterisk_dir))
+    return () if any(re.search(extensions, name) for name in names) else names
+
+
 def _endpoints(machine: Machine, asterisk_dir: str) -> Iterator[tuple[str, Section]]:
     """Endpoints of pjsip.conf, and devices of sip.conf that may call."""
     for technology, file, kinds in (("PJSIP", "pjsip.conf", ("endpoint",)), ("SIP", "sip.conf", ("friend", "user"))):

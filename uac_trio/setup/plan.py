@@ -19,6 +19,7 @@ from uac_trio.setup.dialplan import (
     phones_of,
     plan_recording,
     recording_of,
+    strangers,
 )
 from uac_trio.setup.manager_user import READ, WRITE, plan_manager_user, user_block
 
@@ -61,7 +62,7 @@ def plan_setup(answers: Answers, machine: Machine, secrets: Secrets) -> Plan:
         recording = recording_of(machine, answers.asterisk_dir)
         changes += user.changes
         changes += plan_cdr(answers, machine, _recording_names(answers, recording))
-        notes += user.notes
+        notes += [*user.notes, *_phone_notes(answers, machine)]
         if answers.platform is Platform.ASTERISK:
             changes += _recording_changes(answers, machine, recording)
             notes += _recording_notes(answers, machine, recording)
@@ -145,6 +146,16 @@ def _click(answers: Answers, machine: Machine) -> tuple[str, str]:
         return f"{phones.technology}/{{extension}}", "from-internal"
     phones = phones_of(machine, answers.asterisk_dir, answers.extensions) if answers.is_here else Phones()
     return f"{phones.technology}/{{extension}}", phones.context
+
+
+def _phone_notes(answers: Answers, machine: Machine) -> Iterator[str]:
+    names = strangers(machine, answers.asterisk_dir, answers.extensions)
+    if names:
+        shown = ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+        yield (
+            f"no endpoint has a name that matches [calls] extensions, {answers.extensions}; there are {shown}. Which "
+            'of them is whose is in [calls] devices, { "sip-anna" = "101" }, unless their caller ids are the extensions'
+        )
 
 
 def _recording_names(answers: Answers, recording: Recording) -> tuple[str, ...]:
