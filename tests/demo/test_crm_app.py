@@ -6,11 +6,13 @@ import json
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 import trio
 
+from uac_trio.crm.vtiger.popups import Polling, polling_of, script_url
 from uac_trio.demo.crm import CRMContact, CRMUser, StandInCRM
 from uac_trio.demo.crm_app import CALLBACK_PATH, OWNER_PATH, create_crm_app, crm_state, serve_crm_app, status_colour
 from uac_trio.web.settings import CannotListenError
@@ -72,6 +74,13 @@ async def test_owner_of_a_caller() -> None:
     client = create_crm_app(a_crm(), now=lambda: NOW, headline=str).test_client()
     reply = await client.post(OWNER_PATH, form={"vtigersignature": "labsecret123", "callerNumber": "89161234567"})
     assert await reply.get_json(force=True) == {"success": True, "result": {"crmUserExtension": "102"}}
+
+
+async def test_script_of_its_pages() -> None:
+    """``check --live`` sees that the stand-in looks for calls, as in a real CRM."""
+    client = create_crm_app(a_crm(), now=lambda: NOW, headline=str).test_client()
+    reply = await client.get(urlsplit(script_url(f"http://crm{CALLBACK_PATH}")).path)
+    assert polling_of(await reply.get_data(as_text=True)) is Polling.REPEATED
 
 
 async def test_a_poisoned_crm_does_not_answer(autojump_clock: trio.testing.MockClock) -> None:

@@ -367,10 +367,28 @@ PHONES: dict[str, tuple[dict[str, Reaction], TrackerRules, Level, str]] = {
         r"is named like an extension by [calls] extensions = '^1\d\d$': anna. Each is an employee's if",
     ),
     "names with hints": (
-        {"ExtensionStateList": listing(hint("101", "PJSIP/anna&Custom:DND101"))},
+        {"ExtensionStateList": listing(hint("101", "PJSIP/anna&Custom:DND101"), hint("*76101", "Custom:DND101"))},
+        ONES,
+        Level.UNKNOWN,
+        'otherwise name it: [calls] devices = { "anna" = "101" }',
+    ),
+    "hints of phones with the same name": (
+        {"ExtensionStateList": listing(hint("101", "PJSIP/101&Custom:DND101"))},
         ONES,
         Level.OK,
         "1 phones",
+    ),
+    "another company's": (
+        {"DeviceStateList": listing(device("PJSIP/t1_101"), device("PJSIP/2001"))},
+        TrackerRules(extensions=r"^1\d\d$", only_endpoints="^t1_"),
+        Level.UNKNOWN,
+        "no phone of this PBX is named like an extension",
+    ),
+    "companies by context": (
+        {"DeviceStateList": listing(device("PJSIP/2001"))},
+        TrackerRules(extensions=r"^1\d\d$", only_contexts="^t1-"),
+        Level.UNKNOWN,
+        "it lists those of other companies as well",
     ),
     "named in devices": (
         {"DeviceStateList": listing(device("PJSIP/anna"))},
@@ -384,7 +402,7 @@ PHONES: dict[str, tuple[dict[str, Reaction], TrackerRules, Level, str]] = {
         Level.PROBLEM,
         'set [[pbx]] originate_channel = "SIP/{extension}"',
     ),
-    "none listed": ({}, ONES, Level.UNKNOWN, "it lists no phone"),
+    "none listed": ({}, ONES, Level.UNKNOWN, "it lists none of ours"),
 }
 
 

@@ -21,6 +21,7 @@ from uac_trio.web.server import serve_web
 from uac_trio.web.settings import WebSettings
 
 CALLBACK_PATH = "/modules/PBXManager/callbacks/PBXManager.php"
+SCRIPT_PATH = "/modules/PBXManager/resources/PBXManagerJS.js"
 OWNER_PATH = "/modules/PBXManager/callbacks/SPAgi.php"
 LISTEN_PATH = "/index.php"
 SHOWN_CALLS = 100
@@ -40,6 +41,11 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+_LOOKS_FOR_CALLS = b"""// The page of this stand-in looks for calls by itself; so does the real one, by this file.
+registerPBXCall();
+setInterval("registerPBXCall()", 1000);
+"""
+"""For ``check --live``, which reads it."""
 _NOT_ASCII = re.compile(rb"[\x80-\xff]")
 
 
@@ -73,6 +79,7 @@ def create_crm_app(
         app.add_url_rule(path, path, script, methods=["GET", "POST", "PUT"])
     app.add_url_rule(LISTEN_PATH, "listen", listen_record)
     app.add_url_rule("/state", "state", state)
+    app.add_url_rule(SCRIPT_PATH, "script", _file(_LOOKS_FOR_CALLS, "text/javascript"))
     folder = resources.files("uac_trio.demo") / "page"
     for path, (name, content_type) in _PAGE.items():
         app.add_url_rule(path, path, _file((folder / name).read_bytes(), content_type))

@@ -34,9 +34,16 @@ class Phones:
     endpoints: dict[str, str] = attrs.field(factory=dict)
     """Name to technology: 101 to PJSIP."""
     hints: dict[str, str] = attrs.field(factory=dict)
-    """Number to device: 101 to PJSIP/101."""
+    """Endpoint to the number of its hint, where these differ: anna to 101."""
     registering: set[str] = attrs.field(factory=set)
     """Endpoints that log in at another server, as trunks do."""
+
+    def of_company(self, only: re.Pattern[str]) -> Phones:
+        """Those whose endpoint is ours."""
+        ours = {name: technology for name, technology in self.endpoints.items() if only.search(name)}
+        return Phones(
+            ours, {name: self.hints[name] for name in self.hints if name in ours}, self.registering & set(ours)
+        )
 
 
 async def check_phones(
@@ -48,11 +55,14 @@ async def check_phones(
     for action in asked:
         for item in (await session.ask(action)).items:
             _note(phones, item)
-    numbers = sorted({*filter(_NUMBER.fullmatch, phones.endpoints), *filter(_NUMBER.fullmatch, phones.hints)})
-    if not numbers and not phones.endpoints:
-        _nothing_listed(rules, bool(asked), findings)
-        return
-    _compare(phones, numbers, rules, findings)
+    if rules.only_endpoints is not None:
+        phones = phones.of_company(rules.only_endpoints)
+    if not phones.endpoints:
+        _nothing_listed(rules, "it lists none of ours" if asked else "our user may not list phones", findings)
+    elif rules.is_shared() and rules.only_endpoints is None:
+        _nothing_listed(rules, "it lists those of other companies as well", findings)
+    else:
+        _compare(phones, rules, findings)
     _trunks(phones, rules, findings)
     if route is not None:
         _technology(phones, rules, route, findings)
@@ -72,14 +82,14 @@ def _note(phones: Phones, item: Event) -> None:
                 phones.endpoints.setdefault(found[2], found[1])
         case "ExtensionStatus":
             if found := _PHONE.match(item.get("Hint")):
-                phones.hints[item.get("Exten")] = found[0]
                 phones.endpoints.setdefault(found[2], found[1])
+                if found[2] != item.get("Exten"):
+                    phones.hints[found[2]] = item.get("Exten")
         case _:
             pass
 
 
-def _nothing_listed(rules: TrackerRules, is_allowed: bool, findings: Findings) -> None:
-    why = "it lists no phone" if is_allowed else "our user may not list phones"
+def _nothing_listed(rules: TrackerRules, why: str, findings: Findings) -> None:
     findings.unknown(
         "pbx.extensions",
         f"whether [calls] extensions ({_rule(rules)}) fits the phones of this PBX cannot be seen: {why}",
@@ -87,7 +97,8 @@ def _nothing_listed(rules: TrackerRules, is_allowed: bool, findings: Findings) -
     )
 
 
-def _compare(phones: Phones, numbers: list[str], rules: TrackerRules, findings: Findings) -> None:
+def _compare(phones: Phones, rules: TrackerRules, findings: Findings) -> None:
+    numbers = sorted(filter(_NUMBER.fullmatch, phones.endpoints))
     ours = [number for number in numbers if rules.is_extension(number)]
     named = [name for name in phones.endpoints if name in rules.devices]
     others = [number for number in numbers if not rules.is_extension(number) and _is_open(number, rules)]
@@ -113,8 +124,15 @@ def _compare(phones: Phones, numbers: list[str], rules: TrackerRules, findings: 
             f"no phone of this PBX is named like an extension by [calls] extensions = {_rule(rules)}: "
             f"{_listed(sorted(phones.endpoints))}. Each is an employee's if its CallerID is an extension, which no "
             "list shows",
-            'otherwise name it: [calls] devices = { "' + min(phones.endpoints) + '" = "101" }',
+            f"otherwise name it: [calls] devices = {{ {_devices(phones, rules)} }}",
         )
+
+
+def _devices(phones: Phones, rules: TrackerRules) -> str:
+    """The first endpoints with the numbers of their hints, as the configuration takes them."""
+    known = {name: number for name, number in sorted(phones.hints.items()) if rules.is_extension(number)}
+    named = known or {min(phones.endpoints): "101"}
+    return ", ".join(f'"{name}" = "{number}"' for name, number in list(named.items())[:SHOWN])
 
 
 def _is_open(number: str, rules: TrackerRules) -> bool:
