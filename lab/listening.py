@@ -86,7 +86,7 @@ def complaints_about(
             wrong.append(f"{one.extension}: no file of MixMonitor is what its link plays")
         elif one.written_at >= linked_at[one.link]:
             late = one.written_at - linked_at[one.link]
-            wrong.append(f"{one.extension}: its recording was told {late:.1f} s before MixMonitor had written it")
+            wrong.append(f"{one.extension}: its recording was delivered {late:.1f} s before MixMonitor had written it")
     for call in calls:
         for extension, wanted in call.get("heard", {}).items():
             found = next((one for one in heard if one.extension == extension), None)

@@ -111,7 +111,7 @@ async def click_employee_cancels(stage: Stage) -> list[Truth]:
 
 @scenario(live_only=True)
 async def click_employee_gives_up(stage: Stage) -> list[Truth]:
-    """101 answers, the customer's phone rings, 101 hangs up before he answers."""
+    """101 answers, the customer's phone rings, 101 hangs up before the customer answers."""
     stage.plan("101", answer_after=0.5)
     await clicked(stage)
     employee = await stage.taken("101")
@@ -189,7 +189,7 @@ async def click_colleague(stage: Stage) -> list[Truth]:
 
 @scenario(live_only=True)
 async def click_then_blind_transfer(stage: Stage) -> list[Truth]:
-    """101 talks to the customer and sends him to 102 by REFER."""
+    """101 talks to the customer and sends them to 102 by REFER."""
     stage.plan("101", answer_after=0.5)
     stage.plan("trunk", answer_after=1)
     stage.plan("102", answer_after=1)
@@ -230,7 +230,7 @@ async def click_then_attended_transfer(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office", live_only=True)
 async def office_click_who_sees_what(stage: Stage) -> list[Truth]:
-    """Both devices of Anna ring through a Local channel and show the customer; he sees the company's number."""
+    """Both devices of Anna ring through a Local channel and show the customer; they see the company's number."""
     stage.plan("sip-anna-app", answer_after=1)
     stage.plan("trunk", answer_after=1.5)
     await clicked(stage, "2001")
@@ -289,7 +289,7 @@ async def office_click_busy(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office", live_only=True)
 async def office_click_cancelled(stage: Stage) -> list[Truth]:
-    """Vera's phone rings, she declines (603)."""
+    """Vera's phone rings, and Vera declines (603)."""
     stage.plan("2003", reject=(603, "Decline"), reject_after=1.5)
     await clicked(stage, "2003")
     await stage.over(await stage.rung("2003"))
@@ -301,7 +301,7 @@ async def office_click_cancelled(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office", live_only=True)
 async def office_click_gives_up(stage: Stage) -> list[Truth]:
-    """Vera answers, the customer's phone rings, she hangs up before he answers."""
+    """Vera answers, the customer's phone rings, Vera hangs up before the customer answers."""
     stage.plan("2003", answer_after=0.5)
     await clicked(stage, "2003")
     employee = await stage.taken("2003")
@@ -329,7 +329,7 @@ async def office_click_customer_invalid(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office", live_only=True)
 async def office_click_customer_busy(stage: Stage) -> list[Truth]:
-    """Vera answers; the customer is busy; she hears the tone and hangs up."""
+    """Vera answers; the customer is busy; Vera hears the tone and hangs up."""
     stage.plan("2003", answer_after=0.5)
     stage.plan("trunk", reject=(486, "Busy Here"), reject_after=1)
     await clicked(stage, "2003")
@@ -344,7 +344,7 @@ async def office_click_customer_busy(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office", live_only=True)
 async def office_click_then_blind_transfer(stage: Stage) -> list[Truth]:
-    """Vera, rung through a Local channel, talks to the customer and sends him to Grisha by REFER."""
+    """Vera, rung through a Local channel, talks to the customer and sends them to Grisha by REFER."""
     stage.plan("2003", answer_after=0.5)
     stage.plan("trunk", answer_after=1)
     stage.plan("desk-grisha", answer_after=1)

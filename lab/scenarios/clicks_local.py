@@ -48,13 +48,13 @@ CUSTOMER_ANSWERS = Plan(answer_after=1.5)
 
 
 def mobile_and(customer: Plan) -> Callable[[str], Plan]:
-    """The provider's side: Vera answers on her mobile after 1 s, the customer does as planned."""
+    """The provider's side: Vera answers on their mobile after 1 s, the customer does as planned."""
     return lambda number: Plan(answer_after=1) if number == MOBILE else customer
 
 
 @scenario(profile="office", everyday=True, live_only=True)
 async def click_followme_busy(stage: Stage) -> list[Truth]:
-    """Dina has follow-me, and clicks; she picks up; the customer is busy."""
+    """Dina has follow-me, clicks, and picks up; the customer is busy."""
     stage.plan("2005", answer_after=1)
     stage.phones["trunk"].plan = CUSTOMER_BUSY
     await clicked(stage, "2005")
@@ -64,7 +64,7 @@ async def click_followme_busy(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office", live_only=True)
 async def click_followme_talk(stage: Stage) -> list[Truth]:
-    """Dina has follow-me, and clicks; she picks up; the customer answers; they talk."""
+    """Dina has follow-me, clicks, and picks up; the customer answers; they talk."""
     stage.plan("2005", answer_after=1)
     stage.phones["trunk"].plan = CUSTOMER_ANSWERS
     await clicked(stage, "2005")
@@ -74,7 +74,7 @@ async def click_followme_talk(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office", live_only=True)
 async def click_followme_no_answer(stage: Stage) -> list[Truth]:
-    """Dina has follow-me, and clicks; she does not pick up before the order lapses: Boris's phones rang 1 s as well."""
+    """Dina has follow-me, clicks, and does not pick up before the order lapses: Boris's phones rang 1 s as well."""
     await clicked(stage, "2005")
     dina = await stage.rung("2005")
     await stage.over(dina, await stage.rung("2002"))
@@ -87,7 +87,7 @@ async def click_followme_no_answer(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office", everyday=True, live_only=True)
 async def click_forwarded_busy(stage: Stage) -> list[Truth]:
-    """Vera clicks; her phone forwards by 302 to Grisha's desk, where she sits and picks up; the customer is busy."""
+    """Vera clicks; their phone forwards by 302 to Grisha's desk, where Vera sits and picks up; the customer is busy."""
     stage.plan("2003", forward="2004", reject_after=0)
     stage.plan("desk-grisha", answer_after=1)
     stage.phones["trunk"].plan = CUSTOMER_BUSY
@@ -98,7 +98,7 @@ async def click_forwarded_busy(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office", live_only=True)
 async def click_forwarded_talk(stage: Stage) -> list[Truth]:
-    """Vera clicks; her phone forwards by 302 to Grisha's desk, where she picks up; the customer answers; they talk."""
+    """Vera clicks; their phone forwards by 302 to Grisha's desk; Vera picks up, the customer answers, they talk."""
     stage.plan("2003", forward="2004", reject_after=0)
     stage.plan("desk-grisha", answer_after=1)
     stage.phones["trunk"].plan = CUSTOMER_ANSWERS
@@ -109,7 +109,7 @@ async def click_forwarded_talk(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office", everyday=True, live_only=True)
 async def click_mobile_talk(stage: Stage) -> list[Truth]:
-    """Vera clicks; her phone forwards by 302 to her mobile, where she picks up; the customer answers; they talk."""
+    """Vera clicks; their phone forwards by 302 to their mobile; Vera picks up, the customer answers, they talk."""
     stage.plan("2003", forward="9" + MOBILE, reject_after=0)
     stage.phones["trunk"].plan = mobile_and(CUSTOMER_ANSWERS)
     await clicked(stage, "2003")
@@ -119,7 +119,7 @@ async def click_mobile_talk(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office", live_only=True)
 async def click_mobile_busy(stage: Stage) -> list[Truth]:
-    """Vera clicks; she picks up on her mobile; the customer is busy."""
+    """Vera clicks, and picks up on their mobile; the customer is busy."""
     stage.plan("2003", forward="9" + MOBILE, reject_after=0)
     stage.phones["trunk"].plan = mobile_and(CUSTOMER_BUSY)
     await clicked(stage, "2003")
@@ -129,7 +129,7 @@ async def click_mobile_busy(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office", live_only=True)
 async def click_mobile_no_answer(stage: Stage) -> list[Truth]:
-    """Vera clicks; her mobile rings until the order lapses."""
+    """Vera clicks; their mobile rings until the order lapses."""
     stage.plan("2003", forward="9" + MOBILE, reject_after=0)
     await clicked(stage, "2003")
     await stage.over(await stage.rung("trunk"))
@@ -142,7 +142,7 @@ async def click_mobile_no_answer(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office", live_only=True)
 async def click_followme_colleague(stage: Stage) -> list[Truth]:
-    """Dina clicks, and takes the call on Boris's desk phone, which her follow-me rings after 4 s; they talk."""
+    """Dina clicks, and takes the call on Boris's desk phone, which their follow-me rings after 4 s; they talk."""
     stage.plan("2002", answer_after=0.3)
     stage.phones["trunk"].plan = CUSTOMER_ANSWERS
     await clicked(stage, "2005")
@@ -160,7 +160,7 @@ async def panel_clicks(stage: Stage, extension: str, seconds: int = 10) -> None:
 
 @scenario(profile="office")
 async def panel_followme_busy(stage: Stage) -> list[Truth]:
-    """Another program originates a call of Dina, who has follow-me; she picks up; the customer is busy."""
+    """Another program originates a call of Dina, who has follow-me and picks up; the customer is busy."""
     stage.plan("2005", answer_after=1)
     stage.phones["trunk"].plan = CUSTOMER_BUSY
     await panel_clicks(stage, "2005")
@@ -170,7 +170,7 @@ async def panel_followme_busy(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office", everyday=True)
 async def panel_followme_talk(stage: Stage) -> list[Truth]:
-    """Another program originates a call of Dina, who has follow-me; she picks up; the customer answers; they talk."""
+    """Another program originates a call of Dina, who has follow-me and picks up; the customer answers; they talk."""
     stage.plan("2005", answer_after=1)
     stage.phones["trunk"].plan = CUSTOMER_ANSWERS
     await panel_clicks(stage, "2005")
@@ -192,8 +192,8 @@ async def panel_followme_no_answer(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def panel_followme_colleague(stage: Stage) -> list[Truth]:
-    """Another program originates a call of Dina, who has follow-me; after 4 s Boris's phones ring too, and he picks up
-    and talks to the customer: the call is his."""
+    """Another program originates a call of Dina, who has follow-me; after 4 s Boris's phones ring too; Boris picks up
+    and talks to the customer: the call is Boris's."""
     stage.plan("2002", answer_after=1)
     stage.phones["trunk"].plan = CUSTOMER_ANSWERS
     await panel_clicks(stage, "2005")

@@ -24,7 +24,7 @@ DID = "4956660001"  # Anna's
 async def connected(
     stage: Stage, phone: str = "2003", did: str = "4956660003", number: str = CLIENT
 ) -> tuple[Call, Call]:
-    """A customer talks to this phone 1.5 s: his leg and the agent's."""
+    """A customer talks to this phone 1.5 s: their leg and the agent's."""
     stage.plan(phone, answer_after=0.5)
     call = stage.customer_calls(did, number)
     agent = await stage.taken(phone)
@@ -53,7 +53,7 @@ async def attended_transfer(stage: Stage, agent: Call, number: str, phone: str, 
 
 
 async def join(agent: Call, number: str, second: Call) -> None:
-    """REFER with Replaces: the agent joins his two calls and is gone."""
+    """REFER with Replaces: the agent joins their two calls and is gone."""
     agent.refer(number, replaces=second)
     with trio.fail_after(5):
         await agent.referred.wait()

@@ -24,7 +24,7 @@ async def logged_in(stage: Stage, phone: str) -> Call:
 
 @scenario(profile="office", everyday=True)
 async def agents_two_customers(stage: Stage) -> list[Truth]:
-    """Dina is logged in; two customers of queue 485 talk to her in turn."""
+    """Dina is logged in; two customers of queue 485 talk to them in turn."""
     dina = await logged_in(stage, "2005")
     for number in (CLIENT, SECOND):
         call = stage.customer_calls("4956660485", number)
@@ -42,7 +42,7 @@ async def agents_two_customers(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def agents_log_off_with_a_customer(stage: Stage) -> list[Truth]:
-    """Dina talks to a customer of queue 485 and hangs up, which logs her off too."""
+    """Dina talks to a customer of queue 485 and hangs up, which logs them off too."""
     dina = await logged_in(stage, "2005")
     call = stage.customer_calls("4956660485", CLIENT)
     await stage.talk(call, 3.5)

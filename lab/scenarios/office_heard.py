@@ -34,13 +34,13 @@ async def heard_queue_delay_talk(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office", everyday=True)
 async def heard_queue_delay_customer_leaves(stage: Stage) -> list[Truth]:
-    """Queue 481: Dina picks up after 1 s; the customer hangs up 1.5 s later, while she waits."""
+    """Queue 481: Dina picks up after 1 s; the customer hangs up 1.5 s later, while Dina waits."""
     stage.plan("2005", answer_after=1)
     call = stage.customer_calls("4956660481", CLIENT)
     dina = await stage.taken("2005")
     await trio.sleep(1.5)
     call.bye()
-    await stage.over(dina)  # Asterisk notices when it is done with her
+    await stage.over(dina)  # Asterisk notices when it is done with Dina
     return [
         queued("cancelled", "481", rang=["2005", "2003"], ring=1, parts={"2005": "cancelled", "2003": "cancelled"},
                note="both phones fell silent when Dina picked up")
@@ -49,7 +49,7 @@ async def heard_queue_delay_customer_leaves(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def heard_queue_delay_agent_leaves(stage: Stage) -> list[Truth]:
-    """Queue 481: Dina picks up and hangs up while she waits; both phones ring again, Vera answers, they talk 2 s."""
+    """Queue 481: Dina picks up and hangs up while waiting; both phones ring again, Vera answers, they talk 2 s."""
     tries: list[str] = []
 
     def dina(number: str) -> Plan:
@@ -85,13 +85,13 @@ async def heard_queue_announce_talk(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def heard_queue_announce_customer_leaves(stage: Stage) -> list[Truth]:
-    """Queue 482: Dina picks up after 1 s; the customer hangs up while she hears the announcement."""
+    """Queue 482: Dina picks up after 1 s; the customer hangs up while Dina hears the announcement."""
     stage.plan("2005", answer_after=1)
     call = stage.customer_calls("4956660482", CLIENT)
     dina = await stage.taken("2005")
     await trio.sleep(1)
     call.bye()
-    await stage.over(dina)  # Asterisk notices when it is done with her
+    await stage.over(dina)  # Asterisk notices when it is done with Dina
     return [queued("cancelled", "482", rang=["2005", "2003"], ring=1, parts={"2005": "cancelled", "2003": "cancelled"})]
 
 
@@ -148,13 +148,13 @@ async def heard_confirm_declined(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def heard_confirm_customer_leaves(stage: Stage) -> list[Truth]:
-    """Group 681: Grisha picks up after 1 s; the customer hangs up before he presses anything."""
+    """Group 681: Grisha picks up after 1 s; the customer hangs up before Grisha presses anything."""
     stage.plan("desk-grisha", answer_after=1)
     call = stage.customer_calls("4956660681", CLIENT)
     grisha = await stage.taken("desk-grisha")
     await trio.sleep(1.5)
     call.cancel()
-    await stage.over(call, grisha)  # he is asked for his key for another 3 s
+    await stage.over(call, grisha)  # Grisha is asked for the key for another 3 s
     return [inbound("cancelled", "4956660681", CLIENT, rang=["2004"], ring=1, parts={"2004": "cancelled"})]
 
 
@@ -239,7 +239,7 @@ async def heard_followme_declined_then_accepted(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def heard_followme_customer_leaves(stage: Stage) -> list[Truth]:
-    """Group 682: Grisha picks up after 1 s; the customer hangs up before he presses anything."""
+    """Group 682: Grisha picks up after 1 s; the customer hangs up before Grisha presses anything."""
     stage.plan("desk-grisha", answer_after=1)
     call = stage.customer_calls("4956660682", CLIENT)
     grisha = await stage.taken("desk-grisha")
@@ -265,7 +265,7 @@ async def heard_announced_talk(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def heard_announced_customer_leaves(stage: Stage) -> list[Truth]:
-    """Group 685: Grisha picks up after 1 s; the customer hangs up while he hears the announcement."""
+    """Group 685: Grisha picks up after 1 s; the customer hangs up while Grisha hears the announcement."""
     stage.plan("desk-grisha", answer_after=1)
     call = stage.customer_calls("4956660685", CLIENT)
     grisha = await stage.taken("desk-grisha")

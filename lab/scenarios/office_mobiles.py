@@ -12,12 +12,12 @@ from lab.truth import Truth, inbound, internal
 
 DID = "4956660004"
 DIALLED = "8" + GRISHAS_MOBILE.removeprefix("+7")
-NOTE = "2004 is reached on his mobile"
+NOTE = "2004 is reached on their mobile"
 
 
 @scenario(profile="office", everyday=True)
 async def mobile_forwarded_talk(stage: Stage) -> list[Truth]:
-    """Grisha's phone forwards by 302 to his mobile, which he answers after 1.5 s; they talk 2 s."""
+    """Grisha's phone forwards by 302 to their mobile, which they answer after 1.5 s; they talk 2 s."""
     stage.plan("desk-grisha", forward="9" + DIALLED, reject_after=0)
     stage.plan("trunk", answer_after=1.5)
     call = stage.customer_calls(DID, CLIENT)
@@ -31,7 +31,7 @@ async def mobile_forwarded_talk(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def mobile_forwarded_cancelled(stage: Stage) -> list[Truth]:
-    """Grisha's phone rings 1 s and forwards by 302 to his mobile; the customer gives up after 2 s more."""
+    """Grisha's phone rings 1 s and forwards by 302 to their mobile; the customer gives up after 2 s more."""
     stage.plan("desk-grisha", forward="9" + DIALLED, reject_after=1)
     call = stage.customer_calls(DID, CLIENT)
     await stage.rung("trunk")
@@ -47,7 +47,7 @@ async def mobile_forwarded_cancelled(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def mobile_busy(stage: Stage) -> list[Truth]:
-    """Grisha's phone forwards by 302 to his mobile, which is busy."""
+    """Grisha's phone forwards by 302 to their mobile, which is busy."""
     stage.plan("desk-grisha", forward="9" + DIALLED, reject_after=0)
     stage.plan("trunk", reject=(486, "Busy Here"), reject_after=0)
     call = stage.customer_calls(DID, CLIENT)
@@ -57,7 +57,7 @@ async def mobile_busy(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def mobile_of_a_panels_click(stage: Stage) -> list[Truth]:
-    """Another program originates a call of Grisha, who picks up on his mobile; the customer answers; they talk."""
+    """Another program originates a call of Grisha, who picks up on their mobile; the customer answers; they talk."""
     stage.plan("desk-grisha", forward="9" + DIALLED, reject_after=0)
     stage.phones["trunk"].plan = lambda number: Plan(answer_after=1) if number == DIALLED else CUSTOMER_ANSWERS
     await panel_clicks(stage, "2004")
@@ -67,7 +67,7 @@ async def mobile_of_a_panels_click(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def mobile_called_by_a_colleague(stage: Stage) -> list[Truth]:
-    """Vera calls Grisha on his mobile: a call between employees, of which the CRM gets nothing."""
+    """Vera calls Grisha on their mobile: a call between employees, of which the CRM gets nothing."""
     stage.plan("trunk", answer_after=1)
     call = stage.phones["2003"].call("9" + DIALLED)
     await stage.talk(call, 2)

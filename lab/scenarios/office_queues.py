@@ -14,7 +14,7 @@ from lab.truth import Truth, transfer
 
 @scenario(profile="office")
 async def office_queue_local_ringall(stage: Stage) -> list[Truth]:
-    """Queue 400: Local/200X@from-queue/n, all at once, two devices each; Boris answers on his mobile."""
+    """Queue 400: Local/200X@from-queue/n, all at once, two devices each; Boris answers on their mobile."""
     stage.plan("2002-mobile", answer_after=2)
     call = stage.customer_calls("4956660400", CLIENT)
     await stage.taken("2002-mobile")
@@ -157,7 +157,7 @@ async def office_queue_blind_transfer_to_queue(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def office_queue_attended_transfer(stage: Stage) -> list[Truth]:
-    """Queue 400 (Local members): Vera answers, asks Grisha on a second line, joins him to the customer."""
+    """Queue 400 (Local members): Vera answers, asks Grisha on a second line, joins Grisha to the customer."""
     stage.plan("2003", answer_after=1)
     call = stage.customer_calls("4956660400", CLIENT)
     vera = await stage.taken("2003")

@@ -142,7 +142,7 @@ async def rarely_listened_in(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def rarely_sent_to_voicemail(stage: Stage) -> list[Truth]:
-    """Vera sends the customer to Anna's voice mailbox (REFER to *2001); he talks 4 s to it."""
+    """Vera sends the customer to Anna's voice mailbox (REFER to *2001); they talk 4 s to it."""
     call, vera = await connected(stage)
     vera.refer("*2001")
     await trio.sleep(5)
@@ -156,7 +156,7 @@ async def rarely_sent_to_voicemail(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def rarely_sent_to_menu(stage: Stage) -> list[Truth]:
-    """Vera sends the customer into the menu (REFER to 8001); he presses 1; Anna answers on her desk phone."""
+    """Vera sends the customer into the menu (REFER to 8001); they press 1; Anna answers on their desk phone."""
     call, vera = await connected(stage)
     vera.refer("8001")
     await trio.sleep(1.5)
@@ -209,7 +209,7 @@ async def rarely_asked_mobile_by_feature(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def rarely_recalled(stage: Stage) -> list[Truth]:
-    """Vera asks Grisha by *2, hangs up while he rings; he does not answer in 6 s; Asterisk rings Vera, who answers."""
+    """Vera asks Grisha by *2, hangs up while that rings; no answer in 6 s; Asterisk rings Vera, who answers."""
     call, vera = await connected(stage)
     stage.phones["2003"].forget()
     stage.plan("2003", answer_after=1)
@@ -229,7 +229,7 @@ async def rarely_recalled(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def rarely_second_provider_calls_in(stage: Stage) -> list[Truth]:
-    """A customer who hides his number comes in over the second provider; Anna answers on her desk phone."""
+    """A customer who hides their number comes in over the second provider; Anna answers on their desk phone."""
     stage.plan("sip-anna", answer_after=1, bye_after=2)
     call = stage.phones["trunk-2"].call(DID, from_user="anonymous", from_name="Anonymous")
     await stage.over(call)

@@ -12,7 +12,7 @@ from lab.truth import CUSTOMER2, Truth, inbound, internal, outbound
 
 @scenario(profile="office")
 async def office_two_devices_answered(stage: Stage) -> list[Truth]:
-    """A customer calls Anna (2001); both her devices ring; she answers on the application."""
+    """A customer calls Anna (2001); both devices ring; Anna answers on the application."""
     stage.plan("sip-anna-app", answer_after=1.5)
     call = stage.customer_calls(DID, CLIENT, name="Ирина")
     await stage.talk(call, 2)
@@ -25,7 +25,7 @@ async def office_two_devices_answered(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def office_two_devices_one_busy(stage: Stage) -> list[Truth]:
-    """Boris's desk phone is busy (486), his mobile rings and is answered."""
+    """Boris's desk phone is busy (486), their mobile rings and is answered."""
     stage.plan("2002", reject=(486, "Busy Here"), reject_after=0)
     stage.plan("2002-mobile", answer_after=1.5, bye_after=2)
     call = stage.customer_calls("4956660002", CLIENT)
@@ -49,7 +49,7 @@ async def office_two_devices_nobody(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def office_two_devices_declined(stage: Stage) -> list[Truth]:
-    """Boris declines on his desk phone (603) after 1 s, the mobile rings on; no one answers; Dial ends after 15 s."""
+    """Boris declines on their desk phone (603) after 1 s, the mobile rings on; no one answers; Dial ends after 15 s."""
     stage.plan("2002", reject=(603, "Decline"), reject_after=1)
     call = stage.customer_calls("4956660002", CLIENT)
     await stage.over(call)
@@ -61,7 +61,7 @@ async def office_two_devices_declined(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def office_ringgroup_answered(stage: Stage) -> list[Truth]:
-    """Ring group 600 (Local/RG-600-200X@from-internal/n, devices behind them); Boris answers on his mobile."""
+    """Ring group 600 (Local/RG-600-200X@from-internal/n, devices behind them); Boris answers on their mobile."""
     stage.plan("2002-mobile", answer_after=2)
     call = stage.customer_calls("4956660600", CLIENT)
     await stage.talk(call, 2)
@@ -165,7 +165,7 @@ async def office_memory_hunt(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def office_followme(stage: Stage) -> list[Truth]:
-    """Dina (2005) has follow-me: her desk 4 s, then her desk and Boris's devices; Boris's desk answers."""
+    """Dina (2005) has follow-me: their desk 4 s, then their desk and Boris's devices; Boris's desk answers."""
     stage.plan("2002", answer_after=1)
     call = stage.customer_calls("4956660005", CLIENT)
     await stage.talk(call, 2)
@@ -192,7 +192,7 @@ async def office_forward_302(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def office_forward_302_mobile(stage: Stage) -> list[Truth]:
-    """Vera's phone forwards by 302 to her mobile through the trunk (9 and the number), which answers."""
+    """Vera's phone forwards by 302 to their mobile through the trunk (9 and the number), which answers."""
     stage.plan("2003", forward="9" + MOBILE, reject_after=0)
     stage.plan("trunk", answer_after=1.5)
     call = stage.customer_calls("4956660003", CLIENT)
@@ -241,7 +241,7 @@ async def office_outbound_prefix_company_number(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def office_outbound_application(stage: Stage) -> list[Truth]:
-    """Anna calls abroad from her application (sip-anna-app), +49..., prefix 9; the customer hangs up."""
+    """Anna calls abroad from their application (sip-anna-app), +49..., prefix 9; the customer hangs up."""
     stage.plan("trunk", answer_after=1, bye_after=2)
     call = stage.phones["sip-anna-app"].call("9" + ABROAD, from_user="sip-anna-app")
     await stage.over(call)

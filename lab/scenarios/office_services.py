@@ -21,7 +21,7 @@ async def office_pickup_ringgroup(stage: Stage) -> list[Truth]:
     return [
         inbound("completed", "4956660600", CLIENT, rang=["2001", "2002", "2003"], answered_by="2004", ring=1.5, talk=2,
                 parts={"2001": "answered-elsewhere", "2002": "answered-elsewhere", "2003": "answered-elsewhere",
-                       "2004": "completed"}, note="2004 did not ring; his leg begins as a call of its own")
+                       "2004": "completed"}, note="2004 did not ring; their leg begins as a call of its own")
     ]  # fmt: skip
 
 
@@ -57,7 +57,7 @@ async def office_pickup_directed(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def office_park_retrieved(stage: Stage) -> list[Truth]:
-    """Vera parks the customer (REFER to 70); Grisha takes him from 71 after 2 s."""
+    """Vera parks the customer (REFER to 70); Grisha takes them from 71 after 2 s."""
     call, vera = await connected(stage)
     vera.refer("70")
     await trio.sleep(2)
@@ -132,7 +132,7 @@ async def office_ivr_two_levels(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def office_ivr_to_queue(stage: Stage) -> list[Truth]:
-    """IVR: 2, then 2: queue 404; Anna answers on her desk phone."""
+    """IVR: 2, then 2: queue 404; Anna answers on their desk phone."""
     stage.plan("sip-anna", answer_after=1.5)
     call = stage.customer_calls("4956660800", CLIENT)
     await stage.talk(call, 1)

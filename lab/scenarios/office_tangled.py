@@ -89,7 +89,7 @@ async def tangled_ringgroup_local_then_attended_feature(stage: Stage) -> list[Tr
 
 @scenario(profile="office")
 async def tangled_ringgroup_local_then_attended_refer(stage: Stage) -> list[Truth]:
-    """Ring group 600: Vera answers, asks Anna (two devices) on a second line, joins her by Replaces."""
+    """Ring group 600: Vera answers, asks Anna (two devices) on a second line, joins the two by Replaces."""
     stage.plan("2003", answer_after=1)
     call = stage.customer_calls("4956660600", CLIENT)
     vera = await stage.taken("2003")
@@ -145,7 +145,7 @@ async def tangled_queue_mobile_member(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def tangled_ping_pong(stage: Stage) -> list[Truth]:
-    """Vera sends the customer to Grisha, Grisha sends him back to Vera: REFER both times."""
+    """Vera sends the customer to Grisha, Grisha sends them back to Vera: REFER both times."""
     call, vera = await connected(stage)
     grisha = await blind_transfer(stage, vera, "2004", "desk-grisha")
     await trio.sleep(1.5)
@@ -161,7 +161,7 @@ async def tangled_ping_pong(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def tangled_blind_transfer_abandoned(stage: Stage) -> list[Truth]:
-    """Anna sends the customer to Boris by REFER; both his devices ring; the customer gives up after 3 s."""
+    """Anna sends the customer to Boris by REFER; both their devices ring; the customer gives up after 3 s."""
     call, anna = await connected(stage, "sip-anna-app", DID)
     anna.refer("2002")
     await stage.rung("2002-mobile")
@@ -176,7 +176,7 @@ async def tangled_blind_transfer_abandoned(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def tangled_blond_then_blind(stage: Stage) -> list[Truth]:
-    """Vera completes by Replaces while Grisha still rings (blond); he answers and sends the customer to Boris."""
+    """Vera completes by Replaces while Grisha still rings (blond); Grisha answers and sends the customer to Boris."""
     call, vera = await connected(stage)
     await vera.hold()
     stage.plan("desk-grisha", answer_after=2.5)
@@ -203,7 +203,7 @@ async def tangled_blond_then_blind(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def tangled_internal_first_then_customer(stage: Stage) -> list[Truth]:
-    """Vera talks to Grisha; she holds him, calls a customer out on a second line, joins the two by Replaces."""
+    """Vera talks to Grisha; holds Grisha, calls a customer out on a second line, joins the two by Replaces."""
     stage.plan("desk-grisha", answer_after=1)
     first = stage.phones["2003"].call("2004")
     await stage.talk(first, 1.5)
@@ -230,7 +230,7 @@ async def tangled_internal_first_then_customer(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def tangled_attended_to_ringgroup(stage: Stage) -> list[Truth]:
-    """Grisha calls ring group 600 on a second line, Anna answers, he joins her to the customer."""
+    """Grisha calls ring group 600 on a second line, Anna answers, and is joined to the customer."""
     call, grisha = await connected(stage, "desk-grisha", "4956660004")
     await attended_transfer(stage, grisha, "600", "sip-anna")
     await trio.sleep(2)
@@ -248,7 +248,7 @@ async def tangled_attended_to_ringgroup(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def tangled_attended_to_queue(stage: Stage) -> list[Truth]:
-    """Grisha calls queue 402 on a second line, Dina answers, he joins her to the customer."""
+    """Grisha calls queue 402 on a second line, Dina answers, and is joined to the customer."""
     call, grisha = await connected(stage, "desk-grisha", "4956660004")
     await grisha.hold()
     stage.plan("2005", answer_after=1)
@@ -287,7 +287,7 @@ async def tangled_pickup_of_transfer(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def tangled_park_of_outbound(stage: Stage) -> list[Truth]:
-    """Vera calls a customer out, parks him (REFER to 70); Anna takes him from 71."""
+    """Vera calls a customer out, parks them (REFER to 70); Anna takes them from 71."""
     stage.plan("trunk", answer_after=1)
     vera = stage.phones["2003"].call("9" + CUSTOMER2)
     customer = await stage.taken("trunk")
@@ -309,7 +309,7 @@ async def tangled_park_of_outbound(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def tangled_second_call_to_busy_agent(stage: Stage) -> list[Truth]:
-    """Vera talks to one customer; a second calls her: her phone rings (call waiting), she lets it ring; he gives up."""
+    """Vera talks to one customer; a second calls; the phone rings (call waiting) and rings on; the second gives up."""
     one, _ = await connected(stage)
     stage.plan("2003")
     two = stage.customer_calls("4956660003", CLIENT2)
@@ -328,7 +328,7 @@ async def tangled_second_call_to_busy_agent(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def tangled_agent_swaps_two_customers(stage: Stage) -> list[Truth]:
-    """Vera talks to one customer, holds him, answers a second, ends that call, takes the first back."""
+    """Vera talks to one customer, holds them, answers a second, ends that call, takes the first back."""
     one, vera = await connected(stage)
     await vera.hold()
     stage.plan("2003", answer_after=0.5)
@@ -384,7 +384,7 @@ async def tangled_two_callers_one_group(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def tangled_two_callers_one_queue_agent(stage: Stage) -> list[Truth]:
-    """Queue 409 (Dina alone, not while she talks): two customers wait; she takes the first, then the second."""
+    """Queue 409 (Dina alone, not during a talk): two customers wait; Dina takes the first, then the second."""
     stage.plan("2005", answer_after=1, bye_after=2)
     one = stage.customer_calls("4956660409", CLIENT)
     await trio.sleep(0.3)
@@ -401,7 +401,7 @@ async def tangled_two_callers_one_queue_agent(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def tangled_same_agent_called_and_calling(stage: Stage) -> list[Truth]:
-    """Anna's application calls a customer out while her desk phone gets a customer's call, which Vera picks up."""
+    """Anna's application calls a customer out while their desk phone gets a customer's call, which Vera picks up."""
     stage.plan("trunk", answer_after=1)
     out = stage.phones["sip-anna-app"].call("9" + CUSTOMER2)
     await stage.talk(out, 0.5)

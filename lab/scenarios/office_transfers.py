@@ -60,7 +60,7 @@ async def chain_of_three_blind(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def chain_attended_blind(stage: Stage) -> list[Truth]:
-    """Vera asks Grisha and joins him to the customer (Replaces); Grisha sends the customer on to Boris (REFER)."""
+    """Vera asks Grisha and joins Grisha to the customer (Replaces); Grisha sends the customer on to Boris (REFER)."""
     call, vera = await connected(stage)
     grisha = await attended_transfer(stage, vera, "2004", "desk-grisha")
     await trio.sleep(1.5)
@@ -79,7 +79,7 @@ async def chain_attended_blind(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def chain_attended_attended(stage: Stage) -> list[Truth]:
-    """Vera asks Grisha and joins him to the customer; Grisha asks Anna and joins her: Replaces both times."""
+    """Vera asks Grisha and joins the two; Grisha asks Anna and joins those: Replaces both times."""
     call, vera = await connected(stage)
     grisha = await attended_transfer(stage, vera, "2004", "desk-grisha")
     await trio.sleep(1.5)
@@ -208,7 +208,7 @@ async def transfer_blind_to_ringgroup(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def transfer_blind_of_outbound(stage: Stage) -> list[Truth]:
-    """Anna calls a customer out (9, company's number), sends him to Grisha by REFER."""
+    """Anna calls a customer out (9, company's number), sends them to Grisha by REFER."""
     stage.plan("trunk", answer_after=1)
     anna = stage.phones["sip-anna"].call("9" + CUSTOMER2)
     customer = await stage.taken("trunk")
@@ -275,7 +275,7 @@ async def click2call_device(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def click2call_then_blind_transfer(stage: Stage) -> list[Truth]:
-    """Originate rings Vera, she talks to the customer, sends him to Grisha by REFER."""
+    """Originate rings Vera, who talks to the customer and sends them to Grisha by REFER."""
     stage.plan("2003", answer_after=1)
     stage.plan("trunk", answer_after=1)
     await stage.rec.action("Originate", **click_order("2003", "PJSIP/2003", "9" + CUSTOMER2))
@@ -294,7 +294,7 @@ async def click2call_then_blind_transfer(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def click2call_then_attended_transfer(stage: Stage) -> list[Truth]:
-    """Originate rings Vera, she talks to the customer, asks Grisha on a second line, joins them."""
+    """Originate rings Vera, who talks to the customer, asks Grisha on a second line, joins them."""
     stage.plan("2003", answer_after=1)
     stage.plan("trunk", answer_after=1)
     await stage.rec.action("Originate", **click_order("2003", "PJSIP/2003", "9" + CUSTOMER2))

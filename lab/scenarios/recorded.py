@@ -49,7 +49,7 @@ async def recorded_queue(stage: Stage) -> list[Truth]:
 
 @scenario(everyday=True, live_only=True)
 async def recorded_blind_transfer(stage: Stage) -> list[Truth]:
-    """101 talks 3 s with a customer, sends him to 102 by REFER; 102 rings 3 s and talks 4 s with him."""
+    """101 talks 3 s with a customer, sends them to 102 by REFER; 102 rings 3 s and talks 4 s with them."""
     stage.sound()
     stage.plan("101", answer_after=1)
     call = stage.customer_calls(DID)
@@ -68,7 +68,7 @@ async def recorded_blind_transfer(stage: Stage) -> list[Truth]:
 
 @scenario(everyday=True, live_only=True)
 async def recorded_attended_transfer(stage: Stage) -> list[Truth]:
-    """101 talks 3 s with a customer, holds him, asks 102 for 2 s, joins the two, who talk 4 s."""
+    """101 talks 3 s with a customer, holds them, asks 102 for 2 s, joins the two, who talk 4 s."""
     stage.sound()
     stage.plan("101", answer_after=1)
     call = stage.customer_calls(DID)
@@ -89,7 +89,7 @@ async def recorded_attended_transfer(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office", everyday=True, live_only=True)
 async def recorded_office_queue(stage: Stage) -> list[Truth]:
-    """Queue 402 (Dina, through Local channels): she answers and they talk 4 s; one file, in a directory by date."""
+    """Queue 402 (Dina, through Local channels): Dina answers, and they talk 4 s; one file, in a directory by date."""
     stage.sound()
     stage.plan("2005", answer_after=2)
     call = stage.customer_calls("4956660402", CLIENT)
@@ -104,7 +104,7 @@ async def recorded_office_queue(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office", everyday=True, live_only=True)
 async def recorded_office_blind_transfer(stage: Stage) -> list[Truth]:
-    """Vera talks 1.5 s with a customer, sends him to Grisha by REFER, who talks 4 s with him: one file for both."""
+    """Vera talks 1.5 s with a customer, sends them to Grisha by REFER, who talks 4 s with them: one file for both."""
     stage.sound()
     call, vera = await connected(stage)
     await blind_transfer(stage, vera, "2004", "desk-grisha", answer_after=2)

@@ -21,7 +21,7 @@ GROUP_ANSWERED = {"101": "completed", "102": "answered-elsewhere", "103": "answe
 
 @scenario(everyday=True, live_only=True)
 async def route_to_the_responsible(stage: Stage) -> list[Truth]:
-    """102 owns the caller's contact: his phone alone rings, and he answers. Asked by FastAGI."""
+    """102 owns the caller's contact: the phone of 102 alone rings, and is answered. Asked by FastAGI."""
     return await _answered_by_the_responsible(stage, BY_FASTAGI)
 
 
@@ -36,7 +36,7 @@ async def route_responsible_does_not_answer(stage: Stage) -> list[Truth]:
     """102 owns the contact and does not answer for 4 s; then all phones ring, and 101 answers."""
     call = stage.customer_calls(BY_FASTAGI)
     await stage.rung("102")
-    assert not stage.phones["101"].calls, "101 rang before the responsible employee had his time"
+    assert not stage.phones["101"].calls, "101 rang before the responsible employee had their time"
     stage.plan("101", answer_after=1)
     await stage.talk(call, 2)
     call.bye()
@@ -54,7 +54,7 @@ async def route_nobody_responsible(stage: Stage) -> list[Truth]:
 
 @scenario(everyday=True, live_only=True)
 async def route_anonymous(stage: Stage) -> list[Truth]:
-    """The caller withholds his number: all phones ring at once."""
+    """The caller withholds their number: all phones ring at once."""
     return await _answered_by_the_group(stage, BY_FASTAGI, "anonymous")
 
 

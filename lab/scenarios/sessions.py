@@ -32,7 +32,7 @@ async def session_lost_while_talking(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def session_lost_answered_meanwhile(stage: Stage) -> list[Truth]:
-    """Lost while ring group 600 rings; Boris answers on his mobile before the next session."""
+    """Lost while ring group 600 rings; Boris answers on their mobile before the next session."""
     stage.plan("2002-mobile", answer_after=2)
     call = stage.customer_calls("4956660600", CLIENT)
     await stage.rung("2003")
@@ -70,7 +70,7 @@ async def session_lost_ended_meanwhile(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def session_lost_transferred_meanwhile(stage: Stage) -> list[Truth]:
-    """Lost while Vera talks; she sends the customer to Grisha by REFER, who answers, before the next session."""
+    """Lost while Vera talks; Vera sends the customer to Grisha by REFER, who answers, before the next session."""
     call, vera = await connected(stage)
     await stage.lose_session()
     await blind_transfer(stage, vera, "2004", "desk-grisha", answer_after=0.5)
@@ -106,7 +106,7 @@ async def session_lost_in_queue(stage: Stage) -> list[Truth]:
 
 @scenario(profile="office")
 async def session_lost_outbound(stage: Stage) -> list[Truth]:
-    """Lost while the customer's phone rings; back before he answers."""
+    """Lost while the customer's phone rings; back before the customer answers."""
     stage.plan("trunk", answer_after=3.5)
     call = stage.phones["sip-anna"].call("9" + CUSTOMER2)
     await stage.rung("trunk")

@@ -86,7 +86,7 @@ url = "sqlite:///other.db"
 
 
 def test_how_a_pbx_calls(tmp_path: Path) -> None:
-    """Each PBX has its own employees, caller and variables for clicks; by default all, himself and none."""
+    """Each PBX has its own employees, caller and variables for clicks; by default all, their own number, none."""
     content = (
         PBX
         + """

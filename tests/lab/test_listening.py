@@ -62,7 +62,7 @@ def test_tones() -> None:
         (linked(recording(("101", 4), ("trunk", 4))), "101: its recording plays 4.0 s, not 2"),
         (linked(recording(("101", 2))), "101: its recording has ['101'], not ['101', 'trunk']"),
         (linked(recording(("101", 2), ("trunk", 2)), written_at=11.5),
-         "101: its recording was told 0.5 s before MixMonitor had written it"),
+         "101: its recording was delivered 0.5 s before MixMonitor had written it"),
         (linked(recording(("101", 2), ("trunk", 2)), written_at=None),
          "101: no file of MixMonitor is what its link plays"),
         (linked(recording(("101", 2), ("trunk", 2)), extension="102"), "101: nothing to be heard"),
