@@ -98,7 +98,8 @@ def test_what_the_pages_say() -> None:
 
 
 def test_the_program(tmp_path: Path) -> None:
-    """Started as systemd starts it, it gives a file to who knows the secret, and SIGTERM ends it with code 0."""
+    """Started as systemd starts it, it gives a file to who knows the secret; SIGHUP changes its log, and SIGTERM
+    ends it with code 0."""
     (tmp_path / "a.wav").write_bytes(wav(0.1))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -117,12 +118,19 @@ def test_the_program(tmp_path: Path) -> None:
             assert notify.recv(100) == b"WATCHDOG=1"
             host = HostSettings(pbx="main", url=f"http://{bind}", secret="s3cret")
             trio.run(heard, tmp_path, host)
+            path.write_text(content + 'secret_file = "word"\nstall_seconds = 7\n[log]\nlevel = "debug"\n')
+            process.send_signal(signal.SIGHUP)
+            while notify.recv(100) != b"RELOADING=1":
+                pass
+            while notify.recv(100) != b"READY=1":
+                pass
             process.send_signal(signal.SIGTERM)
             said = process.communicate(timeout=10)[0]
         finally:
             process.kill()
     assert process.returncode == 0
     assert b"recordings_host.no_directory" in said
+    assert b"daemon.reloaded applied=['[log] level'] needs_restart=['[serve] stall_seconds']" in said
     assert b"s3cret" not in said
 
 

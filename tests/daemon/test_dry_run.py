@@ -173,11 +173,12 @@ async def test_the_command(world: World) -> None:
     taken = socket.create_server(("127.0.0.1", 0))  # of the connector that is in use
     config = world.config(bind=f"127.0.0.1:{taken.getsockname()[1]}")
     with taken, process(config.path, folder, f"127.0.0.1:{unused_port()}") as daemon:
+        await world.until(lambda: "daemon.ready" in (world.tmp_path / "log").read_text(), 60)
         await (await world.session()).say(part_of_call(None, None))
-        await world.until(lambda: "kind=end" in (world.tmp_path / "log").read_text(), 30)
+        await world.until(lambda: "kind=end" in (world.tmp_path / "log").read_text(), 60)
         assert [one.name.startswith("uac-trio-dry-run-") for one in folder.iterdir()] == [True]
         daemon.send_signal(signal.SIGTERM)
-        await world.until(lambda: daemon.poll() is not None, 30)
+        await world.until(lambda: daemon.poll() is not None, 60)
         assert daemon.returncode == 0
     assert (world.tmp_path / "out").read_text().startswith("Dry run: nothing was sent to the CRM")
     assert list(folder.iterdir()) == []

@@ -117,7 +117,7 @@ class Switch:
     load: Callable[[], Config]
     levels: list[str] = attrs.field(factory=list)
     _send: trio.MemorySendChannel[None] = attrs.field(init=False)
-    reloading: Reloading = attrs.field(init=False)
+    reloading: Reloading[Config] = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._send, requests = trio.open_memory_channel[None](1)
@@ -222,7 +222,7 @@ async def test_the_signal(world: World) -> None:
     with process(path, log_path) as daemon:
 
         async def logged(words: str) -> None:
-            await world.until(lambda: words in log_path.read_text(), 30)
+            await world.until(lambda: words in log_path.read_text(), 60)
 
         await logged("daemon.ready")
         daemon.send_signal(signal.SIGHUP)
@@ -235,6 +235,6 @@ async def test_the_signal(world: World) -> None:
         await logged("applied=['[log] level']")
         assert daemon.poll() is None
         daemon.terminate()
-        await world.until(lambda: daemon.poll() is not None, 30)
+        await world.until(lambda: daemon.poll() is not None, 60)
         assert daemon.returncode == 0
     assert "daemon.stopp" not in log_path.read_text()  # lines of level info

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from uac_trio.cli.running import refusals, until_signal
 from uac_trio.config.loading import load_config, load_serve_config
 from uac_trio.daemon.dry_run import DryRunReport, dry_run_config
 from uac_trio.daemon.recordings_host import run_recordings_host
-from uac_trio.daemon.reloading import Reloading
+from uac_trio.daemon.reloading import C, Reloading
 from uac_trio.daemon.run import run_daemon
-from uac_trio.log_writer import open_log
+from uac_trio.log_writer import LogWriter, open_log
 from uac_trio.logs import configure_logging
 from uac_trio.settings import addresses
 from uac_trio.settings.values import WrongValueError
@@ -63,12 +63,7 @@ def run(config_path: Path, dry_run: bool, bind: str) -> None:
     gc.freeze()
     with open_log() as writer, _folder(dry_run) as folder:
         configure_logging(config.log, stream=writer)
-        request, requests = trio.open_memory_channel[None](1)
-        reloading = Reloading(
-            requested=requests.receive,
-            load=partial(load_config, config_path),
-            set_log=partial(configure_logging, stream=writer),
-        )
+        on_hangup, reloading = _reloading(partial(load_config, config_path), writer)
         daemon = partial(
             run_daemon,
             config if folder is None else dry_run_config(config, folder),
@@ -76,7 +71,7 @@ def run(config_path: Path, dry_run: bool, bind: str) -> None:
             reloading=reloading,
             dry_run=report,
         )
-        program = partial(until_signal, daemon, on_hangup=partial(_ask, request))
+        program = partial(until_signal, daemon, on_hangup=on_hangup)
         refused = refusals(program, OutboxError, CannotListenError)
     if refused:
         fail(*(f"uac-trio: {why}" for why in refused))
@@ -94,9 +89,16 @@ def _folder(is_wanted: bool) -> Iterator[Path | None]:
         yield Path(name)
 
 
-def _ask(request: trio.MemorySendChannel[None]) -> None:
-    with contextlib.suppress(trio.WouldBlock):  # one is waiting already
-        request.send_nowait(None)
+def _reloading(load: Callable[[], C], writer: LogWriter | None) -> tuple[Callable[[], None], Reloading[C]]:
+    """What SIGHUP calls, and what waits for it."""
+    request, requests = trio.open_memory_channel[None](1)
+
+    def ask() -> None:
+        with contextlib.suppress(trio.WouldBlock):  # one is waiting already
+            request.send_nowait(None)
+
+    set_log = partial(configure_logging, stream=writer)
+    return ask, Reloading(requested=requests.receive, load=load, set_log=set_log)
 
 
 @click.command()
@@ -106,6 +108,8 @@ def serve_recordings(config_path: Path) -> None:
     config = usable(lambda: load_serve_config(config_path))
     with open_log() as writer:
         configure_logging(config.log, stream=writer)
-        refused = refusals(partial(until_signal, partial(run_recordings_host, config)), CannotListenError)
+        on_hangup, reloading = _reloading(partial(load_serve_config, config_path), writer)
+        host = partial(run_recordings_host, config, reloading=reloading)
+        refused = refusals(partial(until_signal, host, on_hangup=on_hangup), CannotListenError)
     if refused:
         fail(*(f"uac-trio: {why}".replace("[http]", "[serve]") for why in refused))

@@ -85,6 +85,8 @@ class ServeConfig:
     path: Path
     serve: ServeSettings
     log: LogSettings
+    given: Mapping[Place, object] = attrs.field(factory=dict, repr=False, eq=False)
+    """As that of ``Config``."""
 
 
 def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
@@ -214,7 +216,7 @@ def load_serve_config(path: Path, environ: Mapping[str, str] = os.environ) -> Se
     log = read(reader, LogSettings)
     if reader.problems or not (serve and log):
         raise ConfigError(reader.problems)
-    return ServeConfig(path=path, serve=serve, log=log)
+    return ServeConfig(path=path, serve=serve, log=log, given=reader.given)
 
 
 def _read_calls(reader: Reader) -> TrackerRules | None:

@@ -13,6 +13,7 @@ import trio
 from uac_trio import __version__
 from uac_trio.clock import now
 from uac_trio.config.loading import ServeConfig
+from uac_trio.daemon.reloading import Reloader, Reloading, host_change
 from uac_trio.daemon.systemd import notify_systemd, watchdog_seconds
 from uac_trio.recordings.directories import Directories
 from uac_trio.web.recordings_host import create_recordings_app
@@ -26,6 +27,7 @@ async def run_recordings_host(
     config: ServeConfig,
     *,
     now: Callable[[], float] = now,
+    reloading: Reloading[ServeConfig] | None = None,
     task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until cancelled; answers on their way are cut then, and the connectors ask again.
@@ -43,6 +45,8 @@ async def run_recordings_host(
     async with trio.open_nursery() as nursery:
         addresses = await nursery.start(partial(serve_web, app, web, shutdown=trio.Event()))
         nursery.start_soon(_feed_watchdog)
+        if reloading is not None:
+            nursery.start_soon(_follow, config, reloading)
         log.info("recordings_host.ready", http=addresses)
         notify_systemd("READY=1")
         task_status.started(addresses)
@@ -50,6 +54,17 @@ async def run_recordings_host(
             await trio.sleep_forever()
         finally:
             notify_systemd("STOPPING=1")
+
+
+async def _follow(config: ServeConfig, reloading: Reloading[ServeConfig]) -> NoReturn:
+    """Read the configuration again when asked to."""
+    present = [config]
+
+    def apply(new: ServeConfig) -> None:
+        present[0] = new
+
+    reloader = Reloader(reloading=reloading, change=lambda new: host_change(present[0], new), apply=apply)
+    await reloader.run()
 
 
 async def _feed_watchdog() -> NoReturn:

@@ -10,14 +10,14 @@ any more would leave rows ringing in the CRM. A restart keeps calls, too.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import NoReturn
+from typing import Generic, NoReturn, TypeVar
 
 import attrs
 import structlog
 import trio
 
 from uac_trio.config.keys import keys_of
-from uac_trio.config.loading import Config
+from uac_trio.config.loading import Config, ServeConfig
 from uac_trio.config.reader import ConfigError, Place
 from uac_trio.config.tables import TABLES
 from uac_trio.crm.click import Route
@@ -42,29 +42,32 @@ LIVE: Mapping[str, frozenset[str]] = {
 order."""
 
 
+C = TypeVar("C", Config, ServeConfig)
+
+
 @attrs.frozen(kw_only=True)
-class Reloading:
-    """How the daemon is asked to read its configuration again."""
+class Reloading(Generic[C]):
+    """How a program is asked to read its configuration again."""
 
     requested: Callable[[], Awaitable[object]]
     """Waits for the next request."""
-    load: Callable[[], Config]
+    load: Callable[[], C]
     """Reads the file, in a thread. Raises ConfigError."""
     set_log: Callable[[LogSettings], None]
 
 
 @attrs.frozen(kw_only=True)
-class Change:
-    """What a new configuration means for a daemon that runs with another one."""
+class Change(Generic[C]):
+    """What a new configuration means for a program that runs with another one."""
 
-    config: Config
+    config: C
     """The present one with what takes effect at once."""
     applied: tuple[str, ...]
     """Keys, as ``[log] level``."""
     needs_restart: tuple[str, ...]
 
 
-def change(present: Config, new: Config) -> Change:
+def change(present: Config, new: Config) -> Change[Config]:
     """Compare by key: a key that was written or removed counts as changed, also where its value was the default."""
     same_pbxes = [one.name for one in present.pbx] == [one.name for one in new.pbx]
     several = max(len(present.pbx), len(new.pbx)) > 1
@@ -92,13 +95,24 @@ def change(present: Config, new: Config) -> Change:
     )
 
 
+def host_change(present: ServeConfig, new: ServeConfig) -> Change[ServeConfig]:
+    """The same for the server of recordings: its log alone is live."""
+    changed = [place for place in {**present.given, **new.given} if present.given.get(place) != new.given.get(place)]
+    return Change(
+        config=attrs.evolve(present, log=new.log, given=new.given),
+        applied=tuple(place.shown(several=False) for place in changed if place.table == "log"),
+        needs_restart=tuple(place.shown(several=False) for place in changed if place.table != "log"),
+    )
+
+
 @attrs.define(eq=False, kw_only=True)
-class Reloader:
+class Reloader(Generic[C]):
     """Follows the requests."""
 
-    reloading: Reloading
-    present: Callable[[], Config]
-    apply: Callable[[Config], None]
+    reloading: Reloading[C]
+    change: Callable[[C], Change[C]]
+    """What a configuration that was read means."""
+    apply: Callable[[C], None]
     """Takes over what ``Change.config`` says."""
     problems: tuple[str, ...] = attrs.field(default=(), init=False)
     """Of the file as it was last read; a restart would fail with them."""
@@ -120,9 +134,10 @@ class Reloader:
                 log.error("daemon.reload_refused", reason=problem, hint="the daemon goes on with what it has")
             return
         self.problems = ()
-        found = change(self.present(), new)
+        found = self.change(new)
         self.apply(found.config)
         log.info("daemon.reloaded", applied=list(found.applied), needs_restart=list(found.needs_restart))
-        for warning in new.warnings:
-            log.warning("daemon.config_warning", warning=warning)
+        if isinstance(new, Config):
+            for warning in new.warnings:
+                log.warning("daemon.config_warning", warning=warning)
         self.reloading.set_log(found.config.log)  # last: a higher level would hide these lines

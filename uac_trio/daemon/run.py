@@ -49,7 +49,7 @@ from uac_trio.daemon.intake import Intake
 from uac_trio.daemon.live_page import Circumstances, live_state
 from uac_trio.daemon.metrics import CONTENT_TYPE, Metrics
 from uac_trio.daemon.recordings import open_recordings
-from uac_trio.daemon.reloading import Reloader, Reloading
+from uac_trio.daemon.reloading import Reloader, Reloading, change
 from uac_trio.daemon.standing import Standing
 from uac_trio.daemon.standing_findings import standing_findings
 from uac_trio.daemon.store_file import StoreFile
@@ -98,7 +98,7 @@ async def run_daemon(
     *,
     now: Callable[[], float] = now,
     log_lines_dropped: Callable[[], int] = lambda: 0,
-    reloading: Reloading | None = None,
+    reloading: Reloading[Config] | None = None,
     dry_run: DryRunReport | None = None,
     task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
 ) -> None:
@@ -112,7 +112,9 @@ async def run_daemon(
     stop = trio.Event()
     daemon = _Daemon(config=config, now=now, stop=stop, log_lines_dropped=log_lines_dropped, dry_run=dry_run)
     if reloading is not None:
-        daemon.reloader = Reloader(reloading=reloading, present=lambda: daemon.config, apply=daemon.apply)
+        daemon.reloader = Reloader(
+            reloading=reloading, change=lambda new: change(daemon.config, new), apply=daemon.apply
+        )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(daemon.run_shielded, task_status)
         # The parts do not see the cancellation: they get a stop event, and end one after another.
@@ -147,7 +149,7 @@ class _Daemon:
     backfilling: Backfilling | None = attrs.field(init=False)
     store_file: StoreFile | None = attrs.field(init=False)
     """Of SQLite."""
-    reloader: Reloader | None = attrs.field(default=None, init=False)
+    reloader: Reloader[Config] | None = attrs.field(default=None, init=False)
     click2call: Click2Call = attrs.field(init=False)
     monitor: Monitor = attrs.field(init=False)
     present: Present = attrs.field(factory=Present, init=False)
