@@ -25,12 +25,12 @@ QUIETLY = (
 
 
 @asynccontextmanager
-async def chromium(tmp_path: Path, url: str) -> AsyncIterator[None]:
+async def chromium(tmp_path: Path, url: str, *flags: str) -> AsyncIterator[None]:
     """Opens ``url`` and stays for as long as the block."""
     home = tmp_path / "chromium"
     home.mkdir()
     process = await trio.lowlevel.open_process(
-        [str(CHROMIUM), *QUIETLY, f"--user-data-dir={home}", url],
+        [str(CHROMIUM), *QUIETLY, f"--user-data-dir={home}", *flags, url],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -11,7 +11,7 @@ import attrs
 import pytest
 import structlog.testing
 import trio
-from quart import Response
+from quart import Response, request
 from quart_trio import QuartTrio
 
 from tests.browser import chromium, needs_chromium
@@ -434,6 +434,60 @@ async def test_a_browser_sends_a_dead_letter_again(tmp_path: Path, monkeypatch: 
                     await trio.sleep(0.05)
         nursery.cancel_scope.cancel()
     assert daemon.retried == [7]
+
+
+MEASURER = """<!doctype html><title>x</title>
+<iframe id="live" src="/live" style="width: WIDTHpx; height: 900px"></iframe>
+<script>
+document.getElementById("live").onload = (event) => {
+  const page = event.target.contentDocument;
+  for (const one of page.querySelectorAll("details")) one.open = true;
+  const words = [...page.querySelectorAll("h2")].map((one) => one.textContent);
+  fetch("/measured", { method: "POST", body: JSON.stringify({
+    lang: page.documentElement.lang, scrolls: page.documentElement.scrollWidth, width: page.documentElement.clientWidth,
+    words, ground: getComputedStyle(page.body).backgroundColor }) });
+};
+</script>"""
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    ("width", "flags", "lang", "ground"),
+    [
+        (390, ("--accept-lang=ru",), "ru", "rgb(244, 246, 248)"),
+        (390, ("--accept-lang=en", "--blink-settings=preferredColorScheme=0"), "en", "rgb(21, 28, 34)"),
+        (1400, ("--accept-lang=ru,en", "--blink-settings=preferredColorScheme=0"), "ru", "rgb(21, 28, 34)"),
+    ],
+)
+async def test_a_browser_s_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, flags: tuple[str, ...], lang: str, ground: str
+) -> None:
+    """In a real browser the page has its language and its colours, and scrolls down alone, on a phone too."""
+    monkeypatch.setattr(room, "_POLICY", room._POLICY.replace("frame-ancestors 'none'", "frame-ancestors 'self'"))
+    app = app_with(FakeDaemon(dead_letter()))
+    measured: dict[str, Any] = {}
+    done = trio.Event()
+
+    async def measurer() -> Response:
+        return Response(MEASURER.replace("WIDTH", str(width)), content_type="text/html")
+
+    async def take() -> str:
+        measured.update(await request.get_json(force=True))
+        done.set()
+        return ""
+
+    app.add_url_rule("/measurer", "measurer", measurer)
+    app.add_url_rule("/measured", "measured", take, methods=["POST"])
+    async with trio.open_nursery() as nursery:
+        serve = partial(serve_web, app, WebSettings(bind="127.0.0.1:0"), shutdown=trio.Event())
+        (address,) = await nursery.start(serve)
+        with trio.fail_after(30):
+            async with chromium(tmp_path, f"{address}/measurer", *flags):
+                await done.wait()
+        nursery.cancel_scope.cancel()
+    assert (measured["lang"], measured["ground"]) == (lang, ground)
+    assert measured["scrolls"] <= measured["width"] <= width
+    assert any("Отклонённые" in words or "Dead letters" in words for words in measured["words"])
 
 
 @needs_chromium

@@ -57,6 +57,13 @@ def describe(config: Config, at: float) -> Iterator[str]:
         where = config.crm.owner_address
         yield f"  The employee responsible for a caller is served at {_some(ways)} and looked up in the CRM at {where}."
     yield f"  Deliveries wait in {shown(parse_url(config.store.url))}."
+    if (recorder := config.flight_recorder).enabled:
+        yield (
+            f"  AMI of the last {recorder.hours} hours, {recorder.megabytes} MB at most, is kept in "
+            f"{config.flight_recorder_directory}."
+        )
+    else:
+        yield "  AMI is not kept: uac-trio explain will lack the events of calls."
     for warning in config.warnings:
         yield f"  Warning: {warning}"
 
