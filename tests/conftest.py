@@ -34,6 +34,7 @@ CLOCKED = (
     HERE / "test_ami_client.py",
     HERE / "test_ami_sockets.py",
     HERE / "daemon" / "test_recordings.py",
+    HERE / "demo" / "test_companion_browser.py",
     HERE / "test_log_stuck.py",
 )
 """What measures real seconds at real sockets and processes, and needs the machine for itself."""
