@@ -106,9 +106,11 @@ async def test_originate_is_taken_and_fails() -> None:
     async with client_of(recorded) as client:
         await client.log_in()
         asked = "Action: Originate\nActionID: 9\nChannel: PJSIP/101\nContext: c\nExten: 5\nPriority: 1\nAsync: true"
+        asked += "\nChannelId: uac-1"
         assert (await client.response(asked)).get("Response") == "Success"
         event = await client.next()
         assert event.headers[0] == ("Event", "OriginateResponse")
+        assert event.get("Uniqueid") == "uac-1"
         assert (event.get("ActionID"), event.get("Response")) == ("9", "Failure")
         assert [action.get("Channel") for action in recorded.originates] == ["PJSIP/101"]
 

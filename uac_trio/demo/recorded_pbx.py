@@ -220,7 +220,8 @@ class _Session:
         self.pbx.originates.append(action)
         self._respond(action, "Success", ("Message", "Originate successfully queued"))
         given = [(name, action.get(name)) for name in ("Channel", "Context", "Exten")]
-        ending = (("Reason", "0"), ("Uniqueid", "<null>"), ("CallerIDNum", "<unknown>"), ("CallerIDName", "<unknown>"))
+        uniqueid = ("Uniqueid", action.get("ChannelId") or "<null>")
+        ending = (("Reason", "0"), uniqueid, ("CallerIDNum", "<unknown>"), ("CallerIDName", "<unknown>"))
         head = (("Event", "OriginateResponse"), ("Privilege", "call,all"), *_tag(action), ("Response", "Failure"))
         self._send_nowait(Event((*head, *given, *ending)))
 
