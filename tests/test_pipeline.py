@@ -12,8 +12,11 @@ from tests.calls.simulator import Asterisk, Line
 from tests.calls.stored_logs import StoredLogs
 from tests.calls.streams import recorded
 from uac_trio.ami.message import Event, Response
+from uac_trio.calls.call import ClickOrder
 from uac_trio.calls.fact import CallBegan, CallEnded, Fact
 from uac_trio.calls.rules import TrackerRules
+from uac_trio.calls.stuck import DOUBTED_AFTER
+from uac_trio.calls.tracker import ORDER_LASTS
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.crm.vtiger.account import Flavour
 from uac_trio.pipeline import Pipeline
@@ -143,6 +146,108 @@ def test_time_does_not_go_back() -> None:
     times = [request.at for request in requests]
     assert times == sorted(times)
     assert len(times) == 2
+
+
+ORDER = ClickOrder("uac-1", "101", "+79161234567", "PJSIP/101")
+
+
+def with_clock(ahead: float, run: str = "") -> tuple[Pipeline, float]:
+    """A pipeline that heard of a PBX whose clock is ahead of ours; and the time of that, by ours."""
+    made = pipeline(run=run)
+    pbx, _ = talk()
+    times_of(made, pbx, ahead)
+    return made, pbx.events[-1][0]
+
+
+@pytest.mark.parametrize("ahead", [0.0, 3600.0, -3600.0])
+def test_an_order_lapses_by_our_clock(ahead: float) -> None:
+    """Whatever the PBX's clock shows; an order that is older than its last event counts from that."""
+    made, now = with_clock(ahead)
+    assert made.ordered("main", ORDER, now + 10.0) == []
+    assert made.next_deadline == pytest.approx(now + 10.0 + ORDER_LASTS)
+    made.order_refused("main", "uac-1")
+    assert made.next_deadline == math.inf
+    made.ordered("main", ORDER, now - 10.0)
+    assert made.next_deadline == pytest.approx(now + ORDER_LASTS)
+    made.tick(now + ORDER_LASTS - 0.1)
+    assert made.next_deadline < math.inf
+    made.tick(now + ORDER_LASTS + 0.1)
+    assert made.next_deadline == math.inf
+
+
+@pytest.mark.parametrize("ahead", [0.0, 3600.0, -3600.0])
+@pytest.mark.parametrize("later", [-50.0, 50.0])
+def test_the_end_of_a_replay_by_the_pbxs_clock(ahead: float, later: float) -> None:
+    """The calls that go on end when the file does, and never before the last event."""
+    made, now = with_clock(ahead)
+    (*_, end) = made.finish(now + later)
+    assert end.ended_at == pytest.approx(now + ahead + max(0.0, later))
+
+
+def test_connections_by_the_pbxs_clock() -> None:
+    """A login and a loss have the PBX's time, and never one before its last event."""
+    for ahead in (3600.0, -3600.0):
+        made, now = with_clock(ahead)
+        tracker = made._exchanges["main"].tracker
+        for at in (now + 10.0, now - 10.0):
+            made.connected("main", at)
+            made.lost("main", at)
+            expected = now + ahead + max(0.0, at - now)
+            assert tracker._connected_at == pytest.approx(expected)
+            assert tracker._lost_at == pytest.approx(expected)
+
+
+def test_a_listing_that_is_wanted() -> None:
+    """The PBX is named, by its own clock: others are not asked."""
+    made, now = with_clock(3600.0)
+    pbx, _ = talk()
+    play(made, pbx, "other")
+    tracker = made._exchanges["main"].tracker
+    (call,) = tracker.calls.values()
+    for channel in call.channels.live:
+        channel.hangup_asked_at = now
+    call.conversation.talkers.clear()
+    tracker._conclusions.stuck.look(call, now + 3600.0)
+    made.tick(now + DOUBTED_AFTER)
+    assert made.listings_wanted(now + DOUBTED_AFTER) == ["main"]
+    assert made.listings_wanted(now + DOUBTED_AFTER) == []
+
+
+def test_what_is_logged_for_a_restart() -> None:
+    """A call with the login before it, an order that no channel shows yet; none of it without a run."""
+    made, now = with_clock(0.0, run="one")
+    assert made.has_log_changes
+    made.take_log_changes()
+    assert not made.has_log_changes
+    made.ordered("main", ORDER, now)
+    (changes,) = made.take_log_changes(["main-uac-1"])
+    assert [part.call_id for part in changes.added] == ["main-uac-1"]
+    made.order_refused("main", "uac-1")
+    (changes,) = made.take_log_changes()
+    assert list(changes.dropped) == ["main-uac-1"]
+    made.lost("main", now + 1.0)
+    assert made.has_log_changes
+    none, now = with_clock(0.0)
+    none.ordered("main", ORDER, now)
+    none.order_refused("main", "uac-1")
+    none.lost("main", now)
+    none.connected("main", now, "Asterisk Call Manager/1.1")
+    assert not none.has_log_changes
+    assert none.take_log_changes() == []
+
+
+@pytest.mark.parametrize(
+    ("banner", "kept"),
+    [("Asterisk Call Manager/1.1", "Asterisk Call Manager/1.1"), ("Asterisk Call Manager/5.0.4", ""), ("", "before")],
+)
+def test_the_banner_of_a_log(banner: str, kept: str) -> None:
+    """Only an old server's has to be known at a restart; a login without one is as before."""
+    made, now = with_clock(0.0, run="one")
+    logs = made._exchanges["main"].logs
+    assert logs is not None
+    logs.banner = "before"
+    made.connected("main", now, banner)
+    assert logs.banner == kept
 
 
 # ---- restarts
