@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import attrs
 import pytest
@@ -14,13 +15,14 @@ from tests.calls.simulator import Asterisk, Line
 from tests.calls.stored_logs import StoredLogs
 from uac_trio.ami.message import Event
 from uac_trio.ami.parser import MessageParser
-from uac_trio.calls.call import Call, ClickOrder
+from uac_trio.calls.call import Call, ClickOrder, Unseen
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.event_log import (
     LIST_END,
     MOST_ENTRIES,
     Entry,
     EventLogs,
+    LogChanges,
     LogPart,
     names_channel,
     read_entry,
@@ -273,3 +275,166 @@ def test_a_list_of_channels_is_about_those_of_its_logs() -> None:
 
     *_, end = to_replay([log("c", "1", "2"), log("d", "3")])
     assert end.channels == {"1", "2", "3"}
+
+
+# -- what belongs to which call, without a tracker --------------------------------------------------------------------
+
+
+@attrs.define
+class Logged:
+    """Event logs, and the calls that a tracker would know, by Uniqueid."""
+
+    logs: EventLogs = attrs.field(factory=lambda: EventLogs("main", "one"))
+    calls: dict[str, Call] = attrs.field(factory=dict)
+
+    def call(self, *uniqueids: str, adopted: bool = False) -> Call:
+        """A call with these channels."""
+        made = Call(f"main-{uniqueids[0]}", uniqueids[0], 0.0)
+        made.unseen = Unseen.BEGINNING if adopted else Unseen.NOTHING
+        self.calls |= dict.fromkeys(uniqueids, made)
+        return made
+
+    def event(self, *uniqueids: str, name: str = "Newstate") -> None:
+        headers = zip(("Uniqueid", "DestUniqueid"), uniqueids, strict=False)
+        live = {call.id: call for call in self.calls.values()}
+        self.logs.note_event(Event((("Event", name), *headers)), 1.0, self.calls.get, live.values())
+
+    def connection(self, kind: Literal["connected", "lost"]) -> None:
+        live = {call.id: call for call in self.calls.values()}
+        self.logs.note_connection(kind, 1.0, "", live.values())
+
+    def taken(self) -> dict[str, list[int]]:
+        """By call id: the numbers of the new entries."""
+        return {part.call_id: [entry.number for entry in part.entries] for part in self.logs.take().added}
+
+
+def test_an_event_of_two_calls() -> None:
+    """It is in both logs; one that came before its channel had a call is the beginning of its log."""
+    here = Logged()
+    here.event("2.1")
+    here.event("3.1")
+    here.call("1.1")
+    here.call("2.1")
+    here.event("1.1", "2.1")
+    assert here.taken() == {"main-1.1": [3], "main-2.1": [1, 3]}
+    here.event("2.1")
+    assert here.taken() == {"main-2.1": [4]}
+
+
+def test_a_list_of_channels() -> None:
+    """Its items are assigned at its end, which is in the logs of all calls; one that was cut is forgotten."""
+    here = Logged()
+    here.event("1.1", name="CoreShowChannel")
+    here.connection("connected")
+    here.event("2.1", name="CoreShowChannel")
+    here.call("1.1")
+    here.call("2.1")
+    assert here.taken() == {}
+    here.event(name=LIST_END)
+    assert here.taken() == {"main-1.1": [4], "main-2.1": [3, 4]}
+    here.event(name=LIST_END)
+    assert here.taken() == {"main-1.1": [5], "main-2.1": [5]}
+
+
+def test_a_call_that_is_older_than_the_connection() -> None:
+    """Its log begins with the login, once, and is not whole; a call that was seen to begin needs none."""
+    here = Logged()
+    here.connection("connected")
+    here.call("1.1", adopted=True)
+    here.call("2.1")
+    here.event("1.1")
+    here.event("2.1")
+    here.event("1.1")
+    changes = here.logs.take()
+    assert {part.call_id: [entry.number for entry in part.entries] for part in changes.added} == {
+        "main-1.1": [1, 2, 4], "main-2.1": [3]
+    }  # fmt: skip
+    assert {part.call_id: part.is_whole for part in changes.added} == {"main-1.1": False, "main-2.1": True}
+
+
+def test_a_connection_that_is_lost() -> None:
+    """It is in the logs of the calls that go on; of these another run may know more."""
+    here = Logged()
+    here.call("1.1")
+    here.event("1.1")
+    here.connection("lost")
+    assert here.taken() == {"main-1.1": [1, 2]}
+    here.logs.drop("main-1.1")
+    changes = here.logs.take()
+    assert (list(changes.dropped), list(changes.left)) == ([], ["main-1.1"])
+    assert bool(changes)
+    assert not here.logs.has_changes
+
+
+def test_a_call_that_is_over() -> None:
+    """What the store has of it goes; what it never had is just forgotten, and its channels mean no call."""
+    here = Logged()
+    here.call("1.1")
+    here.event("1.1")
+    here.logs.drop("main-1.1")
+    assert not here.logs.has_changes
+    here.event("1.1")
+    here.logs.take()
+    here.logs.drop("main-1.1")
+    assert list(here.logs.take().dropped) == ["main-1.1"]
+    del here.calls["1.1"]
+    other = here.call("2.1", "1.1")
+    here.event("1.1")
+    assert here.taken() == {other.id: [3]}
+
+
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_a_call_that_became_part_of_another(is_stored: bool) -> None:
+    """What the store has of it is moved there, what is new follows the survivor's; its channels are the survivor's."""
+    here = Logged()
+    survivor, absorbed = here.call("1.1"), here.call("2.1")
+    here.event("1.1")
+    here.event("2.1")
+    if is_stored:
+        here.logs.take()
+    here.logs.move(absorbed.id, survivor.id)
+    here.calls["2.1"] = survivor
+    here.event("2.1")
+    changes = here.logs.take()
+    (part,) = changes.added
+    assert part.call_id == survivor.id
+    assert [entry.number for entry in part.entries] == ([3] if is_stored else [1, 2, 3])
+    assert list(changes.moved) == ([(absorbed.id, survivor.id)] if is_stored else [])
+    assert list(changes.copied) == []
+    here.logs.drop(survivor.id)
+    assert list(here.logs.take().dropped) == [survivor.id]
+
+
+def test_a_call_without_a_log_that_is_absorbed() -> None:
+    """There is nothing to move."""
+    here = Logged()
+    survivor = here.call("1.1")
+    here.event("1.1")
+    here.logs.take()
+    here.logs.move("main-9.9", survivor.id)
+    assert not here.logs.has_changes
+
+
+@pytest.mark.parametrize("is_stored", [False, True])
+def test_a_channel_that_goes_over(is_stored: bool) -> None:
+    """An agent's channel leaves its call: what was logged there is the beginning of the next call's log too."""
+    here = Logged()
+    before = here.call("1.1", "1.2")
+    here.event("1.2")
+    if is_stored:
+        here.logs.take()
+    after = here.call("1.2")
+    here.event("1.2")
+    changes = here.logs.take()
+    added = {part.call_id: [entry.number for entry in part.entries] for part in changes.added}
+    assert added == ({after.id: [2]} if is_stored else {before.id: [1], after.id: [1, 2]})
+    assert list(changes.copied) == ([(before.id, after.id)] if is_stored else [])
+    here.event("1.2")
+    assert list(here.logs.take().copied) == []
+
+
+@pytest.mark.parametrize("what", ["copied", "moved", "dropped", "left", "added"])
+def test_changes_of_any_kind(what: str) -> None:
+    """Each alone is worth a transaction; none is not."""
+    assert not LogChanges(run="one")
+    assert LogChanges(run="one", **{what: [("a", "b")]})  # type: ignore[arg-type]
