@@ -23,7 +23,8 @@ async def test_everything(world: World) -> None:
     """All parts are looked at, in the order of the configuration, those that fail among them."""
     config = world.config(pbx_port="1")
     found = await look(config, now=lambda: NOW)
-    assert [part.subject for part in found] == ["PBX main", "CRM", "store", "recordings", "HTTP", "secrets", "user"]
+    about = ["PBX main", "CRM", "store", "recordings", "CDR", "HTTP", "secrets", "user"]
+    assert [part.subject for part in found] == about
     routed = attrs.evolve(config, responsible=ResponsibleRules(bind="127.0.0.1:0"))
     found = await look(routed, now=lambda: NOW)
     assert [part.subject for part in found][-4:] == ["HTTP", "FastAGI", "secrets", "user"]

@@ -12,7 +12,7 @@ from uac_trio.live_check.report import Loss, as_json, closing_lines, finding_lin
 PACKAGE = Path(__file__).parents[2] / "uac_trio"
 DOCS = Path(__file__).parents[2] / "docs"
 
-ID = r'"((?:pbx|crm|call|http|fastagi|store|recordings|secrets|user|check|config|daemon)\.[a-z_.]+)"'
+ID = r'"((?:pbx|cdr|crm|call|http|fastagi|store|recordings|secrets|user|check|config|daemon)\.[a-z_.]+)"'
 JSON_KEYS = {"uac_trio", "config", "calls", "verdict", "findings", "watched"}
 
 OK = Finding(Level.OK, "pbx.login", "fine")

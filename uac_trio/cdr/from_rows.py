@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import attrs
 
@@ -54,11 +55,12 @@ class Phase(enum.IntEnum):
     HUNG_UP = 4
 
 
-@attrs.frozen(order=True)
-class When:
+class When(NamedTuple):
+    """Of what happens at one time the phase decides, then the row. A named tuple, since it is what sorting takes."""
+
     at: float
     phase: Phase
-    index: int
+    row: int
 
 
 @attrs.frozen

@@ -9,6 +9,7 @@ import trio
 
 from uac_trio.config.loading import Config
 from uac_trio.live_check.addresses import check_agi, check_http
+from uac_trio.live_check.cdr import check_cdr, check_no_cdr
 from uac_trio.live_check.credentials import check_credentials, check_user
 from uac_trio.live_check.crm import check_crm
 from uac_trio.live_check.finding import Findings
@@ -32,10 +33,13 @@ async def look(config: Config, *, now: Callable[[], float], within: float = WITH
         (Findings("CRM"), partial(check_crm, config.crm, config.sender, now)),
         (Findings("store"), partial(check_store, config.store, now)),
         (Findings("recordings"), partial(check_recordings, config, now)),
+        *((Findings(f"CDR of {cdr.pbx}"), partial(check_cdr, cdr, now)) for cdr in config.cdr),
         (Findings("HTTP"), partial(check_http, config.http, now)),
         (Findings("secrets"), partial(check_credentials, config.secret_files)),
         (Findings("user"), check_user),
     ]
+    if not config.cdr:
+        parts.insert(-3, (Findings("CDR"), check_no_cdr))
     if config.responsible.bind:
         parts.insert(-2, (Findings("FastAGI"), partial(check_agi, config.responsible)))
     async with trio.open_nursery() as nursery:
