@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.flight_recorder.test_writing import EPOCH, SCENARIOS, wires_of, written
-from uac_trio.flight_recorder.files import file_name, forget_number, open_file, prune, recorded_files
+from uac_trio.flight_recorder.files import file_name, forget_number, occurrence, open_file, prune, recorded_files
 from uac_trio.flight_recorder.settings import FlightRecorderSettings
 from uac_trio.transcript import TranscriptError
 
@@ -68,6 +68,23 @@ def test_forget(tmp_path: Path) -> None:
     assert forget_number(tmp_path, number.decode()) == 1
     assert recorded_files(tmp_path) == files[1:]
     assert forget_number(tmp_path, "") == 0
+
+
+@pytest.mark.parametrize(
+    ("digits", "data", "occurs"),
+    [
+        ("9161234567", b"CallerIDNum: +79161234567\r\n", True),
+        ("9161234567", b"Exten: 0079161234567\r\n", True),
+        ("9161234567", b"x-79161234567-600.wav", True),
+        ("9161234567", b"91612345678", False),
+        ("112", b"CallerIDNum: 112\r\n", True),
+        ("112", b"Uniqueid: 1795112750.28\r\n", False),
+        ("112", b"CallerIDNum: 8112\r\n", False),
+    ],
+)
+def test_where_a_number_occurs(digits: str, data: bytes, occurs: bool) -> None:
+    """As a whole, with a prefix or without; the digits of a short one stand in times and ids as well."""
+    assert bool(occurrence(digits).search(data)) is occurs
 
 
 def test_forget_and_a_damaged_file(tmp_path: Path) -> None:

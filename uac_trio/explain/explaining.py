@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import attrs
@@ -13,6 +12,7 @@ from uac_trio.calls.rules import TrackerRules
 from uac_trio.crm.protocol import CRM
 from uac_trio.explain.popup import Known, Popup, popups
 from uac_trio.explain.subject import Subject
+from uac_trio.flight_recorder.files import occurrence
 from uac_trio.replay import Concluded, Rendered, by_call, play, rendered
 from uac_trio.store.rows import StoredRow
 from uac_trio.transcript import Transcript
@@ -101,7 +101,7 @@ def explained(
 def mentions(by_pbx: Mapping[str, Sequence[Transcript]], subject: Subject, since: float) -> list[Mention]:
     """Events with what was asked about, the first few: the PBX shows it, and no call of it is known."""
     found: list[Mention] = []
-    wanted = re.compile(rb"(?<!\d)\+?\d{0,4}" + re.escape(subject.needle) + rb"(?!\d)")
+    wanted = occurrence(subject.extension or subject.digits)
     for pbx, transcripts in by_pbx.items():
         for transcript in transcripts:
             for event, at in _events(transcript):

@@ -18,6 +18,8 @@ from uac_trio.transcript.compressed import Decompressed
 
 _NAME = re.compile(r"(?P<pbx>[A-Za-z0-9_-]+)\.(?P<began>\d{8}T\d{6}\.\d{3})Z\.jsonl\.gz")
 _BEGAN = "%Y%m%dT%H%M%S.%f"
+FULL = 7
+"""Digits of a number that no prefix makes another's."""
 CLOSE = 60.0
 """Seconds without a file that are no gap: a new connection, a restart."""
 PIECE = 1 << 20
@@ -76,17 +78,24 @@ def prune(directory: Path, *, before: float, most: int, keep: Collection[Path] =
 
 
 def forget_number(directory: Path, digits: str) -> int:
-    """Delete every file in which these digits occur; how many. A running daemon begins a new one.
+    """Delete every file in which this number occurs; how many. A running daemon begins a new one.
 
     Raises OSError; TranscriptError for a file that cannot be read, which stays.
     """
     deleted = 0
-    wanted = digits.encode()
+    wanted = occurrence(digits)
     for file in recorded_files(directory) if digits else []:
-        if any(wanted in chunk.data for chunk in open_file(file.path).chunks):
+        if any(wanted.search(chunk.data) for chunk in open_file(file.path).chunks):
             file.path.unlink(missing_ok=True)
             deleted += 1
     return deleted
+
+
+def occurrence(digits: str) -> re.Pattern[bytes]:
+    """Where a number stands in AMI. ``digits``: those that say whose it is; a country code or a prefix may be before
+    them, unless the number is a short one."""
+    prefix = rb"\d{0,5}" if len(digits) >= FULL else b""
+    return re.compile(rb"(?<!\d)" + prefix + re.escape(digits.encode()) + rb"(?!\d)")
 
 
 def relevant(files: Sequence[RecordedFile], *, since: float, needle: bytes) -> list[RecordedFile]:

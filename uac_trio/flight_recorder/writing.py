@@ -128,7 +128,8 @@ class Writing:
         """Delete what is too old or too much."""
         writing = [connection.file.path for connection in self._connections.values() if connection.file is not None]
         before = now - self.settings.hours * 3600.0
-        prune(self.directory, before=before, most=self._most - self._file_size, keep=writing)
+        growing = self._file_size * max(1, len(writing))
+        prune(self.directory, before=before, most=max(0, self._most - growing), keep=writing)
 
     def close(self) -> None:
         for connection in self._connections.values():

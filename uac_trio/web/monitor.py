@@ -20,7 +20,7 @@ from quart_trio import QuartTrio
 
 from uac_trio.networks import Network, is_allowed_address
 from uac_trio.web.live_texts import Language, language_of, text
-from uac_trio.web.live_view import render
+from uac_trio.web.live_view import page_template, render
 from uac_trio.web.own_hosts import is_own_host
 
 log = structlog.get_logger()
@@ -92,6 +92,7 @@ class _Pages:
 
     def __attrs_post_init__(self) -> None:
         self._snapshot = _Snapshot(self.monitor.live)
+        page_template()  # compiled now, and not at the first request
 
     async def home(self) -> Response:
         if self._refusal():
