@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from tests.setup.machines import ANSWERS, DEBIAN, FREEPBX, OLD, ON_FREEPBX, E, after, machine
-from uac_trio.setup.answers import Answers, Platform
+from uac_trio.setup.answers import PACKAGED_UNITS, Answers, Platform
 from uac_trio.setup.plan import Plan, Secrets, plan_setup
 
 SECRETS = Secrets(ami="new-ami", vtiger="new-vtiger")
@@ -153,7 +153,9 @@ def test_program_that_the_unit_hides() -> None:
     there = attrs.evolve(machine(DEBIAN), program="/root/venv/bin/uac-trio")
     (note,) = (each for each in plan_setup(ANSWERS, there, SECRETS).notes if "ProtectHome" in each)
     assert note.startswith("/root/venv/bin/uac-trio is where the systemd unit may not look")
-    assert not any("ProtectHome" in note for note in planned(DEBIAN).notes)
+    packaged = attrs.evolve(machine({**DEBIAN, PACKAGED_UNITS[0]: ""}), program="/root/venv/bin/uac-trio")
+    for other in (machine(DEBIAN), packaged):
+        assert not any("ProtectHome" in note for note in plan_setup(ANSWERS, other, SECRETS).notes)
 
 
 def test_phones_with_other_names() -> None:

@@ -105,7 +105,7 @@ def _own_files(
 def _unit(answers: Answers, machine: Machine) -> Iterator[Change]:
     """The systemd unit, or what one that a package brought needs besides."""
     group = "asterisk" if answers.recordings and "asterisk" in machine.groups else ""
-    if any(path in machine.files for path in PACKAGED_UNITS):
+    if _has_packaged_unit(machine):
         if group:
             path = f"{answers.unit}.d/recordings.conf"
             yield Change(
@@ -116,8 +116,12 @@ def _unit(answers: Answers, machine: Machine) -> Iterator[Change]:
     yield Change(path=answers.unit, text=text, why="the systemd unit", what=What.REPLACES)
 
 
+def _has_packaged_unit(machine: Machine) -> bool:
+    return any(path in machine.files for path in PACKAGED_UNITS)
+
+
 def _unit_notes(answers: Answers, machine: Machine) -> Iterator[str]:
-    if answers.unit and machine.program.startswith(HIDDEN):
+    if answers.unit and not _has_packaged_unit(machine) and machine.program.startswith(HIDDEN):
         yield (
             f"{machine.program} is where the systemd unit may not look (ProtectHome=, PrivateTmp=): install uac-trio "
             "into /opt/uac-trio, and run setup from there"
