@@ -9,7 +9,7 @@ from datetime import datetime
 import attrs
 import pytest
 
-from tests.recorded import replayed
+from tests.recorded import NAMES, replayed
 from uac_trio.calls.channel_events import Lack
 from uac_trio.calls.endpoint import Evidence
 from uac_trio.calls.fact import CallEnded, LooksLikeBoth, NotAnEmployee, NotShown, Oddity
@@ -255,3 +255,15 @@ def test_a_call_of_no_pbx_is_nothing() -> None:
     scene = Scene()
     scene.detectors.observe(call(pbx="other"), MONDAY)
     assert scene.conditions() == []
+
+
+@pytest.mark.parametrize("pbx", ["freepbx15", "asterisk22", "asterisk16", "asterisk13.38"])
+def test_a_pbx_that_is_set_up_rightly_has_no_condition(pbx: str) -> None:
+    """All recorded calls of one, with its rules."""
+    names = [name for name in NAMES if name.startswith(f"{pbx}/")]
+    scene = Scene(has_recordings=False)
+    for name in names:
+        for fact in replayed(name).facts:
+            scene.detectors.observe(fact, MONDAY)
+    assert names
+    assert scene.found() == []
