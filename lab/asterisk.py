@@ -101,6 +101,7 @@ def write_configuration(server: Server) -> None:
         "CDR": "yes",
         "CEL": "no",
         "UNANSWERED": "no",
+        "TIMESTAMPS": "no",
         "SYSTEMNAME": "",
         **dict(server.variables),
     }

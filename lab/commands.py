@@ -16,6 +16,7 @@ import trio
 
 import lab.scenarios  # noqa: F401  registers them
 from lab.asterisk import AsteriskError, Server, open_sites
+from lab.checking import Mistake, check_all
 from lab.chroot import RELEASES, LabUnavailableError, default_cache, make_chroots
 from lab.live import DaemonError, Verdict, run_live
 from lab.stage import SCENARIOS, Scenario, open_stage
@@ -194,6 +195,40 @@ async def run_all(cache: Path, versions: tuple[int, ...], scenes: list[Scenario]
             nursery.start_soon(one, version, root)
     wrong = sum(bool(verdict.wrong) for verdict in verdicts)
     click.echo(f"{len(verdicts) - wrong} of {len(verdicts)} right")
+    return wrong
+
+
+@main.command()
+@cache_option
+@versions_option
+def check(cache: Path, versions: tuple[int, ...]) -> None:
+    """Run `uac-trio check --live` with mistakes on the PBX, and see that it names each, and no other."""
+    with TemporaryDirectory(prefix="uac-trio-lab-") as spare:
+        sys.exit(1 if or_skipped(partial(check_versions, cache, versions, Path(spare))) else 0)
+
+
+async def check_versions(cache: Path, versions: tuple[int, ...], out: Path) -> int:
+    """The versions side by side; how many mistakes were not named, or named otherwise."""
+    wrong = 0
+
+    async def one(version: int, root: Path) -> None:
+        server = Server(root=root, version=version, profile="plain", variables=(("TIMESTAMPS", "yes"),))
+
+        def report(mistake: Mistake, found: set[str]) -> None:
+            nonlocal wrong
+            is_right = found == mistake.found
+            wrong += not is_right
+            result = "ok" if is_right else f"WRONG: expected {sorted(mistake.found)}"
+            click.echo(f"asterisk{version} {mistake.name:38} {', '.join(sorted(found)) or 'nothing':40} {result}")
+
+        (out / f"asterisk{version}").mkdir()
+        async with open_sites(server), open_stage(server) as stage:
+            await check_all(server, stage, out / f"asterisk{version}", report)
+
+    roots = await make_chroots(cache, versions, say_skipped)
+    async with trio.open_nursery() as nursery:
+        for version, root in roots.items():
+            nursery.start_soon(one, version, root)
     return wrong
 
 
