@@ -55,6 +55,8 @@ def try_package(root: Path, deb: Path) -> None:
         print("installed:", inside.run("uac-trio", "--version"))
         assert "uac-trio" in inside.run("getent", "passwd", "uac-trio")
         assert inside.run("dpkg", "--verify", "uac-trio") == ""
+        for kind in ("man/man1/uac-trio.1.gz", "bash-completion/completions/uac-trio"):
+            inside.run("test", "-s", f"/usr/share/{kind}")
         demo = inside.run("runuser", "-u", "uac-trio", "--", "uac-trio", "demo", "--once", timeout=300)
         print("demo --once as its user:", demo.splitlines()[-1])
 
