@@ -141,6 +141,7 @@ def test_check_of_other_choices(config: Path) -> None:
         config.read_text()
         + f'[calls]\nextensions = [{numbers}]\ninternal = "report"\nunreached = "100"\n[click2call]\nenabled = false\n'
         + '[route]\nbind = "127.0.0.1:4574"\nsecret = "hush"\n'
+        + '[companion]\nenabled = true\norigins = ["https://crm.example"]\n'
     )
     config.chmod(0o644)
     output = invoked("check", "--config", config).output
@@ -148,6 +149,7 @@ def test_check_of_other_choices(config: Path) -> None:
     assert "Calls between them are delivered to the CRM" in output
     assert "Calls for which no phone rang belong to 100." in output
     assert "Clicks on numbers are disabled." in output
+    assert "/crm/events, for pages of https://crm.example." in output
     assert (
         "is served at agi://127.0.0.1:4574/route, http://127.0.0.1:0/route and looked up in the CRM at http://"
         in output

@@ -51,6 +51,11 @@ def describe(config: Config, at: float) -> Iterator[str]:
         yield f"  Clicks come to http://{config.http.bind}/makecall from {networks}."
     else:
         yield "  Clicks on numbers are disabled."
+    if config.companion.enabled:
+        pages = (
+            f"pages of {_some(config.companion.origins)}" if config.companion.origins else "the CRM's web server alone"
+        )
+        yield f"  Events for the CRM's users' browsers are at http://{config.http.bind}/crm/events, for {pages}."
     asked = config.responsible
     ways = [f"agi://{asked.bind}/route"] * bool(asked.bind) + [f"http://{config.http.bind}/route"] * bool(asked.secret)
     if ways:
