@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -105,6 +106,27 @@ def test_status_line() -> None:
         "1 of 1 PBXes connected, CRM does not take requests, 0 calls in progress, 2 deliveries wait; "
         "warning no_calls (main)"
     )
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "conditions.md").read_text()
+
+
+def test_the_page_has_the_shape() -> None:
+    """docs/conditions.md shows the keys that there are, of each part too."""
+    shown = json.loads(PAGE.partition("```json\n")[2].partition("```")[0])
+    now = {"ok": False, **health(standing(findings=(NO_CALLS,))).details}
+    assert shown.keys() == now.keys()
+    for part in ("crm", "store", "outbox", "recordings", "log"):
+        assert shown[part].keys() == now[part].keys()  # type: ignore[attr-defined]
+    assert shown["pbx"]["main"].keys() == now["pbx"]["main"].keys()  # type: ignore[index]
+    assert shown["conditions"][0].keys() == now["conditions"][0].keys()  # type: ignore[index]
+
+
+def test_the_page_has_all_conditions() -> None:
+    """Each with its severity."""
+    rows = [line.split(" | ") for line in PAGE.splitlines() if line.startswith("| `")]
+    shown = {cells[0].strip("| `"): cells[1] for cells in rows}
+    assert shown == {condition.value: condition.severity.value for condition in Condition}
 
 
 async def test_a_manager_user_without_read_call(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
