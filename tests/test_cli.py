@@ -482,6 +482,24 @@ def test_check_live(config: Path) -> None:
     assert os.listdir(config.parent) == ["uac-trio.toml"]
 
 
+def test_check_as_json(config: Path) -> None:
+    """check --json is one object on stdout: of a valid file, of a wrong one, and of --live."""
+    valid = json.loads(invoked("check", "--config", config, "--json").stdout)
+    assert (valid["calls"], [finding["id"] for finding in valid["findings"]]) == ("unknown", ["config.valid"])
+    live = invoked("check", "--config", config, "--live", "--json")
+    found = json.loads(live.stdout)
+    assert live.exit_code == 1
+    assert found["calls"] == "not shown"
+    assert {"pbx.unreachable", "crm.address"} <= {
+        one["id"] for one in found["findings"] if one["severity"] == "problem"
+    }
+    _replace(config, "port = 1", "port = 'x'")
+    refused = invoked("check", "--config", config, "--json")
+    (finding,) = json.loads(refused.stdout)["findings"]
+    assert (refused.exit_code, finding["id"]) == (2, "config.invalid")
+    assert f"{config}:5: [pbx] port: expected a whole number" in finding["text"]
+
+
 async def test_check_live_without_problems(config: Path) -> None:
     """check --live of a PBX and a CRM that are well is exit code 0."""
     reactions = {

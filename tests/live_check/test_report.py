@@ -49,6 +49,8 @@ def test_closing_lines() -> None:
         ([OK, UNKNOWN], "unknown", "No reason is seen why calls would not be shown in the CRM; uac-trio check"),
         ([OK, FREE], "not shown", "Calls will be shown once the daemon runs: systemctl enable --now uac-trio"),
         ([CALLS, CLICKS], "not shown", "as they should; begin with PBX main: no login"),
+        ([Finding(Level.OK, "config.valid", "valid")], "unknown", "Only the configuration was read"),
+        ([Finding(Level.PROBLEM, "config.invalid", "u.toml:5: x")], "not shown", "begin with PBX main: u.toml:5: x"),
         ([NO_CALL], "unknown", "No call was seen, so whether calls will be shown is not known yet"),
         ([NO_CALL, CALLS], "not shown", "begin with PBX main: no login"),
         ([CLICKS], "shown", "in the CRM, but clicks will be missing: begin with PBX main: no clicks"),

@@ -24,6 +24,7 @@ NO_DAEMON = "http.free"
 """The id of the finding that no daemon runs on this machine."""
 _NO_CALL = "call.none"
 """The id of the finding that the watch saw no call."""
+_LIVE = "uac-trio check --live looks at PBX, CRM and the rest"
 NEXT = "uac-trio check --live --call 60 watches a real one"
 
 
@@ -80,6 +81,8 @@ def verdict(all_found: Sequence[Findings], *, has_call: bool = False) -> Verdict
     if Loss.CALLS in losses:
         step = losses[Loss.CALLS]
         return Verdict("not shown", f"Calls will not be shown in the CRM as they should; begin with {step}")
+    if all(finding.id.startswith("config.") for _, finding in found):
+        return Verdict("unknown", f"Only the configuration was read; {_LIVE}.")
     if any(finding.id == NO_DAEMON for _, finding in found):
         state, text = "not shown", "Calls will be shown once the daemon runs: systemctl enable --now uac-trio"
     elif any(finding.level is Level.UNKNOWN and loss(finding.id) is Loss.CALLS for _, finding in found):
