@@ -438,3 +438,18 @@ def test_changes_of_any_kind(what: str) -> None:
     """Each alone is worth a transaction; none is not."""
     assert not LogChanges(run="one")
     assert LogChanges(run="one", **{what: [("a", "b")]})  # type: ignore[arg-type]
+
+
+def test_what_the_store_has_of_the_absorbed_is_the_survivor_s() -> None:
+    """Though the store had nothing of the survivor, all that is there goes with it; the absorbed has nothing more."""
+    here = Logged()
+    survivor, absorbed = here.call("1.1"), here.call("2.1")
+    here.event("1.1")
+    here.event("2.1")
+    here.logs.take([absorbed.id])
+    here.logs.move(absorbed.id, survivor.id)
+    here.logs.take([])
+    here.logs.drop(absorbed.id)
+    assert not here.logs.take([]).dropped
+    here.logs.drop(survivor.id)
+    assert list(here.logs.take([]).dropped) == [survivor.id]

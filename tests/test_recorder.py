@@ -11,6 +11,8 @@ import trio
 import trio.testing
 
 from tests.fake_asterisk import FakeAsterisk
+from uac_trio import recorder
+from uac_trio.ami_client.listener import WireEvent
 from uac_trio.ami_client.server import AMIServer
 from uac_trio.clock import now
 from uac_trio.recorder import Recorded, RecordError, record
@@ -34,23 +36,34 @@ async def listening(pbx: FakeAsterisk) -> AMIServer:
 
 
 async def recorded(servers: list[AMIServer], out: Path, said: bytes, pbx: FakeAsterisk, **more: bool) -> Recorded:
-    """Record until ``said`` was said by the PBX on its first connection, and a little longer."""
+    """Record until ``said`` was said by the PBX on its first connection, in two reads."""
     stop = trio.Event()
     results: list[Recorded] = []
+    heard, another = bytearray(), [trio.Event()]
+    takes = recorder._TranscriptWriter.on_wire
+
+    def on_wire(self: recorder._TranscriptWriter, event: WireEvent, data: bytes, at: float) -> None:
+        takes(self, event, data, at)
+        if event == "recv":
+            heard.extend(data)
+            another[0].set()
+            another[0] = trio.Event()
 
     async def run() -> None:
         anonymise = more.get("anonymise", False)
         results.append(await record(servers, out, seconds=10, anonymise=anonymise, now=now, stop=stop))
 
-    with trio.fail_after(5):
+    with trio.fail_after(5), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(recorder._TranscriptWriter, "on_wire", on_wire)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run)
             while not pbx.sessions or "CoreShowChannels" not in pbx.sessions[0].names():  # noqa: ASYNC110
                 await trio.sleep(0.01)
             await trio.testing.wait_all_tasks_blocked(0.01)
-            for byte in (said[:7], said[7:]):
-                await pbx.sessions[0].say(byte)
-                await trio.sleep(0.05)
+            for part in (said[:7], said[7:]):
+                await pbx.sessions[0].say(part)
+                while not heard.endswith(part):
+                    await another[0].wait()
             stop.set()
     return results[0]
 
