@@ -8,6 +8,7 @@ import pytest
 
 from tests.cdr.rows import EPOCH, row
 from uac_trio.calls.channel_events import BridgeEntered, ChannelHungUp, DialBegan, DialEnded
+from uac_trio.cdr.call_rows import CallRows
 from uac_trio.cdr.cel import CelRow, cel_row
 from uac_trio.cdr.from_cel import CelEvents, is_enough
 from uac_trio.cdr.from_rows import Names, RowEvents, Timed
@@ -45,7 +46,7 @@ CALL = [
 def events(rows: list[CelRow], originated: str = "", **columns: object) -> list[Timed]:
     of_call = in_call([row(**columns)], originated, lambda _: False)
     names = Names(uniqueids={}, extensions={})
-    return CelEvents(RowEvents(of_call, [True], names, originated), rows, originated).events()
+    return CelEvents(RowEvents(CallRows(of_call), names, originated), rows, originated).events()
 
 
 def named(found: list[Timed]) -> list[str]:
@@ -129,4 +130,5 @@ def test_an_originate() -> None:
 )
 def test_whether_it_is_enough(rows: list[CelRow], connected: bool, enough: bool) -> None:
     """``events`` of cel.conf may leave out channels, ends or bridges."""
-    assert is_enough(in_call([row()], "", lambda _: False), [connected], rows) is enough
+    one = row() if connected else row(disposition="NO ANSWER", billsec=0)
+    assert is_enough(CallRows(in_call([one], "", lambda _: False)), rows) is enough

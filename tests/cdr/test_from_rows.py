@@ -8,8 +8,9 @@ import pytest
 
 from tests.cdr.rows import EPOCH, row
 from uac_trio.calls.channel_events import CdrWritten, ChannelCreated, ChannelHungUp, DialBegan, DialEnded
+from uac_trio.cdr.call_rows import CallRows
 from uac_trio.cdr.from_rows import Names, RowEvents, Timed
-from uac_trio.cdr.reading import in_call, is_connected
+from uac_trio.cdr.reading import in_call
 from uac_trio.cdr.row import CdrRow
 
 PHONE, LINE = "PJSIP/101-00000002", "PJSIP/trunk-00000001"
@@ -18,7 +19,7 @@ NAMES = Names(uniqueids={LINE: f"{EPOCH}.1"}, extensions={PHONE: "101"})
 
 def events(*rows: CdrRow, originated: str = "") -> list[Timed]:
     of_call = in_call(rows, originated, lambda name: "/101-" in name)
-    return RowEvents(of_call, [is_connected(each) for each in of_call], NAMES, originated).events()
+    return RowEvents(CallRows(of_call), NAMES, originated).events()
 
 
 def named(found: list[Timed]) -> list[str]:
@@ -97,4 +98,4 @@ def test_an_originate() -> None:
 def test_notes_alone() -> None:
     """Where CEL shows the channels, rows show the recording, the queue, the voicemail."""
     of_call = in_call([row()], "", lambda _: False)
-    assert named(RowEvents(of_call, [True], NAMES).notes_and_holds()) == ["CdrWritten"]
+    assert named(RowEvents(CallRows(of_call), NAMES).notes_and_holds()) == ["CdrWritten"]

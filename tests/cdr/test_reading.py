@@ -10,7 +10,9 @@ from uac_trio.cdr.reading import CONNECTED, TALK_KNOWN, RowInCall, in_call, is_c
 
 ONE = RowInCall(
     row=row(),
+    index=0,
     before=None,
+    before_index=-1,
     is_answered_again=False,
     is_dialled=False,
     is_originated=False,

@@ -12,12 +12,13 @@ from uac_trio.calls.fact import CallEnded, Fact, ParticipationEnded
 from uac_trio.calls.names import known, parse_channel_name
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.calls.tracker import CallTracker
+from uac_trio.cdr.call_rows import CallRows
 from uac_trio.cdr.cel import CelRow
 from uac_trio.cdr.from_cel import CelEvents, is_enough
 from uac_trio.cdr.from_rows import Names, RowEvents, Timed, uniqueids_of
 from uac_trio.cdr.grouping import Group
 from uac_trio.cdr.people import Devices, devices_of
-from uac_trio.cdr.reading import CONFERENCES, RowInCall, in_call, is_connected, is_talk_known
+from uac_trio.cdr.reading import CONFERENCES, in_call, is_talk_known
 from uac_trio.cdr.row import CdrRow, Disposition
 from uac_trio.cdr.zone import placed_cel
 
@@ -42,16 +43,15 @@ class Reader:
         group = attrs.evolve(group, rows=self._with_own_phones(group.rows))
         extensions = self._extensions(group)
         originated = _originated(group)
-        rows = in_call(group.rows, originated, lambda name: bool(extensions.get(name)))
-        connected = [is_connected(each) for each in rows]
+        rows = CallRows(in_call(group.rows, originated, lambda name: bool(extensions.get(name))))
         uniqueids = {row.channel: row.uniqueid for row in cel if row.type == "CHAN_START"}
         names = Names(uniqueids={**uniqueids, **uniqueids_of(group.rows)}, extensions=extensions)
-        source = RowEvents(rows, connected, names, originated)
+        source = RowEvents(rows, names, originated)
         order = self._order(group, originated, extensions)
-        if is_enough(rows, connected, cel):
+        if is_enough(rows, cel):
             events = CelEvents(source, placed_cel(cel, group.offset), originated).events()
             return self._played(group, events, order, frozenset())
-        return self._played(group, source.events(), order, _unsure(rows, connected, extensions))
+        return self._played(group, source.events(), order, _unsure(rows, extensions))
 
     def _with_own_phones(self, rows: Sequence[CdrRow]) -> tuple[CdrRow, ...]:
         """FreePBX's follow-me rings the extension's own phones behind ``Local/FMPR-206@from-internal``, which goes out
@@ -135,11 +135,11 @@ def _other_half(row: CdrRow) -> str:
     return row.linkedid if row.linkedid != row.uniqueid else f"{row.linkedid};1"
 
 
-def _unsure(rows: Sequence[RowInCall], connected: Sequence[bool], extensions: dict[str, str]) -> frozenset[str]:
+def _unsure(rows: CallRows, extensions: dict[str, str]) -> frozenset[str]:
     """The employees of whom the rows do not show how long they talked; "" among them: others do not show it either."""
     found: set[str] = set()
-    for each, is_talk in zip(rows, connected, strict=True):
-        if is_talk and not each.is_dialled and not is_talk_known(each):
+    for each in rows:
+        if rows.is_connected(each) and not each.is_dialled and not is_talk_known(each):
             found |= {extensions.get(each.row.channel, ""), extensions.get(each.row.dstchannel, "")}
         elif each.row.app in CONFERENCES:
             found.add("")

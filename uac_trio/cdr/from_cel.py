@@ -6,7 +6,7 @@ dialled whom is in CDR. Neither has hold.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
@@ -29,6 +29,7 @@ from uac_trio.calls.channel_events import (
     QueueLeft,
 )
 from uac_trio.calls.names import parse_channel_name, whole
+from uac_trio.cdr.call_rows import CallRows
 from uac_trio.cdr.cel import CelRow
 from uac_trio.cdr.from_rows import RowEvents, Timed
 from uac_trio.cdr.people import part_of
@@ -46,13 +47,13 @@ _STATUS = {
 }
 
 
-def is_enough(rows: Iterable[RowInCall], connected: Iterable[bool], cel: Sequence[CelRow]) -> bool:
+def is_enough(rows: CallRows, cel: Sequence[CelRow]) -> bool:
     """Whether CEL shows this call: its channels, and bridges if people talked. ``events`` of cel.conf may leave out
     either."""
     started = {row.channel for row in cel if row.type == "CHAN_START"}
     named = {name for each in rows for name in (each.row.channel, each.row.dstchannel) if name}
     ended = {row.uniqueid for row in cel if row.type == "HANGUP"}
-    has_bridges = any(row.type == "BRIDGE_ENTER" for row in cel) or not any(connected)
+    has_bridges = any(row.type == "BRIDGE_ENTER" for row in cel) or not rows.has_talk
     return bool(cel) and has_bridges and bool(ended) and named <= started
 
 
@@ -189,7 +190,7 @@ class CelEvents:
 
     def _status(self, name: str, each: RowInCall, cause: int) -> str:
         """DialStatus of a leg that was not answered: by its own cause, else by what its caller's Dial() came to."""
-        if self.source.is_forwarding(each):
+        if self.source.rows.is_forwarding(each):
             return "FORWARDED"
         if cause in _STATUS:
             return _STATUS[cause]

@@ -30,16 +30,10 @@ from uac_trio.calls.channel_events import (
     QueueLeft,
 )
 from uac_trio.calls.names import parse_channel_name
+from uac_trio.cdr.call_rows import MOMENT, CallRows
 from uac_trio.cdr.people import part_of
-from uac_trio.cdr.reading import AT_ONCE, CONFERENCES, RowInCall, on_another_line
+from uac_trio.cdr.reading import CONFERENCES, RowInCall, on_another_line
 from uac_trio.cdr.row import CdrRow, Disposition
-
-MOMENT = 0.001
-"""Seconds between what follows from one another at one time."""
-
-CUT = 2.0
-"""Seconds by which the end of one row and the answer of another may be off from each other: both are made of whole
-seconds, cut."""
 
 CDR = "Cdr"
 """The name of all these events, for people."""
@@ -94,24 +88,33 @@ STATUS = {
 class RowEvents:
     """Makes the events of one call."""
 
-    rows: Sequence[RowInCall]
-    connected: Sequence[bool]
-    """Of each row: the two channels were connected (reading.CONNECTED)."""
+    rows: CallRows
     names: Names
     originated: str = ""
     """Uniqueid of the first channel of an Originate."""
     _found: list[tuple[When, ChannelEvent]] = attrs.field(factory=list, init=False)
     _known: set[str] = attrs.field(factory=set, init=False)
     """Names of the channels that were created."""
+    _views: dict[str, ChannelView] = attrs.field(factory=dict, init=False)
+    """By name."""
+    _far: frozenset[str] = attrs.field(init=False)
+    """Names of the channels that were dialled, or connected with."""
+
+    def __attrs_post_init__(self) -> None:
+        self._far = frozenset(each.far for each in self.rows)
+        for each in sorted(self.rows, key=lambda each: each.index):
+            self._views.setdefault(each.row.channel, self._made(each.row.channel, each.row))
+        for each in self.rows:
+            if each.far:
+                self._views.setdefault(each.far, self._made(each.far, each.row))
 
     def events(self) -> list[Timed]:
         """In the order in which they happened."""
-        order = sorted(range(len(self.rows)), key=lambda index: self._creation_order(index))
         self._create_originated()
-        for index in order:
-            self._begin(index)
-        for index, each in enumerate(self.rows):
-            self._connect_or_end(index, each)
+        for each in sorted(self.rows, key=lambda each: (each.row.start, each.is_dialled, each.index)):
+            self._begin(each)
+        for each in self.rows:
+            self._connect_or_end(each)
         self._note()
         self._hang_up()
         return self._in_order()
@@ -126,10 +129,6 @@ class RowEvents:
         return [Timed(when.at, event) for when, event in self._found]
 
     # -- channels and dials -------------------------------------------------------------------------------------------
-
-    def _creation_order(self, index: int) -> tuple[float, bool, int]:
-        each = self.rows[index]
-        return each.row.start, each.is_dialled, index
 
     def _create_originated(self) -> None:
         """An Originate's first channel is dialled by no other."""
@@ -156,17 +155,16 @@ class RowEvents:
             self._put(at, Phase.DIALLED, -1, ChannelChanged(event=CDR, channel=up))
             self._put(at, Phase.DIALLED, -1, DialEnded(event=CDR, dialled=up, status="ANSWER"))
 
-    def _begin(self, index: int) -> None:
-        each = self.rows[index]
-        row = each.row
+    def _begin(self, each: RowInCall) -> None:
+        row, index = each.row, each.index
         if row.channel not in self._known and not each.is_dialled:
-            self._begin_half(index)
+            self._begin_half(each)
             self._create(row.channel, row, index, state=ChannelState.RING)
         if not row.dstchannel or row.dstchannel in self._known:
             return
         if row.app in CONFERENCES:
             return  # no dial: the other is in the room too, and has rows of their own
-        self._queue(index)
+        self._queue(each)
         self._create(row.dstchannel, row, index, state=ChannelState.DOWN)
         if each.is_dialled:
             return  # a Local channel, by which they ask a colleague
@@ -180,22 +178,21 @@ class RowEvents:
         if not self.is_refused_at_once(each):
             self._put(row.start, Phase.DIALLED, index, DialProgressed(event=CDR, dialled=dialled, caller=caller))
 
-    def _queue(self, index: int) -> None:
+    def _queue(self, each: RowInCall) -> None:
         """The caller waits in a queue, whose first member this row tries."""
-        each = self.rows[index]
         row, before = each.row, each.before
         if row.app == "Queue" and (before is None or (before.app, before.data) != (row.app, row.data)):
             queue = row.data.partition(",")[0]
             joined = QueueJoined(event=CDR, channel=self.view(row.channel), queue=queue)
-            self._put(row.start, Phase.DIALLED, index, joined)
+            self._put(row.start, Phase.DIALLED, each.index, joined)
 
-    def _begin_half(self, index: int) -> None:
+    def _begin_half(self, each: RowInCall) -> None:
         """A Local channel of which only the inner half has rows was dialled all the same: by the channel the call
         begins with, as far as is known."""
-        row, root = self.rows[index].row, self.rows[0].row
+        row, root, index = each.row, self._first, each.index
         name = parse_channel_name(row.channel)
         outer = f"{name.pair};1"
-        if name.half != "2" or root.channel not in self._known or any(outer == each.far for each in self.rows):
+        if name.half != "2" or root.channel not in self._known or outer in self._far:
             return
         self._known.add(outer)
         view = self.view(outer)._replace(linkedid=row.linkedid, state=ChannelState.DOWN)
@@ -206,24 +203,7 @@ class RowEvents:
     def is_refused_at_once(self, each: RowInCall) -> bool:
         """The phone did not ring."""
         row = each.row
-        return self.is_forwarding(each) or (row.duration < 1 and row.disposition in STATUS)
-
-    def is_forwarding(self, each: RowInCall) -> bool:
-        """The phone sent the call on (302): a Local channel follows that the same Dial() does not name
-        (apps/app_dial.c, ``do_forward``)."""
-        row = each.row
-        if self.connected[self.rows.index(each)] or not parse_channel_name(row.dstchannel).is_person:
-            return False
-        return any(
-            other.row.uniqueid == row.uniqueid
-            and other.row.data == row.data
-            and other.row.app == "Dial"
-            and parse_channel_name(other.row.dstchannel).technology == "Local"
-            and not part_of(other.row.data, other.row.dstchannel)
-            and abs(other.row.start - row.end) <= 1
-            and row.duration < 2
-            for other in self.rows
-        )
+        return self.rows.is_forwarding(each) or (row.duration < 1 and row.disposition in STATUS)
 
     def _create(self, name: str, row: CdrRow, index: int, *, state: ChannelState) -> None:
         self._known.add(name)
@@ -239,22 +219,25 @@ class RowEvents:
         self._put(row.start, Phase.DIALLED, index, ChannelCreated(event=CDR, channel=view))
 
     def view(self, name: str) -> ChannelView:
-        """The channel as rows show it. One without rows of its own has no uniqueid there; one that is the same each
-        time is made of when and where it was first dialled."""
-        rows = [each.row for each in self.rows if name in (each.row.channel, each.row.dstchannel)]
-        rows.sort(key=lambda row: row.channel != name)
-        uniqueid = self.names.uniqueids.get(name)
-        first = rows[0] if rows else self.rows[0].row
-        if uniqueid is None:
-            uniqueid = f"{name}-{int(first.start)}.{first.sequence}"
+        """The channel as rows show it."""
+        return self._views.get(name) or self._made(name, self._first)
+
+    def _made(self, name: str, row: CdrRow) -> ChannelView:
+        """One without rows of its own has no uniqueid there; one that is the same each time is made of when and where
+        it was first dialled."""
+        uniqueid = self.names.uniqueids.get(name) or f"{name}-{int(row.start)}.{row.sequence}"
         return ChannelView(
-            uniqueid=uniqueid, name=name, linkedid=first.linkedid, number=self.names.extensions.get(name, "")
+            uniqueid=uniqueid, name=name, linkedid=row.linkedid, number=self.names.extensions.get(name, "")
         )
+
+    @property
+    def _first(self) -> CdrRow:
+        return self.rows.rows[0].row
 
     # -- answers and ends ---------------------------------------------------------------------------------------------
 
-    def _connect_or_end(self, index: int, each: RowInCall) -> None:
-        row = each.row
+    def _connect_or_end(self, each: RowInCall) -> None:
+        row, index = each.row, each.index
         if row.app in CONFERENCES:
             return
         if not row.dstchannel:
@@ -263,12 +246,13 @@ class RowEvents:
                 self._put(row.answered_at, Phase.ANSWERED, index, ChannelChanged(event=CDR, channel=own))
             return
         near, far = self.view(row.channel), self.view(row.dstchannel)
-        if not self.connected[index]:
-            self._end(index, near, far)
+        if not self.rows.is_connected(each):
+            self._end(each, near, far)
             return
-        begin, end = self._stretch(index, row)
-        if begin is None:
+        stretch = self.rows.stretch(each)
+        if stretch is None:
             return
+        begin, end = stretch
         up = ChannelState.UP
         bridge = f"{row.uniqueid}/{row.sequence}/{index}"
         if row.app == "Queue":
@@ -284,97 +268,28 @@ class RowEvents:
             left = BridgeLeft(event=CDR, channel=view, bridge=bridge)
             self._put(max(end, begin + MOMENT), Phase.LEFT, index, left)
 
-    def _stretch(self, index: int, row: CdrRow) -> tuple[float | None, float]:
-        """When the two heard each other: not while the far end was asked by a colleague, whose row names it too. None:
-        never."""
-        begin, end = self._answered_at(self.rows[index]), row.end
-        if self.rows[index].is_dialled:
-            return begin, end
-        for other_index, other in enumerate(self.rows):
-            is_asking = other.is_dialled or other.row.linkedid != row.linkedid
-            if not is_asking or other.row.dstchannel != row.dstchannel or not self.connected[other_index]:
-                continue
-            if other.row.uniqueid != row.uniqueid and other.row.answered_at <= begin + 1 < other.row.end:
-                begin = other.row.end
-        return (begin, end) if begin <= end + 1 else (None, end)
-
-    def _answered_at(self, each: RowInCall) -> float:
-        """Of a channel that was answered before it dialled, the row does not show it. But the other phones that rang
-        beside this one fell silent then."""
-        row = each.row
-        if row.answered_at - row.start >= AT_ONCE:
-            return row.answered_at
-        silent = [
-            other.row.end
-            for other, connected in zip(self.rows, self.connected, strict=True)
-            if (other.row.uniqueid, other.row.data) == (row.uniqueid, row.data)
-            and not connected
-            and abs(other.row.start - row.start) <= 1
-            and other.row.end <= row.end
-        ]
-        return max(silent, default=row.answered_at)
-
-    def _end(self, index: int, near: ChannelView, far: ChannelView) -> None:
-        row = self.rows[index].row
-        if self._goes_on(index):
+    def _end(self, each: RowInCall, near: ChannelView, far: ChannelView) -> None:
+        if self.rows.goes_on(each):
             return
+        row, index = each.row, each.index
         status = STATUS.get(row.disposition, "NOANSWER")
         at, phase = max(row.end, row.start + 2 * MOMENT), Phase.LEFT  # before who is dialled next
-        answer = self._answer_near(self.rows[index])
+        answer = self.rows.answer_near(each)
         if answer is not None and row.disposition not in STATUS:
             at, phase, status = answer + MOMENT, Phase.ENDED, "CANCEL"
-        elif self._is_congested(index):
+        elif self.rows.is_congested(each):
             status = STATUS[Disposition.FAILED]
-        elif self.is_forwarding(self.rows[index]):
+        elif self.rows.is_forwarding(each):
             status = "FORWARDED"
         self._put(at, phase, index, DialEnded(event=CDR, dialled=far, caller=near, status=status))
-        self._put(at, phase, len(self.rows) + index, ChannelHungUp(event=CDR, channel=far))
-
-    def _is_congested(self, index: int) -> bool:
-        """Refused at once, and the caller then hears Congestion(): what was dialled could not be reached."""
-        row = self.rows[index].row
-        return row.duration < 1 and any(
-            other.before is row and other.row.app == "Congestion" and not other.row.dstchannel for other in self.rows
-        )
-
-    def _goes_on(self, index: int) -> bool:
-        """The same two channels are in a row that was answered."""
-        far = self.rows[index].row.dstchannel
-        return any(
-            connected and other.row.dstchannel == far and not other.is_dialled
-            for other, connected in zip(self.rows, self.connected, strict=True)
-        )
-
-    def _answer_near(self, each: RowInCall) -> float | None:
-        """When another was answered who was dialled beside this one: it ended the ringing here. Who is dialled after
-        this one, in a hunt group, did not."""
-        row = each.row
-        near: list[float] = []
-        for other, connected in zip(self.rows, self.connected, strict=True):
-            if not connected or other.is_dialled or other.row.dstchannel == row.dstchannel:
-                continue
-            answered_at = self._answered_at(other)
-            if row.disposition is Disposition.ANSWERED and other.row.uniqueid == row.uniqueid:
-                near.append(max(answered_at, row.start))  # taken from this phone
-            elif abs(answered_at - row.end) <= CUT and self._dialled_at(other) < max(row.end - 1, row.start + MOMENT):
-                near.append(max(answered_at, row.start))
-        return max(near, default=None)
-
-    def _dialled_at(self, each: RowInCall) -> float:
-        """When the Dial() began that led to this row: a picked up or optimised call has later rows of the same."""
-        row = each.row
-        if row.app != "Dial":
-            return row.start
-        same = [
-            other.row.start for other in self.rows if (other.row.uniqueid, other.row.data) == (row.uniqueid, row.data)
-        ]
-        return min(same)
+        self._put(at, phase, len(self.rows.rows) + index, ChannelHungUp(event=CDR, channel=far))
 
     def _hold(self) -> None:
         """Who asks a colleague on another line has the customer on hold."""
-        for index, each in enumerate(self.rows):
-            if not each.has_consulted or not self.connected[index]:
+        for each in self.rows:
+            if not each.has_consulted or not self.rows.is_connected(each):
                 continue
+            index = each.index
             for other in self.rows:
                 name = on_another_line(other.row, each.row)
                 if not name:
@@ -387,8 +302,8 @@ class RowEvents:
 
     def _note(self) -> None:
         """What the live model takes from the Cdr event: recording, queue, voicemail. And who held the customer."""
-        for index, each in enumerate(self.rows):
-            self._note_row(index, each.row)
+        for each in self.rows:
+            self._note_row(each.index, each.row)
         self._hold()
 
     def _note_row(self, index: int, row: CdrRow) -> None:
@@ -411,13 +326,10 @@ class RowEvents:
             for name in (each.row.channel, each.row.dstchannel):
                 if name in self._known:
                     ends[name] = max(ends.get(name, 0.0), each.row.end)
+        last = max(each.row.end for each in self.rows)
         for name in self._known:
-            ends.setdefault(name, max(each.row.end for each in self.rows))
-        refused = {
-            each.far
-            for index, each in enumerate(self.rows)
-            if each.far and not self.connected[index] and not self._goes_on(index) and each.row.app not in CONFERENCES
-        }
+            ends.setdefault(name, last)
+        refused = {each.far for each in self.rows if self.rows.is_refused(each)}
         for index, name in enumerate(ends):
             if name in refused:
                 continue

@@ -27,8 +27,12 @@ class RowInCall:
     """A row among the other rows of its call: all that the rules may ask."""
 
     row: CdrRow
+    index: int
+    """Of this row, by their order."""
     before: CdrRow | None
     """The row before it of the same channel."""
+    before_index: int
+    """-1: none."""
     is_answered_again: bool
     """A row of the same channel follows that was answered by another one."""
     is_dialled: bool
@@ -165,24 +169,36 @@ def in_call(rows: Sequence[CdrRow], originated: str, is_device: Callable[[str], 
     name an employee's?
     """
     dialled = {row.dstchannel for row in rows if row.app not in CONFERENCES}
+    of_channel: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        of_channel.setdefault(row.uniqueid, []).append(index)
+    answered = {
+        uniqueid: [rows[index] for index in indexes if rows[index].disposition is Disposition.ANSWERED]
+        for uniqueid, indexes in of_channel.items()
+    }
+    asking = [row for row in rows if row.channel in dialled or row.linkedid != rows[0].linkedid]
+    if any(row.linkedid != rows[0].linkedid for row in rows):
+        asking = list(rows)  # seen from a consultation, the call itself is the other one
+    places = {index: place for indexes in of_channel.values() for place, index in enumerate(indexes)}
     found = []
     for index, row in enumerate(rows):
-        of_channel = [other for other in rows[:index] if other.uniqueid == row.uniqueid]
-        later = (other for other in rows[index + 1 :] if other.uniqueid == row.uniqueid)
-        is_first = not of_channel and row.channel not in dialled
+        own, place = of_channel[row.uniqueid], places[index]
+        before = own[place - 1] if place else -1
         found.append(
             RowInCall(
                 row=row,
-                before=of_channel[-1] if of_channel else None,
+                index=index,
+                before=rows[before] if place else None,
+                before_index=before,
                 is_answered_again=any(
-                    other.disposition is Disposition.ANSWERED and other.dstchannel not in ("", row.dstchannel)
-                    for other in later
+                    other.order > row.order and other.dstchannel not in ("", row.dstchannel)
+                    for other in answered[row.uniqueid]
                 ),
                 is_dialled=row.channel in dialled,
                 is_originated=bool(originated) and row.uniqueid == originated,
-                is_employees=is_first and is_device(row.channel),
-                has_consulted=any(_consults(other, row) for other in rows),
-                is_doubled=any(_overlaps(other, row) for other in rows),
+                is_employees=not place and row.channel not in dialled and is_device(row.channel),
+                has_consulted=any(_consults(other, row) for other in asking),
+                is_doubled=any(_overlaps(other, row) for other in answered[row.uniqueid]),
             )
         )
     return found
@@ -205,6 +221,6 @@ def on_another_line(other: CdrRow, row: CdrRow) -> str:
 
 
 def _overlaps(other: CdrRow, row: CdrRow) -> bool:
-    if other is row or other.uniqueid != row.uniqueid or other.disposition is not Disposition.ANSWERED:
+    if other is row:
         return False
     return min(other.end, row.end) - max(other.answered_at, row.answered_at) > CERTAIN
