@@ -358,8 +358,10 @@ def test_a_connection_that_is_lost() -> None:
     here.call("1.1")
     here.event("1.1")
     here.connection("lost")
+    assert here.logs.has_changes
     assert here.taken() == {"main-1.1": [1, 2]}
     here.logs.drop("main-1.1")
+    assert here.logs.has_changes
     changes = here.logs.take()
     assert (list(changes.dropped), list(changes.left)) == ([], ["main-1.1"])
     assert bool(changes)
@@ -376,6 +378,7 @@ def test_a_call_that_is_over() -> None:
     here.event("1.1")
     here.logs.take()
     here.logs.drop("main-1.1")
+    assert here.logs.has_changes
     assert list(here.logs.take().dropped) == ["main-1.1"]
     del here.calls["1.1"]
     other = here.call("2.1", "1.1")
