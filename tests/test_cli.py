@@ -482,6 +482,24 @@ def test_check_live(config: Path) -> None:
     assert os.listdir(config.parent) == ["uac-trio.toml"]
 
 
+def test_interrupt_in_a_nursery(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl+C is no traceback, wherever it comes; another error beside it is still shown."""
+
+    def interrupted(*_: object) -> None:
+        raise BaseExceptionGroup("", [BaseExceptionGroup("", [KeyboardInterrupt()])])
+
+    monkeypatch.setattr("uac_trio.cli.check.load_config", interrupted)
+    result = invoked("check", "--config", config)
+    assert (result.exit_code, result.stderr.strip()) == (1, "Aborted!")
+
+    def failed(*_: object) -> None:
+        raise BaseExceptionGroup("", [KeyboardInterrupt(), ZeroDivisionError()])
+
+    monkeypatch.setattr("uac_trio.cli.check.load_config", failed)
+    with pytest.raises(BaseExceptionGroup):
+        CliRunner().invoke(main, ["check", "--config", str(config)], catch_exceptions=False)
+
+
 def test_check_as_json(config: Path) -> None:
     """check --json is one object on stdout: of a valid file, of a wrong one, and of --live."""
     valid = json.loads(invoked("check", "--config", config, "--json").stdout)

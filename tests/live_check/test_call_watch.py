@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
+import trio
 
 from tests.daemon.world import World, answered, events_of_call, part_of_call, world
 from tests.fake_asterisk import FakeSession, show_channels
@@ -93,6 +94,21 @@ async def test_no_call(world: World) -> None:
     found, calls, _ = await watched(world, world.config(), b"", seconds=0.5)
     assert (ids(found, Level.PROBLEM), calls) == (["call.none"], [])
     assert "no event of a call came, and the list of channels stayed the same" in said(found)
+
+
+async def test_stop(world: World) -> None:
+    """An administrator who has seen enough ends the watch, and gets what was found until then."""
+    config, stop = world.config(), trio.Event()
+    async with trio.open_nursery() as nursery:
+
+        async def stop_when_it_waits() -> None:
+            await world.session()
+            stop.set()
+
+        nursery.start_soon(stop_when_it_waits)
+        with trio.fail_after(20):
+            found, _ = await watch_call(config, pbx_uses(config), 600, now=clock(), show=lambda _: None, stop=stop)
+    assert ids(found, Level.PROBLEM) == ["call.none"]
 
 
 async def test_cdr_of_a_call_that_was_never_announced(world: World) -> None:

@@ -91,6 +91,16 @@ class Commands(click.Group):
         ]
         return names if not incomplete.startswith("-") else super().shell_complete(ctx, incomplete)
 
+    def invoke(self, ctx: click.Context) -> object:
+        """As click does, with Ctrl+C out of a nursery as Ctrl+C."""
+        try:
+            return super().invoke(ctx)
+        except BaseExceptionGroup as group:
+            if group.split(KeyboardInterrupt)[1] is not None:
+                raise
+        # Outside of the block: Python 3.11.2 would show the group as well.
+        raise KeyboardInterrupt
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])

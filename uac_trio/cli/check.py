@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     "seconds",
     type=click.FloatRange(min=1, max=3600),
     metavar="SECONDS",
-    help="After --live, wait for a real call and show what of it arrives, and what the CRM would get. Sends nothing.",
+    help="After --live, wait for a real call and show what of it arrives, and what the CRM would get. Sends nothing. "
+    "Ctrl+C ends it early.",
 )
 @click.option("--json", "is_json", is_flag=True, help="Print one JSON object (docs/check.md) in place of lines.")
 def check(config_path: Path, live: bool, seconds: float | None, is_json: bool) -> None:
@@ -94,6 +95,7 @@ def _watch_call(
     """Watch a call on the PBXes at which the check could log in. Returns all findings, and the calls."""
     import trio
 
+    from uac_trio.cli.running import set_on_signal
     from uac_trio.live_check import report
     from uac_trio.live_check.call_report import unsettled, without_unseen
     from uac_trio.live_check.call_watch import watch_call
@@ -109,7 +111,16 @@ def _watch_call(
     if not uses:
         return list(found), ()
     show = partial(click.echo, err=is_json)
-    after, calls = trio.run(partial(watch_call, config, uses, seconds, now=now, show=show))
+
+    async def watched() -> tuple[list[Findings], list[SeenCall]]:
+        async with trio.open_nursery() as nursery:
+            stop = trio.Event()
+            await nursery.start(set_on_signal, stop)
+            result = await watch_call(config, uses, seconds, now=now, show=show, stop=stop)
+            nursery.cancel_scope.cancel()
+        return result
+
+    after, calls = trio.run(watched)
     if not is_json:
         _show(report.finding_lines(after))
     return [*unsettled(found, after), *after], calls

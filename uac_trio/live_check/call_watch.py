@@ -53,9 +53,9 @@ class CallListener:
     show: Show
     seen: Mapping[str, SeenPBX]
     """By the name of the PBX."""
-    pipeline: Pipeline = attrs.field(init=False)
     done: trio.Event = attrs.field(factory=trio.Event)
-    """A call in which an employee's phone rang is over."""
+    """A call in which an employee's phone rang is over, or the administrator has seen enough."""
+    pipeline: Pipeline = attrs.field(init=False)
     is_over: bool = False
     """The connections are closed by us."""
 
@@ -105,13 +105,21 @@ def _cause(fact: Fact) -> str:
 
 
 async def watch_call(
-    config: Config, uses: Sequence[PBXUse], seconds: float, *, now: Callable[[], float], show: Show
+    config: Config,
+    uses: Sequence[PBXUse],
+    seconds: float,
+    *,
+    now: Callable[[], float],
+    show: Show,
+    stop: trio.Event | None = None,
 ) -> tuple[list[Findings], list[SeenCall]]:
-    """Watch until a call in which an employee's phone rang is over, or for ``seconds``.
+    """Watch until a call in which an employee's phone rang is over, until ``stop`` is set, or for ``seconds``.
 
     ``show`` gets lines for people as things happen. Returns the findings of each PBX, and the calls that were seen.
     """
-    watch = CallListener(config, now, show, {use.server.name: _seen(use) for use in uses})
+    done = trio.Event() if stop is None else stop
+    watch = CallListener(config, now, show, {use.server.name: _seen(use) for use in uses}, done)
+    began_at = trio.current_time()
     async with trio.open_nursery() as nursery:
         clients: list[AMIClient] = []
         for use in uses:
@@ -122,14 +130,16 @@ async def watch_call(
             await watch.done.wait()
         watch.is_over = True
         nursery.cancel_scope.cancel()
+    waited = trio.current_time() - began_at
+    is_complete = any(seen.complete for seen in watch.seen.values())
     all_found: list[Findings] = []
     calls: list[SeenCall] = []
     for use in uses:
         seen = watch.seen[use.server.name]
-        if watch.done.is_set() and not seen.calls:
+        if is_complete and not seen.calls:
             continue  # the call came through another PBX
         findings = Findings(f"PBX {use.server.name}")
-        report(seen, use, await _files(config, seen, now), seconds, findings)
+        report(seen, use, await _files(config, seen, now), round(waited), findings)
         all_found.append(findings)
         calls += seen.calls.values()
     return [_masked(findings, config) for findings in all_found], calls
