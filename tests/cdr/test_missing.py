@@ -23,7 +23,9 @@ RULES = TrackerRules()
 def of_rows(*rows: CdrRow, flavour: Flavour = Flavour.SALESPLATFORM, rules: TrackerRules = RULES) -> list[Delivery]:
     crm = crm_of(rules, flavour)
     maker = DeliveryMaker("main", crm.scope, crm.wants, partial(recording_token, "s"))
-    reader = Reader("main", Devices(rules))
+    devices = Devices(rules)
+    devices.learn(rows)
+    reader = Reader("main", devices)
     return [each for group in groups(rows, 0) for each in deliveries_of(reader.facts(group), maker, rules)]
 
 

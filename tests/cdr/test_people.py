@@ -26,13 +26,15 @@ def test_configured_devices_and_trunks_come_first() -> None:
 
 
 def test_called_with_its_own_number() -> None:
-    out = row(channel="PJSIP/sip-anna-00000001", src="101", dst="84951234567")
+    out = row(channel="PJSIP/sip-anna-00000001", src="101", dst="84951234567", dcontext="from-internal")
 
     assert extension("sip-anna", out) == "101"
 
 
 def test_called_with_the_companys_number_and_freepbx_kept_its_own() -> None:
-    out = row(channel="PJSIP/sip-anna-00000001", src="74956660000", cnum="101", dst="984951234567")
+    out = row(
+        channel="PJSIP/sip-anna-00000001", src="74956660000", cnum="101", dst="984951234567", dcontext="from-internal"
+    )
 
     assert extension("sip-anna", out) == "101"
 
@@ -41,6 +43,20 @@ def test_a_line_through_which_an_employee_calls_in_once_is_a_line() -> None:
     rows = [row(channel="PJSIP/trunk-00000001", src=number) for number in ("101", "84951234567", "84957654321")]
 
     assert extension("trunk", *rows) == ""
+
+
+def test_a_stranger_on_a_line_who_shows_an_employees_number() -> None:
+    assert extension("trunk", row(channel="PJSIP/trunk-00000001", src="101", dcontext="from-trunk")) == ""
+    assert extension("phone", row(channel="PJSIP/phone-00000001", src="101", dcontext="from-internal")) == "101"
+
+
+def test_of_a_shared_pbx_our_devices_alone() -> None:
+    """They would count as if the administrator had written them down."""
+    out = row(channel="PJSIP/t2_anna-00000001", src="101", dcontext="t2-internal")
+
+    assert extension("t2_anna", out, only_endpoints="^t1_") == ""
+    assert extension("t2_anna", out, only_contexts="^t1-") == ""
+    assert extension("t2_anna", out, only_contexts="^t2-") == "101"
 
 
 def test_dialled_alone_at_its_extension() -> None:

@@ -125,7 +125,7 @@ class EndpointClassifier:
         """The strongest evidence there is."""
         own_number, by_name = self._by_own_number(view), self._by_name(key, view)
         before = self._by_history(key, is_new, own_number is not None)
-        context = _CONTEXT if _is_outside(view.context) and (_calls_us(view) or own_number is None) else None
+        context = _CONTEXT if is_outside(view.context) and (_calls_us(view) or own_number is None) else None
         order = (before, context, own_number, by_name) if is_new else (before, context, by_name, own_number)
         return next((identity for identity in order if identity is not None), NOBODYS)
 
@@ -181,6 +181,6 @@ def _calls_us(view: ChannelView) -> bool:
     return view.state == ChannelState.RING or (view.state in (None, ChannelState.DOWN) and view.exten not in ("", "s"))
 
 
-def _is_outside(context: str) -> bool:
+def is_outside(context: str) -> bool:
     """A dialplan context that by its name takes calls from lines, as in FreePBX (from-trunk-*, from-pstn, ...)."""
     return _OUTSIDE_CONTEXT.search(context) is not None and _OUTGOING_CONTEXT.search(context) is None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 import attrs
 
+from uac_trio.calls.endpoint import is_outside
 from uac_trio.calls.names import dialled_number, parse_channel_name
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.cdr.row import CdrRow
@@ -24,6 +25,8 @@ class Devices:
     _groups: set[str] = attrs.field(factory=set, init=False)
     """Numbers at which several people's devices ring."""
     _lines: set[str] = attrs.field(factory=set, init=False)
+    _contexts: dict[str, str] = attrs.field(factory=dict, init=False)
+    """Endpoint to the dialplan context in which it calls."""
 
     def learn(self, rows: Iterable[CdrRow]) -> None:
         """Take in rows, in any order."""
@@ -32,11 +35,17 @@ class Devices:
             begun = first.setdefault(row.uniqueid, row)
             name = parse_channel_name(row.channel)
             number = row.own_number if self.rules.is_extension(row.own_number) else row.src
-            if name.is_person and number:
-                _count(self._called_with, name.endpoint, number)
+            if name.is_person and number and row is begun:
+                self._learn_caller(name.endpoint, number, row.context)
             far = parse_channel_name(row.dstchannel)
             if row.dstchannel and far.is_person and row.app in ("Dial", "Queue"):
                 self._learn_dialled(row, far.endpoint, is_first=row.data == begun.data)
+
+    def _learn_caller(self, endpoint: str, number: str, context: str) -> None:
+        if is_outside(context) and self.rules.is_extension(number):
+            return  # a stranger, or an employee from outside, who shows an employee's number
+        self._contexts.setdefault(endpoint, context)
+        _count(self._called_with, endpoint, number)
 
     def _learn_dialled(self, row: CdrRow, endpoint: str, *, is_first: bool) -> None:
         number = dialled_number(part_of(row.data, row.dstchannel), endpoint)
@@ -57,10 +66,12 @@ class Devices:
         return endpoint if self.rules.is_extension(endpoint) else ""
 
     def extension(self, endpoint: str) -> str:
-        """Whose device it is; "": a line's, or not known."""
+        """Whose device it is; "": a line's, another company's on a shared PBX, or not known."""
         rules = self.rules
         if endpoint in rules.devices:
             return rules.devices[endpoint]
+        if rules.is_shared() and not rules.is_our_device(endpoint, self._contexts.get(endpoint, ""), ""):
+            return ""
         if endpoint in rules.trunks or endpoint in self._lines:
             return ""
         called_with = self._called_with.get(endpoint, {})
