@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,9 @@ from click.testing import CliRunner, Result
 
 from tests.setup.machines import DEBIAN, FREEPBX, E
 from uac_trio.cli import main
+from uac_trio.cli.machine import MachineError, write_changes
 from uac_trio.config.loading import load_config
+from uac_trio.setup.change import Change, What
 
 CRM = ("--crm-url", "http://crm.local/")
 TOML = "etc/uac-trio/uac-trio.toml"
@@ -204,3 +207,35 @@ def test_spelling_of_paths(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert (root / "etc/asterisk/manager.d/uac-trio.conf").exists()
     assert (root / "etc/uac/uac-trio.toml").exists()
+
+
+CHANGE = Change(path=f"{E}/manager.conf", text="[general]\n", why="a test", what=What.ADDS)
+
+
+def test_link_in_the_place_of_a_backup(tmp_path: Path) -> None:
+    """Asterisk's user may have put it there; root neither writes through it nor gives its target away."""
+    root = made(tmp_path, DEBIAN)
+    target = tmp_path / "elsewhere"
+    target.write_text("as it was")
+    manager = root / f"{E}/manager.conf".lstrip("/")
+    before = manager.read_bytes()
+    manager.with_name("manager.conf.now.bak").symlink_to(target)
+    with pytest.raises(MachineError, match=r"manager\.conf\.now\.bak: File exists"):
+        list(write_changes(root, [CHANGE], "now"))
+    assert target.read_text() == "as it was"
+    assert manager.read_bytes() == before
+
+
+def test_private_until_owned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backup and a new file may hold secrets: no other user can open them before they have owner and permissions."""
+    modes: list[int] = []
+
+    def fchown(descriptor: int, uid: int, gid: int) -> None:
+        modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+
+    monkeypatch.setattr(os, "fchown", fchown)
+    root = made(tmp_path, DEBIAN)
+    list(write_changes(root, [CHANGE], "now"))
+    assert modes == [0o600, 0o600]
+    folder = (root / f"{E}/manager.conf".lstrip("/")).parent
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.glob("manager.conf*")} == {0o640}

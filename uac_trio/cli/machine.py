@@ -29,11 +29,8 @@ def read_machine(root: Path, asterisk_dir: str, others: Iterable[str]) -> Machin
     found: dict[str, FoundFile] = {}
     for path in (*_of_asterisk(root, asterisk_dir), *others):
         _read_into(found, root, path)
-    for sign in (
-        *FREEPBX_SIGNS,
-        *MIKOPBX_SIGNS,
-        *PACKAGED_UNITS,
-    ):  # that they exist is all that matters, and some hold passwords
+    # That these exist is all that matters, and some hold passwords.
+    for sign in (*FREEPBX_SIGNS, *MIKOPBX_SIGNS, *PACKAGED_UNITS):
         if _beneath(root, sign).exists():
             found[sign] = FoundFile("")
     texts = {path: each.text for path, each in found.items()}
@@ -60,7 +57,7 @@ def write_changes(root: Path, changes: Iterable[Change], stamp: str) -> Iterator
             backup = _backup(path, stamp, is_secret=change.is_secret)
             _write(path, change, _beneath(root, change.like) if change.like else None)
         except OSError as why:
-            raise MachineError(f"{change.path}: {why.strerror or why}") from why
+            raise MachineError(f"{why.filename or change.path}: {why.strerror or why}") from why
         yield f"{change.path}: written" + (f"; what was there is in {backup.name}" if backup else "")
 
 
@@ -144,10 +141,8 @@ def _backup(path: Path, stamp: str, *, is_secret: bool) -> Path | None:
     if not path.exists():
         return None
     backup = path.with_name(f"{path.name}.{stamp}.bak")
-    shutil.copy2(path, backup)
-    _own(backup, path.stat())
-    if is_secret:
-        backup.chmod(0o600)
+    model = path.stat()
+    _make(backup, path.read_bytes(), model, 0o600 if is_secret else stat.S_IMODE(model.st_mode))
     return backup
 
 
@@ -156,21 +151,31 @@ def _write(path: Path, change: Change, like: Path | None) -> None:
     model = path if path.exists() else like if like is not None and like.exists() else None
     new = path.with_name(f".{path.name}.new")
     new.unlink(missing_ok=True)
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(encode(change.text))
-        file.flush()
-        os.fsync(file.fileno())
     if model is not None and not change.is_secret:
-        _own(new, model.stat())
-        new.chmod(stat.S_IMODE(model.stat().st_mode))
+        status = model.stat()
+        _make(new, encode(change.text), status, stat.S_IMODE(status.st_mode))
     else:
-        new.chmod(change.mode)
+        _make(new, encode(change.text), None, change.mode)
     new.replace(path)
 
 
-def _own(path: Path, like: os.stat_result) -> None:
+def _make(path: Path, content: bytes, owner: os.stat_result | None, mode: int) -> None:
+    """Make a file that was not there. By its descriptor alone, and private until it has its owner: this is root, and
+    Asterisk's user, who has the directory, may put a link in the place of a name. Raises OSError, as FileExistsError.
+    """
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        if owner is not None:
+            _own(file.fileno(), owner)
+        os.fchmod(file.fileno(), mode)
+        os.fsync(file.fileno())
+
+
+def _own(descriptor: int, like: os.stat_result) -> None:
     try:
-        os.chown(path, like.st_uid, like.st_gid)
+        os.fchown(descriptor, like.st_uid, like.st_gid)
     except PermissionError:
-        if path.stat().st_gid != like.st_gid or path.stat().st_uid != like.st_uid:
+        status = os.fstat(descriptor)
+        if status.st_gid != like.st_gid or status.st_uid != like.st_uid:
             raise
