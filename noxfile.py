@@ -186,8 +186,11 @@ def try_installed(session: nox.Session, *trials: str) -> None:
 
 @nox.session
 def deb(session: nox.Session) -> None:
-    """The Debian package is built, installed, used, upgraded, removed and purged in a Debian of its own. Needs root."""
-    try_installed(session, "package")
+    """The Debian package is built, installed, used, upgraded, removed and purged in a Debian of its own. Needs root.
+
+    ``-- systemd`` tries the same package under a booted systemd as well.
+    """
+    try_installed(session, "package", *session.posargs)
 
 
 @nox.session

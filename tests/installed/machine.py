@@ -57,6 +57,15 @@ shift
 exec env -i container=trial PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"
 """
 
+PROBE = """
+mount --make-rprivate /
+mount -t tmpfs tmpfs "$0"
+mkdir "$0/lower" "$0/upper" "$0/scratch" "$0/root"
+mount -t overlay overlay -o "lowerdir=$0/lower,upperdir=$0/upper,workdir=$0/scratch" "$0/root"
+mount -t proc proc /proc
+mount -t cgroup2 cgroup2 "$0/lower"
+"""
+
 # SIOCSIFFLAGS with IFF_UP | IFF_LOOPBACK | IFF_RUNNING, netdevice(7): a minimal Debian has no ip.
 LOOPBACK_UP = """
 import fcntl, socket, struct
@@ -83,11 +92,17 @@ def check_machine() -> None:
     for program in ("unshare", "nsenter", "pivot_root", "dpkg-deb"):
         if shutil.which(program) is None:
             raise UnavailableError(f"there is no {program} on this machine")
-    cgroup_root()
-    spaces = ("--mount", "--pid", "--cgroup", "--uts", "--ipc", "--net", "--fork")
+    group = cgroup_root() / f"uac-trio-probe-{os.getpid()}"
+    try:
+        group.mkdir()
+        group.rmdir()
+    except OSError as why:
+        raise UnavailableError(f"control groups may not be made here: {why}") from why
+    spaces = ("--mount", "--pid", "--cgroup", "--uts", "--ipc", "--net", "--fork", "--kill-child")
     with tempfile.TemporaryDirectory() as place:
-        mounts = f"mount --make-rprivate / && mount -t tmpfs tmpfs {place} && mount -t proc proc /proc"
-        tried = subprocess.run(["unshare", *spaces, "sh", "-c", mounts], capture_output=True, text=True, check=False)
+        tried = subprocess.run(
+            ["unshare", *spaces, "sh", "-ec", PROBE, place], capture_output=True, text=True, check=False
+        )
     if tried.returncode:
         raise UnavailableError(f"namespaces and mounts are not allowed here: {tried.stderr.strip()}")
 
