@@ -225,7 +225,9 @@ def failed(reason: str, channel: str = "PJSIP/101", exten: str = "9+79161234567"
 def test_no_channel_was_ever_made(response: Event, direction: str, caller: str | None, other: str, words: str) -> None:
     """An unregistered phone makes no channel: the click is reported from OriginateResponse alone."""
     tracker = CallTracker("main", TrackerRules(outside_prefix="9", devices={"sip-anna": "2001"}))
-    assert tracker.process(response, 100.0) == []
+    (at_once,) = tracker.process(response, 100.0)
+    assert isinstance(at_once, ClickFailed)
+    assert (at_once.extension, at_once.outcome) == (caller or "", "employee-unreachable")
     assert tracker.next_deadline == 102.0
     record = ended(due(tracker, 102.0))
     assert (record["call_id"], record["direction"], record["status"]) == (f"main-{ID}", direction, "failed")
