@@ -195,7 +195,7 @@ def test_the_latest(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (("anna",), "'anna' is no telephone number"),
-        (("101", "--since", "yesterday"), "--since yesterday: expected 30m, 24h, 7d"),
+        (("101", "--since", "yesterday"), "'yesterday' is no time; expected a time such as"),
         (("101", "--last", "0"), "--last"),
     ],
 )

@@ -76,7 +76,7 @@ REFUSALS: list[Refusal] = [
     ("replay --calls --rules CONFIG CALL", 2, "[calls] extensions: expected a regular", NO_PATTERN),
     ("explain 101 --config nothing.toml", 2, NOT_THERE, None),
     ("explain anna --config CONFIG", 2, "'anna' is no telephone number, no extension by", None),
-    ("explain 101 --since now --config CONFIG", 2, "--since now: expected 30m, 24h, 7d, a time of today", None),
+    ("explain 101 --since now --config CONFIG", 2, "'now' is no time; expected a time such as", None),
     ("explain 101 --config CONFIG", 1, "uac-trio check --live shows what the AMI user may see", None),
     ("explain 101 SERVE", 1, "uac-trio: SERVE", None),
     ("explain 101 CALL --last 0", 2, "0 is not in the range", None),

@@ -216,12 +216,6 @@ class CallTracker:
     def live_calls(self) -> list[Call]:
         return [call for call in self.graph.calls.values() if call.end is None and not call.channels.are_idle]
 
-    @property
-    def unfinished_since(self) -> float | None:
-        """When the oldest channel was made of all unfinished calls; None if there is none."""
-        calls = self.graph.calls.values()
-        return min((channel.created_at for call in calls for channel in call.channels), default=None)
-
     def taking_part(self, *, is_announced: bool = False) -> set[tuple[str, str]]:
         """(call id, extension) of all who ring or talk; of whom ParticipationBegan was emitted if ``is_announced``."""
         return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AsyncExitStack
@@ -17,16 +16,16 @@ import trio
 from uac_trio.ami import Event, Message
 from uac_trio.ami_client.client import AMIClient
 from uac_trio.ami_client.server import AMIServer
-from uac_trio.backfill.filling import Filled, Filling, PBXCdr, Span
-from uac_trio.backfill.opening import open_source
+from uac_trio.backfill.filling import Filled, Filling, Span
+from uac_trio.backfill.opening import open_cdr
 from uac_trio.backfill.settings import CdrSettings
 from uac_trio.backfill.source import CdrError
+from uac_trio.cli.moment import chosen_moment
 from uac_trio.cli.options import config_option
 from uac_trio.cli.refusing import fail, usable
 from uac_trio.clock import now
 from uac_trio.config.loading import Config, load_config
 from uac_trio.crm.delivery import Delivery, Scope
-from uac_trio.crm.recording import recording_token
 from uac_trio.logs import configure_logging, mask_number
 from uac_trio.store.outbox import Outbox, open_outbox
 from uac_trio.store.settings import OutboxError, file_of
@@ -34,27 +33,17 @@ from uac_trio.store.settings import OutboxError, file_of
 LISTED_WITHIN = 8.0
 """Seconds for a PBX to list its channels."""
 
-_AGO = re.compile(r"(\d+)\s*([mhd])")
-_UNITS = {"m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def _moment(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """Seconds since the epoch of ``2026-11-28 09:30``, with or without an offset; of ``12h`` and ``3d`` ago."""
-    if value is None:
-        return None
-    if ago := _AGO.fullmatch(value.strip()):
-        return now() - float(ago[1]) * _UNITS[ago[2]]
-    try:
-        return datetime.fromisoformat(value.strip()).astimezone().timestamp()
-    except (ValueError, OverflowError) as why:
-        expected = 'a time such as "2026-11-28 09:30" (of this machine\'s zone, or with +03:00), or 12h or 3d ago'
-        raise click.BadParameter(f"{value!r} is no time; expected {expected}", ctx, param) from why
-
 
 @click.command()
 @config_option
-@click.option("--since", required=True, callback=_moment, metavar="T", help="From when: '2026-11-28 09:30', 12h, 3d.")
-@click.option("--until", callback=_moment, metavar="T", help="Until when; now by default.")
+@click.option(
+    "--since",
+    required=True,
+    callback=chosen_moment,
+    metavar="T",
+    help="From when: '2026-11-28 09:30', 09:30 of today, 12h, 3d.",
+)
+@click.option("--until", callback=chosen_moment, metavar="T", help="Until when; now by default.")
 @click.option("--pbx", "name", metavar="NAME", help="This PBX alone.")
 @click.option("--dry-run", is_flag=True, help="Show what is missing, and put nothing into the outbox.")
 @click.option("--show-numbers", is_flag=True, help="Show telephone numbers in full.")
@@ -133,19 +122,12 @@ async def _fill(
     *,
     dry_run: bool,
 ) -> Filled:
-    pbx_cdr = PBXCdr(
-        pbx=cdr.pbx,
-        source=open_source(cdr),
-        rules=config.calls,
-        crm=config.crm,
-        token=partial(recording_token, config.crm.secret) if config.http.public_url else lambda _: "",
-        zone=cdr.zone,
-    )
     roots = {
         pbx: (*paths, *(host.url for host in config.hosts if host.pbx == pbx))
         for pbx, paths in config.recordings.items()
     }
-    filling = Filling(cdr=pbx_cdr, now=now, live=lambda: live, roots=roots)
+    source = open_cdr(cdr, config.calls, config.crm, has_links=bool(config.http.public_url))
+    filling = Filling(cdr=source, now=now, live=lambda: live, roots=roots)
     return await filling.fill(span, outbox, dry=dry_run)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -15,9 +13,9 @@ import click
 import trio
 
 from uac_trio.calls.rules import TrackerRules
+from uac_trio.cli.moment import chosen_moment
 from uac_trio.cli.options import CONFIG, FILE, VARIABLE
 from uac_trio.cli.refusing import fail, usable
-from uac_trio.clock import now
 from uac_trio.config.loading import Config, load_config
 from uac_trio.crm.protocol import CRM, Surroundings
 from uac_trio.crm.vtiger import VtigerSettings
@@ -31,8 +29,6 @@ from uac_trio.store.outbox import open_outbox
 from uac_trio.store.rows import StoredRow
 from uac_trio.store.settings import OutboxError
 from uac_trio.transcript import Transcript, TranscriptError
-
-UNITS: Mapping[str, int] = {"m": 60, "h": 3600, "d": 86400}
 
 
 @attrs.frozen(kw_only=True)
@@ -57,11 +53,18 @@ class _Sources:
     envvar=VARIABLE,
     help=f"The TOML file.  [default: ${VARIABLE}, else {CONFIG}; with FILEs none, and no store]",
 )
-@click.option("--since", default="24h", show_default=True, help="30m, 24h, 7d; 09:30 of today; or 2026-11-28 09:30.")
+@click.option(
+    "--since",
+    default="24h",
+    show_default=True,
+    callback=chosen_moment,
+    metavar="T",
+    help="30m, 24h, 7d; 09:30 of today; or 2026-11-28 09:30.",
+)
 @click.option("--last", default=10, show_default=True, type=click.IntRange(1, 1000), help="How many calls at most.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per call.")
 def explain(
-    subject: str, files: tuple[Path, ...], config_path: Path | None, since: str, last: int, as_json: bool
+    subject: str, files: tuple[Path, ...], config_path: Path | None, since: float, last: int, as_json: bool
 ) -> None:
     """Explain the calls of a NUMBER or EXTENSION, or one CALL: also why there is no popup.
 
@@ -69,7 +72,6 @@ def explain(
     flight recorder and the store of the daemon, which may run or not; or at FILEs, transcripts of successive
     connections to one PBX.
     """
-    begin = _since(since, now())
     path = config_path or (None if files else CONFIG)
     config = None if path is None else usable(lambda: load_config(path))
     rules = TrackerRules() if config is None else config.calls
@@ -80,14 +82,14 @@ def explain(
         raise click.UsageError(str(why)) from why
     problems: list[str] = []
     try:
-        sources = _sources(wanted, files, config, begin)
-        stories = list(recorded_calls(sources.transcripts, wanted, 0.0 if files else begin, rules, crm, problems))
+        sources = _sources(wanted, files, config, since)
+        stories = list(recorded_calls(sources.transcripts, wanted, 0.0 if files else since, rules, crm, problems))
         ids = {call_id for story in stories for call_id in story.ids}
-        rows, store = _rows(wanted, ids, config, begin, last)
+        rows, store = _rows(wanted, ids, config, since, last)
         calls = explained(stories, rows or (), rows is not None, rules, crm)
-        looked = LookedAt(since=None if files else begin, files=sources.lines, store=store)
+        looked = LookedAt(since=None if files else since, files=sources.lines, store=store)
         if not calls:
-            seen = [] if wanted.call else mentions(sources.transcripts, wanted, 0.0 if files else begin)
+            seen = [] if wanted.call else mentions(sources.transcripts, wanted, 0.0 if files else since)
             fail(*nothing_lines(wanted, looked, seen), *_as_lines(problems))
     except TranscriptError as why:
         fail(f"uac-trio: {why}")
@@ -103,20 +105,6 @@ def explain(
             click.echo(line)
     for line in _as_lines(problems):
         click.echo(line, err=True)
-
-
-def _since(text: str, at: float) -> float:
-    """Seconds since the epoch."""
-    if found := re.fullmatch(r"(\d{1,6})([mhd])", text):
-        return at - int(found[1]) * UNITS[found[2]]
-    today = datetime.fromtimestamp(at).astimezone()
-    try:
-        if found := re.fullmatch(r"(\d\d?):(\d\d)", text):
-            return today.replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0).timestamp()
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError as why:
-        expected = "30m, 24h, 7d, a time of today such as 09:30, or a date with or without a time"
-        raise click.UsageError(f"--since {text}: expected {expected}") from why
 
 
 def _any_crm() -> CRM:

@@ -27,15 +27,14 @@ from uac_trio import __version__
 from uac_trio.agi_server import serve_agi
 from uac_trio.ami import LocalProtocolError, Originate
 from uac_trio.ami_client.client import AMIClient
-from uac_trio.backfill.filling import Filling, PBXCdr
-from uac_trio.backfill.opening import open_source
+from uac_trio.backfill.filling import Filling
+from uac_trio.backfill.opening import open_cdr
 from uac_trio.backfill.settings import CdrSettings
 from uac_trio.calls.call import ClickOrder
 from uac_trio.clock import now
 from uac_trio.config.loading import Config
 from uac_trio.crm.click import FREEPBX_SKIPS_VOICEMAIL, Dial, Originated, skipping_voicemail
 from uac_trio.crm.protocol import CRMRequest
-from uac_trio.crm.recording import recording_token
 from uac_trio.crm.reply import Verdict
 from uac_trio.crm.stream_events import StreamEvents
 from uac_trio.daemon.backfilling import Backfilling
@@ -308,14 +307,7 @@ class _Daemon:
     def _filling(self, cdr: CdrSettings) -> Filling:
         """Raises CdrError."""
         config = self.config
-        source = PBXCdr(
-            pbx=cdr.pbx,
-            source=open_source(cdr),
-            rules=config.calls,
-            crm=config.crm,
-            token=partial(recording_token, config.crm.secret) if config.http.public_url else lambda _: "",
-            zone=cdr.zone,
-        )
+        source = open_cdr(cdr, config.calls, config.crm, has_links=bool(config.http.public_url))
         live = partial(self.intake.channels, cdr.pbx)
         return Filling(cdr=source, now=self.now, live=live, roots=self.archive.roots)
 
