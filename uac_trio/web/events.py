@@ -64,6 +64,8 @@ def add_events(app: QuartTrio, events: Events) -> None:
         except TokenError as why:
             _refuse(events, why)
             return _refused(HTTPStatus.FORBIDDEN, origin)
+        # Behind a proxy all browsers have one address: what is forged there must not keep them out.
+        events.wrong_secrets.accept(request.remote_addr)
         if not events.streams.has_room(token.user):
             if not events.streams.has_ended and (left_out := events.complaints.due(trio.current_time())) is not None:
                 log.warning("companion.too_many_streams", streams=events.streams.open, left_out=left_out)
