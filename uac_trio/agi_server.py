@@ -49,7 +49,7 @@ async def serve_agi(
     try:
         listeners = await trio.open_tcp_listeners(port, host=host)
     except OSError as why:
-        raise CannotListenError(f"[route] bind = {rules.bind!r}: {why.strerror or why}") from why
+        raise CannotListenError.at("[route]", rules.bind, why) from why
     server = _Server(ask, rules)
     async with trio.open_nursery() as conversations, trio.open_nursery() as accepting:
         accepting.start_soon(partial(trio.serve_listeners, server.serve, listeners, handler_nursery=conversations))

@@ -26,7 +26,7 @@ async def test_user(monkeypatch: pytest.MonkeyPatch, uid: int, level: Level) -> 
     ("mode", "owner", "level", "words"),
     [
         (0o600, 0, Level.OK, "is readable for root alone"),
-        (0o640, 0, Level.OK, "is readable for root alone"),
+        (0o640, 0, Level.OK, "is readable for root and its group"),
         (0o644, 0, Level.PROBLEM, "has a secret, and every user of this machine can read it: chown root: "),
         pytest.param(
             0o600,
@@ -51,6 +51,17 @@ async def test_files_with_secrets(
     await check_credentials([file, file], findings)
     assert words in said(findings, level)
     assert len(findings.found) == 1
+
+
+async def test_secret_in_the_configuration(tmp_path: Path) -> None:
+    """The configuration stays readable for the daemon's user, so the secret leaves it."""
+    file = tmp_path / "uac-trio.toml"
+    file.write_text('secret = "x"')
+    file.chmod(0o644)
+    findings = Findings("secrets")
+    await check_credentials([file], findings)
+    assert "secret_file in place of secret" in said(findings, Level.PROBLEM)
+    assert f"chmod 600 {file}" not in said(findings, Level.PROBLEM)
 
 
 async def test_file_that_is_gone(tmp_path: Path) -> None:

@@ -120,6 +120,14 @@ async def test_what_is_said(fault: str) -> None:
     assert SECRET not in str(found)
 
 
+async def test_remedy_for_another_address() -> None:
+    """What has to change is the address, not what answers there."""
+    async with fake_vtiger(lambda _: Answer(body="Invalid request")) as crm:
+        crm_url = crm.url.replace("/modules/PBXManager/callbacks/PBXManager.php", "/index.php")
+        found = await looked(crm, url=crm_url)
+    assert "let [vtiger] url end in /modules/PBXManager/callbacks/PBXManager.php" in said(found, Level.PROBLEM)
+
+
 @pytest.mark.parametrize(("unsigned", "is_away"), [(FAILURE, False), (Answer(), True), (Answer(status=500), False)])
 async def test_secret_or_database(unsigned: Answer, is_away: bool) -> None:
     """Either the secret or the database is blamed, not both, and the flavour is still reported."""

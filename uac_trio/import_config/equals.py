@@ -208,6 +208,6 @@ def _common_notes(result: Imported) -> None:
         "21 and later have",
         "[calls] extensions: numbers of 2 to 5 digits are employees'; change it if yours are others",
         "[vtiger] timezone: Europe/Moscow, SalesPlatform's default; it has to be $default_timezone of config.inc.php",
-        "secret: both stand in this file, so let no other user read it (chmod 600), or put them into files of their "
-        "own and name these in secret_file",
+        "secret: both stand in this file, which the daemon's user reads: put them into files of their own, which root "
+        "alone can read (chmod 600), and name these in secret_file",
     ]

@@ -48,7 +48,8 @@ def _no_events(seen: SeenPBX, use: PBXUse, seconds: float, findings: Findings) -
             "call.none",
             f"no call was seen within {seconds:g} s: no event of a call came, and the list of channels stayed the same",
             "call an employee's phone through this PBX while the check waits. If you did: is [[pbx]] host the PBX that "
-            f"the phone is registered at, and has read= of [{use.server.username}] call in it?",
+            f"the phone is registered at, and has read= of [{use.server.username}] call in it, without blanks "
+            "behind its commas?",
         )
 
 

@@ -31,7 +31,7 @@ def _check(files: Iterable[Path], findings: Findings) -> None:
             findings.problem(
                 "secrets.readable",
                 f"{file} has a secret, and every user of this machine can read it",
-                f"chown root: {file}; chmod 600 {file}; systemd gives it to the daemon (LoadCredential= in the unit)",
+                _remedy(file),
             )
         elif status.st_uid not in (0, os.geteuid()):
             findings.warn(
@@ -40,7 +40,18 @@ def _check(files: Iterable[Path], findings: Findings) -> None:
                 f"unless the daemon runs as {owner}: chown root: {file}",
             )
         else:
-            findings.ok("secrets.readable", f"{file} is readable for {owner} alone")
+            readers = f"{owner} and its group" if status.st_mode & stat.S_IRGRP else f"{owner} alone"
+            findings.ok("secrets.readable", f"{file} is readable for {readers}")
+
+
+def _remedy(file: Path) -> str:
+    # The unit's user of the moment reads the configuration itself: chmod 600 would keep the daemon from starting.
+    if file.suffix == ".toml":
+        return (
+            "put the secret into a file of its own, as its only line, that root alone can read (chmod 600), and name "
+            "it: secret_file in place of secret; chmod 644 for the configuration, which the daemon's user reads"
+        )
+    return f"chown root: {file}; chmod 600 {file}; systemd gives it to the daemon (LoadCredential= in the unit)"
 
 
 async def check_user(findings: Findings) -> None:

@@ -58,7 +58,7 @@ async def serve_web(
     try:
         listeners = await trio.open_tcp_listeners(port, host=host)
     except OSError as why:
-        raise CannotListenError(f"[http] bind = {settings.bind!r}: {why.strerror or why}") from why
+        raise CannotListenError.at("[http]", settings.bind, why) from why
     hyper = _hypercorn_config()
     wrapped = wrap_app(app, hyper.wsgi_max_body_size, "asgi")
     lifespan = Lifespan(wrapped, hyper, {})

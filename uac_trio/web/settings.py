@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import errno
+from typing import Any, Self
 
 import attrs
 
@@ -11,7 +12,21 @@ from uac_trio.settings import addresses, setting, values
 
 
 class CannotListenError(Exception):
-    """The address of ``[http] bind`` cannot be listened on; the text says which and why."""
+    """The address of a ``bind`` cannot be listened on; the text has the address, the reason and the remedy."""
+
+    @classmethod
+    def at(cls, table: str, bind: str, why: OSError) -> Self:
+        """``table``: the one that has ``bind``, such as ``[http]``."""
+        remedy = _REMEDIES.get(why.errno or 0, "").format(port=bind.rpartition(":")[2])
+        return cls(f"{table} bind = {bind!r}: {why.strerror or why}{remedy}")
+
+
+_REMEDIES = {
+    errno.EADDRINUSE: "; `ss -ltnp 'sport = :{port}'` names the program: end it, or set another port",
+    errno.EADDRNOTAVAIL: "; this machine has no such address: 127.0.0.1:{port} is for itself alone, 0.0.0.0:{port} for "
+    "all of its addresses",
+    errno.EACCES: "; ports below 1024 are for root: set a higher one",
+}
 
 
 @attrs.frozen(kw_only=True)
