@@ -57,7 +57,9 @@ def test_name_of_a_clid_that_may_be_cut(clid: object, name: str) -> None:
         ({"disposition": "PERHAPS"}, "disposition 'PERHAPS' is unknown"),
         ({"calldate": "yesterday"}, "start 'yesterday' is no date"),
         ({"start_epoch": "now"}, "no number of seconds"),
+        ({"start_epoch": "nan"}, "no number of seconds"),
         ({"duration": "long"}, "duration 'long' is no number"),
+        ({"billsec": "inf"}, "billsec 'inf' is no number"),
     ],
 )
 def test_what_is_no_row(columns: dict[str, object], words: str) -> None:
@@ -73,3 +75,9 @@ def test_dispositions() -> None:
 def test_columns_are_found_by_name_whatever_its_case() -> None:
     assert row(RECORDINGFILE="a.wav", DID="84951234567", cnum="101").did == "84951234567"
     assert row(recordingpath="/b.wav").recording == "/b.wav"
+
+
+@pytest.mark.parametrize(("text", "count"), [("7", 7), ("", 0), ("-1", 0), ("9" * 5000, 0)])
+def test_sequence(text: str, count: int) -> None:
+    """Of a line that was damaged it is none."""
+    assert row(sequence=text).sequence == count

@@ -8,6 +8,7 @@ from functools import partial
 
 import attrs
 import pytest
+import structlog.testing
 import trio
 import trio.testing
 from trio.testing import MockClock
@@ -174,6 +175,21 @@ async def test_cdr_that_is_away_is_tried_again(autojump_clock: MockClock, scene:
     await trio.sleep(FIRST_PASS + 3 * LOOK_EVERY + 1)
 
     assert scene.passes() == [FIRST_PASS + number * LOOK_EVERY for number in range(4)]
+
+
+async def test_a_fault_over_rows_ends_nothing_else(autojump_clock: MockClock, scene: Scene) -> None:
+    """It is logged with its traceback; later passes come, and later gaps."""
+    scene.outbox.last = T - 500
+    scene.filling.troubles = [OverflowError("a row that cannot be")]
+    with structlog.testing.capture_logs() as logs:
+        scene.backfilling.connected("main", T)
+        await trio.sleep(FIRST_PASS + BATCH + 1)
+
+    assert scene.passes() == [FIRST_PASS, FIRST_PASS + BATCH]
+    assert [(line["event"], line["log_level"]) for line in logs] == [
+        ("backfill.failed", "error"),
+        ("backfill.done", "info"),
+    ]
 
 
 async def test_the_sender_is_woken_when_something_was_put(autojump_clock: MockClock, scene: Scene) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import attrs
 
-from uac_trio.cdr.row import RowError
+from uac_trio.cdr.row import RowError, finite
 
 
 @attrs.frozen(kw_only=True)
@@ -74,7 +74,7 @@ def _time(value: object) -> tuple[float, bool]:
         return (value.replace(tzinfo=UTC) if value.tzinfo is None else value).timestamp(), value.tzinfo is not None
     text = str(value)
     try:
-        return float(text), True
+        return finite(text), True
     except ValueError:
         pass
     try:

@@ -6,6 +6,7 @@ A row is one pair: ``channel`` and one channel it was connected with, or dialled
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -101,11 +102,24 @@ def cdr_row(columns: Mapping[str, object]) -> CdrRow:
         disposition=_disposition(text.get("disposition", "")),
         uniqueid=_needed(text, "uniqueid"),
         linkedid=_needed(text, "linkedid"),
-        sequence=int(text.get("sequence", "") or 0) if text.get("sequence", "").isdecimal() else 0,
+        sequence=_count(text.get("sequence", "")),
         did=text.get("did", ""),
         recording=text.get("recordingfile", "") or text.get("recordingpath", ""),
         own_number=text.get("cnum", ""),
     )
+
+
+def finite(text: str) -> float:
+    """A number of seconds. Raises ValueError, also for ``nan`` and ``inf``."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} is not finite")
+    return value
+
+
+def _count(text: str) -> int:
+    """0 for what is none, or has more digits than a counter of Asterisk's."""
+    return int(text) if text.isdecimal() and len(text) < 19 else 0
 
 
 def _text(value: object) -> str:
@@ -123,7 +137,7 @@ def _needed(text: Mapping[str, str], name: str) -> str:
 def _start(columns: Mapping[str, object], text: Mapping[str, str]) -> tuple[float, bool]:
     if epoch := text.get("start_epoch"):
         try:
-            return float(epoch), True
+            return finite(epoch), True
         except ValueError as error:
             raise RowError(f"its start {epoch!r} is no number of seconds") from error
     value = columns.get("calldate") or columns.get("start")
@@ -140,7 +154,7 @@ def _start(columns: Mapping[str, object], text: Mapping[str, str]) -> tuple[floa
 def _seconds(text: Mapping[str, str], name: str) -> float:
     exact = text.get(f"{name}_exact") or text.get(name, "")
     try:
-        return max(0.0, float(exact))
+        return max(0.0, finite(exact))
     except ValueError as error:
         raise RowError(f"its {name} {exact!r} is no number of seconds") from error
 

@@ -149,6 +149,11 @@ class Backfilling:
                         log.error("backfill.fails", pbx=pbx, reason=trouble, hint="calls of the gap are not filled in")
                     await trio.sleep(self.look_every)
                     continue
+                except Exception:
+                    # A fault of ours over some rows must not end the calls that go on. The same rows would lead to it
+                    # again, after a restart as well.
+                    log.exception("backfill.failed", pbx=pbx, hint="calls of the gap are not filled in")
+                    return
                 self._report(pbx, span, filled)
                 return
 
