@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -228,3 +229,19 @@ def test_without_an_end(tmp_path: Path, fails: bool) -> None:
         "the gzip data has no end: the program that wrote it was killed, or writes it still"
     )
     assert calls_of([transcript], SCENARIOS[0]) == calls_of([transcript_of(SCENARIOS[0])], SCENARIOS[0])
+
+
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is buffered does not fit when files are closed either. All are; new ones begin when there is room."""
+    begin = [Wire(pbx, "open", b"", EPOCH) for pbx in ("north", "south")]
+    event = [Wire(pbx, "recv", b"Event: A\r\n\r\n", EPOCH) for pbx in ("north", "south")]
+    writing = Writing(tmp_path, FlightRecorderSettings())
+    opened = os.open
+    with monkeypatch.context() as full:
+        full.setattr(os, "open", lambda *_: opened("/dev/full", os.O_WRONLY))
+        with pytest.raises(OSError, match="No space left"):
+            writing.write(begin, 0, EPOCH)
+        writing.abandon()
+    writing.write([*event, *begin, *event], 0, EPOCH)
+    writing.close()
+    assert sorted(file.pbx for file in recorded_files(tmp_path)) == ["north", "south"]

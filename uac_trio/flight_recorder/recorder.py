@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -122,6 +121,5 @@ class FlightRecorder:
 
     def _failed(self, why: OSError, dropped: int) -> str:
         self.dropped += dropped
-        with contextlib.suppress(OSError):  # the same disk again
-            self._writing.abandon()
+        self._writing.abandon()
         return f"{why.filename or self.directory}: {why.strerror}"

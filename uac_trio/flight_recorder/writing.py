@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import zlib
@@ -97,7 +98,7 @@ class _Connection:
 
 @attrs.define(eq=False)
 class Writing:
-    """Used by one thread at a time. Every method may raise OSError."""
+    """Used by one thread at a time. Every method but ``abandon`` may raise OSError."""
 
     directory: Path
     settings: FlightRecorderSettings
@@ -136,11 +137,12 @@ class Writing:
             self._end(connection, "")
 
     def abandon(self) -> None:
-        """After a failure: the open files are closed as they are."""
-        for connection in self._connections.values():
+        """After a failure: the open files are closed as they are. Raises nothing."""
+        connections, self._connections = self._connections, {}
+        for connection in connections.values():
             if connection.file is not None:
-                connection.file.out.close()
-        self._connections.clear()
+                with contextlib.suppress(OSError):  # of a full disk: what is buffered does not fit either
+                    connection.file.out.close()
 
     @property
     def _most(self) -> int:
