@@ -6,13 +6,12 @@ import json
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 import trio
 
-from uac_trio.crm.vtiger.popups import Polling, polling_of, script_url
+from uac_trio.crm.vtiger.popups import SCRIPT, Polling, polling_of
 from uac_trio.demo.crm import CRMContact, CRMUser, StandInCRM
 from uac_trio.demo.crm_app import CALLBACK_PATH, OWNER_PATH, create_crm_app, crm_state, serve_crm_app, status_colour
 from uac_trio.web.settings import CannotListenError
@@ -79,7 +78,7 @@ async def test_owner_of_a_caller() -> None:
 async def test_script_of_its_pages() -> None:
     """``check --live`` sees that the stand-in looks for calls, as in a real CRM."""
     client = create_crm_app(a_crm(), now=lambda: NOW, headline=str).test_client()
-    reply = await client.get(urlsplit(script_url(f"http://crm{CALLBACK_PATH}")).path)
+    reply = await client.get(f"/{SCRIPT}")
     assert polling_of(await reply.get_data(as_text=True)) is Polling.REPEATED
 
 

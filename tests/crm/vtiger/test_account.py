@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from uac_trio.crm.vtiger.account import CustomerForm, Flavour, VtigerAccount
+from uac_trio.crm.vtiger.account import CustomerForm, Flavour, VtigerAccount, file_url
 
 URL = "http://crm.example/modules/PBXManager/callbacks/PBXManager.php"
 
@@ -75,3 +75,10 @@ def test_customer_form_is_for_stock() -> None:
         VtigerAccount(url=URL, secret="x", customer_form=CustomerForm.NATIONAL)
     account = VtigerAccount(url=URL, secret="x", customer_form=CustomerForm.NATIONAL, flavour=Flavour.STOCK)
     assert account.customer_form is CustomerForm.NATIONAL
+
+
+def test_file_of_the_crm() -> None:
+    """It is where the CRM is; another address than the callback's usual one shows nothing of that."""
+    callback = "http://crm.example/crm/modules/PBXManager/callbacks/PBXManager.php"
+    assert file_url(callback, "modules/X/y.js") == "http://crm.example/crm/modules/X/y.js"
+    assert file_url("http://crm.example/connector.php", "modules/X/y.js") == ""

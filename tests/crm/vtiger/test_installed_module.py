@@ -6,7 +6,7 @@ from tests.crm.vtiger.test_examining import ACCEPTED, AWAY, MISSING, PAGES, REFU
 from uac_trio.crm.reply import NoReply, Reply
 from uac_trio.crm.vtiger.account import VtigerAccount
 from uac_trio.crm.vtiger.examining import examine
-from uac_trio.crm.vtiger.installed_module import installed_version, version_url
+from uac_trio.crm.vtiger.installed_module import installed_version
 from uac_trio.crm.vtiger.module_package import module_version
 
 
@@ -16,13 +16,6 @@ def of_version(text: str) -> Reply:
 
 CURRENT = of_version(f"{module_version()}\n")
 OLD = of_version("26.1.0-0123abcd\n")
-
-
-def test_address_of_the_file() -> None:
-    assert version_url("https://crm/x/modules/PBXManager/callbacks/PBXManager.php") == (
-        "https://crm/x/modules/UacCompanion/resources/version.txt"
-    )
-    assert version_url("https://crm/callback.php") == ""
 
 
 @pytest.mark.parametrize(

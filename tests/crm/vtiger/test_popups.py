@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from uac_trio.crm.vtiger.popups import Polling, polling_of, script_url
+from uac_trio.crm.vtiger.popups import Polling, polling_of
 
 DEFINED = "var Vtiger_PBXManager_Js = { registerPBXCall : function() { requestPBXgetCalls(); },\n"
 ASKED = "registerEvents : function() { app.request.get({url : url}).then(function(err, data) {\n"
@@ -30,10 +30,3 @@ def test_polling(rest: str, polling: str) -> None:
 def test_another_file() -> None:
     """A page of an error, or a script without any of it, shows nothing."""
     assert polling_of("<html>Not Found</html>") is Polling.NOT_THE_SCRIPT
-
-
-def test_address() -> None:
-    """The script is where the CRM is; another address than the callback's usual one shows nothing of that."""
-    callback = "http://crm.example/crm/modules/PBXManager/callbacks/PBXManager.php"
-    assert script_url(callback) == "http://crm.example/crm/modules/PBXManager/resources/PBXManagerJS.js"
-    assert script_url("http://crm.example/connector.php") == ""

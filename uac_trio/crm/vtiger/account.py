@@ -34,6 +34,14 @@ def without_login(url: str) -> str:
     return re.sub(r"//[^/?#]*@", "//", url, count=1)
 
 
+_CALLBACK = "modules/PBXManager/callbacks/PBXManager.php"
+
+
+def file_url(callback: str, path: str) -> str:
+    """Where the file of the CRM at ``path``, from its root, is; "" if the address of the callback has another path."""
+    return callback.removesuffix(_CALLBACK) + path if callback.endswith(_CALLBACK) else ""
+
+
 def _is_web_address(_: object, __: object, url: str) -> None:
     try:
         parts = urlsplit(url)

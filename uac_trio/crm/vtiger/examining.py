@@ -22,11 +22,11 @@ from http import HTTPStatus
 
 from uac_trio.crm.protocol import CRMRequest, Findings
 from uac_trio.crm.reply import NoReply, Reply, Ruling, Verdict
-from uac_trio.crm.vtiger.account import Flavour, VtigerAccount, without_login
-from uac_trio.crm.vtiger.installed_module import installed_version, version_url
+from uac_trio.crm.vtiger.account import Flavour, VtigerAccount, file_url, without_login
+from uac_trio.crm.vtiger.installed_module import installed_version
 from uac_trio.crm.vtiger.judging import PROBE, UNSIGNED_PROBE, judge_harmless, knows_no_secret
 from uac_trio.crm.vtiger.module_package import VERSION_FILE, module_version
-from uac_trio.crm.vtiger.popups import SCRIPT, Polling, polling_of, script_url
+from uac_trio.crm.vtiger.popups import SCRIPT, Polling, polling_of
 from uac_trio.crm.vtiger.request import posted, signed
 
 OFF_BY = 5.0
@@ -68,11 +68,11 @@ def examine(
         owner = yield posted(account.url.removesuffix(_SCRIPT) + _OWNER_SCRIPT, _OWNER_SCRIPT, PROBE)
         _flavour(owner, account.flavour, findings)
     installed = ""
-    if url := version_url(account.url):
+    if url := file_url(account.url, VERSION_FILE):
         installed = installed_version((yield CRMRequest(name=VERSION_FILE, url=url, body=b"", is_get=True)))
     if installed or wants_module:
         _module(installed, findings)
-    if not installed and (url := script_url(account.url)):
+    if not installed and (url := file_url(account.url, SCRIPT)):
         _popups((yield CRMRequest(name=SCRIPT, url=url, body=b"", is_get=True)), account.flavour, findings)
     _zone(account, now(), findings)
 

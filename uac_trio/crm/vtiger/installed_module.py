@@ -9,15 +9,8 @@ import re
 from http import HTTPStatus
 
 from uac_trio.crm.reply import NoReply, Reply
-from uac_trio.crm.vtiger.module_package import VERSION_FILE
 
-_CALLBACK = "modules/PBXManager/callbacks/PBXManager.php"
 _VERSION = re.compile(r"\d+(?:\.\d+)+-[0-9a-f]{8}\s*")
-
-
-def version_url(callback: str) -> str:
-    """Where the file is, beside the callback at this address; "" if the address has another path."""
-    return callback.removesuffix(_CALLBACK) + VERSION_FILE if callback.endswith(_CALLBACK) else ""
 
 
 def installed_version(answer: Reply | NoReply) -> str:

@@ -13,7 +13,6 @@ import enum
 import re
 
 SCRIPT = "modules/PBXManager/resources/PBXManagerJS.js"
-_CALLBACK = "modules/PBXManager/callbacks/PBXManager.php"
 
 _COMMENT = re.compile(r"/\*.*?\*/|(?<![:\\'\"])//[^\n]*", re.DOTALL)
 _CALL = re.compile(r"\bregisterPBXCall\s*\(")
@@ -27,11 +26,6 @@ class Polling(enum.Enum):
     ONCE = "when a page is loaded, and not again"
     OFF = "never"
     NOT_THE_SCRIPT = "cannot be seen"
-
-
-def script_url(callback: str) -> str:
-    """Where the script is, beside the callback at this address; "" if the address has another path."""
-    return callback.removesuffix(_CALLBACK) + SCRIPT if callback.endswith(_CALLBACK) else ""
 
 
 def polling_of(script: str) -> Polling:
