@@ -168,6 +168,31 @@ async def test_no_room_for_the_directory(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(files_in(place / "flight-recorder")) == 1
 
 
+async def test_a_fault_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What only records ends nothing else: it has its traceback in the log, and goes on."""
+    monkeypatch.setattr(room, "RETRY_AFTER", 0.0)
+    write = Writing.write
+    faults = [ValueError("a fault")]
+
+    def failing(*arguments: Any) -> None:
+        if faults:
+            raise faults.pop()
+        write(*arguments)
+
+    monkeypatch.setattr(Writing, "write", failing)
+    recorder = recorder_in(tmp_path)
+    with structlog.testing.capture_logs() as log:
+        async with running(recorder):
+            feed(recorder, SCENARIOS[0])
+            await settled(recorder)
+            assert "a fault of uac-trio (flight_recorder.fault in the log): a fault" in recorder.trouble
+            feed(recorder, SCENARIOS[0])
+            await settled(recorder)
+    events = [line["event"] for line in log]
+    assert events == ["flight_recorder.fault", "flight_recorder.failed", "flight_recorder.works_again"]
+    assert len(files_in(tmp_path)) == 1
+
+
 async def test_old_files_go_while_no_pbx_is_connected(tmp_path: Path, autojump_clock: trio.testing.MockClock) -> None:
     """Files that are too old are deleted although nothing is written."""
     file = tmp_path / "main.20200101T000000.000Z.jsonl.gz"

@@ -101,25 +101,31 @@ class FlightRecorder:
 
     def _write(self, wires: list[Wire], lost: int, *, is_last: bool = False) -> str:
         """In the thread. The reason of a failure; "" = done."""
-        with self._lock:
-            try:
-                self._writing.write(wires, lost, self.now())
-                self._has_ended = self._has_ended or is_last
-                if self._has_ended:  # a write that was left behind may come after the last one
-                    self._writing.close()
-            except OSError as why:
-                return self._failed(why, len(wires))
-        return ""
+
+        def write() -> None:
+            self._writing.write(wires, lost, self.now())
+            self._has_ended = self._has_ended or is_last
+            if self._has_ended:  # a write that was left behind may come after the last one
+                self._writing.close()
+
+        return self._trouble_of(write, len(wires))
 
     def _prune(self) -> str:
+        return self._trouble_of(lambda: self._writing.prune(self.now()), 0)
+
+    def _trouble_of(self, work: Callable[[], None], reads: int) -> str:
+        """Why ``work`` failed, by which so many ``reads`` are dropped; "" = it is done."""
         with self._lock:
             try:
-                self._writing.prune(self.now())
+                work()
             except OSError as why:
-                return self._failed(why, 0)
-        return ""
-
-    def _failed(self, why: OSError, dropped: int) -> str:
-        self.dropped += dropped
-        self._writing.abandon()
-        return f"{why.filename or self.directory}: {why.strerror}"
+                trouble = f"{why.filename or self.directory}: {why.strerror}"
+            except Exception as why:
+                # A fault of ours: what only records must not end the calls that go on.
+                log.exception("flight_recorder.fault", hint="please report it with its traceback")
+                trouble = f"a fault of uac-trio (flight_recorder.fault in the log): {why}"
+            else:
+                return ""
+            self.dropped += reads
+            self._writing.abandon()
+            return trouble
