@@ -206,7 +206,7 @@ def test_answered_calls_without_the_name_of_a_recording() -> None:
         scene.detectors.observe(call(number), MONDAY)
     (finding,) = scene.found()
     assert finding.condition is Condition.NO_RECORDING_NAMES
-    assert "recordingfile => recordingfile" in finding.remedy
+    assert "recordingfile => recordingfile and linkedid => linkedid, without a section" in finding.remedy
     scene.detectors.observe(call(9, recording="/r.wav"), MONDAY)
     assert scene.conditions() == []
 

@@ -52,7 +52,8 @@ async def test_what_the_daemon_has_seen(world: World) -> None:
                 found = await http_of(bind=address.removeprefix("http://"))
     problem = said(found, Level.PROBLEM)
     assert "which is not ready" in problem
-    assert "the daemon has seen: PBX main: " in problem
+    assert "the daemon has seen: PBX main" in problem
+    assert "PBX main: PBX main" not in problem
 
 
 async def test_address_of_another_program() -> None:

@@ -145,6 +145,15 @@ async def test_phone_of_no_employee(world: World) -> None:
     assert "PJSIP/101-00000001 rang: no employee, since neither its CallerID nor its name matches" in said(found)
 
 
+async def test_call_of_another_company(world: World) -> None:
+    """A call that only_... leaves out has a remedy that names those keys."""
+    config = world.config()
+    config = attrs.evolve(config, calls=TrackerRules(extensions=r"^1\d\d$", only_endpoints="^t1_", linger=0.05))
+    found, _, _ = await watched(world, config, b"".join(events_of_call()), seconds=1.0)
+    assert ids(found, Level.PROBLEM) == ["call.not_an_employee"]
+    assert "correct only_endpoints, only_contexts, only_dids or only_tenants" in said(found)
+
+
 async def test_call_that_goes_on(world: World) -> None:
     """A call that is not over when the time is up is reported as far as it went."""
     found, (call,), _ = await watched(world, world.config(), part_of_call(None, answered), seconds=1.0)

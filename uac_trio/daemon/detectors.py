@@ -267,9 +267,10 @@ class Detectors:
                     "configured: no Cdr and no MixMonitor names a file."
                 ),
                 remedy=(
-                    "FreePBX: put recordingfile => recordingfile into [mappings] of cdr_manager_mapping_custom.conf, "
-                    "then `module reload cdr_manager.so`. Elsewhere: does the dialplan record, and do read=cdr and "
-                    "[mappings] of cdr_manager.conf show the file? Ends with the first call that has one."
+                    "FreePBX: put the two lines recordingfile => recordingfile and linkedid => linkedid, without a "
+                    "section, into cdr_manager_mapping_custom.conf, then `module reload cdr_manager.so`. Elsewhere: "
+                    "does the dialplan record, and do read=cdr and [mappings] of cdr_manager.conf show the file? "
+                    "Ends with the first call that has one."
                 ),
             )
 

@@ -100,8 +100,9 @@ def _conditions(reply: HTTPReply | None, findings: Findings) -> None:
         found = json.loads(reply.body)["findings"] if reply is not None and reply.status == 200 else []
         for one in found:
             report = findings.problem if one["severity"] == "problem" else findings.warn
-            pbx = f"PBX {one['pbx']}: " if one["pbx"] else ""
-            report("daemon.condition", f"the daemon has seen: {pbx}{one['words']}", one["remedy"])
+            pbx = f"PBX {one['pbx']}" if one["pbx"] else ""
+            place = "" if pbx in one["words"] else f"{pbx}: "
+            report("daemon.condition", f"the daemon has seen: {place}{one['words']}", one["remedy"])
     except (ValueError, KeyError, TypeError):
         findings.warn("daemon.condition", "the daemon's /live.json is that of another version", "restart the daemon")
 

@@ -60,7 +60,8 @@ def _none_reached(calls: list[SeenCall], seconds: float, findings: Findings) -> 
             "call.not_an_employee",
             f"a call was seen, and no phone that rang is an employee's: {'; '.join(dict.fromkeys(strangers))}",
             "make [calls] extensions match the numbers of the phones, or name their endpoints: [calls] devices = "
-            '{ "sip-anna" = "101" }',
+            '{ "sip-anna" = "101" }; if only_... leaves out a call of this company, correct only_endpoints, '
+            "only_contexts, only_dids or only_tenants",
         )
     elif calls:
         findings.problem(
