@@ -178,3 +178,25 @@ def test_secret_for_root_alone(tmp_path: Path) -> None:
     (tmp_path / "ami-secret").touch(0o000)
     (problem,) = problems(tmp_path, PBX.replace('secret = "ami-s3cret"', 'secret_file = "ami-secret"') + VTIGER)
     assert problem.endswith("ami-secret: Permission denied; it is for root alone, so run the command as root (sudo)")
+
+
+def test_password_of_cdr_in_a_readable_file(tmp_path: Path) -> None:
+    """It is worth a warning, as the store's is, and the check looks at who can read the file; in cdr_file it is not."""
+    address = "mysql+pymysql://uac:hunter3@db.example/asteriskcdrdb"
+    others = {'secret = "ami-s3cret"': 'secret_file = "ami"', 'secret = "crm-s3cret"': 'secret_file = "crm"'}
+    content = FULL
+    for written, named in others.items():
+        content = content.replace(written, named)
+    for name, text in {"ami": "ami-s3cret", "crm": "crm-s3cret", "cdr": address}.items():
+        (tmp_path / name).write_text(text)
+    path = tmp_path / "c.toml"
+    path.write_text(content.replace('secret_file = "ami"', f'secret_file = "ami"\ncdr = "{address}"'))
+    path.chmod(0o644)
+    config = load_config(path, {})
+    assert any("[[pbx]] cdr has a password" in warning and "cdr_file" in warning for warning in config.warnings)
+    assert path in config.secret_files
+    assert "hunter3" not in str(config.warnings)
+    path.write_text(content.replace('secret_file = "ami"', 'secret_file = "ami"\ncdr_file = "cdr"'))
+    config = load_config(path, {})
+    assert not any("has a password" in warning for warning in config.warnings)
+    assert (path in config.secret_files, tmp_path / "cdr" in config.secret_files) == (False, True)

@@ -31,6 +31,11 @@ def _address(value: object) -> str:
     return str(text)
 
 
+def has_password(address: str) -> bool:
+    """Of an address that ``[[pbx]] cdr`` takes."""
+    return sa.make_url(address).password is not None
+
+
 def _zone(value: object) -> str:
     text = values.text(value)
     try:

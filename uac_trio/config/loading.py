@@ -14,7 +14,7 @@ from typing import Any
 import attrs
 
 from uac_trio.ami_client.server import AMIServer
-from uac_trio.backfill.settings import CdrSettings
+from uac_trio.backfill.settings import CdrSettings, has_password
 from uac_trio.calls.rules import TrackerRules
 from uac_trio.config.building import read
 from uac_trio.config.checks import check_agi_port, check_authorities, check_cache, check_mobiles
@@ -247,7 +247,7 @@ def _read_store(reader: Reader) -> OutboxSettings | None:
 
 def _secret_files(reader: Reader, crm: str) -> tuple[Path, ...]:
     """``crm``: the name of its table."""
-    own = [reader.path] if _has_secret(reader.data, crm) or _has_password(reader.data) else []
+    own = [reader.path] if _has_secret(reader.data, crm) or _addresses_with_password(reader.data) else []
     return tuple(dict.fromkeys([*own, *reader.secret_files]))
 
 
@@ -265,16 +265,23 @@ def _warnings(path: Path, data: Mapping[str, Any], crm: str) -> list[str]:
             f"{path}: has a secret and every user of this machine can read it; put the secrets into files that only "
             "root can read, and name these in secret_file (the systemd unit passes them with LoadCredential=)"
         )
-    if _has_password(data) and may_be_read:
-        warnings.append(
-            f"{path}: [store] url has a password and every user of this machine can read it; put the URL into a file "
-            "that only root can read, and name it in url_file (the systemd unit passes it with LoadCredential=)"
-        )
+    if may_be_read:
+        warnings += [
+            f"{path}: {key} has a password and every user of this machine can read it; put the address into a file "
+            f"that only root can read, and name it in {file} (the systemd unit passes it with LoadCredential=)"
+            for key, file in _addresses_with_password(data)
+        ]
     if not data.get("http", {}).get("public_url"):
         warnings.append(f"{path}: [http] public_url is not set, so the CRM gets no links to recordings")
     return warnings
 
 
-def _has_password(data: Mapping[str, Any]) -> bool:
+def _addresses_with_password(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Their keys, each with the key that may name a file in its place."""
+    found: list[tuple[str, str]] = []
     store_url = data.get("store", {}).get("url")
-    return store_url is not None and parse_url(store_url).password is not None
+    if store_url is not None and parse_url(store_url).password is not None:
+        found.append(("[store] url", "url_file"))
+    if any(has_password(pbx["cdr"]) for pbx in data.get("pbx", []) if "cdr" in pbx):
+        found.append(("[[pbx]] cdr", "cdr_file"))
+    return found
