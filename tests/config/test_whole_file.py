@@ -114,6 +114,14 @@ def test_several_pbxes(tmp_path: Path) -> None:
     assert port.startswith("c.toml:11: [[pbx]] number 2 port: expected")
 
 
+def test_one_server_twice(tmp_path: Path) -> None:
+    """Two [[pbx]] with one address show each call twice; other ports are other servers."""
+    second = PBX.replace("main", "branch")
+    (warning,) = [one for one in loaded(tmp_path, PBX + second + VTIGER).warnings if "in the CRM twice" in one]
+    assert "[[pbx]] main and branch are both 127.0.0.1:5038" in warning
+    assert "in the CRM twice" not in str(loaded(tmp_path, PBX + second + "port = 5039\n" + VTIGER).warnings)
+
+
 def test_file_that_is_no_configuration(tmp_path: Path) -> None:
     """A missing file, one that is not TOML and one that is no text are named by path, TOML with line and column."""
     with pytest.raises(ConfigError, match=r"c\.toml: cannot be read: No such file or directory"):

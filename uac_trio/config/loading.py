@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +161,10 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         alerts=alerts,
         log=log,
         secret_files=_secret_files(reader, crm_table),
-        warnings=(*_warnings(path, reader.data, crm_table), *(f"{path}: {warning}" for warning in route_warnings)),
+        warnings=(
+            *_warnings(path, reader.data, crm_table),
+            *(f"{path}: {warning}" for warning in (*_same_servers(pbxes.servers), *route_warnings)),
+        ),
         given=reader.given,
     )
 
@@ -254,6 +257,18 @@ def _secret_files(reader: Reader, crm: str) -> tuple[Path, ...]:
 def _has_secret(data: Mapping[str, Any], crm: str) -> bool:
     tables = [data.get(crm, {}), data.get("route", {}), *data.get("pbx", [])]
     return any("secret" in table or "recordings_secret" in table for table in tables)
+
+
+def _same_servers(servers: Iterable[AMIServer]) -> Iterator[str]:
+    """Warnings of PBXes that are one and the same."""
+    names: dict[tuple[str, int], str] = {}
+    for server in servers:
+        first = names.setdefault((server.host, server.port), server.name)
+        if first != server.name:
+            yield (
+                f"[[pbx]] {first} and {server.name} are both {server.host}:{server.port}, so each of its calls is in "
+                "the CRM twice; remove one"
+            )
 
 
 def _warnings(path: Path, data: Mapping[str, Any], crm: str) -> list[str]:

@@ -85,9 +85,12 @@ def _not_vtiger(said: Verdict, account: VtigerAccount, findings: Findings) -> No
             f"{where} silently takes any secret: another server than vTiger's callback answers there",
             "check that [vtiger] url ends in /modules/PBXManager/callbacks/PBXManager.php",
         )
-    elif said.ruling is Ruling.MISCONFIGURED and not account.url.endswith(_SCRIPT):
+    elif not account.url.endswith(_SCRIPT):
         findings.problem(
-            "crm.address", f"{where}: {said.words}", f"let [vtiger] url end in /modules/PBXManager/callbacks/{_SCRIPT}"
+            "crm.address",
+            f"{where}: {said.words}",
+            f"let [vtiger] url end in /modules/PBXManager/callbacks/{_SCRIPT}; curl of it on this machine must show "
+            "Authentication Failure",
         )
     else:
         findings.problem(
