@@ -105,7 +105,10 @@ def _tree(content: bytes) -> ast.Module:
             except UnicodeDecodeError:
                 continue
             except SyntaxError as why:
-                if source is content and (not why.lineno or "codec" in why.msg):  # an encoding that it does not keep
+                is_encoding = (
+                    not why.lineno or "codec" in why.msg or "Non-UTF-8" in why.msg
+                )  # the last is Python 3.14's
+                if source is content and is_encoding:
                     continue
                 raise OldFileError(f"line {why.lineno}: is not Python 3: {why.msg}") from why
             except (ValueError, RecursionError, MemoryError) as why:  # a NUL byte, or brackets without end
