@@ -205,3 +205,28 @@ def test_a_line_that_rings_is_no_caller(office: Office) -> None:
     story = wire.story()
     assert story.began == [("101", "caller", CUSTOMER)]
     assert story.ended == [("101", "completed")]
+
+
+def test_who_retrieves_a_customer_parked_before_a_restart(office: Office) -> None:
+    """Nothing shows any more who had called whom; that the customer talks to an employee does. It was taken for an
+    internal call, which is not delivered."""
+    wire = office.wire()
+    caller = wire.channel("PJSIP/101", "101", state=4, exten=CUSTOMER)
+    line = wire.dials_out(caller)
+    wire.answers(caller, line)
+    wire.wait(2.0)
+    wire.leave(line, caller)
+    wire.bridge(line, kind="holding")
+    wire.hang_up(caller)
+    wire.wait(2.0)
+    wire.restart_connector()
+    wire.wait(2.0)
+    colleague = wire.phone("102")
+    wire.up(colleague)
+    wire.leave(line)
+    wire.bridge(line, colleague)
+    wire.wait(2.0)
+    wire.talk_ends(line, colleague)
+    story = wire.story()
+    assert story.began == [("102", "callee", CUSTOMER)]
+    assert story.ended == [("102", "completed")]

@@ -34,6 +34,10 @@ def orient(call: Call, channel: Channel, rules: TrackerRules) -> Orientation:
 
 def _by_source(call: Call, channel: Channel) -> Orientation:
     """A line that calls us begins an incoming call."""
+    if call.direction is None and call.is_adopted and channel.extension:
+        source = call.source
+        if source is not None and source in channel.bridge_mates and source.is_line and not source.is_originated:
+            return inbound(source)  # who called whom was over before we came: as ``at_the_end``
     is_calling = channel.view.state in CALLING and channel is call.source
     if call.direction is not None or not is_calling or not channel.is_line or channel.is_originated:
         now = call.orientation
