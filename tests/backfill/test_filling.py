@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Collection
 from functools import partial
 from pathlib import Path
@@ -168,3 +169,31 @@ async def test_rows_of_two_pbxes_stay_apart(url: str, outbox: Outbox) -> None:
 
     assert len(other.deliveries) == len(one.deliveries)
     assert not {each.key for each in one.deliveries} & {each.key for each in other.deliveries}
+
+
+@pytest.mark.parametrize("method", ["latest", "rows"])
+async def test_a_cdr_that_hangs_holds_up_no_shutdown(
+    url: str, outbox: Outbox, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """A cancelled pass ends at once, whatever its thread waits for; nothing was put."""
+    is_asked, may_end = trio.Event(), threading.Event()
+    token = trio.lowlevel.current_trio_token()
+    ended: list[str] = []
+
+    def hanging(*_: object) -> list[object]:
+        token.run_sync_soon(is_asked.set)
+        may_end.wait(12)
+        ended.append(method)
+        return []
+
+    monkeypatch.setattr(CdrTable, method, hanging)
+    try:
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(filling(url).fill, SPAN, outbox)
+                await is_asked.wait()
+                nursery.cancel_scope.cancel()
+        assert ended == []
+    finally:
+        may_end.set()
+    assert (await outbox.statistics()).waiting == 0

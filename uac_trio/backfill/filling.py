@@ -116,14 +116,15 @@ class Filling:
         """
         result = Filled()
         devices = Devices(self.cdr.rules)
-        result.zones = await trio.to_thread.run_sync(self._learn, devices)
+        # Abandoned when cancelled: a database or a mount may hang for longer than a shutdown may take.
+        result.zones = await trio.to_thread.run_sync(self._learn, devices, abandon_on_cancel=True)
         offset = self._offset(result, span)
         begin = span.since
         while begin < span.until:
             part = Span(begin, min(begin + SLICE, span.until))
             is_first = begin == span.since
             read = partial(self._read, part, devices, offset, result, self.live(), is_first=is_first)
-            found = await trio.to_thread.run_sync(read)
+            found = await trio.to_thread.run_sync(read, abandon_on_cancel=True)
             for index in range(0, len(found), SOME):
                 await self._put(found[index : index + SOME], outbox, result, dry=dry)
             begin = part.until
