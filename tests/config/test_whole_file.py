@@ -177,6 +177,16 @@ def test_origins_are_as_browsers_send_them(tmp_path: Path, given: str, read: str
     assert config.companion == CompanionSettings(enabled=True, origins=(read,))
 
 
+@pytest.mark.parametrize(("length", "is_warned"), [(19, True), (20, False)])
+def test_short_key_of_browsers_tokens(tmp_path: Path, length: int, is_warned: bool) -> None:
+    """A user who has a token can try keys against it; without the companion nothing is signed with it."""
+    content = FULL.replace("crm-s3cret", "k" * length)
+    assert content != FULL
+    with_companion = loaded(tmp_path, content + "[companion]\nenabled = true").warnings
+    assert any("fewer than 20 characters" in one for one in with_companion) is is_warned
+    assert not any("fewer than 20" in one for one in loaded(tmp_path, content).warnings)
+
+
 @pytest.mark.parametrize("given", ["crm.example", "https://crm.example/vtiger", "https://u:p@crm.example", "ftp://x"])
 def test_what_is_no_origin(tmp_path: Path, given: str) -> None:
     (problem,) = problems(tmp_path, f'{FULL}[companion]\norigins = ["{given}"]')

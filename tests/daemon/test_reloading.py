@@ -153,6 +153,26 @@ async def test_limits_change_while_the_daemon_runs(world: World, monkeypatch: py
     assert switch.levels == ["error"]
 
 
+async def test_a_fault_of_ours_ends_nothing(world: World) -> None:
+    """It is in the log with its traceback, and the next request is served."""
+    present = world.config()
+
+    def load() -> Config:
+        if not any(line["event"] == "daemon.reload_failed" for line in logs):
+            raise RuntimeError("a fault")
+        return load_config(present.path, {})
+
+    switch = Switch(load)
+    with structlog.testing.capture_logs() as logs:
+        async with running(present, reloading=switch.reloading) as address:
+            await world.session()
+            switch.press()
+            await world.until(lambda: [line for line in logs if line["event"] == "daemon.reload_failed"])
+            assert await asked(address, CLICK) == (200, "Success")
+            switch.press()
+            await world.until(lambda: [line for line in logs if line["event"] == "daemon.reloaded"])
+
+
 async def test_a_wrong_file_changes_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each mistake is in the log with its line, and the condition is present until the file is mended."""
     monkeypatch.setattr("uac_trio.web.monitor.FRESH", 0.0)

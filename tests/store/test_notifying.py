@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 import attrs
 import pytest
+import sqlalchemy as sa
 import trio
 
 from tests.postgres import restart_postgresql, temporary_postgresql, wanted
@@ -86,6 +88,37 @@ async def test_cancelled(store_url: str) -> None:
                 nursery.start_soon(notices_of(outbox).listen, heard)
                 await heard.until("missed")
                 nursery.cancel_scope.cancel()
+
+
+class _Hanging:
+    """A connection to a server that stands still: nothing is answered, not even the end of the connection."""
+
+    def __init__(self) -> None:
+        self.asked, self.over = threading.Event(), threading.Event()
+
+    def notifies(self, **_: object) -> list[object]:
+        self.asked.set()
+        self.over.wait(60)
+        return []
+
+    def close(self) -> None:
+        self.over.wait(60)
+
+
+async def test_a_server_that_stands_still_holds_up_no_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("uac_trio.store.notifying.ROUND", 0.05)
+    connection = _Hanging()
+    engine = sa.create_engine("sqlite://")
+    monkeypatch.setattr(Notices, "_open", lambda _: connection)
+    try:
+        with trio.fail_after(20):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(Notices(engine, print).listen, Heard())  # type: ignore[arg-type]
+                await trio.to_thread.run_sync(connection.asked.wait)
+                nursery.cancel_scope.cancel()
+    finally:
+        connection.over.set()
+        engine.dispose()
 
 
 @needs_postgresql

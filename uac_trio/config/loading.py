@@ -163,7 +163,14 @@ def load_config(path: Path, environ: Mapping[str, str] = os.environ) -> Config:
         secret_files=_secret_files(reader, crm_table),
         warnings=(
             *_warnings(path, reader.data, crm_table),
-            *(f"{path}: {warning}" for warning in (*_same_servers(pbxes.servers), *route_warnings)),
+            *(
+                f"{path}: {warning}"
+                for warning in (
+                    *_same_servers(pbxes.servers),
+                    *route_warnings,
+                    *_short_key(crm.secret if companion.enabled else None),
+                )
+            ),
         ),
         given=reader.given,
     )
@@ -257,6 +264,19 @@ def _secret_files(reader: Reader, crm: str) -> tuple[Path, ...]:
 def _has_secret(data: Mapping[str, Any], crm: str) -> bool:
     tables = [data.get(crm, {}), data.get("route", {}), *data.get("pbx", [])]
     return any("secret" in table or "recordings_secret" in table for table in tables)
+
+
+LEAST_KEY = 20
+"""Characters of a key with which browsers' tokens are signed."""
+
+
+def _short_key(secret: str | None) -> Iterator[str]:
+    """``secret``: of the CRM, where tokens are signed with it."""
+    if secret is not None and len(secret) < LEAST_KEY:
+        yield (
+            f"[companion] has browsers' tokens signed with the CRM's secret, and that has fewer than {LEAST_KEY} "
+            "characters: a user could find it by trying against a token of theirs; take a longer one in the CRM and here"
+        )
 
 
 def _same_servers(servers: Iterable[AMIServer]) -> Iterator[str]:

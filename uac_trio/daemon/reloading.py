@@ -42,6 +42,8 @@ LIVE: Mapping[str, frozenset[str]] = {
 order."""
 
 
+GOES_ON = "the daemon goes on with what it has"
+
 C = TypeVar("C", Config, ServeConfig)
 
 
@@ -131,7 +133,11 @@ class Reloader(Generic[C]):
         except ConfigError as why:
             self.problems = why.problems
             for problem in why.problems:
-                log.error("daemon.reload_refused", reason=problem, hint="the daemon goes on with what it has")
+                log.error("daemon.reload_refused", reason=problem, hint=GOES_ON)
+            return
+        except Exception:
+            # A fault of ours over a file that is to be read must not end a daemon that works.
+            log.exception("daemon.reload_failed", hint=GOES_ON)
             return
         self.problems = ()
         found = self.change(new)

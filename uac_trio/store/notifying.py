@@ -65,11 +65,11 @@ class Notices:
             await trio.sleep(PAUSE)
 
     async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401  typed by its callers
-        """Not abandoned when cancelled: each piece of work has a timeout."""
-        return await trio.to_thread.run_sync(work, *arguments, limiter=self._threads)
+        """Abandoned when cancelled: a server that stands still keeps no timeout of its own."""
+        return await trio.to_thread.run_sync(work, *arguments, limiter=self._threads, abandon_on_cancel=True)
 
     async def _close(self, connection: Any) -> None:  # noqa: ANN401  psycopg is optional
-        with trio.CancelScope(shield=True):
+        with trio.move_on_after(2 * ROUND, shield=True):
             await self._in_thread(connection.close)
 
     def _open(self) -> Any:  # noqa: ANN401
