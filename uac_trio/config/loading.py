@@ -275,7 +275,7 @@ def _short_key(secret: str | None) -> Iterator[str]:
     if secret is not None and len(secret) < LEAST_KEY:
         yield (
             f"[companion] has browsers' tokens signed with the CRM's secret, and that has fewer than {LEAST_KEY} "
-            "characters: a user could find it by trying against a token of theirs; take a longer one in the CRM and here"
+            "characters: a user could find it by trying against their token; take a longer one in the CRM and here"
         )
 
 
