@@ -16,6 +16,7 @@ import attrs
 import trio
 
 from lab.chroot import LabUnavailableError, inside
+from uac_trio.cdr.layout import OWN_MAPPING
 
 AMI_PORT = 5038
 BOOT_LIMIT = 60.0
@@ -99,6 +100,8 @@ def write_configuration(server: Server) -> None:
         "LOG": server.path("log"),
         "MODDIR": f"/{modules.parent.relative_to(server.root)}",
         "CDR": "yes",
+        "CDR_FILES": "noload",
+        "CDR_MAPPING": OWN_MAPPING,
         "CEL": "no",
         "UNANSWERED": "no",
         "TIMESTAMPS": "no",

@@ -18,6 +18,7 @@ import lab.scenarios  # noqa: F401  registers them
 from lab.asterisk import AsteriskError, Server, open_sites
 from lab.checking import Mistake, check_all
 from lab.chroot import RELEASES, LabUnavailableError, default_cache, make_chroots
+from lab.gaps import CUTS, Cut, Outcome, cut_all, forget_cdr
 from lab.live import DaemonError, Verdict, run_live
 from lab.stage import SCENARIOS, Scenario, open_stage
 
@@ -224,6 +225,45 @@ async def check_versions(cache: Path, versions: tuple[int, ...], out: Path) -> i
         (out / f"asterisk{version}").mkdir()
         async with open_sites(server), open_stage(server) as stage:
             await check_all(server, stage, out / f"asterisk{version}", report)
+
+    roots = await make_chroots(cache, versions, say_skipped)
+    async with trio.open_nursery() as nursery:
+        for version, root in roots.items():
+            nursery.start_soon(one, version, root)
+    return wrong
+
+
+@main.command()
+@cache_option
+@versions_option
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="keep logs and the outboxes here")
+@click.argument("names", nargs=-1, type=click.Choice([cut.name for cut in CUTS]))
+def backfill(cache: Path, versions: tuple[int, ...], out: Path | None, names: tuple[str, ...]) -> None:
+    """Stop, kill and freeze the daemon during calls, and see that it fills them in from the CDR that Asterisk wrote."""
+    cuts = [cut for cut in CUTS if cut.name in (names or (cut.name,))]
+    with TemporaryDirectory(prefix="uac-trio-lab-") as spare:
+        sys.exit(1 if or_skipped(partial(backfill_versions, cache, versions, cuts, out or Path(spare))) else 0)
+
+
+async def backfill_versions(cache: Path, versions: tuple[int, ...], cuts: list[Cut], out: Path) -> int:
+    """The versions side by side; how many cuts left the CRM with wrong rows."""
+    wrong = 0
+
+    async def one(version: int, root: Path) -> None:
+        variables = (("CDR_FILES", "load"), ("TIMESTAMPS", "yes"))
+        server = Server(root=root, version=version, profile="plain", variables=variables)
+
+        def report(outcome: Outcome) -> None:
+            nonlocal wrong
+            wrong += bool(outcome.wrong)
+            result = "WRONG" if outcome.wrong else "ok"
+            click.echo(f"asterisk{version} {outcome.cut.name:16} {outcome.seconds:5.1f} s  {result}")
+            for text in (*outcome.rows, *outcome.wrong):
+                click.echo(f"    {text}")
+
+        async with open_sites(server), open_stage(server) as stage:
+            forget_cdr(server)
+            await cut_all(server, stage, cuts, out / f"asterisk{version}", report)
 
     roots = await make_chroots(cache, versions, say_skipped)
     async with trio.open_nursery() as nursery:

@@ -19,9 +19,9 @@ import trio
 
 from lab.asterisk import AMI_PORT, Server, end_process, open_sites, start_process
 from lab.listening import AttentiveCRM, complaints_about, recordings_of
-from lab.rows import Heard, complaints, expected_rows
+from lab.rows import TOLERANCE, ExpectedRow, Heard, complaints, expected_rows
 from lab.stage import RULES, USERS, Scenario, Stage, open_stage
-from uac_trio.demo.crm import CRMContact, CRMUser
+from uac_trio.demo.crm import CallRow, CRMContact, CRMUser
 from uac_trio.demo.crm_app import CALLBACK_PATH, serve_crm_app
 
 SECRET = "lab secret"  # the CRM's vtigersecretkey
@@ -176,7 +176,7 @@ async def open_daemon(server: Server, crm_url: str, out: Path) -> AsyncIterator[
         if is_served(server):
             await stack.enter_async_context(_program("serve-recordings", _write_serve_configuration(server, out), out))
         process = await stack.enter_async_context(_program("run", config, out, log))
-        await _ready(server, process, log)
+        await ready(server, process, log)
         yield process
 
 
@@ -190,7 +190,7 @@ async def _program(name: str, config: Path, out: Path, log: Path | None = None) 
     finally:
         code = await end_process(process, STOP_LIMIT)
     if code:
-        raise DaemonError(f"uac-trio {name} ended with code {code}: {_last_words(log)}")
+        raise DaemonError(f"uac-trio {name} ended with code {code}: {last_words(log)}")
 
 
 def _write_serve_configuration(server: Server, out: Path) -> Path:
@@ -212,7 +212,8 @@ def _write_configuration(server: Server, crm_url: str, out: Path) -> Path:
     return config
 
 
-async def _ready(server: Server, process: trio.Process, log: Path) -> None:
+async def ready(server: Server, process: trio.Process, log: Path) -> None:
+    """Wait until the daemon says that it is. Raises DaemonError."""
     with trio.move_on_after(READY_LIMIT):
         async with httpx.AsyncClient(timeout=2) as client:
             while process.poll() is None:
@@ -223,10 +224,10 @@ async def _ready(server: Server, process: trio.Process, log: Path) -> None:
                     pass  # not listening yet
                 await trio.sleep(0.1)
     happened = f"did not become ready within {READY_LIMIT:.0f} s" if process.poll() is None else "ended at once"
-    raise DaemonError(f"uac-trio run {happened}: {_last_words(log)}")
+    raise DaemonError(f"uac-trio run {happened}: {last_words(log)}")
 
 
-def _last_words(log: Path) -> str:
+def last_words(log: Path) -> str:
     return " / ".join(log.read_text(errors="replace").splitlines()[-4:])
 
 
@@ -260,15 +261,9 @@ async def judge(stage: Stage, crm: AttentiveCRM, scene: Scenario, out: Path) -> 
     begin = trio.current_time()
     calls, problem = await stage.play(scene, out / scene.name)
     wanted = expected_rows(calls, heard(stage))
-    extension_of = {str(user.id): user.extension for user in crm.users}
 
     def faults() -> list[str]:
-        rows = crm.rows[before:]
-        wrong = complaints(wanted, rows, extension_of, ZONE)
-        wrong += [f"still {row.callstatus}: {extension_of.get(row.user or '')}" for row in crm.stuck()]
-        wrong += [f"would harm a real CRM: {text}" for text in crm.hazards[hazards:]]
-        wrong += [f"two rows for one: {row.sourceuuid} {row.user}" for row in crm.doubles()]
-        return wrong
+        return faults_of(crm, crm.rows[before:], wanted, crm.hazards[hazards:])
 
     for _ in range(round(SETTLE_LIMIT / 0.1)):
         if not faults():
@@ -276,7 +271,7 @@ async def judge(stage: Stage, crm: AttentiveCRM, scene: Scenario, out: Path) -> 
         await trio.sleep(0.1)
     await trio.sleep(0.3)  # for what should not come
     wrong = [*([problem] if problem else []), *faults()]
-    heard_of, silent = await recordings_of(crm.rows[before:], extension_of, SECRET, Path(monitor(stage.server)))
+    heard_of, silent = await recordings_of(crm.rows[before:], crm_extensions(crm), SECRET, Path(monitor(stage.server)))
     wrong += silent + complaints_about(heard_of, calls, crm.linked_at, stage.tone_of)
     if wrong:  # to look at it later
         _write_lines(out / f"{scene.name}.rows.txt", [*wanted, *crm.rows[before:]])
@@ -288,6 +283,27 @@ async def judge(stage: Stage, crm: AttentiveCRM, scene: Scenario, out: Path) -> 
         wrong=tuple(wrong),
         seconds=trio.current_time() - begin,
     )
+
+
+def crm_extensions(crm: AttentiveCRM) -> dict[str, str]:
+    """user id -> extension."""
+    return {str(user.id): user.extension for user in crm.users}
+
+
+def faults_of(
+    crm: AttentiveCRM,
+    rows: Sequence[CallRow],
+    wanted: Sequence[ExpectedRow],
+    hazards: Sequence[str],
+    tolerance: float = TOLERANCE,
+) -> list[str]:
+    """What is wrong with these rows, and with the CRM as a whole, in words."""
+    extension_of = crm_extensions(crm)
+    wrong = complaints(wanted, rows, extension_of, ZONE, tolerance)
+    wrong += [f"still {row.callstatus}: {extension_of.get(row.user or '')}" for row in crm.stuck()]
+    wrong += [f"would harm a real CRM: {text}" for text in hazards]
+    wrong += [f"two rows for one: {row.sourceuuid} {row.user}" for row in crm.doubles()]
+    return wrong
 
 
 def _write_lines(path: Path, lines: Sequence[object]) -> None:

@@ -54,7 +54,7 @@ class ExpectedRow:
     began: float | None = None
     ended: float | None = None
     talked: float | None = None
-    recorded: bool = False
+    recorded: bool | None = False
 
 
 def expected_rows(calls: Sequence[Truth], heard: Sequence[Heard]) -> list[ExpectedRow]:
@@ -107,7 +107,11 @@ def _talked(call: Truth, outcome: str, *, alone: bool) -> float | None:
 
 
 def complaints(
-    expected: Sequence[ExpectedRow], rows: Sequence[CallRow], extension_of: dict[str, str], zone: str
+    expected: Sequence[ExpectedRow],
+    rows: Sequence[CallRow],
+    extension_of: dict[str, str],
+    zone: str,
+    tolerance: float = TOLERANCE,
 ) -> list[str]:
     """What is wrong with these rows, in words; empty when nothing is. `extension_of`: user id -> extension."""
     wrong = []
@@ -118,7 +122,7 @@ def complaints(
             wrong.append(f"no row says that {want.extension} had a call of {want.number} ({want.status})")
             continue
         left.remove(found)
-        wrong += [f"{want.extension}: {text}" for text in _differences(want, found, ZoneInfo(zone))]
+        wrong += [f"{want.extension}: {text}" for text in _differences(want, found, ZoneInfo(zone), tolerance)]
     wrong += [
         f"one row too many: {extension_of.get(row.user or '', row.user)} {row.direction} {row.customernumber} "
         f"{row.callstatus}"
@@ -144,7 +148,7 @@ def same_number(one: str, other: str) -> bool:
     return digits[0] == digits[1] if all(digits) else one == other
 
 
-def _differences(want: ExpectedRow, row: CallRow, zone: ZoneInfo) -> list[str]:
+def _differences(want: ExpectedRow, row: CallRow, zone: ZoneInfo, tolerance: float) -> list[str]:
     wrong = []
     if want.direction is not None and row.direction != want.direction:
         wrong.append(f"direction {row.direction}, not {want.direction}")
@@ -155,14 +159,14 @@ def _differences(want: ExpectedRow, row: CallRow, zone: ZoneInfo) -> list[str]:
             wrong.append(f"no {name}")
             continue
         shown = datetime.fromisoformat(text).replace(tzinfo=zone).timestamp()
-        if not at - 1 - TOLERANCE <= shown <= at + TOLERANCE:  # the CRM's seconds are truncated or rounded
+        if not at - 1 - tolerance <= shown <= at + tolerance:  # the CRM's seconds are truncated or rounded
             wrong.append(f"{name} {text} is {shown - at:+.1f} s off")
     if want.began is not None and want.ended is not None:
         total = want.ended - want.began
-        if abs(row.totalduration - total) > TOLERANCE + 0.5:
+        if abs(row.totalduration - total) > tolerance + 0.5:
             wrong.append(f"totalduration {row.totalduration}, not {total:.1f}")
-    if want.talked is not None and abs(row.billduration - want.talked) > TOLERANCE + 0.5:
+    if want.talked is not None and abs(row.billduration - want.talked) > tolerance + 0.5:
         wrong.append(f"billduration {row.billduration}, not {want.talked:.1f}")
-    if bool(row.recordingurl) != want.recorded:
+    if want.recorded is not None and bool(row.recordingurl) != want.recorded:
         wrong.append(f"recordingurl {row.recordingurl!r}, {'one' if want.recorded else 'none'} expected")
     return wrong
