@@ -20,6 +20,7 @@ from uac_trio.backfill.table import CdrTable
 from uac_trio.crm.delivery import Delivery, Kind
 from uac_trio.crm.recording import recording_token
 from uac_trio.crm.vtiger import Flavour
+from uac_trio.recordings.archive import split_recordings
 from uac_trio.store.outbox import Outbox, open_outbox
 from uac_trio.store.rows import LeaseRequest
 from uac_trio.store.settings import OutboxSettings
@@ -88,6 +89,20 @@ async def test_a_dry_run_puts_nothing(url: str, outbox: Outbox) -> None:
 
     assert filled.deliveries
     assert (await outbox.statistics()).waiting == 0
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_talk_before_a_restart(url: str, outbox: Outbox, restarted: bool) -> None:
+    """A call that went on at the end of the span, and whose last second was watched."""
+    of_cdr = (await filling(url).fill(SPAN, None)).deliveries
+    end = max((each for each in of_cdr if each.kind is Kind.END), key=lambda each: each.talk_secs)
+    watched = [each for each in of_cdr if each.call_id == end.call_id and each is not end]
+    new, recordings = split_recordings([*watched, attrs.evolve(end, talk_secs=1.0)], {"main": ()})
+    await outbox.back_fill(new, end.at, recordings)
+    filled = await filling(url).fill(Span(SPAN.since, end.at - 1), outbox, restarted=restarted)
+
+    corrected = [each for each in filled.deliveries if each.call_id == end.call_id]
+    assert [each.talk_secs for each in corrected] == ([end.talk_secs] if restarted else [])
 
 
 async def test_calls_of_the_span_alone(url: str, outbox: Outbox) -> None:

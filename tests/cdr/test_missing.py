@@ -3,6 +3,7 @@ from __future__ import annotations
 from functools import partial
 
 import attrs
+import pytest
 
 from tests.cdr.evaluation import crm_of
 from tests.cdr.rows import EPOCH, row
@@ -95,6 +96,25 @@ def test_an_end_that_was_seen_stands() -> None:
     seen = attrs.evolve(END, ended_at=EPOCH + 6.9, at=EPOCH + 6.9, talk_secs=1.0)
 
     assert missing(FOUND, put(BEGIN, ANSWER, seen, RECORDING)) == []
+
+
+def test_talk_that_was_counted_from_a_restart_alone_is_corrected_once() -> None:
+    """The connector started in the middle of the talk, and saw the end of it."""
+    seen = attrs.evolve(END, talk_secs=1.0)
+    known = put(BEGIN, ANSWER, seen, RECORDING)
+
+    [correction] = missing(FOUND, known, found_at=EPOCH + 4)
+
+    assert (correction.kind, correction.talk_secs) == (Kind.END, 3.0)
+    assert missing(FOUND, [*known, *put(correction)], found_at=EPOCH + 4) == []
+
+
+@pytest.mark.parametrize("found_at", [None, EPOCH - 60, EPOCH + 1, EPOCH + 4.9, EPOCH + 60])
+def test_talk_that_was_counted_from_its_beginning_stands(found_at: float | None) -> None:
+    """Nothing was restarted within the talk, or another connector saw more of it: the rest was hold."""
+    seen = attrs.evolve(END, talk_secs=1.5)
+
+    assert missing(FOUND, put(BEGIN, ANSWER, seen, RECORDING), found_at) == []
 
 
 def test_a_recording_that_is_missing_alone() -> None:

@@ -36,8 +36,11 @@ class FakeFilling:
     troubles: list[Exception] = attrs.field(factory=list)
     found: list[Delivery] = attrs.field(factory=list)
 
-    async def fill(self, span: Span, _: object) -> Filled:
+    restarted: list[bool] = attrs.field(factory=list)
+
+    async def fill(self, span: Span, _: object, *, restarted: bool) -> Filled:
         await trio.lowlevel.checkpoint()
+        self.restarted.append(restarted)
         self.passes.append((trio.current_time(), span))
         if self.troubles:
             raise self.troubles.pop(0)
@@ -109,6 +112,7 @@ async def test_a_gap_between_two_connections(autojump_clock: MockClock, scene: S
 
     assert {span for _, span in scene.filling.passes} == {Span(T + 1990, T + 2060)}
     assert scene.passes() == [2000 + FIRST_PASS, 2000 + FIRST_PASS + BATCH]
+    assert scene.filling.restarted == [True, True, False, False]
 
 
 async def test_the_first_gap_reaches_back_to_what_was_put_last(autojump_clock: MockClock, scene: Scene) -> None:
@@ -142,9 +146,11 @@ async def test_calls_that_went_on_at_the_login_get_a_pass_of_their_own(autojump_
     await trio.sleep(3600)
     assert len(scene.filling.passes) == 2
     scene.channels = {"8.8"}  # another call
-    await trio.sleep(LOOK_EVERY + FIRST_PASS + BATCH + 1)
-
+    await trio.sleep(LOOK_EVERY + FIRST_PASS + 1)
     assert len(scene.filling.passes) == 3
+    await trio.sleep(BATCH)
+
+    assert len(scene.filling.passes) == 4
 
 
 async def test_a_call_that_never_ends_is_waited_for_no_longer_than_any(autojump_clock: MockClock, scene: Scene) -> None:
@@ -152,7 +158,7 @@ async def test_a_call_that_never_ends_is_waited_for_no_longer_than_any(autojump_
     scene.backfilling.connected("main", T)
     await trio.sleep(LONGEST_CALL + 2 * BATCH)
 
-    assert len(scene.filling.passes) == 3
+    assert len(scene.filling.passes) == 4
 
 
 async def test_what_stood_still_has_a_gap_from_there(autojump_clock: MockClock, scene: Scene) -> None:

@@ -109,12 +109,14 @@ class Filling:
     roots: Mapping[str, Sequence[str]]
     """Directories of each PBX's recordings, by its name."""
 
-    async def fill(self, span: Span, outbox: Outbox | None, *, dry: bool = False) -> Filled:
-        """Put what is missing, unless ``dry``. Without an outbox all is missing.
+    async def fill(self, span: Span, outbox: Outbox | None, *, dry: bool = False, restarted: bool = False) -> Filled:
+        """Put what is missing, unless ``dry``. Without an outbox all is missing. ``restarted``: calls that went on at
+        the end of the span were found then by a connector that knew nothing of them.
 
         Raises CdrError, OutboxError.
         """
         result = Filled()
+        found_at = span.until if restarted else None
         devices = Devices(self.cdr.rules)
         # Abandoned when cancelled: a database or a mount may hang for longer than a shutdown may take.
         result.zones = await trio.to_thread.run_sync(self._learn, devices, abandon_on_cancel=True)
@@ -126,7 +128,7 @@ class Filling:
             read = partial(self._read, part, devices, offset, result, self.live(), is_first=is_first)
             found = await trio.to_thread.run_sync(read, abandon_on_cancel=True)
             for index in range(0, len(found), SOME):
-                await self._put(found[index : index + SOME], outbox, result, dry=dry)
+                await self._put(found[index : index + SOME], outbox, result, found_at, dry=dry)
             begin = part.until
         result.unread = self.cdr.source.unread
         return result
@@ -201,12 +203,14 @@ class Filling:
 
     # -- the outbox ---------------------------------------------------------------------------------------------------
 
-    async def _put(self, found: Sequence[_Found], outbox: Outbox | None, result: Filled, *, dry: bool) -> None:
+    async def _put(
+        self, found: Sequence[_Found], outbox: Outbox | None, result: Filled, found_at: float | None, *, dry: bool
+    ) -> None:
         call_ids = sorted({each.call_id for one in found for each in one.deliveries})
         known = await outbox.known_of(call_ids) if outbox is not None else []
         for one in found:
             ids = {each.call_id for each in one.deliveries}
-            lacking = missing(one.deliveries, [each for each in known if each.delivery.call_id in ids])
+            lacking = missing(one.deliveries, [each for each in known if each.delivery.call_id in ids], found_at)
             if not lacking:
                 continue
             if outbox is not None and not dry:

@@ -19,6 +19,9 @@ from uac_trio.crm.delivery import Delivery, DeliveryMaker, Kind, Scope
 LATE = 3.0
 """Seconds by which an end is too far from the true one to have been seen: CDR has whole seconds, cut."""
 
+CUT = 1.0
+"""Seconds by which CDR's talk may be less than the true one, and never more."""
+
 CORRECTED = ".cdr"
 """Added to the occurrence of an end that was concluded without having been seen, for its key: the true end."""
 
@@ -54,10 +57,11 @@ class Known:
     """By our clock, in seconds since the epoch."""
 
 
-def missing(found: Sequence[Delivery], known: Sequence[Known]) -> list[Delivery]:
+def missing(found: Sequence[Delivery], known: Sequence[Known], found_at: float | None = None) -> list[Delivery]:
     """Of ``found`` what is not ``known``, the rows of the outbox about these calls; in order.
 
-    An end that was concluded, since it was not seen, is followed by the true one.
+    An end that was concluded, since it was not seen, is followed by the true one. So is one whose talk was counted
+    from ``found_at`` alone, when a connector that had just started found the call in the middle of its talk.
     """
     of_subject: dict[tuple[str, str], list[Delivery]] = {}
     for each in found:
@@ -65,11 +69,11 @@ def missing(found: Sequence[Delivery], known: Sequence[Known]) -> list[Delivery]
     lacking: list[Delivery] = []
     for subject, deliveries in of_subject.items():
         of_known = [each for each in known if (each.delivery.call_id, each.delivery.subject) == subject]
-        lacking += _of_subject(deliveries, of_known)
+        lacking += _of_subject(deliveries, of_known, found_at)
     return sorted(lacking, key=lambda each: each.at)
 
 
-def _of_subject(found: Sequence[Delivery], known: Sequence[Known]) -> list[Delivery]:
+def _of_subject(found: Sequence[Delivery], known: Sequence[Known], found_at: float | None) -> list[Delivery]:
     begun = [each.delivery for each in known if each.delivery.kind is Kind.BEGIN]
     if not begun:
         return list(found)
@@ -80,7 +84,11 @@ def _of_subject(found: Sequence[Delivery], known: Sequence[Known]) -> list[Deliv
     if unended:
         last = [each.occurrence for each in begun if each.occurrence in unended][-1]
         lacking.append(attrs.evolve(true_end, occurrence=last))
-    elif ends and not ends[-1].delivery.occurrence.endswith(CORRECTED) and _is_wrong(ends[-1], true_end):
+    elif (
+        ends
+        and not ends[-1].delivery.occurrence.endswith(CORRECTED)
+        and (_is_wrong(ends[-1], true_end) or _lacks_talk(ends[-1].delivery, found, true_end, found_at))
+    ):
         lacking.append(attrs.evolve(true_end, occurrence=ends[-1].delivery.occurrence + CORRECTED))
     if not any(each.delivery.kind is Kind.RECORDING for each in known):
         lacking += [each for each in found if each.kind is Kind.RECORDING]
@@ -98,3 +106,12 @@ def _is_wrong(known: Known, true_end: Delivery) -> bool:
     is_concluded = known.put_at - end.at > LATE
     has_other_talk = abs(true_end.talk_secs - end.talk_secs) > LATE and true_end.talk_secs > 0
     return is_concluded and (abs(truly_at - ended_at) > LATE or has_other_talk or is_lost)
+
+
+def _lacks_talk(end: Delivery, found: Sequence[Delivery], true_end: Delivery, found_at: float | None) -> bool:
+    """Who saw more of the talk, another connector, knows better than CDR, which counts hold as talk."""
+    answers = [each.at for each in found if each.kind is Kind.ANSWER]
+    ended_at = true_end.ended_at or true_end.at
+    if found_at is None or not answers or not answers[0] < found_at < ended_at:
+        return False
+    return end.talk_secs <= ended_at - found_at + CUT and true_end.talk_secs - end.talk_secs > CUT

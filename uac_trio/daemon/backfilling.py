@@ -44,6 +44,14 @@ class _Heard:
     """When the connection was lost, and none followed yet."""
 
 
+@attrs.frozen
+class _Gap:
+    pbx: str
+    span: Span
+    restarted: bool
+    """This run knows nothing of what was before the login."""
+
+
 @attrs.define(eq=False, kw_only=True)
 class Backfilling:
     """Of the PBXes that have ``cdr``. What the listener calls does not wait."""
@@ -106,27 +114,36 @@ class Backfilling:
                 nursery.start_soon(self._fill_gap, pbx, since, until)
 
     async def _fill_gap(self, pbx: str, since: float | None, until: float) -> None:
-        begun = trio.current_time()
         going_on = frozenset(self.live(pbx) or ())
         await trio.sleep(self.first_pass)
         going_on |= frozenset(self.live(pbx) or ())
+        restarted = since is None
         if since is None:
             since = await self._last_known(pbx)
             if since is None:
                 return  # nothing was ever put: this is the first run, and what was before it is not ours
         span = Span(min(since, until), until)
-        await self._pass(pbx, span)
-        await trio.sleep(self.batch)
-        await self._pass(pbx, span)
-        if not going_on:
-            return
-        while trio.current_time() - begun < LONGEST_CALL:
-            there = self.live(pbx)
-            if there is not None and going_on.isdisjoint(there):
-                break
-            await trio.sleep(self.look_every)
-        await trio.sleep(self.first_pass + self.batch)
-        await self._pass(pbx, span)
+        gap = _Gap(pbx, span, restarted=restarted)
+        await self._pass(gap)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._pass_after, self.batch, gap)
+            if going_on:
+                nursery.start_soon(self._pass_when_over, going_on, gap)
+
+    async def _pass_after(self, seconds: float, gap: _Gap) -> None:
+        await trio.sleep(seconds)
+        await self._pass(gap)
+
+    async def _pass_when_over(self, going_on: frozenset[str], gap: _Gap) -> None:
+        """Once none of these channels is left, for CDR that is written at once, and for CDR that is not."""
+        with trio.move_on_after(LONGEST_CALL):
+            while True:
+                there = self.live(gap.pbx)
+                if there is not None and going_on.isdisjoint(there):
+                    break
+                await trio.sleep(self.look_every)
+        await self._pass_after(self.first_pass, gap)
+        await self._pass_after(self.batch, gap)
 
     async def _last_known(self, pbx: str) -> float | None:
         while True:
@@ -135,26 +152,28 @@ class Backfilling:
             except OutboxError:
                 await trio.sleep(self.look_every)  # what keeps the store from working is reported elsewhere
 
-    async def _pass(self, pbx: str, span: Span) -> None:
+    async def _pass(self, gap: _Gap) -> None:
         """One pass; again and again where CDR or the store is away."""
         begun = trio.current_time()
         trouble = ""
-        async with self._turns.setdefault(pbx, trio.Lock()):
+        async with self._turns.setdefault(gap.pbx, trio.Lock()):
             while trio.current_time() - begun < LONGEST_CALL:
                 try:
-                    filled = await self.fillings[pbx]().fill(span, self.outbox)
+                    filled = await self.fillings[gap.pbx]().fill(gap.span, self.outbox, restarted=gap.restarted)
                 except (CdrError, OutboxError) as why:
                     if str(why) != trouble:
                         trouble = str(why)
-                        log.error("backfill.fails", pbx=pbx, reason=trouble, hint="calls of the gap are not filled in")
+                        log.error(
+                            "backfill.fails", pbx=gap.pbx, reason=trouble, hint="calls of the gap are not filled in"
+                        )
                     await trio.sleep(self.look_every)
                     continue
                 except Exception:
                     # A fault of ours over some rows must not end the calls that go on. The same rows would lead to it
                     # again, after a restart as well.
-                    log.exception("backfill.failed", pbx=pbx, hint="calls of the gap are not filled in")
+                    log.exception("backfill.failed", pbx=gap.pbx, hint="calls of the gap are not filled in")
                     return
-                self._report(pbx, span, filled)
+                self._report(gap.pbx, gap.span, filled)
                 return
 
     def _report(self, pbx: str, span: Span, filled: Filled) -> None:
