@@ -93,7 +93,7 @@ def test_asked(tmp_path: Path) -> None:
     """What no option says is asked, wrong answers again; nothing is written without a yes."""
     root = made(tmp_path, DEBIAN)
     before = contents(root)
-    answers = "crm.local\nhttp://crm.local\nstock\n\n(\n^1..$\n\nhttp://pbx:5000\nthe-crm-secret\n"
+    answers = "crm.local\nhttp://crm.local\nstock\n\n(\n^1..$\n\nhttp://pbx:5000\n\nthe-crm-secret\n"
     result = run(root, answers=answers + "n\n")
     assert "Error: expected an address such as http://crm.example, found 'crm.local'" in result.output
     assert "Error: expected a regular expression" in result.output
@@ -105,6 +105,36 @@ def test_asked(tmp_path: Path) -> None:
     toml = (root / TOML).read_text()
     for line in ('flavour = "stock"', 'timezone = "UTC"', 'extensions = "^1..$"', 'public_url = "http://pbx:5000"'):
         assert line in toml
+
+
+@pytest.mark.parametrize("texts", [DEBIAN, FREEPBX], ids=["debian", "freepbx"])
+def test_backfill(tmp_path: Path, texts: Mapping[str, str]) -> None:
+    """It is shown and written, stays when setup is run again, shows no password, and makes a valid configuration."""
+    root = made(tmp_path, texts)
+    first = run(root, *CRM, "--backfill", "--yes")
+    assert first.exit_code == 0, first.output
+    toml = (root / TOML).read_text()
+    if texts is DEBIAN:
+        assert 'asterisk -rx "module load cdr_custom.so"\n  asterisk -rx "module reload cdr_custom.so"' in first.output
+        assert "  +uac-trio.csv => uac-trio,${CDR(start,u)}" in first.output
+        assert 'cdr = "csv:///var/log/asterisk/cdr-custom/uac-trio.csv"' in toml
+    else:
+        address = (root / "etc/uac-trio/cdr-address").read_text()
+        assert address.partition(":")[2].partition("@")[0] not in first.output
+        assert 'cdr_file = "cdr-address"' in toml
+        assert "LoadCredential=cdr-address:/etc/uac-trio/cdr-address" in (root / UNIT).read_text()
+    assert "\nSupplementaryGroups=asterisk\n" in (root / UNIT).read_text()
+    assert load_config(root / TOML, {}).warnings == ()
+    assert "Nothing to do" in run(root, "--yes").output
+    run(root, "--no-backfill", "--yes", "--replace")
+    assert "cdr" not in (root / TOML).read_text()
+
+
+def test_backfill_of_a_pbx_elsewhere(tmp_path: Path) -> None:
+    """Its files and its database are not at hand."""
+    result = run(made(tmp_path, {}), *CRM, "--ami-host", "192.0.2.7", "--backfill", "--yes")
+    assert result.exit_code == 2
+    assert "--backfill: the CDR of a PBX on another machine is named by hand" in result.output
 
 
 def test_no_answer(tmp_path: Path) -> None:
@@ -124,7 +154,7 @@ def test_what_the_administrator_wrote(tmp_path: Path) -> None:
     result = run(root, "--yes")
     assert f"/{TOML}: kept as it is, though it differs; --replace writes it anew" in result.stderr
     assert (root / TOML).read_text() == theirs
-    assert run(root, *CRM, answers="\n" * 6 + "n\n").exit_code == 0
+    assert run(root, *CRM, answers="\n" * 7 + "n\n").exit_code == 0
     assert (root / TOML).read_text() == theirs
     assert run(root, "--yes", "--replace").exit_code == 0
     assert "allow" not in (root / TOML).read_text()

@@ -20,7 +20,7 @@ def loaded(folder: Path, answers: Answers) -> Config:
     for name in ("ami-secret", "vtiger-secret"):
         (folder / name).write_text(f"the {name}\n")
     path = folder / "uac-trio.toml"
-    path.write_text(configuration_text(answers, *CLICK))
+    path.write_text(configuration_text(answers, *CLICK, {}))
     return load_config(path, {})
 
 
@@ -56,7 +56,7 @@ def test_other_answers(tmp_path: Path) -> None:
 
 def test_answers_in_it() -> None:
     """A configuration that is there answers what is not asked again, also that there are no recordings."""
-    assert given_in(configuration_text(attrs.evolve(ANSWERS, recordings=""), *CLICK)) == {
+    assert given_in(configuration_text(attrs.evolve(ANSWERS, recordings=""), *CLICK, {})) == {
         "name": "main",
         "ami_user": "uac-trio",
         "recordings": "",
@@ -77,19 +77,34 @@ def test_no_answers(text: str) -> None:
 
 def test_unit() -> None:
     """It has the paths of this machine, and the group that may read recordings."""
-    text = unit_text(UNIT, "/srv/uac/bin/uac-trio", "/srv/uac/c.toml", "asterisk")
+    text = unit_text(UNIT, "/srv/uac/bin/uac-trio", "/srv/uac/c.toml", "asterisk", "")
     assert text == (
         "[Service]\nExecStart=/srv/uac/bin/uac-trio run --config /srv/uac/c.toml\n"
         "LoadCredential=ami-secret:/srv/uac/ami-secret\nSupplementaryGroups=asterisk\n"
     )
-    assert "# SupplementaryGroups=asterisk" in unit_text(UNIT, "/x", "/etc/uac-trio/uac-trio.toml", "")
-    assert drop_in_text("asterisk").endswith("[Service]\nSupplementaryGroups=asterisk\n")
+    assert "# SupplementaryGroups=asterisk" in unit_text(UNIT, "/x", "/etc/uac-trio/uac-trio.toml", "", "")
+    assert drop_in_text("asterisk", "", "/srv/c.toml").endswith("[Service]\nSupplementaryGroups=asterisk\n")
+
+
+def test_cdr() -> None:
+    """It is in the first PBX, and is an answer the next time."""
+    text = configuration_text(ANSWERS, *CLICK, {"cdr_file": "cdr-address"})
+    assert '\ncdr_file = "cdr-address"\n' in text.partition("[calls]")[0]
+    assert given_in(text)["cdr_file"] == "cdr-address"
+
+
+def test_unit_with_one_more_secret() -> None:
+    """systemd passes it on, in the unit or in what is added to a package's."""
+    text = unit_text(UNIT, "/srv/uac/bin/uac-trio", "/srv/uac/c.toml", "", "cdr-address")
+    assert "LoadCredential=ami-secret:/srv/uac/ami-secret\nLoadCredential=cdr-address:/srv/uac/cdr-address\n" in text
+    added = drop_in_text("asterisk", "cdr-address", "/srv/uac/c.toml")
+    assert added.endswith("\nSupplementaryGroups=asterisk\nLoadCredential=cdr-address:/srv/uac/cdr-address\n")
 
 
 def test_shipped_unit() -> None:
     """deploy/uac-trio.service has the lines that are changed."""
     shipped = (Path(__file__).parents[2] / "deploy" / "uac-trio.service").read_text(encoding="utf-8")
-    text = unit_text(shipped, "/srv/bin/uac-trio", "/srv/c.toml", "asterisk")
+    text = unit_text(shipped, "/srv/bin/uac-trio", "/srv/c.toml", "asterisk", "")
     assert "\nExecStart=/srv/bin/uac-trio run --config /srv/c.toml\n" in text
     assert "\nLoadCredential=vtiger-secret:/srv/vtiger-secret\n" in text
     assert "\nSupplementaryGroups=asterisk\n" in text

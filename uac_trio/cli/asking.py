@@ -6,7 +6,7 @@ import os
 import posixpath
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import attrs
@@ -46,6 +46,7 @@ class Given:
     bind: str | None
     recordings: str | None
     recording_dialplan: bool
+    backfill: bool | None
     config: str
     unit: str
     replace: bool
@@ -135,7 +136,29 @@ def answers_of(given: Given, platform: Platform, machine: Machine, ask: Ask) -> 
         config=given.config,
         unit=given.unit,
         adds_recording=given.recording_dialplan,
+        fills_in=_fills_in(given, known, ask, is_here=is_here),
+        cdr=known.get("cdr", ""),
+        cdr_file=known.get("cdr_file", ""),
     )
+
+
+def _fills_in(given: Given, known: Mapping[str, str], ask: Ask, *, is_here: bool) -> bool:
+    has_cdr = bool(known.get("cdr") or known.get("cdr_file"))
+    if given.backfill and not is_here and not has_cdr:
+        raise click.UsageError("--backfill: the CDR of a PBX on another machine is named by hand: docs/backfill.md")
+    if given.backfill is not None:
+        return given.backfill
+    if not is_here:
+        return has_cdr
+    what = "Fill in calls that no connector watched, from the PBX's CDR, yes or no"
+    return ask("--backfill", what, "yes" if has_cdr else "no", _yes_or_no) == "yes"
+
+
+def _yes_or_no(value: str) -> str:
+    found = [word for word in ("yes", "no") if value.strip() and word.startswith(value.strip().lower())]
+    if not found:
+        raise click.UsageError(f"expected yes or no, found {value!r}")
+    return found[0]
 
 
 def _valid(option: str, value: str, proc: Proc) -> str:
@@ -183,4 +206,4 @@ def secrets_of(given: Given, answers: Answers, machine: Machine) -> Secrets:
             what = "Secret key of the CRM's PBX Manager settings (not shown; Enter makes a new one)"
             vtiger = click.prompt(what, default="", hide_input=True, show_default=False)
         vtiger = vtiger or secrets.token_urlsafe(24)
-    return Secrets(ami=secrets.token_urlsafe(24), vtiger=vtiger)
+    return Secrets(ami=secrets.token_urlsafe(24), vtiger=vtiger, cdr=secrets.token_urlsafe(24))

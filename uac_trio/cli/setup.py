@@ -27,8 +27,11 @@ from uac_trio.cli.refusing import fail
 from uac_trio.clock import now
 from uac_trio.setup.answers import Answers, Machine, Platform
 from uac_trio.setup.change import Change, NotReadError, diff_lines
-from uac_trio.setup.configuration import AMI_SECRET, VTIGER_SECRET
+from uac_trio.setup.configuration import AMI_SECRET, CDR_ADDRESS, VTIGER_SECRET
 from uac_trio.setup.plan import Plan, plan_setup
+
+SECRETS = (AMI_SECRET, VTIGER_SECRET, CDR_ADDRESS)
+"""Files beside the configuration."""
 
 
 @click.command()
@@ -62,6 +65,11 @@ from uac_trio.setup.plan import Plan, plan_setup
     help="Where the dialplan records nothing, add a subroutine that does, in a file of its own.",
 )
 @click.option(
+    "--backfill/--no-backfill",
+    default=None,
+    help="Fill in calls that no connector watched, from the PBX's CDR.  [default: no]",
+)
+@click.option(
     "--config",
     default=str(CONFIG),
     envvar=VARIABLE,
@@ -87,7 +95,8 @@ def setup(context: click.Context, /, **_: object) -> None:
     """Set up Asterisk and uac-trio on this machine: show all changes, write them with backups."""
     given = absolute(Given(**context.params))
     directory = posixpath.dirname(given.config)
-    others = (given.config, f"{directory}/{AMI_SECRET}", f"{directory}/{VTIGER_SECRET}", *_of_unit(given.unit))
+    secrets = tuple(f"{directory}/{name}" for name in SECRETS)
+    others = (given.config, *secrets, *_of_unit(given.unit))
     try:
         machine = read_machine(given.root, given.asterisk_dir, others)
         platform = chosen_platform(given, machine)
@@ -114,9 +123,10 @@ def _require_valid(answers: Answers, plan: Plan, machine: Machine) -> None:
     written = {change.path: change.text for change in plan.changes}
     directory = posixpath.dirname(answers.config)
     with tempfile.TemporaryDirectory() as folder:
-        for name in (AMI_SECRET, VTIGER_SECRET):
-            path = f"{directory}/{name}"
-            Path(folder, name).write_text(written.get(path) or machine.text(path), encoding="utf-8")
+        for name in SECRETS:
+            text = written.get(f"{directory}/{name}") or machine.text(f"{directory}/{name}")
+            if text:
+                Path(folder, name).write_text(text, encoding="utf-8")
         configuration = Path(folder, posixpath.basename(answers.config))
         configuration.write_text(written.get(answers.config) or machine.text(answers.config), encoding="utf-8")
         try:

@@ -46,6 +46,12 @@ class Answers:
     config: str = "/etc/uac-trio/uac-trio.toml"
     unit: str = "/etc/systemd/system/uac-trio.service"
     """Path of the systemd unit; "" for none."""
+    fills_in: bool = False
+    """Calls that no connector watched are filled in from CDR."""
+    cdr: str = ""
+    """``[[pbx]] cdr`` of the configuration that is there; "" if it has none."""
+    cdr_file: str = ""
+    """The same of ``cdr_file``."""
     adds_recording: bool = True
     """Where the dialplan records nothing: add a subroutine that does."""
 

@@ -12,6 +12,7 @@ from uac_trio.toml_text import Value, table_text
 
 AMI_SECRET = "ami-secret"  # noqa: S105 - the name of a file
 VTIGER_SECRET = "vtiger-secret"  # noqa: S105 - the name of a file
+CDR_ADDRESS = "cdr-address"
 
 _HEAD = """\
 # The configuration of uac-trio, as uac-trio setup wrote it. Check it with: uac-trio check
@@ -20,8 +21,8 @@ _HEAD = """\
 """
 
 
-def configuration_text(answers: Answers, channel: str, context: str) -> str:
-    """The TOML. ``channel``, ``context``: ``originate_channel`` and ``originate_context``."""
+def configuration_text(answers: Answers, channel: str, context: str, cdr: Mapping[str, str]) -> str:
+    """The TOML. ``channel``, ``context``: ``originate_channel`` and ``originate_context``. ``cdr``: keys and values."""
     pbx: dict[str, Value] = {"name": answers.pbx_name, "host": answers.ami_host}
     if answers.ami_port != 5038:
         pbx["port"] = answers.ami_port
@@ -29,6 +30,7 @@ def configuration_text(answers: Answers, channel: str, context: str) -> str:
     pbx |= {"originate_channel": channel, "originate_context": context}
     if answers.recordings:
         pbx["recordings"] = [answers.recordings]
+    pbx |= cdr
     tables = [
         table_text("[[pbx]]", pbx, ["The name is part of every call's identity: never change it while calls go on."])
         + ('originate_variables = { pt1c_cid = "{number}" }\n' if answers.platform is Platform.MIKOPBX else ""),
@@ -68,6 +70,8 @@ def given_in(text: str) -> dict[str, str]:
         "name": pbx.get("name"),
         "ami_user": pbx.get("username"),
         "recordings": first,
+        "cdr": pbx.get("cdr"),
+        "cdr_file": pbx.get("cdr_file"),
         "extensions": _table(data, "calls").get("extensions"),
         "crm_url": _table(data, "vtiger").get("url"),
         "flavour": _table(data, "vtiger").get("flavour"),
@@ -83,14 +87,21 @@ def _table(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def unit_text(unit: str, program: str, config: str, group: str) -> str:
-    """The systemd unit for this machine: its paths, and the group that may read recordings, "" for none."""
+def unit_text(unit: str, program: str, config: str, group: str, credential: str) -> str:
+    """The systemd unit for this machine: its paths, the group that may read recordings and CDR, and one more file of
+    a secret; "" for none."""
     directory = config.rpartition("/")[0]
     unit = re.sub(r"^ExecStart=\S+", f"ExecStart={program}", unit, flags=re.MULTILINE)
+    if credential:
+        one_more = f"LoadCredential={credential}:/etc/uac-trio/{credential}"
+        unit = re.sub(r"^LoadCredential=ami-secret:.*$", rf"\g<0>\n{one_more}", unit, flags=re.MULTILINE)
     unit = unit.replace("/etc/uac-trio/uac-trio.toml", config).replace(":/etc/uac-trio/", f":{directory}/")
     return unit.replace("# SupplementaryGroups=asterisk", f"SupplementaryGroups={group}") if group else unit
 
 
-def drop_in_text(group: str) -> str:
-    """What a unit that a package brought needs besides."""
-    return f"# Written by uac-trio setup: the group that may read recordings.\n[Service]\nSupplementaryGroups={group}\n"
+def drop_in_text(group: str, credential: str, config: str) -> str:
+    """What a unit that a package brought needs besides; see unit_text()."""
+    lines = [f"SupplementaryGroups={group}"] if group else []
+    lines += [f"LoadCredential={credential}:{config.rpartition('/')[0]}/{credential}"] if credential else []
+    what = "the group that may read recordings" if group else "one more secret"
+    return f"# Written by uac-trio setup: {what}.\n[Service]\n" + "".join(f"{line}\n" for line in lines)

@@ -8,9 +8,18 @@ from collections.abc import Iterator
 import attrs
 
 from uac_trio.setup.answers import PACKAGED_UNITS, Answers, Machine, Platform
+from uac_trio.setup.backfill import RELOADS as LOAD_CDR_CUSTOM
+from uac_trio.setup.backfill import backfill_notes, cdr_lines, has_database, plan_backfill
 from uac_trio.setup.cdr import plan_cdr
 from uac_trio.setup.change import Change, What
-from uac_trio.setup.configuration import AMI_SECRET, VTIGER_SECRET, configuration_text, drop_in_text, unit_text
+from uac_trio.setup.configuration import (
+    AMI_SECRET,
+    CDR_ADDRESS,
+    VTIGER_SECRET,
+    configuration_text,
+    drop_in_text,
+    unit_text,
+)
 from uac_trio.setup.dialplan import (
     CALL,
     Phones,
@@ -33,10 +42,12 @@ SKIPS_VOICEMAIL = "originate-skipvm"
 
 @attrs.frozen(kw_only=True)
 class Secrets:
-    """New secrets, for what has none yet. ``vtiger``: "" if the administrator gave none."""
+    """New secrets, for what has none yet. ``vtiger``: "" if the administrator gave none. ``cdr``: for FreePBX's
+    database."""
 
     ami: str
     vtiger: str
+    cdr: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -62,14 +73,16 @@ def plan_setup(answers: Answers, machine: Machine, secrets: Secrets) -> Plan:
         recording = recording_of(machine, answers.asterisk_dir)
         changes += user.changes
         changes += plan_cdr(answers, machine, _recording_names(answers, recording))
-        notes += [*user.notes, *_phone_notes(answers, machine)]
+        changes += plan_backfill(answers, machine, secrets.cdr)
+        notes += [*user.notes, *_phone_notes(answers, machine), *backfill_notes(answers, machine)]
         if answers.platform is Platform.ASTERISK:
             changes += _recording_changes(answers, machine, recording)
             notes += _recording_notes(answers, machine, recording)
     else:
         notes += _by_hand(answers)
     notes += _unit_notes(answers, machine)
-    changes += _own_files(answers, machine, ami_secret, secrets, configuration_text(answers, channel, context))
+    configuration = configuration_text(answers, channel, context, cdr_lines(answers, machine))
+    changes += _own_files(answers, machine, ami_secret, secrets, configuration)
     written = tuple(change for change in changes if change.changes(machine.files.get(change.path)))
     return Plan(changes=written, notes=tuple(notes), reloads=tuple(_reloads(answers, written)))
 
@@ -104,15 +117,20 @@ def _own_files(
 
 def _unit(answers: Answers, machine: Machine) -> Iterator[Change]:
     """The systemd unit, or what one that a package brought needs besides."""
-    group = "asterisk" if answers.recordings and "asterisk" in machine.groups else ""
+    is_read = answers.recordings or answers.fills_in
+    group = "asterisk" if is_read and "asterisk" in machine.groups else ""
+    credential = CDR_ADDRESS if has_database(answers, machine) else ""
     if _has_packaged_unit(machine):
-        if group:
+        if group or credential:
             path = f"{answers.unit}.d/recordings.conf"
             yield Change(
-                path=path, text=drop_in_text(group), why="lets uac-trio read the recordings", what=What.REPLACES
+                path=path,
+                text=drop_in_text(group, credential, answers.config),
+                why="lets uac-trio read the recordings",
+                what=What.REPLACES,
             )
         return
-    text = unit_text(machine.unit, machine.program, answers.config, group)
+    text = unit_text(machine.unit, machine.program, answers.config, group, credential)
     yield Change(path=answers.unit, text=text, why="the systemd unit", what=What.REPLACES)
 
 
@@ -231,6 +249,8 @@ def _reloads(answers: Answers, changes: tuple[Change, ...]) -> Iterator[str]:
         yield RELOAD_MANAGER
     if any(name.startswith("cdr_manager") for name in names):
         yield RELOAD_CDR
+    if "cdr_custom.conf" in names:
+        yield from LOAD_CDR_CUSTOM
     if any(name in ("cdr.conf", "cdr_general_custom.conf") for name in names):
         yield 'asterisk -rx "module reload cdr"'
     if any(name.startswith(("extensions", "uac-trio-recording")) for name in names):
