@@ -174,6 +174,17 @@ async def test_what_stood_still_has_a_gap_from_there(autojump_clock: MockClock, 
     assert Span(T + 20, T + 702) in {span for _, span in scene.filling.passes}
 
 
+async def test_what_stood_still_is_a_gap_where_the_connection_lasts(autojump_clock: MockClock, scene: Scene) -> None:
+    """What waited in the connection is read with the times at which it is read."""
+    scene.backfilling.connected("main", T)
+    scene.backfilling.received("main", T + 20)
+    scene.backfilling.received("main", T + 700)
+    scene.backfilling.received("main", T + 710)
+    await trio.sleep(BATCH * 3)
+
+    assert [span for _, span in scene.filling.passes] == [Span(T + 20, T + 700)] * 2
+
+
 async def test_cdr_that_is_away_is_tried_again(autojump_clock: MockClock, scene: Scene) -> None:
     scene.outbox.last = T - 500
     scene.filling.troubles = [CdrError("no such file"), OutboxError("locked"), CdrError("no such file")]

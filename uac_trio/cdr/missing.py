@@ -114,4 +114,4 @@ def _lacks_talk(end: Delivery, found: Sequence[Delivery], true_end: Delivery, fo
     ended_at = true_end.ended_at or true_end.at
     if found_at is None or not answers or not answers[0] < found_at < ended_at:
         return False
-    return end.talk_secs <= ended_at - found_at + CUT and true_end.talk_secs - end.talk_secs > CUT
+    return end.talk_secs <= ended_at - found_at + LATE and true_end.talk_secs - end.talk_secs > CUT

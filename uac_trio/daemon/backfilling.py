@@ -79,10 +79,12 @@ class Backfilling:
     # -- from the listener --------------------------------------------------------------------------------------------
 
     def received(self, pbx: str, at: float) -> None:
-        """Something came from the PBX."""
+        """Something came from the PBX. What waited while this process stood still has only the time of its reading,
+        unless the PBX sends times, so that too is a gap."""
         heard = self._heard.setdefault(pbx, _Heard())
-        if heard.last_at is not None and at - heard.last_at > FROZEN and heard.frozen_from is None:
-            heard.frozen_from = heard.last_at
+        if heard.last_at is not None and at - heard.last_at > FROZEN:
+            heard.frozen_from = heard.last_at if heard.frozen_from is None else heard.frozen_from
+            self._queue(pbx, heard.last_at, at)
         elif heard.frozen_from is not None and at - heard.frozen_from > LONGEST_CALL:
             heard.frozen_from = None
         heard.last_at = at
@@ -95,11 +97,14 @@ class Backfilling:
 
     def connected(self, pbx: str, at: float) -> None:
         """Logged in: a gap is over. The first one reaches back to what an earlier run put last."""
-        if pbx not in self.fillings:
-            return
         heard = self._heard.setdefault(pbx, _Heard())
         since = heard.last_at if heard.lost_at is None else heard.lost_at
         self._heard[pbx] = _Heard(last_at=at)
+        self._queue(pbx, since, at)
+
+    def _queue(self, pbx: str, since: float | None, at: float) -> None:
+        if pbx not in self.fillings:
+            return
         try:
             self._sender.send_nowait((pbx, since, at))
         except trio.WouldBlock:
