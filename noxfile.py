@@ -102,9 +102,9 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def postgres(session: nox.Session) -> None:
-    """The outbox's tests on a PostgreSQL of their own as well (Debian's package postgresql)."""
+    """The tests of the outbox and of back-fill on a PostgreSQL of their own as well (Debian's package postgresql)."""
     install(session, "checks")
-    session.run("pytest", "tests/store", *session.posargs, env={"UAC_TEST_POSTGRESQL": "1"})
+    session.run("pytest", "tests/store", "tests/backfill", *session.posargs, env={"UAC_TEST_POSTGRESQL": "1"})
 
 
 @nox.session

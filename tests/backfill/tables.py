@@ -47,7 +47,10 @@ def _number(name: str) -> sa.Column[Any]:
 def insert(engine: sa.Engine, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
     described = sa.Table(table, sa.MetaData(), autoload_with=engine)
     known = set(described.c.keys())
-    values = [{name: value for name, value in row.items() if name in known} for row in rows]
+    numbers = {column.name for column in described.c if isinstance(column.type, sa.Integer)}
+    values = [
+        {name: int(value) if name in numbers else value for name, value in row.items() if name in known} for row in rows
+    ]
     with engine.begin() as connection:
         connection.execute(described.insert(), values)
 

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 import sqlalchemy as sa
 
 from tests.backfill.mariadb import SWITCH, as_reader, temporary_mariadb, wanted
-from tests.backfill.tables import create, insert, recorded
-from tests.cdr.evaluation import crm_of, found_in_cdr, names, rules_of
-from uac_trio.backfill.filling import Filling, PBXCdr, Span
+from tests.backfill.on_server import RECORDINGS, SPAN, fill_server, found_in_recordings, found_on, row_count
+from tests.backfill.tables import insert, recorded
 from uac_trio.backfill.source import CdrError
 from uac_trio.backfill.table import CdrTable
-from uac_trio.crm.recording import recording_token
-from uac_trio.crm.vtiger import Flavour
 
 pytestmark = pytest.mark.skipif(not wanted(), reason=f"{SWITCH} is not set, or Debian's mariadb-server is not there")
-
-SPAN = Span(1795830000.0, 1795837000.0)
-RECORDINGS = [name for name in names() if name.startswith("freepbx15/") and "unanswered" not in name]
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     with temporary_mariadb() as address:
-        engine = create(address)
-        for name in RECORDINGS:
-            insert(engine, "cdr", recorded(name, "cdr"))
-            rows = [{key: value for key, value in row.items() if key != "id"} for row in recorded(name, "cel")]
-            insert(engine, "cel", rows)
+        fill_server(address)
         yield address
 
 
@@ -39,7 +28,7 @@ def test_a_reader_reads_all_rows(address: str) -> None:
 
     rows = list(source.rows(SPAN.since, SPAN.until))
 
-    assert len(rows) == sum(len(recorded(name, "cdr")) for name in RECORDINGS)
+    assert len(rows) == row_count()
     assert source.remarks() == []
 
 
@@ -51,25 +40,7 @@ def test_a_reader_may_not_write(address: str) -> None:
 
 
 async def test_calls_are_those_of_the_recordings(address: str) -> None:
-    rules = rules_of(RECORDINGS[0])
-    crm = crm_of(rules, Flavour.SALESPLATFORM)
-    cdr = PBXCdr(
-        pbx="main",
-        source=CdrTable(sa.make_url(as_reader(address))),
-        rules=rules,
-        crm=crm,
-        token=partial(recording_token, crm.secret),
-    )
-    filling = Filling(cdr=cdr, now=lambda: SPAN.until + 3600, live=frozenset, roots={})
-
-    filled = await filling.fill(SPAN, None)
-
-    expected = {
-        (each.call_id, each.subject, each.outcome)
-        for name in RECORDINGS
-        for each in found_in_cdr(name, Flavour.SALESPLATFORM, with_cel=True)
-    }
-    assert {(each.call_id, each.subject, each.outcome) for each in filled.deliveries} == expected
+    assert await found_on(as_reader(address)) == found_in_recordings()
 
 
 @pytest.mark.parametrize(
