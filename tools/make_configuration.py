@@ -64,8 +64,8 @@ def default(settings: type[Any], key: Key) -> str:
     value = attrs.fields_dict(settings)[key.attribute].default
     if value is attrs.NOTHING:
         return "required" if key.required else ""
-    if isinstance(value, attrs.Factory):  # type: ignore[arg-type]
-        value = value.factory()
+    if (factory := getattr(value, "factory", None)) is not None:  # of attrs.Factory
+        value = factory()
     return "" if value is None else f"`{_toml(value)}`"
 
 
