@@ -36,6 +36,7 @@ async def test_a_pass_through_the_real_daemon() -> None:
     text = "\n".join(run.report(demo.crm, first))
     assert "< completed" in text
     assert text.endswith("3 calls, 5 rows: all agree with what really happened.")
+    assert demo.config.warnings == ()  # what a newcomer sees first is the address of the page
 
 
 async def test_rows_that_differ_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:

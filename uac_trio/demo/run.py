@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import signal
 import socket
 import tempfile
@@ -212,7 +213,7 @@ async def open_demo(*, host: str = LOOPBACK, port: int = 0, pace: float = 1.0) -
 
     The daemon stops first, then the CRM that it posts to.
     """
-    crm = StandInCRM(users=USERS, contacts=CUSTOMERS, secret="demo")  # noqa: S106 - on loopback, for its own daemon
+    crm = StandInCRM(users=USERS, contacts=CUSTOMERS, secret=secrets.token_hex(16))
     desks = Desks(crm=crm, now=now)
     status = ["Waiting for the connector"]
     with tempfile.TemporaryDirectory(prefix="uac-trio-demo-") as folder:
